@@ -1,0 +1,136 @@
+import type { Readable } from 'node:stream';
+import type { Digest } from '../core/digest.ts';
+import type { UploadId } from '../core/ids.ts';
+import type { PlannedPart } from '../core/part-plan.ts';
+import type { ObjectKey } from './key-layout.ts';
+
+/**
+ * The contract of every storage backend, held by test/suites/blob-store.ts.
+ *
+ * A backend knows keys, uploads and bytes; it knows nothing of packages, callers or proofs. It never retries a
+ * completion and never overwrites an object. Absence, idempotence and what a failure leaves behind stand at each
+ * method. All sizes and offsets are bytes; all times are milliseconds since 1970.
+ */
+export interface BlobStore {
+  readonly kind: 'folder' | 's3';
+
+  /**
+   * Starts the upload of one object. Nothing is visible under the key until it is completed.
+   * @returns the backend's own name for the upload (S3: UploadId), to be kept by the caller
+   */
+  createUpload(key: ObjectKey, uploadId: UploadId): Promise<string>;
+
+  /** A request that stores exactly this part, and nothing else, until `expiresAt` or the upload ends. No I/O. */
+  signPart(upload: UploadHandle, part: PlannedPart, expiresAt: number): Promise<SignedRequest>;
+
+  /**
+   * The service itself delivers a part from a file that it spooled and hashed. The file may be linked instead of
+   * copied, so it must not be written to afterwards. Again with the same bytes: no change.
+   */
+  deliverPart(upload: UploadHandle, part: PlannedPart, file: string): Promise<void>;
+
+  /** The parts that have arrived whole, in any order; none when the upload is unknown. */
+  listParts(upload: UploadHandle): Promise<ReceivedPart[]>;
+
+  /**
+   * Makes the object out of its parts, durably, and ends the upload. Call it once: after any error the key is
+   * abandoned. A part that has not arrived, or an object that stands under the key already, is an error.
+   * Afterwards every part request, however late, fails and changes nothing.
+   */
+  completeUpload(upload: UploadHandle, parts: readonly PlannedPart[]): Promise<CompletedObject>;
+
+  /** Ends an upload that was never completed and frees its parts. An unknown upload is no error. */
+  abortUpload(upload: UploadHandle): Promise<void>;
+
+  /**
+   * Writes a small object of the service's own (a manifest) durably, under a key that only ever gets these bytes.
+   * If it stands there already with the same bytes: no change. With other bytes: an error, and no change.
+   * @returns the size and digest of what was written
+   */
+  writeObject(key: ObjectKey, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; digest: Digest }>;
+
+  /** The object's bytes, or a range of them (the caller keeps it inside the object). @throws StoreError object_not_found */
+  openObject(ref: ObjectRef, range?: ByteRange): Promise<Readable>;
+
+  /** Null when it does not exist. */
+  statObject(ref: ObjectRef): Promise<ObjectStat | null>;
+
+  /** Removing what does not exist is no error. Readers that have it open go on reading. */
+  removeObject(ref: ObjectRef): Promise<void>;
+
+  /** Every object under the prefix, ordered by key, as it was at some moment during the walk. */
+  listObjects(prefix: string): AsyncIterable<ObjectStat & { key: ObjectKey }>;
+
+  /** A request that reads one object (or one range of it) until `expiresAt`. No I/O. */
+  signDownload(ref: ObjectRef, options: DownloadOptions): Promise<SignedRequest>;
+
+  /** Never throws: what is wrong stands in the answer. */
+  health(): Promise<BlobHealth>;
+
+  close(): Promise<void>;
+}
+
+/** What the registry remembers of an upload, handed back with every call. */
+export interface UploadHandle {
+  id: UploadId;
+  key: ObjectKey;
+  storageUploadId: string;
+}
+
+export interface ReceivedPart {
+  number: number;
+  size: number;
+  etag: string;
+}
+
+export interface CompletedObject {
+  size: number;
+  /** Versioned buckets only: reads and deletes name it. */
+  versionId: string | null;
+  /**
+   * The object's digest, when the backend itself hashed every byte (or proved that it refuses others).
+   * Null: the caller must read the object back and hash it.
+   */
+  digest: Digest | null;
+}
+
+export interface ObjectRef {
+  key: ObjectKey;
+  versionId: string | null;
+}
+
+export interface ByteRange {
+  offset: number;
+  size: number;
+}
+
+export interface ObjectStat {
+  size: number;
+  /** When it was written; ms. */
+  modifiedAt: number;
+}
+
+export interface SignedRequest {
+  method: 'GET' | 'PUT';
+  url: string;
+  /** To be sent exactly so. */
+  headers: Record<string, string>;
+  expiresAt: number;
+}
+
+export interface DownloadOptions {
+  objectId: string;
+  expiresAt: number;
+  range?: ByteRange;
+}
+
+export interface BlobHealth {
+  kind: string;
+  ok: boolean;
+  latency_ms: number;
+  /** Null where the backend does not tell. */
+  free_bytes: number | null;
+  /** What the backend was seen to guarantee, in words of docs/operations.md. */
+  capabilities: Record<string, boolean>;
+  error?: string;
+}

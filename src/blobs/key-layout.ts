@@ -1,0 +1,33 @@
+import { type Digest, digestHex } from '../core/digest.ts';
+import type { PackageId, UploadId } from '../core/ids.ts';
+
+/**
+ * The one place that knows object keys. The whole tree:
+ *
+ *     objects/sha256/ab/cd/<64 hex>.<upload id>    a blob's bytes; a key per upload, never used again
+ *     packages/<package id>/manifest.json          the manifest of a finalized package
+ *     health/<random>                              written and removed by health checks
+ *
+ * Keys are lower-case ASCII, so that every file system and every S3 server keeps them apart.
+ */
+export type ObjectKey = string & { readonly __brand: 'ObjectKey' };
+
+/** Which object holds a blob is said by the registry's object row, never by a key. */
+export function blobKey(digest: Digest, uploadId: UploadId): ObjectKey {
+  const hex = digestHex(digest);
+  return `objects/sha256/${hex.slice(0, 2)}/${hex.slice(2, 4)}/${hex}.${uploadId}` as ObjectKey;
+}
+
+export function manifestKey(packageId: PackageId): ObjectKey {
+  return `packages/${packageId}/manifest.json` as ObjectKey;
+}
+
+const SEGMENT = /^[a-z0-9_-][a-z0-9._-]{0,199}$/;
+
+/** A key or prefix that came from anywhere but this file. @throws RangeError */
+export function parseKey(text: string): ObjectKey {
+  if (text.length > 512 || !text.split('/').every((segment) => SEGMENT.test(segment))) {
+    throw new RangeError(`${JSON.stringify(text.slice(0, 200))} is no object key`);
+  }
+  return text as ObjectKey;
+}

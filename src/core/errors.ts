@@ -1,0 +1,106 @@
+/**
+ * Every error that artifact-store answers with: code → HTTP status → title.
+ *
+ * The code is the contract (stable, snake_case); the title says the kind of thing in a few words; the detail, given
+ * where the error is thrown, names the offending thing and says what to do. docs/errors.md is held against this table.
+ */
+export const ERROR_TABLE = {
+  invalid_json: { status: 400, title: 'The body is not JSON' },
+  bad_range: { status: 400, title: 'The Range header cannot be read' },
+  body_length_mismatch: { status: 400, title: 'The body is longer or shorter than declared' },
+  part_digest_mismatch: { status: 400, title: 'The bytes sent are not those that the URL was signed for' },
+
+  unauthenticated: { status: 401, title: 'A valid bearer token is needed' },
+  forbidden: { status: 403, title: 'This caller may not do that' },
+  foreign_host: { status: 403, title: 'The Host header names another service' },
+  foreign_origin: { status: 403, title: 'The Origin header names a site that may not call this service' },
+  invalid_signature: { status: 403, title: 'The signed URL was altered' },
+  url_expired: { status: 403, title: 'The signed URL has expired' },
+
+  route_not_found: { status: 404, title: 'There is nothing at this address' },
+  package_not_found: { status: 404, title: 'No such package' },
+  file_not_found: { status: 404, title: 'No such file in this package' },
+  upload_not_found: { status: 404, title: 'No such upload' },
+  part_not_found: { status: 404, title: 'No such part in this upload' },
+  hold_not_found: { status: 404, title: 'No such hold on this package' },
+  object_not_found: { status: 404, title: 'No such object' },
+  upload_closed: { status: 404, title: 'This upload takes no more parts' },
+
+  method_not_allowed: { status: 405, title: 'This address does not know that method' },
+
+  duplicate_path: { status: 409, title: 'The package has another file under this path' },
+  path_conflict: { status: 409, title: 'The path cannot stand beside another path of the package' },
+  package_sealed: { status: 409, title: 'The package is finalized: its files cannot change' },
+  package_failed: { status: 409, title: 'The producer gave this package up' },
+  package_not_finalized: { status: 409, title: 'The package is not finalized' },
+  package_empty: { status: 409, title: 'A package without files cannot be finalized' },
+  files_missing: { status: 409, title: 'Not every file has its bytes' },
+  count_mismatch: { status: 409, title: 'The package does not hold what the caller expects' },
+  already_superseded: { status: 409, title: 'Another package supersedes this one already' },
+  retention_active: { status: 409, title: 'The package must be kept' },
+  held: { status: 409, title: 'A hold blocks the deletion' },
+  hold_released: { status: 409, title: 'This hold was released already' },
+  upload_abandoned: { status: 409, title: 'Storage gave no clean answer: plan and send again' },
+  upload_incomplete: { status: 409, title: 'Not every part has arrived' },
+
+  package_deleted: { status: 410, title: 'The package was deleted' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, title: 'The body must be application/json' },
+  range_not_satisfiable: { status: 416, title: 'The range lies outside the file' },
+
+  invalid_request: { status: 422, title: 'The request breaks the schema' },
+  invalid_path: { status: 422, title: 'Not a path that a package can hold' },
+  invalid_digest: { status: 422, title: 'Not a SHA-256 digest' },
+  invalid_metadata: { status: 422, title: 'Metadata that cannot be kept' },
+  invalid_cursor: { status: 422, title: 'Not a cursor of this list' },
+  unknown_retention_class: { status: 422, title: 'No such retention class' },
+  not_later: { status: 422, title: 'The new expiry is not later' },
+  never_expires: { status: 422, title: 'The package never expires' },
+  digest_mismatch: { status: 422, title: 'The bytes have another digest' },
+  size_mismatch: { status: 422, title: 'The bytes have another size' },
+  parts_required: { status: 422, title: 'An object of this size needs parts' },
+  invalid_parts: { status: 422, title: 'The parts do not make up the object' },
+  object_not_registered: { status: 422, title: 'No file of the package has this digest and size' },
+  invalid_supersedes: { status: 422, title: 'A package that cannot be superseded' },
+  not_supported: { status: 422, title: 'This service cannot do that yet' },
+
+  internal: { status: 500, title: 'The service failed' },
+  integrity_failure: { status: 500, title: 'Stored bytes are not what they were' },
+  unavailable: { status: 503, title: 'The service cannot answer now' },
+  no_space: { status: 507, title: 'The storage is full' },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+/** What an error may name beside its detail; every field appears as it is in the problem document. */
+export interface ErrorExtras {
+  path?: string;
+  digest?: string;
+  errors?: Array<{ field: string; message: string }>;
+  [field: string]: unknown;
+}
+
+/** The one error class that crosses layers: HTTP turns it into a problem document, the command line into a message. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+  readonly code: ErrorCode;
+  readonly extras: ErrorExtras;
+
+  constructor(code: ErrorCode, detail: string, extras: ErrorExtras = {}, options?: ErrorOptions) {
+    super(detail, options);
+    this.code = code;
+    this.extras = extras;
+  }
+
+  get status(): number {
+    return ERROR_TABLE[this.code].status;
+  }
+
+  get title(): string {
+    return ERROR_TABLE[this.code].title;
+  }
+}
+
+export function isStoreError(error: unknown, code?: ErrorCode): error is StoreError {
+  return error instanceof StoreError && (code === undefined || error.code === code);
+}

@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto';
+import { StoreError } from './errors.ts';
+
+export type IdPrefix = 'pkg' | 'upl' | 'obj' | 'hold' | 'evt';
+export type PackageId = string & { readonly __brand: 'PackageId' };
+export type UploadId = string & { readonly __brand: 'UploadId' };
+
+/**
+ * UUIDv7 (RFC 9562) as 32 hex digits behind a prefix: sorts by time of creation, one word to select and copy.
+ * `now` is the registry's time in ms, so that ids sort the same whichever replica made them.
+ */
+export function newId(prefix: IdPrefix, now: number): string {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(now, 0, 6);
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x70;
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  return `${prefix}_${bytes.toString('hex')}`;
+}
+
+/** The smallest id that could have been made at `time` (ms): a bound for keyset queries by time. */
+export function idFloor(prefix: IdPrefix, time: number): string {
+  return `${prefix}_${Math.max(0, time).toString(16).padStart(12, '0')}`;
+}
+
+const ID = /^(pkg|upl|obj|hold|evt)_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/;
+
+export function isId(prefix: IdPrefix, text: string): boolean {
+  return text.startsWith(`${prefix}_`) && ID.test(text);
+}
+
+/** An id that cannot exist is answered as one that does not. @throws StoreError package_not_found */
+export function parsePackageId(text: string): PackageId {
+  if (isId('pkg', text)) return text as PackageId;
+  throw new StoreError('package_not_found', `There is no package ${JSON.stringify(text.slice(0, 100))}.`);
+}
+
+/** @throws StoreError upload_not_found */
+export function parseUploadId(text: string): UploadId {
+  if (isId('upl', text)) return text as UploadId;
+  throw new StoreError('upload_not_found', `There is no upload ${JSON.stringify(text.slice(0, 100))}.`);
+}

@@ -1,0 +1,53 @@
+import { PATH_MAX_BYTES, SEGMENT_MAX_BYTES } from './logical-path.ts';
+import { METADATA_MAX_BYTES } from './metadata.ts';
+
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+
+/** What a client must know to plan its work; `GET /v1/limits` shows it as it is. Sizes are bytes. */
+export interface Limits {
+  /** Largest object that may be sent as one part. */
+  single_part_max: number;
+  /** Part size of larger objects; grows so that max_parts suffice. */
+  part_size: number;
+  /** Smallest part but the last (S3: 5 MiB). */
+  min_part_size: number;
+  max_parts: number;
+  object_size_max: number;
+  /** Largest blob that goes into a pack; 0: this service takes no packs. */
+  pack_member_max: number;
+  pack_target: number;
+  files_per_call: number;
+  objects_per_call: number;
+  /** Parts of all objects of one call together. */
+  parts_per_call: number;
+  json_body_max: number;
+  metadata_max: number;
+  path_max: number;
+  segment_max: number;
+  page_max: number;
+  /** Seconds that a signed URL is good for. */
+  url_lifetime: number;
+  /** Seconds after which an upload that was not committed ends. */
+  upload_lifetime: number;
+}
+
+export const DEFAULT_LIMITS: Readonly<Limits> = {
+  single_part_max: 256 * MIB,
+  part_size: 64 * MIB,
+  min_part_size: 5 * MIB,
+  max_parts: 10_000,
+  object_size_max: 5 * 1024 * GIB,
+  pack_member_max: 0,
+  pack_target: 16 * MIB,
+  files_per_call: 1_000,
+  objects_per_call: 1_000,
+  parts_per_call: 10_000,
+  json_body_max: 8 * MIB,
+  metadata_max: METADATA_MAX_BYTES,
+  path_max: PATH_MAX_BYTES,
+  segment_max: SEGMENT_MAX_BYTES,
+  page_max: 1_000,
+  url_lifetime: 3_600,
+  upload_lifetime: 7 * 86_400,
+};

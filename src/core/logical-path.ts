@@ -1,0 +1,79 @@
+import { StoreError } from './errors.ts';
+
+/** A file's path inside its package: kept exactly as given, valid, relative. Parsed once, at the boundary. */
+export type LogicalPath = string & { readonly __brand: 'LogicalPath' };
+
+export const PATH_MAX_BYTES = 1024;
+export const SEGMENT_MAX_BYTES = 255;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for (C0, DEL, C1)
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+
+/** Why a text is no path of a package, as half a sentence; null when it is one. */
+export function pathProblem(text: string): string | null {
+  if (text === '') return 'is empty';
+  if (!text.isWellFormed()) return 'is not valid Unicode (it holds half of a surrogate pair)';
+  if (CONTROL.test(text)) return 'holds a control character';
+  if (text.startsWith('/')) return 'is absolute: paths are relative to the package';
+  if (Buffer.byteLength(text) > PATH_MAX_BYTES) return `is longer than ${PATH_MAX_BYTES} bytes`;
+  for (const segment of text.split('/')) {
+    if (segment === '') return 'has an empty segment (two slashes, or a slash at its end)';
+    if (segment === '.' || segment === '..') return `has a segment ${JSON.stringify(segment)}`;
+    if (Buffer.byteLength(segment) > SEGMENT_MAX_BYTES) return `has a segment longer than ${SEGMENT_MAX_BYTES} bytes`;
+  }
+  return null;
+}
+
+/** @throws StoreError invalid_path */
+export function parseLogicalPath(text: string): LogicalPath {
+  const problem = pathProblem(text);
+  if (problem === null) return text as LogicalPath;
+  const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  throw new StoreError('invalid_path', `The path ${JSON.stringify(shown)} ${problem}.`, { path: shown.toWellFormed() });
+}
+
+/**
+ * What two paths of one package may not share: file systems that normalize names (APFS, SMB shares) would make one
+ * file of two. Folder conflicts are decided on keys too.
+ */
+export function pathKey(path: LogicalPath): string {
+  return path.normalize('NFC');
+}
+
+/** Every folder above a path, nearest last: `a/b/c` → `a`, `a/b`. */
+export function ancestors(path: string): string[] {
+  const found: string[] = [];
+  for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
+    found.push(path.slice(0, slash));
+  }
+  return found;
+}
+
+export interface PathConflict {
+  path: LogicalPath;
+  other: LogicalPath;
+  kind: 'same_path' | 'same_after_nfc' | 'folder_of_other';
+}
+
+/** The first two paths of a batch that cannot stand in one package; null when all can. O(total length). */
+export function findConflict(paths: readonly LogicalPath[]): PathConflict | null {
+  const byKey = new Map<string, LogicalPath>();
+  for (const path of paths) {
+    const key = pathKey(path);
+    const other = byKey.get(key);
+    if (other !== undefined) return { path, other, kind: other === path ? 'same_path' : 'same_after_nfc' };
+    byKey.set(key, path);
+  }
+  for (const [key, path] of byKey) {
+    for (const folder of ancestors(key)) {
+      const other = byKey.get(folder);
+      if (other !== undefined) return { path, other, kind: 'folder_of_other' };
+    }
+  }
+  return null;
+}
+
+/** The order of manifests and lists: by the bytes of the UTF-8 form, which UTF-16 order is not beyond U+FFFF. */
+export function comparePaths(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}

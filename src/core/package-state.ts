@@ -1,0 +1,46 @@
+import { StoreError } from './errors.ts';
+
+export const PACKAGE_STATUSES = ['created', 'uploading', 'finalized', 'deleted', 'failed'] as const;
+export type PackageStatus = (typeof PACKAGE_STATUSES)[number];
+
+export type PackageEvent = 'register' | 'finalize' | 'fail' | 'delete';
+
+/** Every legal transition. What is not here cannot happen; the registry writes only what `nextStatus` gives. */
+const TRANSITIONS: Record<PackageStatus, Partial<Record<PackageEvent, PackageStatus>>> = {
+  created: { register: 'uploading', finalize: 'finalized', fail: 'failed', delete: 'deleted' },
+  uploading: { register: 'uploading', finalize: 'finalized', fail: 'failed', delete: 'deleted' },
+  finalized: { delete: 'deleted' },
+  failed: { delete: 'deleted' },
+  deleted: {},
+};
+
+export interface PackageFacts {
+  id: string;
+  status: PackageStatus;
+  /** Set by the first transaction of finalize: from then on no file may change. */
+  sealed_at: number | null;
+}
+
+/** @throws StoreError that says why this package cannot take this event */
+export function nextStatus(pkg: PackageFacts, event: PackageEvent): PackageStatus {
+  const next = TRANSITIONS[pkg.status][event];
+  if (pkg.status === 'deleted') throw new StoreError('package_deleted', `Package ${pkg.id} was deleted.`);
+  const changesFiles = event === 'register' || event === 'fail';
+  if (pkg.status === 'finalized' || (pkg.sealed_at !== null && changesFiles)) {
+    if (next !== undefined) return next;
+    throw new StoreError(
+      'package_sealed',
+      `Package ${pkg.id} is finalized: make a new package with "supersedes": "${pkg.id}" to revise it.`,
+    );
+  }
+  if (next === undefined) throw new StoreError('package_failed', `Package ${pkg.id} failed: make a new package.`);
+  return next;
+}
+
+/** Reading bytes is possible in every status but these. @throws StoreError package_deleted */
+export function assertReadable(pkg: PackageFacts): void {
+  if (pkg.status === 'deleted') throw new StoreError('package_deleted', `Package ${pkg.id} was deleted.`);
+}
+
+/** Statuses whose external id is taken and whose proven files count for dedupe. */
+export const LIVING_STATUSES = ['created', 'uploading', 'finalized'] as const satisfies readonly PackageStatus[];

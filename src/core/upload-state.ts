@@ -1,0 +1,34 @@
+/**
+ * The upload's life: `open → completing → committed`, `open → aborting → aborted`, or `failed`.
+ *
+ * `open → completing` and `open → aborting` are one compare-and-set in the registry, so that a Complete and an Abort
+ * can never both be sent: on Ceph RGW 16.2 that race destroys the committed object, silently and later.
+ */
+export const UPLOAD_STATES = ['open', 'completing', 'committed', 'aborting', 'aborted', 'failed'] as const;
+export type UploadState = (typeof UPLOAD_STATES)[number];
+
+const TRANSITIONS: Record<UploadState, readonly UploadState[]> = {
+  open: ['completing', 'aborting'],
+  completing: ['committed', 'failed'],
+  aborting: ['aborted'],
+  committed: [],
+  aborted: [],
+  failed: [],
+};
+
+export function canMove(from: UploadState, to: UploadState): boolean {
+  return TRANSITIONS[from].includes(to);
+}
+
+export function isFinal(state: UploadState): boolean {
+  return TRANSITIONS[state].length === 0;
+}
+
+/** Why an upload failed: `upload_abandoned` (storage gave no clean answer) or what the bytes were instead. */
+export interface UploadFailure {
+  code: 'upload_abandoned' | 'digest_mismatch' | 'size_mismatch' | 'no_space';
+  detail: string;
+  /** What was read, when the bytes were wrong. */
+  actual_digest?: string;
+  actual_size?: number;
+}
