@@ -114,7 +114,7 @@ export const Finalize = z.strictObject({ file_count: size.optional(), total_size
 
 // ── Files ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const mediaType = z
+export const mediaType = z
   .string()
   .max(255)
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: *; *[\x20-\x7e]*)?$/, 'is no media type');
@@ -149,6 +149,7 @@ export const File = z.object({
   state: z.enum(['stored', 'missing']),
 });
 export const FileList = list(File);
+export const FileQuery = z.strictObject(Page);
 
 export const PutFileQuery = z.strictObject({
   replace: z.enum(['true', 'false']).optional(),
@@ -307,7 +308,10 @@ export const Extend = z
 
 export const PlaceHold = z.strictObject({ reason, reference: text(512).optional() });
 
+export const EligibleQuery = z.strictObject(Page);
+
 export const ListAudit = z.strictObject({
+  ...Page,
   package_id: z.string().optional(),
   action: z.string().optional(),
   actor: z.string().optional(),

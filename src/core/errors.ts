@@ -44,6 +44,7 @@ export const ERROR_TABLE = {
   upload_incomplete: { status: 409, title: 'Not every part has arrived' },
 
   package_deleted: { status: 410, title: 'The package was deleted' },
+  precondition_failed: { status: 412, title: 'The file is not the one that If-Match names' },
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json' },
   range_not_satisfiable: { status: 416, title: 'The range lies outside the file' },

@@ -1,0 +1,7 @@
+import type { Knex } from 'knex';
+import * as registry from './0001_registry.ts';
+
+/** Append-only, in order: a migration that was released is never changed. */
+export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration }> = [
+  { name: '0001_registry', migration: registry },
+];

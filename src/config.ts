@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
+
+/**
+ * The one reader of the environment. Every variable is described here; docs/operations.md and the README are held
+ * against VARIABLES. A bad value stops the start with one message that names the variable.
+ */
+const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ''));
+
+export const VARIABLES = {
+  HOST: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
+  PORT: z.coerce.number().int().min(0).max(65_535).default(8420).describe('port to listen on; 0 picks a free one'),
+  PUBLIC_URL: url.optional().describe('how clients reach the service; signed local URLs carry it'),
+  DATA_DIR: z.string().min(1).default('./data').describe('SQLite file, local blobs, signing key; created 0700'),
+  DATABASE_URL: z.string().optional().describe('postgres://…; SQLite in the data folder without it'),
+  S3_BUCKET: z.string().optional().describe('selects the S3 backend; the local folder without it'),
+  S3_ENDPOINT: url.optional().describe('S3 endpoint; AWS without it'),
+  S3_PUBLIC_ENDPOINT: url.optional().describe('what signed URLs name; the endpoint without it'),
+  S3_REGION: z.string().default('us-east-1').describe('S3 region'),
+  S3_PREFIX: z.string().optional().describe('put before every key'),
+  S3_FORCE_PATH_STYLE: flag.default(true).describe('bucket in the path instead of the host name'),
+  S3_ACCESS_KEY_ID: z.string().optional().describe("the control plane's key; the SDK's default chain without it"),
+  S3_SECRET_ACCESS_KEY: z.string().optional().describe('its secret'),
+  S3_UPLOAD_ACCESS_KEY_ID: z.string().optional().describe('a write-only key that signs upload URLs'),
+  S3_UPLOAD_SECRET_ACCESS_KEY: z.string().optional().describe('its secret'),
+  S3_VERIFY: z.enum(['auto', 'read']).default('auto').describe('read: hash every committed object by reading it back'),
+  SIGNING_KEY: z
+    .string()
+    .min(32, 'must have at least 32 characters')
+    .optional()
+    .describe('signs local URLs and cursors; kept in the data folder without it'),
+  ADMIN_TOKEN: z
+    .string()
+    .min(16, 'must have at least 16 characters')
+    .regex(/^\S+$/, 'must not hold blanks')
+    .optional()
+    .describe('bearer token with every scope; without it only loopback is served'),
+  RETENTION_CLASSES: z.string().optional().describe('path of a JSON file: class → days, or null for never'),
+  CORS_ORIGINS: z
+    .string()
+    .default('')
+    .transform((value) => value.split(/[\s,]+/).filter((origin) => origin !== ''))
+    .pipe(
+      z.array(z.url({ protocol: /^https?$/ }).refine((origin) => new URL(origin).origin === origin, 'is no origin')),
+    )
+    .describe('origins that browsers may call from, separated by commas'),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .describe('least important message that is logged'),
+} as const;
+
+type Values = { [Name in keyof typeof VARIABLES]: z.infer<(typeof VARIABLES)[Name]> };
+
+export const PREFIX = 'ARTIFACT_STORE_';
+
+/** Variables of the command line's client, which the service knows and ignores. */
+export const CLIENT_VARIABLES = ['URL', 'TOKEN'] as const;
+
+export interface Config {
+  host: string;
+  port: number;
+  publicUrl: string | null;
+  dataDir: string;
+  signingKey: string | null;
+  adminToken: string | null;
+  retentionClassesFile: string | null;
+  corsOrigins: readonly string[];
+  logLevel: Values['LOG_LEVEL'];
+}
+
+/** The environment asks for something that cannot be; `message` names the variable and says what to do. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** @throws ConfigError */
+export function loadConfig(env: Record<string, string | undefined>): Config {
+  const values = parse(env);
+  refuseUnbuilt(values);
+  return Object.freeze({
+    host: values.HOST,
+    port: values.PORT,
+    publicUrl: values.PUBLIC_URL ?? null,
+    dataDir: values.DATA_DIR,
+    signingKey: values.SIGNING_KEY ?? null,
+    adminToken: values.ADMIN_TOKEN ?? null,
+    retentionClassesFile: values.RETENTION_CLASSES ?? null,
+    corsOrigins: values.CORS_ORIGINS,
+    logLevel: values.LOG_LEVEL,
+  });
+}
+
+function parse(env: Record<string, string | undefined>): Values {
+  const problems: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const name of Object.keys(env).filter((key) => key.startsWith(PREFIX))) {
+    const short = name.slice(PREFIX.length);
+    const known =
+      short in VARIABLES || short.startsWith('TEST_') || (CLIENT_VARIABLES as readonly string[]).includes(short);
+    if (!known) problems.push(`${name} is not a variable of artifact-store: the README lists them all`);
+  }
+  for (const [short, schema] of Object.entries(VARIABLES)) {
+    // An empty variable is one that compose files and shells could not leave out.
+    const parsed = schema.safeParse(env[PREFIX + short] || undefined);
+    if (parsed.success) values[short] = parsed.data;
+    else problems.push(`${PREFIX}${short} ${describe(parsed.error)}`);
+  }
+  if (problems.length > 0) throw new ConfigError(`${problems.join('; ')}.`);
+  return values as Values;
+}
+
+function describe(error: z.ZodError): string {
+  const message = error.issues[0]?.message ?? 'is wrong';
+  return /^(must|is) /.test(message) ? message : `is wrong: ${message}`;
+}
+
+/** What is designed but not built stops the start: nothing falls back silently. */
+function refuseUnbuilt(values: Values): void {
+  if (values.S3_BUCKET !== undefined) {
+    throw new ConfigError(
+      `${PREFIX}S3_BUCKET asks for the S3 backend, which this version does not have: unset it to keep bytes in the data folder.`,
+    );
+  }
+  if (values.DATABASE_URL !== undefined) {
+    throw new ConfigError(
+      `${PREFIX}DATABASE_URL asks for another registry than SQLite in the data folder, which this version does not have: unset it.`,
+    );
+  }
+}
+
+/**
+ * The built-in classes, with those of the file put over them: class → days, or null for never.
+ * @param text the file's content @throws ConfigError
+ */
+export function parseRetentionClasses(text: string, file: string): RetentionClasses {
+  const Classes = z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/), z.int().min(0).max(36_500).nullable());
+  const wrong = (why: string) => new ConfigError(`${PREFIX}RETENTION_CLASSES: ${file} ${why}.`);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw wrong(`is not JSON (${(error as Error).message})`);
+  }
+  const classes = Classes.safeParse(parsed);
+  if (classes.success) return { ...DEFAULT_RETENTION_CLASSES, ...classes.data };
+  const issue = classes.error.issues[0];
+  throw wrong(`must map class names to days (0 to 36500) or null: ${issue?.path.join('.')} ${issue?.message}`);
+}

@@ -1,0 +1,90 @@
+import type { Readable } from 'node:stream';
+import type { Context } from 'koa';
+import type { ByteRange } from '../blobs/blob-store.ts';
+import { type Digest, formatReprDigest } from '../core/digest.ts';
+import { StoreError } from '../core/errors.ts';
+
+export interface ServedBytes {
+  digest: Digest;
+  size: number;
+  mediaType: string;
+  /** Offered as the name to save under. */
+  filename: string;
+  open(range?: ByteRange): Promise<Readable | null>;
+}
+
+/**
+ * Serves bytes with conditional requests and one range (RFC 9110). Evidence may be hostile HTML: it is always an
+ * attachment, never sniffed, and sandboxed should a browser show it all the same.
+ */
+export async function serveBytes(ctx: Context, bytes: ServedBytes): Promise<void> {
+  const etag = `"${bytes.digest}"`;
+  ctx.set({
+    ETag: etag,
+    'Repr-Digest': formatReprDigest(bytes.digest),
+    'Accept-Ranges': 'bytes',
+    'Cache-Control': 'private, no-cache',
+    'Content-Disposition': attachment(bytes.filename),
+    'Content-Security-Policy': "sandbox; default-src 'none'",
+    'X-Content-Type-Options': 'nosniff',
+  });
+  const ifMatch = ctx.get('if-match');
+  if (ifMatch !== '' && !matches(ifMatch, etag)) {
+    throw new StoreError('precondition_failed', `The file's ETag is ${etag}.`);
+  }
+  const ifNoneMatch = ctx.get('if-none-match');
+  if (ifNoneMatch !== '' && matches(ifNoneMatch, etag)) {
+    ctx.status = 304;
+    return;
+  }
+  const ifRange = ctx.get('if-range');
+  const range = ifRange === '' || ifRange === etag ? parseRange(ctx.get('range'), bytes.size) : null;
+  ctx.type = bytes.mediaType;
+  ctx.status = range ? 206 : 200;
+  if (range) ctx.set('Content-Range', `bytes ${range.offset}-${range.offset + range.size - 1}/${bytes.size}`);
+  const length = range ? range.size : bytes.size;
+  if (ctx.method === 'HEAD') {
+    ctx.length = length;
+    return;
+  }
+  ctx.body = (await bytes.open(range ?? undefined)) ?? '';
+  // Setting the body sets a type of its own.
+  ctx.type = bytes.mediaType;
+  ctx.length = length;
+}
+
+function matches(header: string, etag: string): boolean {
+  return header.split(',').some((candidate) => {
+    const tag = candidate.trim();
+    return tag === '*' || tag.replace(/^W\//, '') === etag;
+  });
+}
+
+/** Null: the whole. @throws StoreError bad_range, range_not_satisfiable */
+export function parseRange(header: string, size: number): ByteRange | null {
+  if (header === '') return null;
+  const match = /^bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))$/.exec(header.replaceAll(' ', ''));
+  if (!match) throw new StoreError('bad_range', `${JSON.stringify(header.slice(0, 100))} is not one byte range.`);
+  const [, first, last, suffix] = match;
+  const offset = first === undefined ? Math.max(0, size - Number(suffix)) : Number(first);
+  const end = last ? Math.min(Number(last), size - 1) : size - 1;
+  if (last && Number(last) < Number(first)) {
+    throw new StoreError('bad_range', `${JSON.stringify(header)} ends before it begins.`);
+  }
+  if (offset > end || offset >= size) {
+    throw new StoreError('range_not_satisfiable', `The file has ${size} bytes.`, {
+      headers: { 'Content-Range': `bytes */${size}` },
+    });
+  }
+  return { offset, size: end - offset + 1 };
+}
+
+/** Content-Disposition (RFC 6266) with the name in ASCII and, exactly, in UTF-8 (RFC 8187). */
+function attachment(filename: string): string {
+  const ascii = filename.replace(/[^\x20-\x7e]|["\\%]/g, '_');
+  const exact = encodeURIComponent(filename).replace(
+    /['()*]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return `attachment; filename="${ascii}"; filename*=UTF-8''${exact}`;
+}

@@ -1,0 +1,48 @@
+import type { Context, Next } from 'koa';
+import { StoreError } from '../core/errors.ts';
+
+const LOOPBACK = /^(127(?:\.\d{1,3}){3}|localhost|\[::1\])(?::\d{1,5})?$/i;
+
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host) || host === '::1';
+}
+
+/**
+ * Without tokens, whoever can reach the socket may do everything: a web page in the same machine's browser must not.
+ * DNS rebinding shows in a foreign Host, a cross-site request in a foreign Origin.
+ */
+export function loopbackOnly(corsOrigins: readonly string[]) {
+  return async (ctx: Context, next: Next): Promise<void> => {
+    const host = ctx.get('host');
+    if (!isLoopback(host)) {
+      throw new StoreError('foreign_host', `Without a token only loopback is served, not ${JSON.stringify(host)}.`);
+    }
+    const origin = ctx.get('origin');
+    if (origin !== '' && origin !== `http://${host}` && !corsOrigins.includes(origin)) {
+      throw new StoreError(
+        'foreign_origin',
+        `${JSON.stringify(origin)} may not call this service: see ARTIFACT_STORE_CORS_ORIGINS.`,
+      );
+    }
+    await next();
+  };
+}
+
+const ALLOWED_HEADERS = 'authorization, content-type, if-match, if-none-match, if-range, range, repr-digest';
+const EXPOSED_HEADERS = 'accept-ranges, content-range, etag, location, repr-digest, x-request-id';
+
+/** Cross-origin calls (Fetch standard) from the origins that the operator named, and no others. */
+export function cors(origins: readonly string[]) {
+  return async (ctx: Context, next: Next): Promise<void> => {
+    const origin = ctx.get('origin');
+    ctx.vary('Origin');
+    if (origin === '' || !origins.includes(origin)) return next();
+    ctx.set('Access-Control-Allow-Origin', origin);
+    ctx.set('Access-Control-Expose-Headers', EXPOSED_HEADERS);
+    if (ctx.method !== 'OPTIONS' || ctx.get('access-control-request-method') === '') return next();
+    ctx.set('Access-Control-Allow-Methods', 'GET, HEAD, POST, PUT, DELETE');
+    ctx.set('Access-Control-Allow-Headers', ALLOWED_HEADERS);
+    ctx.set('Access-Control-Max-Age', '600');
+    ctx.status = 204;
+  };
+}

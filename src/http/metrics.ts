@@ -1,0 +1,35 @@
+import { Counter, collectDefaultMetrics, Histogram, Registry as PrometheusRegistry } from 'prom-client';
+
+/** What /metrics tells, beside the process's own (CPU, memory, event-loop delay). */
+export interface Metrics {
+  observe(operation: string, method: string, status: number, seconds: number): void;
+  received(bytes: number): void;
+  text(): Promise<string>;
+  contentType: string;
+  close(): void;
+}
+
+export function openMetrics(): Metrics {
+  const register = new PrometheusRegistry();
+  collectDefaultMetrics({ register });
+  const requests = new Histogram({
+    name: 'artifact_store_request_seconds',
+    help: 'Time from a request to the end of its answer',
+    labelNames: ['operation', 'method', 'status'],
+    buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30],
+    registers: [register],
+  });
+  const bytes = new Counter({
+    name: 'artifact_store_received_bytes_total',
+    help: 'Bytes that came in through the service itself',
+    registers: [register],
+  });
+  return {
+    observe: (operation, method, status, seconds) =>
+      requests.observe({ operation, method, status: String(status) }, seconds),
+    received: (count) => bytes.inc(count),
+    text: () => register.metrics(),
+    contentType: register.contentType,
+    close: () => register.clear(),
+  };
+}

@@ -1,0 +1,73 @@
+import type { Context } from 'koa';
+import type { z } from 'zod';
+import type { Limits } from '../core/limits.ts';
+import type { Caller, Services } from '../usecases/services.ts';
+import type { CursorCodec } from './cursor.ts';
+import type { SignedBytes } from './signed-bytes.ts';
+
+/** What handlers work with beside the request. */
+export interface HttpServices extends Services {
+  cursors: CursorCodec;
+  limits: Limits;
+  version: string;
+  /** Only when this service itself serves signed URLs: the local folder. */
+  signedBytes: SignedBytes | null;
+}
+
+/** A validated request. */
+export interface Request<Query, Body> {
+  /** Path parameters, percent-decoded and valid UTF-8; `path` may hold slashes. */
+  params: Record<string, string>;
+  query: Query;
+  body: Body;
+  caller: Caller;
+  /** The operation's id: cursors are good for the list that gave them only. */
+  operationId: string;
+}
+
+/** Answered as JSON; a handler that streams bytes sets the context itself and returns nothing. */
+export type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
+
+/** One operation: what the router serves, what /openapi.json says and what docs/api.md is held against. */
+export interface Route {
+  method: 'get' | 'post' | 'put' | 'delete';
+  /** As OpenAPI writes it. A last `{path}` takes the rest of the address. */
+  path: string;
+  operationId: string;
+  summary: string;
+  tag: 'Packages' | 'Uploads' | 'Retention and audit' | 'Operations' | 'Signed URLs';
+  /** bearer: the caller is authenticated. signed: the signature in the URL is checked. open: anybody. */
+  access: 'bearer' | 'signed' | 'open';
+  query: z.ZodType | null;
+  body: z.ZodType | 'bytes' | null;
+  /** DELETE takes its fields in the query or in a JSON body. */
+  bodyOrQuery: boolean;
+  answers: Record<number, z.ZodType | string>;
+  handle(services: HttpServices, request: Request<unknown, unknown>, ctx: Context): Promise<Answer | undefined>;
+}
+
+type Parsed<T> = T extends z.ZodType ? z.infer<T> : undefined;
+
+interface RouteDefinition<Q extends z.ZodType | undefined, B extends z.ZodType | 'bytes' | undefined>
+  extends Pick<Route, 'method' | 'path' | 'operationId' | 'summary' | 'tag' | 'answers'> {
+  access?: Route['access'];
+  query?: Q;
+  body?: B;
+  bodyOrQuery?: boolean;
+  handle(services: HttpServices, request: Request<Parsed<Q>, Parsed<B>>, ctx: Context): Promise<Answer | undefined>;
+}
+
+/** Ties a handler's types to its schemas. */
+export function route<
+  Q extends z.ZodType | undefined = undefined,
+  B extends z.ZodType | 'bytes' | undefined = undefined,
+>(definition: RouteDefinition<Q, B>): Route {
+  return {
+    ...definition,
+    access: definition.access ?? 'bearer',
+    query: definition.query ?? null,
+    body: definition.body ?? null,
+    bodyOrQuery: definition.bodyOrQuery ?? false,
+    handle: definition.handle as Route['handle'],
+  };
+}

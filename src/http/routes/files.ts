@@ -1,0 +1,191 @@
+import { Readable } from 'node:stream';
+import * as schema from '../../api/schemas.ts';
+import { type Digest, digestHex, parseDigest, parseReprDigest } from '../../core/digest.ts';
+import { StoreError } from '../../core/errors.ts';
+import type { PackageId } from '../../core/ids.ts';
+import { parsePackageId } from '../../core/ids.ts';
+import { parseLogicalPath } from '../../core/logical-path.ts';
+import { sha256sumLine } from '../../core/manifest.ts';
+import { listFiles } from '../../usecases/list-files.ts';
+import { putFile } from '../../usecases/put-file.ts';
+import { readFile, readManifest } from '../../usecases/read-file.ts';
+import { registerFiles } from '../../usecases/register-files.ts';
+import { removeFile } from '../../usecases/remove-file.ts';
+import type { Caller } from '../../usecases/services.ts';
+import { serveBytes } from '../bytes.ts';
+import { fileState, presentFile } from '../present.ts';
+import { type HttpServices, type Route, route } from '../route.ts';
+
+const PAGE = 1_000;
+
+export const fileRoutes: Route[] = [
+  route({
+    method: 'post',
+    path: '/v1/packages/{id}/files',
+    operationId: 'registerFiles',
+    summary: 'Registers files by path and digest: all or none; says whose bytes must be sent',
+    tag: 'Packages',
+    body: schema.RegisterFiles,
+    answers: { 200: schema.RegisteredFiles },
+    async handle(services, { params, body, caller }) {
+      const inputs = body.files.map((file) => ({
+        ...file,
+        path: parseLogicalPath(file.path),
+        digest: parseDigest(file.digest),
+        mtime: file.mtime === undefined ? undefined : canonicalTime(file.mtime),
+      }));
+      const files = await registerFiles(services, caller, parsePackageId(params.id as string), inputs);
+      return {
+        status: 200,
+        body: { files: files.map((file) => ({ path: file.path, digest: file.digest, state: fileState(file) })) },
+      };
+    },
+  }),
+
+  route({
+    method: 'get',
+    path: '/v1/packages/{id}/files',
+    operationId: 'listFiles',
+    summary: "Lists the package's files in the order of their paths' bytes",
+    tag: 'Packages',
+    query: schema.FileQuery,
+    answers: { 200: schema.FileList },
+    async handle(services, { params, query, caller, operationId }) {
+      const id = parsePackageId(params.id as string);
+      const scope = `${operationId} ${id}`;
+      const after = query.cursor === undefined ? null : (services.cursors.decode(scope, query.cursor) as string);
+      const { files, more } = await listFiles(services, caller, id, after, query.limit);
+      const last = files.at(-1);
+      return {
+        status: 200,
+        body: {
+          items: files.map(presentFile),
+          next_cursor: more && last ? services.cursors.encode(scope, last.path) : null,
+        },
+      };
+    },
+  }),
+
+  route({
+    method: 'put',
+    path: '/v1/packages/{id}/files/{path}',
+    operationId: 'putFile',
+    summary: 'Stores one file through the service, hashed on the way',
+    tag: 'Packages',
+    query: schema.PutFileQuery,
+    body: 'bytes',
+    answers: { 201: schema.File },
+    async handle(services, { params, query, caller }, ctx) {
+      const file = await putFile(
+        services,
+        caller,
+        parsePackageId(params.id as string),
+        {
+          path: parseLogicalPath(params.path as string),
+          media_type: mediaTypeOf(ctx.get('content-type')),
+          digest: expectedDigest(ctx.get('repr-digest'), query.digest),
+          replace: query.replace === 'true',
+        },
+        ctx.req,
+      );
+      return { status: 201, body: presentFile(file) };
+    },
+  }),
+
+  route({
+    method: 'get',
+    path: '/v1/packages/{id}/files/{path}',
+    operationId: 'getFile',
+    summary: "The file's bytes: one range, conditional requests, HEAD",
+    tag: 'Packages',
+    query: schema.GetFileQuery,
+    answers: { 200: 'the bytes', 206: 'the range', 304: 'not modified' },
+    async handle(services, { params, caller }, ctx) {
+      const path = parseLogicalPath(params.path as string);
+      const { file, open } = await readFile(services, caller, parsePackageId(params.id as string), path);
+      await serveBytes(ctx, {
+        digest: file.digest,
+        size: file.size,
+        mediaType: file.media_type,
+        filename: file.path.slice(file.path.lastIndexOf('/') + 1),
+        open,
+      });
+      return undefined;
+    },
+  }),
+
+  route({
+    method: 'delete',
+    path: '/v1/packages/{id}/files/{path}',
+    operationId: 'removeFile',
+    summary: 'Takes a file out of a package that is not final',
+    tag: 'Packages',
+    answers: { 204: 'removed' },
+    async handle(services, { params, caller }) {
+      const path = parseLogicalPath(params.path as string);
+      await removeFile(services, caller, parsePackageId(params.id as string), path);
+      return { status: 204 };
+    },
+  }),
+
+  route({
+    method: 'get',
+    path: '/v1/packages/{id}/manifest',
+    operationId: 'getManifest',
+    summary: "The manifest's exact bytes; format=sha256sum gives what sha256sum -c reads",
+    tag: 'Packages',
+    query: schema.ManifestQuery,
+    answers: { 200: 'the manifest', 304: 'not modified' },
+    async handle(services, { params, query, caller }, ctx) {
+      const id = parsePackageId(params.id as string);
+      const manifest = await readManifest(services, caller, id);
+      if (query.format === 'sha256sum') {
+        ctx.set({ 'Cache-Control': 'private, no-cache', 'X-Content-Type-Options': 'nosniff' });
+        ctx.status = 200;
+        ctx.body = Readable.from(sha256sums(services, caller, id));
+        ctx.type = 'text/plain; charset=utf-8';
+        return undefined;
+      }
+      const { digest, size, open } = manifest;
+      await serveBytes(ctx, { digest, size, mediaType: 'application/json', filename: `${id}.manifest.json`, open });
+      return undefined;
+    },
+  }),
+];
+
+async function* sha256sums(services: HttpServices, caller: Caller, id: PackageId): AsyncGenerator<string> {
+  for (let after: string | null = null, more = true; more; ) {
+    const page = await listFiles(services, caller, id, after, PAGE);
+    yield page.files.map((file) => sha256sumLine(digestHex(file.digest), file.path)).join('');
+    after = page.files.at(-1)?.path ?? null;
+    more = page.more;
+  }
+}
+
+function expectedDigest(reprDigest: string, query: string | undefined): Digest | undefined {
+  const fromQuery = query === undefined ? undefined : parseDigest(query);
+  if (reprDigest === '') return fromQuery;
+  const fromHeader = parseReprDigest(reprDigest);
+  if (fromHeader === null) {
+    throw new StoreError('invalid_digest', 'Repr-Digest has no sha-256: write Repr-Digest: sha-256=:<base64>:.');
+  }
+  if (fromQuery !== undefined && fromQuery !== fromHeader) {
+    throw new StoreError('invalid_digest', 'Repr-Digest and ?digest= name two different digests.');
+  }
+  return fromHeader;
+}
+
+/** curl calls everything it sends with -d or -T a form or nothing: neither says what the file is. */
+function mediaTypeOf(contentType: string): string | undefined {
+  if (contentType === '' || contentType.startsWith('application/x-www-form-urlencoded')) return undefined;
+  const parsed = schema.mediaType.safeParse(contentType);
+  if (parsed.success) return parsed.data;
+  throw new StoreError('invalid_request', `${JSON.stringify(contentType.slice(0, 100))} is no media type.`, {
+    errors: [{ field: 'Content-Type', message: 'is no media type' }],
+  });
+}
+
+/** RFC 3339 in UTC; the fraction as given, since mtimes may have nine digits. */
+function canonicalTime(time: string): string {
+  return time.endsWith('Z') ? time : new Date(time).toISOString();
+}

@@ -1,0 +1,17 @@
+import type { Route } from '../route.ts';
+import { fileRoutes } from './files.ts';
+import { operationRoutes } from './operations.ts';
+import { packageRoutes } from './packages.ts';
+import { retentionRoutes } from './retention.ts';
+import { signedRoutes } from './signed.ts';
+import { uploadRoutes } from './uploads.ts';
+
+/** Every operation of the service; the router, /openapi.json and the tests of docs/api.md all read this. */
+export const ROUTES: readonly Route[] = [
+  ...packageRoutes,
+  ...fileRoutes,
+  ...uploadRoutes,
+  ...retentionRoutes,
+  ...operationRoutes,
+  ...signedRoutes,
+];

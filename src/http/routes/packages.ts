@@ -1,0 +1,170 @@
+import type { z } from 'zod';
+import * as schema from '../../api/schemas.ts';
+import type { JsonObject } from '../../core/canonical-json.ts';
+import { StoreError } from '../../core/errors.ts';
+import { idFloor, parsePackageId } from '../../core/ids.ts';
+import { progressEvent } from '../../core/statehub.ts';
+import type { PackageFilter, PackageRecord } from '../../usecases/records.ts';
+import { createPackage } from '../../usecases/create-package.ts';
+import { deletePackage, failPackage } from '../../usecases/end-package.ts';
+import { finalizePackage } from '../../usecases/finalize-package.ts';
+import { getPackage, listPackages } from '../../usecases/list-packages.ts';
+import { presentPackage } from '../present.ts';
+import { type Answer, type HttpServices, type Route, route } from '../route.ts';
+
+const METADATA_PREFIX = 'metadata.';
+
+export const packageRoutes: Route[] = [
+  route({
+    method: 'post',
+    path: '/v1/packages',
+    operationId: 'createPackage',
+    summary: 'Registers a package; the same (producer, external_id) again gives the existing one',
+    tag: 'Packages',
+    body: schema.CreatePackage,
+    answers: { 200: schema.Package, 201: schema.Package },
+    async handle(services, { body, caller }) {
+      const { pkg, created } = await createPackage(services, caller, {
+        ...body,
+        metadata: body.metadata as JsonObject | undefined,
+        supersedes: body.supersedes === undefined ? undefined : parsePackageId(body.supersedes),
+      });
+      const answer = await present(services, pkg, created ? 201 : 200);
+      return { ...answer, headers: { Location: `${services.publicUrl()}/v1/packages/${pkg.id}` } };
+    },
+  }),
+
+  route({
+    method: 'get',
+    path: '/v1/packages',
+    operationId: 'listPackages',
+    summary: 'Lists packages, newest first',
+    tag: 'Packages',
+    query: schema.ListPackages.extend(schema.Page),
+    answers: { 200: schema.PackageList },
+    async handle(services, { query, caller, operationId }) {
+      const filter = packageFilter(query);
+      if (query.cursor !== undefined)
+        filter.below = smaller(filter.below, services.cursors.decode(operationId, query.cursor) as string);
+      const { packages, now, more } = await listPackages(services, caller, filter, query.limit);
+      const last = packages.at(-1);
+      return {
+        status: 200,
+        body: {
+          items: packages.map((pkg) => presentPackage(pkg, now)),
+          next_cursor: more && last ? services.cursors.encode(operationId, last.id) : null,
+        },
+      };
+    },
+  }),
+
+  route({
+    method: 'get',
+    path: '/v1/packages/{id}',
+    operationId: 'getPackage',
+    summary: 'One package; a deleted one as its tombstone',
+    tag: 'Packages',
+    answers: { 200: schema.Package },
+    async handle(services, { params, caller }) {
+      return present(services, await getPackage(services, caller, parsePackageId(params.id as string)), 200);
+    },
+  }),
+
+  route({
+    method: 'delete',
+    path: '/v1/packages/{id}',
+    operationId: 'deletePackage',
+    summary: 'Deletes a package that is eligible or was never finalized; a tombstone stays',
+    tag: 'Packages',
+    body: schema.Reason,
+    bodyOrQuery: true,
+    answers: { 200: schema.Package },
+    async handle(services, { params, body, caller }) {
+      const id = parsePackageId(params.id as string);
+      return present(services, await deletePackage(services, caller, id, body.reason), 200);
+    },
+  }),
+
+  route({
+    method: 'post',
+    path: '/v1/packages/{id}/finalize',
+    operationId: 'finalizePackage',
+    summary: 'Seals the package: writes its manifest, decides its expiry',
+    tag: 'Packages',
+    body: schema.Finalize.optional(),
+    answers: { 200: schema.Package },
+    async handle(services, { params, body, caller }) {
+      const id = parsePackageId(params.id as string);
+      return present(services, await finalizePackage(services, caller, id, body ?? {}), 200);
+    },
+  }),
+
+  route({
+    method: 'post',
+    path: '/v1/packages/{id}/fail',
+    operationId: 'failPackage',
+    summary: 'The producer gives up',
+    tag: 'Packages',
+    body: schema.Reason,
+    answers: { 200: schema.Package },
+    async handle(services, { params, body, caller }) {
+      const id = parsePackageId(params.id as string);
+      return present(services, await failPackage(services, caller, id, body.reason), 200);
+    },
+  }),
+
+  route({
+    method: 'get',
+    path: '/v1/packages/{id}/link',
+    operationId: 'linkPackage',
+    summary: "What Statehub's POST /progress/ takes: ids and a summary, never bytes",
+    tag: 'Packages',
+    query: schema.LinkQuery,
+    answers: { 200: schema.Link },
+    async handle(services, { params, query, caller }) {
+      const pkg = await getPackage(services, caller, parsePackageId(params.id as string));
+      const url = `${services.publicUrl()}/v1/packages/${pkg.id}`;
+      const wire = presentPackage(pkg, await services.registry.read.now());
+      const facts = { ...wire, package_id: pkg.id, metadata: pkg.metadata };
+      const event = progressEvent(facts, url, query);
+      return { status: 200, body: { package_id: pkg.id, manifest_digest: pkg.manifest_digest, url, event } };
+    },
+  }),
+];
+
+async function present(services: HttpServices, pkg: PackageRecord, status: number): Promise<Answer> {
+  return { status, body: presentPackage(pkg, await services.registry.read.now()) };
+}
+
+function packageFilter(query: z.infer<typeof schema.ListPackages>): PackageFilter {
+  const { producer, subject, external_id, status, retention_class, created_after, created_before, ...rest } = query;
+  const { limit: _limit, cursor: _cursor, ...others } = rest as Record<string, string>;
+  const metadata = new Map<string, string>();
+  for (const [name, value] of Object.entries(others)) {
+    if (!name.startsWith(METADATA_PREFIX)) {
+      throw new StoreError(
+        'invalid_request',
+        `The query has the unknown field ${JSON.stringify(name.slice(0, 100))}.`,
+        {
+          errors: [{ field: name.slice(0, 100).toWellFormed(), message: 'is not known' }],
+        },
+      );
+    }
+    metadata.set(name.slice(METADATA_PREFIX.length), value);
+  }
+  return {
+    producer,
+    subject,
+    external_id,
+    status,
+    retention_class,
+    metadata,
+    // Ids sort by the time of creation.
+    atLeast: created_after === undefined ? undefined : idFloor('pkg', Date.parse(created_after) + 1),
+    below: created_before === undefined ? undefined : idFloor('pkg', Date.parse(created_before)),
+  };
+}
+
+function smaller(a: string | undefined, b: string): string {
+  return a === undefined || b < a ? b : a;
+}

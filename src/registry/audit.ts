@@ -1,0 +1,73 @@
+import type { Knex } from 'knex';
+import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
+import type { Reads } from './reads.ts';
+
+export type AuditAction =
+  | 'package.created'
+  | 'package.files_registered'
+  | 'package.file_removed'
+  | 'package.sealed'
+  | 'package.finalized'
+  | 'package.failed'
+  | 'package.deleted'
+  | 'upload.planned'
+  | 'upload.committed'
+  | 'upload.failed'
+  | 'upload.aborted'
+  | 'retention.set'
+  | 'retention.extended'
+  | 'hold.placed'
+  | 'hold.released';
+
+export interface AuditRecord {
+  seq: number;
+  id: string;
+  at: number;
+  actor: string;
+  action: AuditAction;
+  package_id: string | null;
+  subject_id: string | null;
+  reason: string | null;
+  detail: JsonObject;
+}
+
+export interface AuditFilter {
+  package_id?: string | undefined;
+  action?: string | undefined;
+  actor?: string | undefined;
+  /** Strictly later than; ms. */
+  after?: number | undefined;
+}
+
+/** Append-only: there is no method that changes or removes an event. */
+export function auditTable(db: Knex) {
+  return {
+    async add(event: Omit<AuditRecord, 'seq'>): Promise<void> {
+      await db('audit_events').insert({ ...event, detail: canonicalJson(event.detail) });
+    },
+
+    /** Oldest first. */
+    async list(filter: AuditFilter, reads: Reads, afterSeq: number, limit: number): Promise<AuditRecord[]> {
+      const query = db('audit_events')
+        .where('audit_events.seq', '>', afterSeq)
+        .orderBy('audit_events.seq')
+        .limit(limit);
+      if (filter.package_id !== undefined) query.where('audit_events.package_id', filter.package_id);
+      if (filter.action !== undefined) query.where('action', filter.action);
+      if (filter.actor !== undefined) query.where('actor', filter.actor);
+      if (filter.after !== undefined) query.where('at', '>', filter.after);
+      if (!('all' in reads)) {
+        query.whereIn(
+          'audit_events.package_id',
+          db('packages')
+            .whereIn('producer', [...reads.producers])
+            .select('id'),
+        );
+      }
+      const rows: Array<Omit<AuditRecord, 'detail'> & { detail: string }> = await query.select('audit_events.*');
+      return rows.map((row) => ({ ...row, detail: JSON.parse(row.detail) as JsonObject }));
+    },
+  };
+}
+
+export type AuditTable = ReturnType<typeof auditTable>;

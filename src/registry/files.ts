@@ -1,0 +1,275 @@
+import type { Knex } from 'knex';
+import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
+import type { PackageId } from '../core/ids.ts';
+import { ancestors, type LogicalPath, pathKey } from '../core/logical-path.ts';
+import { LIVING_STATUSES } from '../core/package-state.ts';
+import type { Reads } from './reads.ts';
+import { type Cell, recordset } from './recordset.ts';
+
+export interface FileRecord {
+  path: LogicalPath;
+  digest: Digest;
+  size: number;
+  media_type: string;
+  mtime: string | null;
+  executable: boolean;
+  proven: boolean;
+}
+
+/** A path of the package that stands in the way of a new one. */
+export interface ExistingConflict {
+  path: LogicalPath;
+  other: LogicalPath;
+  kind: 'same_after_nfc' | 'folder_of_other';
+}
+
+/** A blob that a package's file needs. */
+export interface Wanted {
+  digest: Digest;
+  size: number;
+}
+
+/** Where a file's bytes are. */
+export interface FileLocation {
+  path: LogicalPath;
+  digest: Digest;
+  size: number;
+  object_id: string;
+  offset: number;
+}
+
+type Row = Omit<FileRecord, 'digest' | 'executable' | 'proven'> & {
+  digest: Buffer;
+  executable: boolean | number;
+  proven: boolean | number;
+};
+
+function fromRow(row: Row): FileRecord {
+  return {
+    path: row.path,
+    digest: digestFromBytes(row.digest),
+    size: row.size,
+    media_type: row.media_type,
+    mtime: row.mtime,
+    executable: Boolean(row.executable),
+    proven: Boolean(row.proven),
+  };
+}
+
+const COLUMNS = ['path', 'digest', 'size', 'media_type', 'mtime', 'executable', 'proven'] as const;
+
+/**
+ * The files of packages. Whoever changes them holds the package row's lock.
+ *
+ * Joins with a recordset are cross joins with a where: SQLite then reads the recordset first and looks the rest up by
+ * index; left to itself it may scan the recordset once for every row of the table.
+ */
+export function fileTable(db: Knex) {
+  const wantedRows = (wanted: readonly Wanted[]) =>
+    recordset(
+      db,
+      { digest: 'bytes', size: 'integer' },
+      wanted.map(({ digest, size }) => [digestToBytes(digest), size]),
+    );
+
+  return {
+    async get(packageId: PackageId, path: LogicalPath): Promise<FileRecord | null> {
+      const row: Row | undefined = await db('package_files')
+        .where({ package_id: packageId, path })
+        .first(...COLUMNS);
+      return row ? fromRow(row) : null;
+    },
+
+    /** In the order of the path's bytes. */
+    async page(packageId: PackageId, after: string | null, limit: number): Promise<FileRecord[]> {
+      const query = db('package_files').where({ package_id: packageId }).orderBy('path').limit(limit);
+      if (after !== null) query.where('path', '>', after);
+      return ((await query.select(...COLUMNS)) as Row[]).map(fromRow);
+    },
+
+    /** The package's files among these paths, by path. */
+    async atPaths(packageId: PackageId, paths: readonly LogicalPath[]): Promise<Map<LogicalPath, FileRecord>> {
+      const wanted = recordset(
+        db,
+        { path: 'text' },
+        paths.map((path) => [path]),
+      );
+      const rows: Row[] = await db('package_files')
+        .where({ package_id: packageId })
+        .whereIn('path', db.select('path').from(db.raw('? r', [wanted])))
+        .select(...COLUMNS);
+      return new Map(rows.map((row) => [row.path, fromRow(row)]));
+    },
+
+    /** The first path that cannot stand beside one that the package has; null when all can. */
+    async findConflict(packageId: PackageId, paths: readonly LogicalPath[]): Promise<ExistingConflict | null> {
+      const keys = paths.map((path): Cell[] => [path, pathKey(path)]);
+      const keyRows = recordset(db, { path: 'text', path_key: 'text' }, keys);
+      const same = await first(
+        `select r.path as path, f.path as other from ? r cross join package_files f
+         where f.package_id = ? and f.path_key = r.path_key and f.path <> r.path limit 1`,
+        [keyRows, packageId],
+      );
+      if (same) return { ...same, kind: 'same_after_nfc' };
+
+      const folders = keys.flatMap(([path, key]) =>
+        ancestors(key as string).map((folder): Cell[] => [path as Cell, folder]),
+      );
+      const unique = [...new Map(folders.map((row) => [row[1], row])).values()];
+      const above =
+        unique.length === 0
+          ? null
+          : await first(
+              `select r.path as path, f.path as other from ? r cross join package_files f
+               where f.package_id = ? and f.path_key = r.folder limit 1`,
+              [recordset(db, { path: 'text', folder: 'text' }, unique), packageId],
+            );
+      if (above) return { ...above, kind: 'folder_of_other' };
+
+      // "/" is followed by "0": everything between is below the folder.
+      const ranges = keys.map(([path, key]): Cell[] => [path as Cell, `${key}/`, `${key}0`]);
+      const below = await first(
+        `select r.path as path, f.path as other from ? r cross join package_files f
+         where f.package_id = ? and f.path_key > r.low and f.path_key < r.high limit 1`,
+        [recordset(db, { path: 'text', low: 'text', high: 'text' }, ranges), packageId],
+      );
+      return below ? { ...below, kind: 'folder_of_other' } : null;
+    },
+
+    /**
+     * Which of these blobs the caller has a right to: proven in a living package that it may read, this one included.
+     * Everything else looks the same to it, whether the store has the bytes or not (invariant 7).
+     * @returns digest → size; a digest asked for with another size is not in it
+     */
+    async provableBy(reads: Reads, packageId: PackageId, wanted: readonly Wanted[]): Promise<Map<Digest, number>> {
+      const producers = 'all' in reads ? null : [...reads.producers];
+      const placeholders = (values: readonly unknown[]) => values.map(() => '?').join(', ');
+      const readable =
+        producers === null
+          ? ''
+          : `and (p.id = ? ${producers.length === 0 ? '' : `or p.producer in (${placeholders(producers)})`})`;
+      const rows: Array<{ digest: Buffer; size: number }> = rowsOf(
+        await db.raw(
+          `select distinct r.digest as digest, r.size as size from ? r where exists (
+             select 1 from package_files f join packages p on p.id = f.package_id
+             where f.digest = r.digest and f.size = r.size and f.proven = true
+               and p.status in (${placeholders(LIVING_STATUSES)}) ${readable})`,
+          [wantedRows(wanted), ...LIVING_STATUSES, ...(producers === null ? [] : [packageId, ...producers])],
+        ),
+      );
+      return new Map(rows.map((row) => [digestFromBytes(row.digest), row.size]));
+    },
+
+    /** Adds files, or replaces those with the same path. */
+    async put(packageId: PackageId, files: readonly FileRecord[]): Promise<void> {
+      const rows = recordset(
+        db,
+        {
+          path: 'text',
+          path_key: 'text',
+          digest: 'bytes',
+          size: 'integer',
+          media_type: 'text',
+          mtime: 'text',
+          executable: 'boolean',
+          proven: 'boolean',
+        },
+        files.map((file) => [
+          file.path,
+          pathKey(file.path),
+          digestToBytes(file.digest),
+          file.size,
+          file.media_type,
+          file.mtime,
+          file.executable,
+          file.proven,
+        ]),
+      );
+      await db.raw(
+        `insert into package_files
+           (package_id, path, path_key, digest, size, media_type, mtime, executable, proven)
+         select ?, path, path_key, digest, size, media_type, mtime, executable, proven from ? r where true
+         on conflict (package_id, path) do update set digest = excluded.digest, size = excluded.size,
+           media_type = excluded.media_type, mtime = excluded.mtime, executable = excluded.executable,
+           proven = excluded.proven`,
+        [packageId, rows],
+      );
+    },
+
+    async remove(packageId: PackageId, path: LogicalPath): Promise<void> {
+      await db('package_files').where({ package_id: packageId, path }).delete();
+    },
+
+    /** Marks every file of the package that has these bytes. @returns how many */
+    async prove(packageId: PackageId, { digest, size }: Wanted): Promise<number> {
+      return db('package_files')
+        .where({ package_id: packageId, digest: digestToBytes(digest), size })
+        .update({ proven: true });
+    },
+
+    /** Of these blobs: which ones files of the package need, and whether each is proven everywhere in it. */
+    async wantedBy(packageId: PackageId, wanted: readonly Wanted[]): Promise<Map<Digest, { proven: boolean }>> {
+      const rows: Array<{ digest: Buffer; unproven: number }> = rowsOf(
+        await db.raw(
+          `select r.digest as digest, sum(case when f.proven = true then 0 else 1 end) as unproven from ? r cross join package_files f
+           where f.digest = r.digest and f.package_id = ? and f.size = r.size group by r.digest`,
+          [wantedRows(wanted), packageId],
+        ),
+      );
+      return new Map(rows.map((row) => [digestFromBytes(row.digest), { proven: Number(row.unproven) === 0 }]));
+    },
+
+    /** Paths without proven bytes, in order. */
+    async missing(packageId: PackageId, limit: number): Promise<LogicalPath[]> {
+      const rows: Array<{ path: LogicalPath }> = await db('package_files')
+        .where({ package_id: packageId })
+        .whereRaw('proven = false')
+        .orderBy('path')
+        .limit(limit)
+        .select('path');
+      return rows.map(({ path }) => path);
+    },
+
+    async totals(packageId: PackageId): Promise<{ file_count: number; total_size: number }> {
+      const row = (await db('package_files')
+        .where({ package_id: packageId })
+        .first(db.raw('count(*) as file_count, coalesce(sum(size), 0) as total_size'))) as Record<string, unknown>;
+      return { file_count: Number(row.file_count), total_size: Number(row.total_size) };
+    },
+
+    /** Where the bytes of these files are; empty files and unproven ones are left out. */
+    async locate(packageId: PackageId, paths: readonly LogicalPath[]): Promise<FileLocation[]> {
+      const wanted = recordset(
+        db,
+        { path: 'text' },
+        paths.map((path) => [path]),
+      );
+      const rows: Array<Omit<FileLocation, 'digest'> & { digest: Buffer }> = rowsOf(
+        await db.raw(
+          `select f.path as path, f.digest as digest, f.size as size,
+             l.object_id as object_id, l."offset" as "offset"
+           from ? r cross join package_files f cross join blob_locations l
+           where f.package_id = ? and f.path = r.path and f.proven = true
+             and l.digest = f.digest
+             and l.object_id = (select min(x.object_id) from blob_locations x where x.digest = f.digest)
+           order by l.object_id, l."offset", f.path`,
+          [wanted, packageId],
+        ),
+      );
+      return rows.map((row) => ({ ...row, digest: digestFromBytes(row.digest) }));
+    },
+  };
+
+  async function first(sql: string, bindings: unknown[]): Promise<{ path: LogicalPath; other: LogicalPath } | null> {
+    return (
+      rowsOf<{ path: LogicalPath; other: LogicalPath }>(await db.raw(sql, bindings as Knex.RawBinding[]))[0] ?? null
+    );
+  }
+}
+
+/** `raw` answers with the rows on SQLite and with a result that holds them on PostgreSQL. */
+export function rowsOf<Row>(result: unknown): Row[] {
+  return (Array.isArray(result) ? result : (result as { rows: Row[] }).rows) as Row[];
+}
+
+export type FileTable = ReturnType<typeof fileTable>;

@@ -1,0 +1,50 @@
+import type { Knex } from 'knex';
+import { MIGRATIONS } from '../../migrations/index.ts';
+
+export interface SchemaVersion {
+  /** The newest migration that the registry has. */
+  current: string | null;
+  /** Migrations run by this call. */
+  applied: string[];
+}
+
+/** The registry's schema is one that this version does not know; `message` says what to do. */
+export class NewerSchemaError extends Error {
+  override readonly name = 'NewerSchemaError';
+}
+
+const SOURCE = {
+  getMigrations: async () => MIGRATIONS.map(({ name }) => name),
+  getMigrationName: (name: string) => name,
+  getMigration: async (name: string) => {
+    const found = MIGRATIONS.find((entry) => entry.name === name);
+    if (!found) throw new Error(`there is no migration ${name}`);
+    return found.migration;
+  },
+} satisfies Knex.MigrationSource<string>;
+
+/**
+ * Brings the registry to this version's schema, in one transaction under one lock: of any number of services that start
+ * at once, one migrates and the others wait; one that is killed meanwhile leaves neither half a schema nor a lock.
+ * (knex's own lock is a row, which a kill -9 leaves behind; inside our transaction it is rolled back with the rest.)
+ * @throws NewerSchemaError
+ */
+export async function migrate(db: Knex): Promise<SchemaVersion> {
+  return db.transaction(async (trx) => {
+    if (trx.client.config.client === 'pg') await trx.raw(`select pg_advisory_xact_lock(hashtext('artifact-store'))`);
+    await refuseNewer(trx);
+    const [, applied] = (await trx.migrate.latest({ migrationSource: SOURCE })) as [number, string[]];
+    return { current: MIGRATIONS.at(-1)?.name ?? null, applied };
+  });
+}
+
+async function refuseNewer(trx: Knex.Transaction): Promise<void> {
+  if (!(await trx.schema.hasTable('knex_migrations'))) return;
+  const known = new Set(MIGRATIONS.map(({ name }) => name));
+  const rows: Array<{ name: string }> = await trx('knex_migrations').select('name').orderBy('id');
+  const unknown = rows.map(({ name }) => name).filter((name) => !known.has(name));
+  if (unknown.length === 0) return;
+  throw new NewerSchemaError(
+    `The registry was made by a newer artifact-store (it has the migrations ${unknown.join(', ')}): upgrade this service, or restore a backup from before the upgrade.`,
+  );
+}

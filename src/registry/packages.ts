@@ -1,0 +1,182 @@
+import type { Knex } from 'knex';
+import type { JsonObject } from '../core/canonical-json.ts';
+import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
+import type { PackageId } from '../core/ids.ts';
+import { indexedScalars } from '../core/metadata.ts';
+import { LIVING_STATUSES, type PackageStatus } from '../core/package-state.ts';
+import type { Reads } from './reads.ts';
+import { onlyReadable } from './reads.ts';
+import { recordset } from './recordset.ts';
+
+export interface PackageRecord {
+  id: PackageId;
+  name: string;
+  producer: string;
+  subject: string | null;
+  external_id: string | null;
+  status: PackageStatus;
+  metadata: JsonObject;
+  retention_class: string;
+  retention_days: number | null;
+  expires_at: number | null;
+  active_holds: number;
+  supersedes: PackageId | null;
+  superseded_by: PackageId | null;
+  reason: string | null;
+  file_count: number;
+  total_size: number;
+  manifest_digest: Digest | null;
+  manifest_size: number | null;
+  created_by: string;
+  created_at: number;
+  sealed_at: number | null;
+  sealed_by: string | null;
+  finalized_at: number | null;
+  deleted_at: number | null;
+}
+
+export type NewPackage = Pick<
+  PackageRecord,
+  | 'id'
+  | 'name'
+  | 'producer'
+  | 'subject'
+  | 'external_id'
+  | 'retention_class'
+  | 'retention_days'
+  | 'expires_at'
+  | 'supersedes'
+  | 'created_by'
+  | 'created_at'
+> & { metadata: JsonObject; metadata_text: string };
+
+export interface PackageFilter {
+  producer?: string | undefined;
+  subject?: string | undefined;
+  external_id?: string | undefined;
+  status?: PackageStatus | undefined;
+  retention_class?: string | undefined;
+  /** Dotted key of a metadata scalar → value. */
+  metadata?: ReadonlyMap<string, string> | undefined;
+  /** Ids strictly below and at or above these: time bounds, since ids sort by time. */
+  below?: string | undefined;
+  atLeast?: string | undefined;
+}
+
+type Row = Omit<PackageRecord, 'metadata' | 'manifest_digest'> & { metadata: string; manifest_digest: Buffer | null };
+
+function fromRow(row: Row): PackageRecord {
+  return {
+    ...row,
+    metadata: JSON.parse(row.metadata) as JsonObject,
+    manifest_digest: row.manifest_digest === null ? null : digestFromBytes(row.manifest_digest),
+  };
+}
+
+export function packageTable(db: Knex) {
+  const postgres = db.client.config.client === 'pg';
+
+  return {
+    async insert(pkg: NewPackage): Promise<void> {
+      const { metadata, metadata_text, ...columns } = pkg;
+      await db('packages').insert({ ...columns, metadata: metadata_text, status: 'created' });
+      const scalars = [...indexedScalars(metadata)];
+      if (scalars.length === 0) return;
+      const rows = recordset(db, { key: 'text', value: 'text' }, scalars);
+      await db.raw('insert into package_metadata (package_id, key, value) select ?, key, value from ? r', [
+        pkg.id,
+        rows,
+      ]);
+    },
+
+    async get(id: PackageId): Promise<PackageRecord | null> {
+      const row: Row | undefined = await db('packages').where({ id }).first();
+      return row ? fromRow(row) : null;
+    },
+
+    /** Takes the package row's lock until the transaction ends: rules between simultaneous changes rest on it. */
+    async lock(id: PackageId): Promise<PackageRecord | null> {
+      // SQLite's BEGIN IMMEDIATE has locked everything already.
+      const query = db('packages').where({ id }).first();
+      const row: Row | undefined = await (postgres ? query.forUpdate() : query);
+      return row ? fromRow(row) : null;
+    },
+
+    /** The living package that an external id names. */
+    async findByExternalId(producer: string, externalId: string): Promise<PackageRecord | null> {
+      const row: Row | undefined = await db('packages')
+        .where({ producer, external_id: externalId })
+        .whereNull('superseded_by')
+        .whereIn('status', [...LIVING_STATUSES])
+        .first();
+      return row ? fromRow(row) : null;
+    },
+
+    /** Newest first. Deleted packages only when asked for. */
+    async list(filter: PackageFilter, reads: Reads, limit: number): Promise<PackageRecord[]> {
+      const query = db('packages').orderBy('packages.id', 'desc').limit(limit).select('packages.*');
+      for (const field of ['producer', 'subject', 'external_id', 'retention_class'] as const) {
+        const value = filter[field];
+        if (value !== undefined) query.where(`packages.${field}`, value);
+      }
+      if (filter.status === undefined) query.where('packages.status', '<>', 'deleted');
+      else query.where('packages.status', filter.status);
+      if (filter.below !== undefined) query.where('packages.id', '<', filter.below);
+      if (filter.atLeast !== undefined) query.where('packages.id', '>=', filter.atLeast);
+      let nth = 0;
+      for (const [key, value] of filter.metadata ?? []) {
+        const alias = `m${nth++}`;
+        query.join(`package_metadata as ${alias}`, `${alias}.package_id`, 'packages.id');
+        query.where({ [`${alias}.key`]: key, [`${alias}.value`]: value });
+      }
+      onlyReadable(query, reads);
+      return ((await query) as Row[]).map(fromRow);
+    },
+
+    /** Expired, not held, not deleted; soonest expiry first. */
+    async listEligible(
+      now: number,
+      after: { expires_at: number; id: string } | null,
+      reads: Reads,
+      limit: number,
+    ): Promise<PackageRecord[]> {
+      const query = db('packages')
+        .whereRaw(`active_holds = 0 and expires_at is not null and status <> 'deleted'`)
+        .where('expires_at', '<=', now)
+        .orderBy([{ column: 'expires_at' }, { column: 'id' }])
+        .limit(limit);
+      if (after) query.whereRaw('(expires_at, id) > (?, ?)', [after.expires_at, after.id]);
+      onlyReadable(query, reads);
+      return ((await query) as Row[]).map(fromRow);
+    },
+
+    /** Packages whose first finalize transaction is done and whose second is not. */
+    async listSealing(): Promise<PackageId[]> {
+      const rows: Array<{ id: PackageId }> = await db('packages')
+        .whereRaw(`sealed_at is not null and finalized_at is null`)
+        .whereIn('status', ['created', 'uploading'])
+        .orderBy('id')
+        .select('id');
+      return rows.map(({ id }) => id);
+    },
+
+    async update(id: PackageId, change: Partial<Omit<PackageRecord, 'id' | 'metadata'>>): Promise<void> {
+      const { manifest_digest, ...columns } = change;
+      await db('packages')
+        .where({ id })
+        .update({
+          ...columns,
+          ...(manifest_digest === undefined
+            ? {}
+            : { manifest_digest: manifest_digest === null ? null : digestToBytes(manifest_digest) }),
+        });
+    },
+
+    async addToCounts(id: PackageId, files: number, bytes: number): Promise<void> {
+      if (files === 0 && bytes === 0) return;
+      await db('packages').where({ id }).increment({ file_count: files, total_size: bytes });
+    },
+  };
+}
+
+export type PackageTable = ReturnType<typeof packageTable>;

@@ -1,0 +1,35 @@
+import type { Knex } from 'knex';
+
+export type ColumnType = 'text' | 'bytes' | 'integer' | 'boolean';
+export type Cell = string | number | boolean | null | Uint8Array;
+
+/**
+ * Any number of rows as one bound parameter: `select … from <recordset> r`. Both dialects read it as JSON, so that a
+ * batch is one statement of constant text, whatever its size, and no limit on the number of parameters can be hit.
+ * Bytes travel as hex.
+ */
+export function recordset(db: Knex, columns: Record<string, ColumnType>, rows: readonly Cell[][]): Knex.Raw {
+  const postgres = db.client.config.client === 'pg';
+  const fields = Object.entries(columns).map(([name, type], index) => {
+    const value = postgres ? `(value->>${index})` : `json_extract(value, '$[${index}]')`;
+    return `${postgres ? fromPostgresText(value, type) : fromSqliteJson(value, type)} as ${name}`;
+  });
+  const source = postgres ? 'json_array_elements(?::json)' : 'json_each(?)';
+  const cells = rows.map((row) => row.map((cell) => (cell instanceof Uint8Array ? hex(cell) : cell)));
+  return db.raw(`(select ${fields.join(', ')} from ${source})`, [JSON.stringify(cells)]);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}
+
+function fromPostgresText(value: string, type: ColumnType): string {
+  if (type === 'bytes') return `decode(${value}, 'hex')`;
+  if (type === 'integer') return `${value}::bigint`;
+  if (type === 'boolean') return `${value}::boolean`;
+  return value;
+}
+
+function fromSqliteJson(value: string, type: ColumnType): string {
+  return type === 'bytes' ? `unhex(${value})` : value;
+}

@@ -1,0 +1,75 @@
+import type { Knex } from 'knex';
+import { type AuditTable, auditTable } from './audit.ts';
+import { type BlobTable, blobTable } from './blobs.ts';
+import { type FileTable, fileTable, rowsOf } from './files.ts';
+import { migrate, type SchemaVersion } from './migrate.ts';
+import { type PackageTable, packageTable } from './packages.ts';
+import { type RetentionTable, retentionTable } from './retention.ts';
+import { type UploadTable, uploadTable } from './uploads.ts';
+
+/** Every table, bound to one transaction (or to none, for reading). */
+export interface Tables {
+  packages: PackageTable;
+  files: FileTable;
+  blobs: BlobTable;
+  uploads: UploadTable;
+  retention: RetentionTable;
+  audit: AuditTable;
+  /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
+  now(): Promise<number>;
+}
+
+export interface Registry {
+  readonly kind: 'sqlite' | 'postgres';
+  /** For reading outside transactions. */
+  readonly read: Tables;
+  readonly schema: SchemaVersion;
+  /** All or nothing. No object-store I/O inside: the transaction must be short. */
+  transaction<T>(work: (tables: Tables) => Promise<T>): Promise<T>;
+  /** Throws when the database does not answer. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface RegistryOptions {
+  /** Milliseconds to add to the database's time, for tests that must see days pass. */
+  timeShift?: () => number;
+}
+
+/** Migrates the database, then serves it. Closes it when the migration fails. */
+export async function openRegistry(db: Knex, options: RegistryOptions = {}): Promise<Registry> {
+  const kind = db.client.config.client === 'pg' ? 'postgres' : 'sqlite';
+  const shift = options.timeShift ?? (() => 0);
+  let schema: SchemaVersion;
+  try {
+    schema = await migrate(db);
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+  const timeSql =
+    kind === 'postgres'
+      ? `select (extract(epoch from clock_timestamp()) * 1000)::bigint as now`
+      : `select cast(unixepoch('subsec') * 1000 as integer) as now`;
+
+  const tables = (scope: Knex): Tables => ({
+    packages: packageTable(scope),
+    files: fileTable(scope),
+    blobs: blobTable(scope),
+    uploads: uploadTable(scope),
+    retention: retentionTable(scope),
+    audit: auditTable(scope),
+    now: async () => Number(rowsOf<{ now: number }>(await scope.raw(timeSql))[0]?.now) + shift(),
+  });
+
+  return {
+    kind,
+    schema,
+    read: tables(db),
+    transaction: (work) => db.transaction((trx) => work(tables(trx))),
+    ping: async () => {
+      await db.raw('select 1');
+    },
+    close: () => db.destroy(),
+  };
+}

@@ -1,0 +1,78 @@
+import type { Knex } from 'knex';
+import type { PackageId } from '../core/ids.ts';
+import type { RetentionClasses } from '../core/retention.ts';
+
+export interface HoldRecord {
+  id: string;
+  package_id: PackageId;
+  reason: string;
+  reference: string | null;
+  placed_by: string;
+  placed_at: number;
+  released_by: string | null;
+  released_at: number | null;
+  release_reason: string | null;
+}
+
+export interface RetentionEventRecord {
+  id: string;
+  package_id: PackageId;
+  action: 'set' | 'finalized' | 'extended' | 'held' | 'released' | 'deleted';
+  at: number;
+  actor: string;
+  reason: string | null;
+  hold_id: string | null;
+  expires_before: number | null;
+  expires_after: number | null;
+}
+
+export function retentionTable(db: Knex) {
+  return {
+    /** Makes the table say what the configuration says. A class that some package has is retired, never removed. */
+    async syncClasses(classes: RetentionClasses): Promise<void> {
+      for (const [name, days] of Object.entries(classes)) {
+        await db('retention_classes').insert({ name, days, retired: false }).onConflict('name').merge();
+      }
+      await db('retention_classes').whereNotIn('name', Object.keys(classes)).update({ retired: true });
+    },
+
+    async listClasses(): Promise<Array<{ name: string; days: number | null }>> {
+      return db('retention_classes').where({ retired: false }).orderBy('name').select('name', 'days');
+    },
+
+    async getClass(name: string): Promise<{ name: string; days: number | null } | null> {
+      return (await db('retention_classes').where({ name, retired: false }).first('name', 'days')) ?? null;
+    },
+
+    async addEvent(event: RetentionEventRecord): Promise<void> {
+      await db('retention_events').insert(event);
+    },
+
+    /** Oldest first. */
+    async events(packageId: PackageId): Promise<RetentionEventRecord[]> {
+      return db('retention_events').where({ package_id: packageId }).orderBy('seq');
+    },
+
+    async addHold(hold: HoldRecord): Promise<void> {
+      await db('holds').insert(hold);
+    },
+
+    async getHold(packageId: PackageId, id: string): Promise<HoldRecord | null> {
+      return (await db('holds').where({ package_id: packageId, id }).first()) ?? null;
+    },
+
+    /** Oldest first, released ones too. */
+    async holds(packageId: PackageId): Promise<HoldRecord[]> {
+      return db('holds').where({ package_id: packageId }).orderBy('id');
+    },
+
+    async releaseHold(
+      id: string,
+      released: Pick<HoldRecord, 'released_by' | 'released_at' | 'release_reason'>,
+    ): Promise<void> {
+      await db('holds').where({ id }).update(released);
+    },
+  };
+}
+
+export type RetentionTable = ReturnType<typeof retentionTable>;

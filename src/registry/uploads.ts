@@ -1,0 +1,242 @@
+import type { Knex } from 'knex';
+import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
+import type { PackageId, UploadId } from '../core/ids.ts';
+import type { PlannedPart } from '../core/part-plan.ts';
+import { canMove, type UploadFailure, type UploadState } from '../core/upload-state.ts';
+import { rowsOf } from './files.ts';
+import { type Cell, recordset } from './recordset.ts';
+
+export interface UploadRecord {
+  id: UploadId;
+  package_id: PackageId;
+  channel: 'direct' | 'service';
+  digest: Digest;
+  size: number;
+  state: UploadState;
+  key: string;
+  storage_upload_id: string | null;
+  owner: string | null;
+  lease_until: number | null;
+  completed_at: number | null;
+  version_id: string | null;
+  failure: UploadFailure | null;
+  drop_key: boolean;
+  created_by: string;
+  created_at: number;
+  expires_at: number;
+}
+
+export type NewUpload = Pick<
+  UploadRecord,
+  'id' | 'package_id' | 'channel' | 'digest' | 'size' | 'key' | 'created_by' | 'created_at' | 'expires_at'
+> & { parts: readonly PlannedPart[] };
+
+type Row = Omit<UploadRecord, 'digest' | 'failure' | 'drop_key'> & {
+  digest: Buffer;
+  failure: string | null;
+  drop_key: boolean | number;
+};
+
+function fromRow(row: Row): UploadRecord {
+  return {
+    ...row,
+    digest: digestFromBytes(row.digest),
+    failure: row.failure === null ? null : (JSON.parse(row.failure) as UploadFailure),
+    drop_key: Boolean(row.drop_key),
+  };
+}
+
+/** What a move may set beside the state. */
+export type MoveChange = Partial<
+  Pick<UploadRecord, 'owner' | 'lease_until' | 'completed_at' | 'version_id' | 'failure' | 'drop_key'>
+>;
+
+export function uploadTable(db: Knex) {
+  return {
+    async get(id: UploadId): Promise<UploadRecord | null> {
+      const row: Row | undefined = await db('uploads').where({ id }).first();
+      return row ? fromRow(row) : null;
+    },
+
+    async getMany(ids: readonly UploadId[]): Promise<UploadRecord[]> {
+      const wanted = recordset(
+        db,
+        { id: 'text' },
+        ids.map((id) => [id]),
+      );
+      const rows: Row[] = rowsOf(await db.raw('select u.* from ? r cross join uploads u where u.id = r.id', [wanted]));
+      return rows.map(fromRow);
+    },
+
+    /** The open or completing direct uploads of these digests in a package. */
+    async findLive(packageId: PackageId, digests: readonly Digest[]): Promise<Map<Digest, UploadRecord>> {
+      const wanted = recordset(
+        db,
+        { digest: 'bytes' },
+        digests.map((digest) => [digestToBytes(digest)]),
+      );
+      const rows: Row[] = rowsOf(
+        await db.raw(
+          `select u.* from ? r cross join uploads u where u.package_id = ? and u.digest = r.digest
+           and u.channel = 'direct' and u.state in ('open', 'completing')`,
+          [wanted, packageId],
+        ),
+      );
+      return new Map(rows.map(fromRow).map((upload) => [upload.digest, upload]));
+    },
+
+    async insert(uploads: readonly NewUpload[]): Promise<void> {
+      if (uploads.length === 0) return;
+      const rows = uploads.map((upload): Cell[] => [
+        upload.id,
+        upload.package_id,
+        upload.channel,
+        digestToBytes(upload.digest),
+        upload.size,
+        upload.key,
+        upload.created_by,
+        upload.created_at,
+        upload.expires_at,
+      ]);
+      const columns = {
+        id: 'text',
+        package_id: 'text',
+        channel: 'text',
+        digest: 'bytes',
+        size: 'integer',
+        key: 'text',
+        created_by: 'text',
+        created_at: 'integer',
+        expires_at: 'integer',
+      } as const;
+      const names = Object.keys(columns).join(', ');
+      await db.raw(`insert into uploads (${names}, state) select ${names}, 'open' from ? r`, [
+        recordset(db, columns, rows),
+      ]);
+      const parts = uploads.flatMap((upload) =>
+        upload.parts.map((part): Cell[] => [
+          upload.id,
+          part.number,
+          digestToBytes(part.digest),
+          part.offset,
+          part.size,
+        ]),
+      );
+      await db.raw(
+        `insert into upload_parts (upload_id, number, digest, "offset", size)
+         select upload_id, number, digest, start, size from ? r`,
+        [
+          recordset(
+            db,
+            { upload_id: 'text', number: 'integer', digest: 'bytes', start: 'integer', size: 'integer' },
+            parts,
+          ),
+        ],
+      );
+    },
+
+    /** Keeps the backend's names, where none is kept yet: the first of two planners wins. */
+    async setStorageIds(named: ReadonlyArray<{ id: UploadId; storageUploadId: string }>): Promise<void> {
+      if (named.length === 0) return;
+      const rows = recordset(
+        db,
+        { id: 'text', name: 'text' },
+        named.map(({ id, storageUploadId }) => [id, storageUploadId]),
+      );
+      await db.raw(
+        `update uploads set storage_upload_id = r.name from ? r
+         where uploads.id = r.id and uploads.storage_upload_id is null`,
+        [rows],
+      );
+    },
+
+    async parts(ids: readonly UploadId[]): Promise<Map<UploadId, PlannedPart[]>> {
+      const found = new Map<UploadId, PlannedPart[]>(ids.map((id) => [id, []]));
+      const wanted = recordset(
+        db,
+        { id: 'text' },
+        ids.map((id) => [id]),
+      );
+      const rows: Array<Omit<PlannedPart, 'digest'> & { upload_id: UploadId; digest: Buffer }> = rowsOf(
+        await db.raw(
+          `select p.upload_id, p.number, p.digest, p."offset", p.size from ? r cross join upload_parts p
+           where p.upload_id = r.id order by p.upload_id, p.number`,
+          [wanted],
+        ),
+      );
+      for (const { upload_id, number, digest, offset, size } of rows) {
+        found.get(upload_id)?.push({ number, digest: digestFromBytes(digest), offset, size });
+      }
+      return found;
+    },
+
+    /**
+     * The compare-and-set that every change of state is. With `owner`, only that instance's lease may move it.
+     * @returns false when the upload is not (or no longer) in `from`, or somebody else's
+     */
+    async move(
+      id: UploadId,
+      from: UploadState,
+      to: UploadState,
+      change: MoveChange = {},
+      owner?: string,
+    ): Promise<boolean> {
+      if (!canMove(from, to)) throw new RangeError(`an upload never goes from ${from} to ${to}`);
+      const query = db('uploads').where({ id, state: from });
+      if (owner !== undefined) query.where({ owner });
+      return (await query.update({ state: to, ...forColumns(change) })) === 1;
+    },
+
+    /** Changes an upload that stays in its state, if it is still this owner's. */
+    async amend(id: UploadId, state: UploadState, owner: string, change: MoveChange): Promise<boolean> {
+      return (await db('uploads').where({ id, state, owner }).update(forColumns(change))) === 1;
+    },
+
+    /** Takes a completing upload over from an instance whose lease has ended. */
+    async takeOver(id: UploadId, owner: string, now: number, leaseUntil: number): Promise<boolean> {
+      const query = db('uploads').where({ id, state: 'completing' }).where('lease_until', '<=', now);
+      return (await query.update({ owner, lease_until: leaseUntil })) === 1;
+    },
+
+    /** Ends every lease: for a registry that only this process can use, when it starts. */
+    async endLeases(now: number): Promise<void> {
+      await db('uploads').where({ state: 'completing' }).where('lease_until', '>', now).update({ lease_until: now });
+    },
+
+    /** Moves every open upload of a package to aborting; storage is told afterwards. */
+    async abortAll(packageId: PackageId): Promise<void> {
+      await db('uploads').where({ package_id: packageId, state: 'open' }).update({ state: 'aborting' });
+    },
+
+    async abortExpired(now: number): Promise<void> {
+      await db('uploads').where({ state: 'open' }).where('expires_at', '<=', now).update({ state: 'aborting' });
+    },
+
+    async listAborting(limit: number): Promise<UploadRecord[]> {
+      const rows: Row[] = await db('uploads').where({ state: 'aborting' }).orderBy('expires_at').limit(limit);
+      return rows.map(fromRow);
+    },
+
+    async listStalled(now: number, limit: number): Promise<UploadRecord[]> {
+      const query = db('uploads').where({ state: 'completing' }).where('lease_until', '<=', now);
+      return ((await query.orderBy('expires_at').limit(limit)) as Row[]).map(fromRow);
+    },
+
+    async listDropping(limit: number): Promise<UploadRecord[]> {
+      return ((await db('uploads').whereRaw('drop_key = true').orderBy('id').limit(limit)) as Row[]).map(fromRow);
+    },
+
+    async setDropped(id: UploadId): Promise<void> {
+      await db('uploads').where({ id }).update({ drop_key: false });
+    },
+  };
+}
+
+function forColumns({ failure, ...change }: MoveChange): Record<string, unknown> {
+  return {
+    ...change,
+    ...(failure === undefined ? {} : { failure: failure === null ? null : JSON.stringify(failure) }),
+  };
+}
+
+export type UploadTable = ReturnType<typeof uploadTable>;

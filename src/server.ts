@@ -1,0 +1,206 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Logger, pino } from 'pino';
+import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
+import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
+import { type FolderStore, openFolderStore } from './blobs/fs-store.ts';
+import { urlSigner } from './blobs/url-signer.ts';
+import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
+import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
+import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
+import { createApp } from './http/app.ts';
+import { authenticator } from './http/authenticate.ts';
+import { cursorCodec } from './http/cursor.ts';
+import { isLoopback } from './http/guard.ts';
+import { openMetrics } from './http/metrics.ts';
+import type { HttpServices } from './http/route.ts';
+import { ROUTES } from './http/routes/index.ts';
+import { connectSqlite } from './registry/connect.ts';
+import { openRegistry, type Registry } from './registry/registry.ts';
+import { recover } from './usecases/recover.ts';
+import { VERSION } from './version.ts';
+
+const RECOVERY_INTERVAL_MS = 60_000;
+/** How long a stop waits for requests that are under way. */
+const STOP_PATIENCE_MS = 10_000;
+/** A connection on which nothing moves for so long is closed. */
+const IDLE_MS = 120_000;
+
+/** What tests put in the place of the real thing, and may change. */
+export interface ServiceOverrides {
+  files?: FileLayer;
+  limits?: Partial<Limits>;
+  /** Milliseconds to add to the registry's time. */
+  timeShift?: () => number;
+  log?: Logger;
+}
+
+export interface Service {
+  url: string;
+  services: HttpServices;
+  /** Lets requests under way end, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/** The composition root: config → registry and blob store → app; the only place that names concrete classes. */
+export async function startService(config: Config, overrides: ServiceOverrides = {}): Promise<Service> {
+  if (config.adminToken === null && !isLoopback(config.host)) {
+    throw new ConfigError(
+      `ARTIFACT_STORE_HOST is ${config.host}, which other machines can reach: set ARTIFACT_STORE_ADMIN_TOKEN, or listen on 127.0.0.1.`,
+    );
+  }
+  const log = overrides.log ?? pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const classes = await retentionClasses(config);
+  const files = overrides.files ?? realFileLayer;
+  const closers: Array<() => Promise<void>> = [];
+  const stop = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    const folder = await openDataFolder(config.dataDir, files);
+    closers.push(() => folder.close());
+    const key = config.signingKey === null ? folder.signingKey : Buffer.from(config.signingKey);
+    const registry = await openRegistry(connectSqlite(folder.registryFile), { timeShift: overrides.timeShift });
+    closers.push(() => registry.close());
+    await prepareRegistry(registry, classes);
+    let url = '';
+    const publicUrl = (): string => config.publicUrl ?? url;
+    const signer = urlSigner(derive(key, 'url'));
+    const store = await openFolderStore({ root: folder.blobsDir, files, signer, publicUrl, clock: Date.now });
+    closers.push(() => store.close());
+    await cleanFolder(store, registry);
+
+    const services: HttpServices = {
+      registry,
+      blobs: store,
+      spool: store.spool,
+      limits: { ...DEFAULT_LIMITS, ...overrides.limits },
+      log,
+      instance: randomUUID(),
+      running: new Map(),
+      publicUrl,
+      cursors: cursorCodec(derive(key, 'cursor')),
+      version: VERSION,
+      signedBytes: { signer, parts: store },
+    };
+    closers.push(async () => {
+      await Promise.allSettled(services.running.values());
+    });
+    await recover(services);
+    closers.push(recoverRegularly(services));
+
+    const metrics = openMetrics();
+    closers.push(async () => metrics.close());
+    const app = createApp({
+      services,
+      routes: ROUTES,
+      authenticate: authenticator(config.adminToken),
+      guardLoopback: config.adminToken === null,
+      corsOrigins: config.corsOrigins,
+      metrics,
+      log,
+    });
+    const server = await listen(createServer(app.callback()), config);
+    closers.push(() => close(server));
+    url = urlOf(server, config.host);
+    await announce(folder, publicUrl(), config, log);
+    return { url: publicUrl(), services, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function retentionClasses(config: Config): Promise<RetentionClasses> {
+  const file = config.retentionClassesFile;
+  if (file === null) return DEFAULT_RETENTION_CLASSES;
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`ARTIFACT_STORE_RETENTION_CLASSES: ${file} cannot be read (${(error as Error).message}).`);
+  }
+  return parseRetentionClasses(text, file);
+}
+
+async function prepareRegistry(registry: Registry, classes: RetentionClasses): Promise<void> {
+  await registry.transaction(async (tables) => {
+    await tables.retention.syncClasses(classes);
+    // The data folder is locked by this process, so whoever held a lease is gone.
+    if (registry.kind === 'sqlite') await tables.uploads.endLeases(await tables.now());
+  });
+}
+
+/** What a process that died left in the folder: files on their way in, and parts of uploads that have ended. */
+async function cleanFolder(store: FolderStore, registry: Registry): Promise<void> {
+  await store.cleanTemporaries();
+  for await (const id of store.listUploads()) {
+    const upload = await registry.read.uploads.get(id);
+    if (upload?.state === 'open' || upload?.state === 'aborting') continue;
+    await store.abortUpload({ id, key: (upload?.key ?? '') as never, storageUploadId: id });
+  }
+}
+
+function recoverRegularly(services: HttpServices): () => Promise<void> {
+  let underWay: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    underWay = underWay
+      .then(() => recover(services))
+      .catch((error) => services.log.error({ err: error }, 'recovery failed; it runs again in a minute'));
+  }, RECOVERY_INTERVAL_MS);
+  return async () => {
+    clearInterval(timer);
+    await underWay;
+  };
+}
+
+async function listen(server: Server, config: Config): Promise<Server> {
+  // A large body may take hours; what must not last is silence.
+  server.requestTimeout = 0;
+  server.timeout = IDLE_MS;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const taken = error.code === 'EADDRINUSE';
+      const where = `${config.host}:${config.port}`;
+      reject(
+        new ConfigError(
+          taken
+            ? `Port ${config.port} is in use on ${config.host}: set ARTIFACT_STORE_PORT to another one, or to 0 for any free one.`
+            : `Cannot listen on ${where} (ARTIFACT_STORE_HOST, ARTIFACT_STORE_PORT): ${error.message}.`,
+        ),
+      );
+    });
+    server.listen(config.port, config.host, resolve);
+  });
+  return server;
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), STOP_PATIENCE_MS);
+  await closed;
+  clearTimeout(timer);
+}
+
+function urlOf(server: Server, host: string): string {
+  const { port } = server.address() as AddressInfo;
+  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
+}
+
+async function announce(folder: DataFolder, url: string, config: Config, log: Logger): Promise<void> {
+  await folder.announce(url);
+  log.info({ url, version: VERSION, data_dir: folder.dir }, `artifact-store listens on ${url}`);
+  if (config.adminToken === null) {
+    log.warn(
+      {},
+      'no ARTIFACT_STORE_ADMIN_TOKEN: everybody on this machine may do everything, and only loopback is served',
+    );
+  }
+}
+
+function derive(key: Uint8Array, purpose: string): Buffer {
+  return createHmac('sha256', key).update(purpose).digest();
+}

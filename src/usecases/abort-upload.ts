@@ -1,0 +1,34 @@
+import { StoreError } from '../core/errors.ts';
+import type { UploadId } from '../core/ids.ts';
+import { isFinal } from '../core/upload-state.ts';
+import type { UploadRecord } from '../registry/uploads.ts';
+import { readUpload } from './access.ts';
+import { handleOf } from './plan-uploads.ts';
+import { recordChange } from './record.ts';
+import type { Caller, Services } from './services.ts';
+
+/** Gives an open upload up. What has ended already stays as it is. @throws StoreError upload_closed while it completes */
+export async function abortUpload(services: Services, caller: Caller, id: UploadId): Promise<UploadRecord> {
+  await services.registry.transaction(async (tables) => {
+    const { upload } = await readUpload(tables, caller, id);
+    if (!(await tables.uploads.move(id, 'open', 'aborting'))) {
+      if (isFinal(upload.state) || upload.state === 'aborting') return;
+      throw new StoreError('upload_closed', `Upload ${id} is ${upload.state}: it cannot be aborted any more.`);
+    }
+    await recordChange(tables, caller, {
+      at: await tables.now(),
+      action: 'upload.aborted',
+      package_id: upload.package_id,
+      subject_id: id,
+    });
+  });
+  const { upload } = await readUpload(services.registry.read, caller, id);
+  if (upload.state === 'aborting') await finishAbort(services, upload);
+  return (await readUpload(services.registry.read, caller, id)).upload;
+}
+
+/** Tells storage of an upload that can never be completed any more. What fails here, recovery does again. */
+export async function finishAbort(services: Services, upload: UploadRecord): Promise<void> {
+  if (upload.storage_upload_id !== null) await services.blobs.abortUpload(handleOf(upload));
+  await services.registry.read.uploads.move(upload.id, 'aborting', 'aborted');
+}

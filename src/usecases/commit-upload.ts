@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StoreError } from '../core/errors.ts';
+import type { UploadId } from '../core/ids.ts';
+import type { UploadRecord } from '../registry/uploads.ts';
+import { readUpload } from './access.ts';
+import { abandoned, claimForCompletion, failureError, runCompletion } from './complete-upload.ts';
+import { handleOf, nameInStorage } from './plan-uploads.ts';
+import type { Caller, Services } from './services.ts';
+
+/** How long a commit waits for its verification before it answers `verifying`. */
+const PATIENCE_MS = 5_000;
+
+export interface Committed {
+  upload: UploadRecord;
+  state: 'stored' | 'verifying';
+}
+
+/**
+ * Completes an upload whose parts have all arrived, verifies it, and records it. Safe to repeat: storage is told to
+ * complete at most once, and later calls answer what came of it.
+ * @throws StoreError upload_incomplete, upload_abandoned, digest_mismatch, no_space
+ */
+export async function commitUpload(services: Services, caller: Caller, uploadId: UploadId): Promise<Committed> {
+  const { upload } = await readUpload(services.registry.read, caller, uploadId);
+  if (upload.state === 'open') await begin(services, caller, upload);
+  const running = services.running.get(uploadId);
+  if (running) {
+    const timer = new AbortController();
+    const patience = sleep(PATIENCE_MS, undefined, { signal: timer.signal }).catch(() => {});
+    // What went wrong is read from the registry below, as everybody else reads it.
+    await Promise.race([running.catch(() => {}), patience]);
+    timer.abort();
+  }
+  return outcome((await readUpload(services.registry.read, caller, uploadId)).upload);
+}
+
+/** @throws StoreError what the upload's end was, if it did not end well */
+function outcome(upload: UploadRecord): Committed {
+  if (upload.state === 'committed') return { upload, state: 'stored' };
+  if (upload.state === 'failed' && upload.failure) throw failureError(upload, upload.failure);
+  if (upload.state === 'aborting' || upload.state === 'aborted') throw abandoned(upload, 'it was aborted or expired');
+  return { upload, state: 'verifying' };
+}
+
+async function begin(services: Services, caller: Caller, upload: UploadRecord): Promise<void> {
+  await nameInStorage(services, [upload]);
+  const named = await services.registry.read.uploads.get(upload.id);
+  const parts = (await services.registry.read.uploads.parts([upload.id])).get(upload.id) ?? [];
+  if (named?.state !== 'open') return;
+  const received = new Map((await services.blobs.listParts(handleOf(named))).map((part) => [part.number, part]));
+  const missing = parts.filter((part) => received.get(part.number)?.size !== part.size).map((part) => part.number);
+  if (missing.length > 0) {
+    // Somebody else may have completed it since we asked: then the parts are gone because it is done.
+    if ((await services.registry.read.uploads.get(upload.id))?.state !== 'open') return;
+    throw new StoreError(
+      'upload_incomplete',
+      `Upload ${upload.id} still needs the parts ${missing.slice(0, 100).join(', ')}.`,
+      {
+        digest: upload.digest,
+        missing_parts: missing.slice(0, 100),
+      },
+    );
+  }
+  if (!(await claimForCompletion(services, upload.id))) return;
+  const claimed = { ...named, state: 'completing' as const, owner: services.instance };
+  runCompletion(services, caller, claimed, parts).catch((error) => {
+    if (!(error instanceof StoreError)) services.log.error({ upload: upload.id, err: error }, 'completion broke off');
+  });
+}

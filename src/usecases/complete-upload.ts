@@ -1,0 +1,226 @@
+import { createHash } from 'node:crypto';
+import type { CompletedObject } from '../blobs/blob-store.ts';
+import type { ObjectKey } from '../blobs/key-layout.ts';
+import { type Digest, digestFromBytes } from '../core/digest.ts';
+import { isStoreError, StoreError } from '../core/errors.ts';
+import { newId, type UploadId } from '../core/ids.ts';
+import type { PlannedPart } from '../core/part-plan.ts';
+import type { UploadFailure } from '../core/upload-state.ts';
+import type { Tables } from '../registry/registry.ts';
+import type { UploadRecord } from '../registry/uploads.ts';
+import { handleOf } from './plan-uploads.ts';
+import { recordChange } from './record.ts';
+import type { Caller, Services } from './services.ts';
+
+/** How long an instance may be silent before another takes its completion over; it renews three times as often. */
+const LEASE_MS = 30_000;
+
+/** More that the recording transaction does, beside proving the package's files. */
+export type OnRecord = (tables: Tables) => Promise<void>;
+
+/**
+ * The compare-and-set after which a Complete may be sent, and an Abort may not. @returns false when the upload is not
+ * open any more
+ */
+export async function claimForCompletion(services: Services, uploadId: UploadId): Promise<boolean> {
+  return services.registry.transaction(async (tables) => {
+    const now = await tables.now();
+    const upload = await tables.uploads.get(uploadId);
+    if (upload?.state !== 'open') return false;
+    if (upload.expires_at <= now) return !(await tables.uploads.move(uploadId, 'open', 'aborting'));
+    return tables.uploads.move(uploadId, 'open', 'completing', {
+      owner: services.instance,
+      lease_until: now + LEASE_MS,
+    });
+  });
+}
+
+/**
+ * Completes, verifies and records an upload that this instance has claimed. Ends committed or failed, unless the process
+ * dies or the registry is away: then the lease runs out and recovery ends it.
+ * @throws StoreError as the upload's failure says
+ */
+export async function runCompletion(
+  services: Services,
+  caller: Caller,
+  upload: UploadRecord,
+  parts: readonly PlannedPart[],
+  onRecord?: OnRecord,
+): Promise<void> {
+  await withLease(services, upload, async () => {
+    let completed: CompletedObject;
+    try {
+      completed = await services.blobs.completeUpload(handleOf(upload), parts);
+    } catch (error) {
+      // No clean answer: this key is never used again, whatever has become of it.
+      const full = isStoreError(error, 'no_space');
+      await failUpload(services, caller, upload, {
+        code: full ? 'no_space' : 'upload_abandoned',
+        detail: `Storage could not complete the upload: ${messageOf(error)}`,
+      });
+      throw full ? error : abandoned(upload, messageOf(error), error);
+    }
+    if (completed.digest === null) {
+      await services.registry.transaction(async (tables) => {
+        const change = { completed_at: await tables.now(), version_id: completed.versionId };
+        await tables.uploads.amend(upload.id, 'completing', services.instance, change);
+      });
+    }
+    await verifyAndRecord(services, caller, { ...upload, version_id: completed.versionId }, completed.digest, onRecord);
+  });
+}
+
+/** Takes up where an instance stopped after storage's clean answer: verify, then record. */
+export async function resumeCompletion(services: Services, caller: Caller, upload: UploadRecord): Promise<void> {
+  await withLease(services, upload, () => verifyAndRecord(services, caller, upload, null));
+}
+
+/** The lease's length from now on: for taking a completion over. */
+export function leaseFrom(now: number): number {
+  return now + LEASE_MS;
+}
+
+async function verifyAndRecord(
+  services: Services,
+  caller: Caller,
+  upload: UploadRecord,
+  knownDigest: Digest | null,
+  onRecord?: OnRecord,
+): Promise<void> {
+  const digest = knownDigest ?? (await readBack(services, upload));
+  if (digest !== upload.digest) {
+    const failure: UploadFailure = {
+      code: 'digest_mismatch',
+      detail: `The bytes sent for ${upload.digest} have the digest ${digest}.`,
+      actual_digest: digest,
+    };
+    await failUpload(services, caller, upload, failure);
+    throw failureError(upload, failure);
+  }
+  let kept: boolean | null;
+  try {
+    kept = await recordUpload(services, caller, upload, onRecord);
+  } catch (error) {
+    if (!isStoreError(error)) throw error;
+    // A rule forbade what the bytes were for (a path taken meanwhile): they are not needed.
+    await failUpload(services, caller, upload, { code: 'upload_abandoned', detail: error.message });
+    throw error;
+  }
+  if (kept === null) throw abandoned(upload, 'another instance of the service has ended it');
+  if (!kept) await dropKey(services, { ...upload, drop_key: true });
+}
+
+/** Reads the object once, hashing it. */
+async function readBack(services: Services, upload: UploadRecord): Promise<Digest> {
+  const stream = await services.blobs.openObject({ key: upload.key as ObjectKey, versionId: upload.version_id });
+  const hash = createHash('sha256');
+  for await (const chunk of stream) hash.update(chunk as Uint8Array);
+  return digestFromBytes(hash.digest());
+}
+
+/**
+ * One transaction: the object and its location (unless another upload stored the digest first), the package's files
+ * proven, the upload committed. @returns whether the object is kept; null when the upload was not ours any more
+ */
+async function recordUpload(
+  services: Services,
+  caller: Caller,
+  upload: UploadRecord,
+  onRecord?: OnRecord,
+): Promise<boolean | null> {
+  return services.registry.transaction(async (tables) => {
+    const now = await tables.now();
+    const { stored } = await tables.blobs.lock(upload.digest, upload.size, now);
+    const change = { drop_key: stored, owner: null, lease_until: null };
+    if (!(await tables.uploads.move(upload.id, 'completing', 'committed', change, services.instance))) return null;
+    if (!stored) {
+      const object_id = newId('obj', now);
+      const { key, version_id, digest, size } = upload;
+      await tables.blobs.addObject({ id: object_id, kind: 'blob', key, version_id, digest, size, created_at: now });
+      await tables.blobs.addLocation({ digest, object_id, offset: 0, size });
+    }
+    await onRecord?.(tables);
+    const files = await tables.files.prove(upload.package_id, upload);
+    await recordChange(tables, caller, {
+      at: now,
+      action: 'upload.committed',
+      package_id: upload.package_id,
+      subject_id: upload.id,
+      detail: { digest: upload.digest, size: upload.size, files, duplicate: stored },
+    });
+    return !stored;
+  });
+}
+
+/** Ends a completion that went wrong. The key is dropped: now if storage answers, else by recovery. */
+export async function failUpload(
+  services: Services,
+  caller: Caller,
+  upload: UploadRecord,
+  failure: UploadFailure,
+): Promise<void> {
+  const moved = await services.registry.transaction(async (tables) => {
+    const change = { failure, drop_key: true, owner: null, lease_until: null };
+    if (!(await tables.uploads.move(upload.id, 'completing', 'failed', change, services.instance))) return false;
+    await recordChange(tables, caller, {
+      at: await tables.now(),
+      action: 'upload.failed',
+      package_id: upload.package_id,
+      subject_id: upload.id,
+      reason: failure.detail,
+      detail: { code: failure.code, digest: upload.digest },
+    });
+    return true;
+  });
+  if (moved) await dropKey(services, { ...upload, drop_key: true });
+}
+
+/** Removes what stands under a key that nothing refers to. What storage refuses now, recovery tries again. */
+export async function dropKey(services: Services, upload: UploadRecord): Promise<void> {
+  if (!upload.drop_key) return;
+  try {
+    if (upload.storage_upload_id !== null) await services.blobs.abortUpload(handleOf(upload));
+    await services.blobs.removeObject({ key: upload.key as ObjectKey, versionId: upload.version_id });
+    await services.registry.read.uploads.setDropped(upload.id);
+  } catch (error) {
+    services.log.warn({ upload: upload.id, err: error }, 'the dropped object stays until recovery removes it');
+  }
+}
+
+/** What a failed upload answers for ever. */
+export function failureError(upload: UploadRecord, failure: UploadFailure): StoreError {
+  const extras = {
+    digest: upload.digest,
+    ...(failure.actual_digest === undefined
+      ? {}
+      : { expected_digest: upload.digest, actual_digest: failure.actual_digest }),
+  };
+  if (failure.code === 'upload_abandoned') return abandoned(upload, failure.detail);
+  return new StoreError(failure.code, failure.detail, extras);
+}
+
+export function abandoned(upload: UploadRecord, why: string, cause?: unknown): StoreError {
+  const detail = `Upload ${upload.id} was abandoned (${why}): plan ${upload.digest} again and send its bytes again.`;
+  return new StoreError('upload_abandoned', detail, { digest: upload.digest, upload_id: upload.id }, { cause });
+}
+
+async function withLease(services: Services, upload: UploadRecord, work: () => Promise<void>): Promise<void> {
+  const renew = async (): Promise<void> => {
+    const lease_until = (await services.registry.read.now()) + LEASE_MS;
+    await services.registry.read.uploads.amend(upload.id, 'completing', services.instance, { lease_until });
+  };
+  const timer = setInterval(() => {
+    // A lease that cannot be renewed runs out; the compare-and-set at the end then decides.
+    renew().catch((error) => services.log.warn({ upload: upload.id, err: error }, 'could not renew the lease'));
+  }, LEASE_MS / 3);
+  const run = work().finally(() => {
+    clearInterval(timer);
+    services.running.delete(upload.id);
+  });
+  services.running.set(upload.id, run);
+  await run;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,211 @@
+import type { SignedRequest, UploadHandle } from '../blobs/blob-store.ts';
+import { blobKey, type ObjectKey } from '../blobs/key-layout.ts';
+import type { Digest } from '../core/digest.ts';
+import { StoreError } from '../core/errors.ts';
+import { newId, type PackageId, type UploadId } from '../core/ids.ts';
+import { nextStatus } from '../core/package-state.ts';
+import { checkParts, type PlannedPart } from '../core/part-plan.ts';
+import type { UploadRecord } from '../registry/uploads.ts';
+import { lockPackage, readUpload } from './access.ts';
+import { mapLimit } from './map-limit.ts';
+import type { Caller, Services } from './services.ts';
+
+export interface ObjectInput {
+  digest: Digest;
+  size: number;
+  parts?: ReadonlyArray<{ digest: Digest; size: number }> | undefined;
+}
+
+/** A part and the request that sends it. */
+export interface PartRequest extends PlannedPart {
+  received: boolean;
+  request: SignedRequest;
+}
+
+export interface PlannedUpload {
+  digest: Digest;
+  /** Null: nothing to send. */
+  upload: { id: UploadId; parts: PartRequest[] } | null;
+}
+
+/** How many storage calls a batch has in flight. */
+const STORAGE_CONCURRENCY = 16;
+
+/**
+ * Opens an upload for each object that files of the package still need. Planning a digest again gives its open upload
+ * back, with the parts that have arrived marked: that is how a client resumes.
+ * @throws StoreError object_not_registered, parts_required, invalid_parts, package_sealed, …
+ */
+export async function planUploads(
+  services: Services,
+  caller: Caller,
+  packageId: PackageId,
+  inputs: readonly ObjectInput[],
+): Promise<PlannedUpload[]> {
+  const plans = checkObjects(services, inputs);
+  const { needed, fresh } = await openUploads(services, caller, packageId, plans);
+  const uploads = await nameInStorage(services, [...needed.values()]);
+  const parts = await services.registry.read.uploads.parts([...uploads.keys()]);
+  const expiresAt = await urlExpiry(services);
+  return mapLimit(inputs, STORAGE_CONCURRENCY, async ({ digest }) => {
+    const upload = needed.get(digest);
+    const handle = upload && uploads.get(upload.id);
+    if (!upload || !handle) return { digest, upload: null };
+    const planned = parts.get(upload.id) ?? [];
+    // What was opened a moment ago cannot have received anything: no need to ask storage.
+    const received = fresh.has(upload.id) ? new Set<number>() : await receivedParts(services, upload, handle, planned);
+    return {
+      digest,
+      upload: { id: upload.id, parts: await signParts(services, handle, planned, received, expiresAt) },
+    };
+  });
+}
+
+/** Fresh URLs for some parts of an open upload. @throws StoreError upload_not_found, part_not_found, upload_closed */
+export async function signUploadParts(
+  services: Services,
+  caller: Caller,
+  uploadId: UploadId,
+  numbers: readonly number[],
+): Promise<PartRequest[]> {
+  const { upload } = await readUpload(services.registry.read, caller, uploadId);
+  if (upload.state !== 'open') {
+    throw new StoreError('upload_closed', `Upload ${uploadId} is ${upload.state}: plan the object again.`);
+  }
+  const handle = (await nameInStorage(services, [upload])).get(uploadId) as UploadHandle;
+  const parts = (await services.registry.read.uploads.parts([uploadId])).get(uploadId) ?? [];
+  const byNumber = new Map(parts.map((part) => [part.number, part]));
+  const wanted = numbers.map((number) => {
+    const part = byNumber.get(number);
+    if (!part) throw new StoreError('part_not_found', `Upload ${uploadId} has no part ${number}.`);
+    return part;
+  });
+  const received = await receivedParts(services, upload, handle, parts);
+  return signParts(services, handle, wanted, received, await urlExpiry(services));
+}
+
+function checkObjects(
+  services: Services,
+  inputs: readonly ObjectInput[],
+): Map<Digest, ObjectInput & { plan: PlannedPart[] }> {
+  const plans = new Map<Digest, ObjectInput & { plan: PlannedPart[] }>();
+  let parts = 0;
+  for (const input of inputs) {
+    if (plans.has(input.digest)) {
+      throw new StoreError('invalid_request', `${input.digest} stands twice in the request.`, { digest: input.digest });
+    }
+    const plan = input.size === 0 ? [] : checkParts(input, services.limits);
+    parts += plan.length;
+    plans.set(input.digest, { ...input, plan });
+  }
+  if (parts > services.limits.parts_per_call) {
+    throw new StoreError(
+      'invalid_request',
+      `The objects have ${parts} parts together; plan at most ${services.limits.parts_per_call} a call.`,
+    );
+  }
+  return plans;
+}
+
+async function openUploads(
+  services: Services,
+  caller: Caller,
+  packageId: PackageId,
+  plans: ReadonlyMap<Digest, ObjectInput & { plan: PlannedPart[] }>,
+): Promise<{ needed: Map<Digest, UploadRecord>; fresh: Set<UploadId> }> {
+  return services.registry.transaction(async (tables) => {
+    const pkg = await lockPackage(tables, caller, packageId);
+    nextStatus(pkg, 'register');
+    const objects = [...plans.values()];
+    const wanted = await tables.files.wantedBy(packageId, objects);
+    const stranger = objects.find(({ digest }) => !wanted.has(digest));
+    if (stranger) {
+      throw new StoreError(
+        'object_not_registered',
+        `No file of ${packageId} has the digest ${stranger.digest} and ${stranger.size} bytes: register the file first.`,
+        { digest: stranger.digest },
+      );
+    }
+    const unproven = objects.filter(({ digest }) => wanted.get(digest)?.proven === false);
+    const digests = unproven.map(({ digest }) => digest);
+    const now = await tables.now();
+    // An upload that expired a moment ago must not be handed out again.
+    await tables.uploads.abortExpired(now);
+    const live = await tables.uploads.findLive(packageId, digests);
+    const missing = unproven.filter(({ digest }) => !live.has(digest));
+    const opened = missing.map(({ digest, size, plan }) => {
+      const id = newId('upl', now) as UploadId;
+      return {
+        id,
+        package_id: packageId,
+        channel: 'direct' as const,
+        digest,
+        size,
+        key: blobKey(digest, id),
+        created_by: caller.actor,
+        created_at: now,
+        expires_at: now + services.limits.upload_lifetime * 1_000,
+        parts: plan,
+      };
+    });
+    await tables.uploads.insert(opened);
+    return { needed: await tables.uploads.findLive(packageId, digests), fresh: new Set(opened.map(({ id }) => id)) };
+  });
+}
+
+/**
+ * What storage calls these uploads, telling it first of those that it does not know. The row is there before: a crash in
+ * between leaves an upload that the next plan names, never one in storage that nobody knows of.
+ */
+export async function nameInStorage(
+  services: Services,
+  uploads: readonly UploadRecord[],
+): Promise<Map<UploadId, UploadHandle>> {
+  const table = services.registry.read.uploads;
+  const unnamed = uploads.filter((upload) => upload.storage_upload_id === null);
+  const mine = await mapLimit(unnamed, STORAGE_CONCURRENCY, async (upload) => ({
+    id: upload.id,
+    storageUploadId: await services.blobs.createUpload(upload.key as ObjectKey, upload.id),
+  }));
+  await table.setStorageIds(mine);
+  // Another planner may have been first: what the registry says counts.
+  const known = unnamed.length === 0 ? uploads : await table.getMany(uploads.map((upload) => upload.id));
+  return new Map(known.map((upload) => [upload.id, handleOf(upload)]));
+}
+
+/** @throws Error when storage has not named the upload yet */
+export function handleOf(upload: UploadRecord): UploadHandle {
+  if (upload.storage_upload_id === null) throw new Error(`upload ${upload.id} has no name in storage`);
+  return { id: upload.id, key: upload.key as ObjectKey, storageUploadId: upload.storage_upload_id };
+}
+
+async function urlExpiry(services: Services): Promise<number> {
+  return (await services.registry.read.now()) + services.limits.url_lifetime * 1_000;
+}
+
+async function receivedParts(
+  services: Services,
+  upload: UploadRecord,
+  handle: UploadHandle,
+  parts: readonly PlannedPart[],
+): Promise<Set<number>> {
+  // Completion has begun, so all of them were there.
+  const arrived = upload.state === 'open' ? await services.blobs.listParts(handle) : parts;
+  return new Set(arrived.map((part) => part.number));
+}
+
+function signParts(
+  services: Services,
+  handle: UploadHandle,
+  parts: readonly PlannedPart[],
+  received: ReadonlySet<number>,
+  expiresAt: number,
+): Promise<PartRequest[]> {
+  return Promise.all(
+    parts.map(async (part) => ({
+      ...part,
+      received: received.has(part.number),
+      request: await services.blobs.signPart(handle, part, expiresAt),
+    })),
+  );
+}

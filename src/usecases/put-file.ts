@@ -1,0 +1,145 @@
+import { blobKey } from '../blobs/key-layout.ts';
+import type { Spooled } from '../blobs/spool.ts';
+import { type Digest, EMPTY_DIGEST } from '../core/digest.ts';
+import { StoreError } from '../core/errors.ts';
+import { newId, type PackageId, type UploadId } from '../core/ids.ts';
+import type { LogicalPath } from '../core/logical-path.ts';
+import { nextStatus } from '../core/package-state.ts';
+import type { PlannedPart } from '../core/part-plan.ts';
+import type { FileRecord } from '../registry/files.ts';
+import type { PackageRecord } from '../registry/packages.ts';
+import { lockPackage, readPackage } from './access.ts';
+import { claimForCompletion, runCompletion } from './complete-upload.ts';
+import { handleOf, nameInStorage } from './plan-uploads.ts';
+import { DEFAULT_MEDIA_TYPE, putFiles } from './register-files.ts';
+import type { Caller, Services } from './services.ts';
+
+export interface PutFileInput {
+  path: LogicalPath;
+  media_type?: string | undefined;
+  /** Checked against the bytes, when given. */
+  digest?: Digest | undefined;
+  replace: boolean;
+}
+
+/** An upload of the service's own ends within the request; one that a crash left open is aborted after this. */
+const SERVICE_UPLOAD_LIFETIME_MS = 3_600_000;
+
+/**
+ * Takes a file's bytes through the service: spools and hashes them, then stores and proves them like any upload. The
+ * file is registered only by the transaction that proves it, so a request that fails leaves the package as it was.
+ * @throws StoreError duplicate_path, path_conflict, digest_mismatch, no_space, package_sealed, …
+ */
+export async function putFile(
+  services: Services,
+  caller: Caller,
+  packageId: PackageId,
+  input: PutFileInput,
+  body: AsyncIterable<Uint8Array>,
+): Promise<FileRecord> {
+  const pkg = await readPackage(services.registry.read, caller, packageId);
+  nextStatus(pkg, 'register');
+  const spooled = await services.spool.receive(body, { maxSize: services.limits.object_size_max });
+  try {
+    if (input.digest !== undefined && input.digest !== spooled.digest) {
+      throw new StoreError(
+        'digest_mismatch',
+        `The bytes sent have the digest ${spooled.digest}, not ${input.digest}.`,
+        {
+          path: input.path,
+          digest: input.digest,
+          expected_digest: input.digest,
+          actual_digest: spooled.digest,
+        },
+      );
+    }
+    return (
+      (await registerKnown(services, caller, packageId, input, spooled)) ??
+      (await store(services, caller, pkg, input, spooled))
+    );
+  } finally {
+    await spooled.discard();
+  }
+}
+
+/** Bytes that the caller has a right to already need no second object. Null: they must be stored. */
+async function registerKnown(
+  services: Services,
+  caller: Caller,
+  packageId: PackageId,
+  input: PutFileInput,
+  spooled: Spooled,
+): Promise<FileRecord | null> {
+  return services.registry.transaction(async (tables) => {
+    const pkg = await lockPackage(tables, caller, packageId);
+    const known = await tables.files.provableBy(caller.reads, packageId, [spooled]);
+    const proven = spooled.digest === EMPTY_DIGEST || known.has(spooled.digest);
+    if (proven) return (await putFiles(tables, caller, pkg, [fileOf(input, spooled)], () => input.replace))[0] ?? null;
+    // The rules of paths, before the bytes are moved anywhere; they are asked again when the file is recorded.
+    const old = (await tables.files.atPaths(packageId, [input.path])).get(input.path);
+    const conflict = old ? null : await tables.files.findConflict(packageId, [input.path]);
+    if (conflict || (old && !input.replace && old.digest !== spooled.digest)) {
+      await putFiles(tables, caller, pkg, [fileOf(input, spooled)], () => input.replace);
+    }
+    return null;
+  });
+}
+
+async function store(
+  services: Services,
+  caller: Caller,
+  pkg: PackageRecord,
+  input: PutFileInput,
+  spooled: Spooled,
+): Promise<FileRecord> {
+  const parts: PlannedPart[] = [{ number: 1, digest: spooled.digest, offset: 0, size: spooled.size }];
+  const uploadId = await services.registry.transaction(async (tables) => {
+    const now = await tables.now();
+    const id = newId('upl', now) as UploadId;
+    await tables.uploads.insert([
+      {
+        id,
+        package_id: pkg.id,
+        channel: 'service',
+        digest: spooled.digest,
+        size: spooled.size,
+        key: blobKey(spooled.digest, id),
+        created_by: caller.actor,
+        created_at: now,
+        expires_at: now + SERVICE_UPLOAD_LIFETIME_MS,
+        parts,
+      },
+    ]);
+    return id;
+  });
+  const opened = await services.registry.read.uploads.get(uploadId);
+  if (!opened) throw new Error(`upload ${uploadId} is not there after its insert`);
+  await nameInStorage(services, [opened]);
+  const upload = await services.registry.read.uploads.get(uploadId);
+  if (!upload) throw new Error(`upload ${uploadId} has vanished`);
+  await services.blobs.deliverPart(handleOf(upload), parts[0] as PlannedPart, spooled.file);
+  if (!(await claimForCompletion(services, uploadId))) {
+    throw new StoreError('unavailable', `The upload of ${JSON.stringify(input.path)} took too long: send it again.`, {
+      path: input.path,
+    });
+  }
+  let file: FileRecord | undefined;
+  await runCompletion(services, caller, { ...upload, owner: services.instance }, parts, async (tables) => {
+    const locked = await lockPackage(tables, caller, pkg.id);
+    [file] = await putFiles(tables, caller, locked, [fileOf(input, spooled)], () => input.replace);
+  });
+  if (!file) throw new Error(`${input.path} was recorded without a file`);
+  return file;
+}
+
+function fileOf(input: PutFileInput, spooled: Spooled): FileRecord {
+  return {
+    path: input.path,
+    digest: spooled.digest,
+    size: spooled.size,
+    media_type: input.media_type ?? DEFAULT_MEDIA_TYPE,
+    mtime: null,
+    executable: false,
+    proven: true,
+  };
+}

@@ -1,0 +1,84 @@
+import type { Readable } from 'node:stream';
+import type { ByteRange } from '../blobs/blob-store.ts';
+import { manifestKey, type ObjectKey } from '../blobs/key-layout.ts';
+import type { Digest } from '../core/digest.ts';
+import { StoreError } from '../core/errors.ts';
+import type { PackageId } from '../core/ids.ts';
+import type { LogicalPath } from '../core/logical-path.ts';
+import { assertReadable } from '../core/package-state.ts';
+import type { FileRecord } from '../registry/files.ts';
+import { readPackage } from './access.ts';
+import type { Caller, Services } from './services.ts';
+
+/** A file that can be read. `open` is called for the bytes, with a range inside the file; null: there are none. */
+export interface ReadableFile {
+  file: FileRecord;
+  open(range?: ByteRange): Promise<Readable | null>;
+}
+
+/** @throws StoreError file_not_found, files_missing (registered, but its bytes are not here), package_deleted */
+export async function readFile(
+  services: Services,
+  caller: Caller,
+  packageId: PackageId,
+  path: LogicalPath,
+): Promise<ReadableFile> {
+  const tables = services.registry.read;
+  const pkg = await readPackage(tables, caller, packageId);
+  assertReadable(pkg);
+  const file = await tables.files.get(packageId, path);
+  if (!file) throw new StoreError('file_not_found', `${packageId} has no file ${JSON.stringify(path)}.`, { path });
+  if (!file.proven) {
+    throw new StoreError('files_missing', `The bytes of ${JSON.stringify(path)} have not been uploaded yet.`, {
+      path,
+      paths: [path],
+    });
+  }
+  return {
+    file,
+    async open(range) {
+      if (file.size === 0) return null;
+      const [location] = await tables.files.locate(packageId, [path]);
+      const object = location && (await tables.blobs.getObject(location.object_id));
+      if (!location || !object) {
+        throw new StoreError('integrity_failure', `The bytes of ${JSON.stringify(path)} have no location.`, { path });
+      }
+      const wanted = range ?? { offset: 0, size: file.size };
+      const ref = { key: object.key as ObjectKey, versionId: object.version_id };
+      return services.blobs.openObject(ref, { offset: location.offset + wanted.offset, size: wanted.size });
+    },
+  };
+}
+
+/** The exact bytes of the manifest. @throws StoreError package_not_finalized, package_deleted */
+export async function readManifest(
+  services: Services,
+  caller: Caller,
+  packageId: PackageId,
+): Promise<{ digest: Digest; size: number; open(): Promise<Readable> }> {
+  const pkg = await readPackage(services.registry.read, caller, packageId);
+  assertReadable(pkg);
+  if (pkg.manifest_digest === null || pkg.manifest_size === null) {
+    throw new StoreError(
+      'package_not_finalized',
+      `${packageId} is ${pkg.status}: it has a manifest once it is finalized.`,
+    );
+  }
+  const key = manifestKey(packageId);
+  return {
+    digest: pkg.manifest_digest,
+    size: pkg.manifest_size,
+    open: () => services.blobs.openObject({ key, versionId: null }),
+  };
+}
+
+/** An object's bytes, for a signed URL of the local folder. @throws StoreError object_not_found */
+export async function readObject(
+  services: Services,
+  objectId: string,
+): Promise<{ size: number; digest: Digest; open(range?: ByteRange): Promise<Readable> }> {
+  const object = await services.registry.read.blobs.getObject(objectId);
+  if (!object) throw new StoreError('object_not_found', `There is no object ${objectId.slice(0, 100)}.`);
+  const ref = { key: object.key as ObjectKey, versionId: object.version_id };
+  return { size: object.size, digest: object.digest, open: (range) => services.blobs.openObject(ref, range) };
+}

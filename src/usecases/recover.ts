@@ -1,0 +1,49 @@
+import type { UploadRecord } from '../registry/uploads.ts';
+import { finishAbort } from './abort-upload.ts';
+import { dropKey, failUpload, leaseFrom, resumeCompletion } from './complete-upload.ts';
+import { finalizePackage } from './finalize-package.ts';
+import { type Services, SYSTEM } from './services.ts';
+
+const BATCH = 1_000;
+
+/**
+ * Ends what a crash, a freeze or a lost answer left half done: runs at start and every minute, on any replica, and never
+ * needs a human (invariant 5). Each step is a compare-and-set, so that replicas may run it at once.
+ */
+export async function recover(services: Services): Promise<void> {
+  const { uploads, packages } = services.registry.read;
+  const now = await services.registry.read.now();
+  await uploads.abortExpired(now);
+  await each(services, await uploads.listAborting(BATCH), (upload) => finishAbort(services, upload));
+  const stalled = (await uploads.listStalled(now, BATCH)).filter((upload) => !services.running.has(upload.id));
+  await each(services, stalled, (upload) => endCompletion(services, upload, now));
+  await each(services, await uploads.listDropping(BATCH), (upload) => dropKey(services, upload));
+  await each(services, await packages.listSealing(), async (id) => {
+    await finalizePackage(services, SYSTEM, id);
+  });
+}
+
+/** An instance died or froze while it completed: go on from storage's clean answer, or abandon the key. */
+async function endCompletion(services: Services, upload: UploadRecord, now: number): Promise<void> {
+  if (!(await services.registry.read.uploads.takeOver(upload.id, services.instance, now, leaseFrom(now)))) return;
+  const mine = { ...upload, owner: services.instance };
+  if (upload.completed_at !== null) return resumeCompletion(services, SYSTEM, mine);
+  await failUpload(services, SYSTEM, mine, {
+    code: 'upload_abandoned',
+    detail: 'The service stopped while storage completed the upload.',
+  });
+}
+
+async function each<Item>(
+  services: Services,
+  items: readonly Item[],
+  end: (item: Item) => Promise<void>,
+): Promise<void> {
+  for (const item of items) {
+    try {
+      await end(item);
+    } catch (error) {
+      services.log.warn({ err: error }, 'recovery will try this again');
+    }
+  }
+}

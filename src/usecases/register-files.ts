@@ -1,0 +1,152 @@
+import { type Digest, EMPTY_DIGEST } from '../core/digest.ts';
+import { StoreError } from '../core/errors.ts';
+import type { PackageId } from '../core/ids.ts';
+import { findConflict, type LogicalPath, type PathConflict } from '../core/logical-path.ts';
+import { nextStatus } from '../core/package-state.ts';
+import type { FileRecord } from '../registry/files.ts';
+import type { PackageRecord } from '../registry/packages.ts';
+import type { Tables } from '../registry/registry.ts';
+import { lockPackage } from './access.ts';
+import { recordChange } from './record.ts';
+import type { Caller, Services } from './services.ts';
+
+export interface FileInput {
+  path: LogicalPath;
+  digest: Digest;
+  size: number;
+  media_type?: string | undefined;
+  mtime?: string | undefined;
+  executable?: boolean | undefined;
+  /** May take the place of a file with another digest. */
+  replace?: boolean | undefined;
+}
+
+export const DEFAULT_MEDIA_TYPE = 'application/octet-stream';
+
+/**
+ * Registers a batch of files: all of them or none. Each is `stored` when it is proven at once, else `missing`: its bytes
+ * must be sent. @throws StoreError duplicate_path, path_conflict, size_mismatch, package_sealed, …
+ */
+export async function registerFiles(
+  services: Services,
+  caller: Caller,
+  packageId: PackageId,
+  inputs: readonly FileInput[],
+): Promise<FileRecord[]> {
+  assertBatch(inputs);
+  return services.registry.transaction(async (tables) => {
+    const pkg = await lockPackage(tables, caller, packageId);
+    const provable = await tables.files.provableBy(caller.reads, packageId, inputs);
+    const files = inputs.map((input) => toRecord(input, provable.get(input.digest) === input.size));
+    const replacing = new Set(inputs.filter((input) => input.replace).map((input) => input.path));
+    return putFiles(tables, caller, pkg, files, (path) => replacing.has(path));
+  });
+}
+
+/**
+ * Puts files into a locked package by the rules of paths, keeps its counts, and audits. Shared with the upload through
+ * the service, whose file is proven by its own bytes. @returns the files as they stand now
+ */
+export async function putFiles(
+  tables: Tables,
+  caller: Caller,
+  pkg: PackageRecord,
+  files: readonly FileRecord[],
+  mayReplace: (path: LogicalPath) => boolean,
+): Promise<FileRecord[]> {
+  const status = nextStatus(pkg, 'register');
+  const paths = files.map((file) => file.path);
+  const existing = await tables.files.atPaths(pkg.id, paths);
+  const changed: FileRecord[] = [];
+  let bytes = 0;
+  const result = files.map((file) => {
+    const old = existing.get(file.path);
+    if (old && sameFile(old, file)) {
+      if (old.proven || !file.proven) return old;
+    } else if (old && !sameBytes(old, file) && !mayReplace(file.path)) {
+      throw new StoreError(
+        'duplicate_path',
+        `The package has another file under ${JSON.stringify(file.path)}: say "replace": true to put this one in its place.`,
+        { path: file.path, digest: old.digest },
+      );
+    }
+    const next = old && sameBytes(old, file) ? { ...file, proven: old.proven || file.proven } : file;
+    changed.push(next);
+    bytes += next.size - (old?.size ?? 0);
+    return next;
+  });
+  const added = changed.filter((file) => !existing.has(file.path));
+  if (added.length > 0) {
+    const conflict = await tables.files.findConflict(
+      pkg.id,
+      added.map((file) => file.path),
+    );
+    if (conflict) throw conflictError(conflict);
+  }
+  if (changed.length > 0) await tables.files.put(pkg.id, changed);
+  await tables.packages.addToCounts(pkg.id, added.length, bytes);
+  if (status !== pkg.status) await tables.packages.update(pkg.id, { status });
+  if (changed.length > 0) {
+    await recordChange(tables, caller, {
+      at: await tables.now(),
+      action: 'package.files_registered',
+      package_id: pkg.id,
+      detail: { files: changed.length, added: added.length, replaced: changed.length - added.length },
+    });
+  }
+  return result;
+}
+
+function toRecord(input: FileInput, provable: boolean): FileRecord {
+  return {
+    path: input.path,
+    digest: input.digest,
+    size: input.size,
+    media_type: input.media_type ?? DEFAULT_MEDIA_TYPE,
+    mtime: input.mtime ?? null,
+    executable: input.executable ?? false,
+    // The empty file needs no bytes, so nothing has to be proven.
+    proven: provable || input.digest === EMPTY_DIGEST,
+  };
+}
+
+function sameBytes(a: FileRecord, b: FileRecord): boolean {
+  return a.digest === b.digest && a.size === b.size;
+}
+
+function sameFile(a: FileRecord, b: FileRecord): boolean {
+  return sameBytes(a, b) && a.media_type === b.media_type && a.mtime === b.mtime && a.executable === b.executable;
+}
+
+function assertBatch(inputs: readonly FileInput[]): void {
+  for (const { path, digest, size } of inputs) {
+    if ((digest === EMPTY_DIGEST) !== (size === 0)) {
+      throw new StoreError(
+        'size_mismatch',
+        `${JSON.stringify(path)} cannot have ${size} bytes and the digest ${digest}.`,
+        {
+          path,
+          digest,
+        },
+      );
+    }
+  }
+  const conflict = findConflict(inputs.map((input) => input.path));
+  if (!conflict) return;
+  if (conflict.kind !== 'same_path') throw conflictError(conflict);
+  throw new StoreError('duplicate_path', `${JSON.stringify(conflict.path)} stands twice in the request.`, {
+    path: conflict.path,
+  });
+}
+
+function conflictError({ path, other, kind }: Pick<PathConflict, 'path' | 'other' | 'kind'>): StoreError {
+  const why =
+    kind === 'same_after_nfc'
+      ? 'they are the same text after Unicode normalization (NFC), so many file systems would make one file of them'
+      : 'one is the folder of the other';
+  return new StoreError(
+    'path_conflict',
+    `${JSON.stringify(path)} cannot stand beside ${JSON.stringify(other)}: ${why}.`,
+    { path, other_path: other },
+  );
+}

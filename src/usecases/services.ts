@@ -1,0 +1,38 @@
+import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Spool } from '../blobs/spool.ts';
+import type { UploadId } from '../core/ids.ts';
+import type { Limits } from '../core/limits.ts';
+import type { Reads } from '../registry/reads.ts';
+import type { Registry } from '../registry/registry.ts';
+
+/** Who asks, and what it may read. Made by authentication; every use case takes one. */
+export interface Caller {
+  /** Stands in audit events. */
+  actor: string;
+  reads: Reads;
+}
+
+/** The service's own doings (recovery) stand in the audit under this name. */
+export const SYSTEM: Caller = { actor: 'artifact-store', reads: { all: true } };
+
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What use cases work with. */
+export interface Services {
+  registry: Registry;
+  blobs: BlobStore;
+  spool: Spool;
+  limits: Limits;
+  log: Log;
+  /** Names this process in upload leases. */
+  instance: string;
+  /** Completions that this process is working on, so that a second commit waits for the first. */
+  running: Map<UploadId, Promise<void>>;
+  /** How clients reach the service; known once it listens. */
+  publicUrl: () => string;
+}
