@@ -68,7 +68,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     let url = '';
     const publicUrl = (): string => config.publicUrl ?? url;
     const signer = urlSigner(derive(key, 'url'));
-    const store = await openFolderStore({ root: folder.blobsDir, files, signer, publicUrl, clock: Date.now });
+    const store = await openFolderStore({ root: folder.blobsDir, files, signer, publicUrl });
     closers.push(() => store.close());
     await cleanFolder(store, registry);
 

@@ -25,9 +25,9 @@ export interface PackageFacts {
 export function nextStatus(pkg: PackageFacts, event: PackageEvent): PackageStatus {
   const next = TRANSITIONS[pkg.status][event];
   if (pkg.status === 'deleted') throw new StoreError('package_deleted', `Package ${pkg.id} was deleted.`);
-  const changesFiles = event === 'register' || event === 'fail';
-  if (pkg.status === 'finalized' || (pkg.sealed_at !== null && changesFiles)) {
-    if (next !== undefined) return next;
+  // Between the two transactions of finalize the status still says uploading, but the manifest is being written.
+  const sealing = pkg.sealed_at !== null && (event === 'register' || event === 'fail');
+  if (sealing || (pkg.status === 'finalized' && next === undefined)) {
     throw new StoreError(
       'package_sealed',
       `Package ${pkg.id} is finalized: make a new package with "supersedes": "${pkg.id}" to revise it.`,

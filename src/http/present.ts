@@ -1,7 +1,14 @@
 import type * as wire from '../api/types.ts';
 import { eligibility } from '../core/retention.ts';
-import type { AuditRecord, FileRecord, HoldRecord, PackageRecord, RetentionEventRecord, UploadRecord } from '../usecases/records.ts';
 import type { PartRequest } from '../usecases/plan-uploads.ts';
+import type {
+  AuditRecord,
+  FileRecord,
+  HoldRecord,
+  PackageRecord,
+  RetentionEventRecord,
+  UploadRecord,
+} from '../usecases/records.ts';
 import type { RetentionState } from '../usecases/retention.ts';
 
 /** Registry records as the wire shows them. */

@@ -4,11 +4,11 @@ import type { JsonObject } from '../../core/canonical-json.ts';
 import { StoreError } from '../../core/errors.ts';
 import { idFloor, parsePackageId } from '../../core/ids.ts';
 import { progressEvent } from '../../core/statehub.ts';
-import type { PackageFilter, PackageRecord } from '../../usecases/records.ts';
 import { createPackage } from '../../usecases/create-package.ts';
 import { deletePackage, failPackage } from '../../usecases/end-package.ts';
 import { finalizePackage } from '../../usecases/finalize-package.ts';
 import { getPackage, listPackages } from '../../usecases/list-packages.ts';
+import type { PackageFilter, PackageRecord } from '../../usecases/records.ts';
 import { presentPackage } from '../present.ts';
 import { type Answer, type HttpServices, type Route, route } from '../route.ts';
 

@@ -1,0 +1,26 @@
+import { StoreError } from '../core/errors.ts';
+
+/** An error that the file system gave, by its code. */
+export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) && (codes.length === 0 || codes.includes(code));
+}
+
+/** What the file system's error means to a caller; anything else stays what it is. */
+export function storageError(error: unknown, doing: string): unknown {
+  if (!isErrno(error)) return error;
+  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
+    return new StoreError('no_space', `The storage was full while ${doing}.`, {}, { cause: error });
+  }
+  return new StoreError('unavailable', `The storage failed (${error.code}) while ${doing}.`, {}, { cause: error });
+}
+
+/** @param doing what goes on, as in "while writing part 3" @throws StoreError no_space, unavailable */
+export async function storing<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw storageError(error, doing);
+  }
+}

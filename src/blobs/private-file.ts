@@ -1,0 +1,81 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { type Digest, digestFromBytes } from '../core/digest.ts';
+import { StoreError } from '../core/errors.ts';
+import type { FileLayer } from './file-layer.ts';
+
+export interface PrivateFile {
+  file: string;
+  size: number;
+  digest: Digest;
+}
+
+export interface WriteRules {
+  /** Asked after every chunk with the size so far: throws as soon as the body is too long. */
+  checkSize?: (size: number) => void;
+  /** Asked at the end: throws when these are not the bytes that were to come. */
+  checkBytes?: (size: number, digest: Digest) => void;
+}
+
+/** A name that no other file has. */
+export function privateName(dir: string): string {
+  return join(dir, randomBytes(16).toString('hex'));
+}
+
+/**
+ * Streams a body into a new file of its own, hashing on the way. When it returns, the file is durable and read-only;
+ * when it throws, nothing is left. The name is not durable: link the file to where it shall last.
+ */
+export async function writePrivateFile(
+  files: FileLayer,
+  dir: string,
+  body: AsyncIterable<Uint8Array>,
+  rules: WriteRules = {},
+): Promise<PrivateFile> {
+  const file = privateName(dir);
+  const hash = createHash('sha256');
+  let size = 0;
+  const handle = await files.create(file);
+  try {
+    try {
+      for await (const chunk of chunksOf(body)) {
+        size += chunk.length;
+        rules.checkSize?.(size);
+        // The write goes on in another thread while this one hashes.
+        const writing = handle.write(chunk);
+        hash.update(chunk);
+        await writing;
+      }
+      const digest = digestFromBytes(hash.digest());
+      rules.checkBytes?.(size, digest);
+      await handle.chmod(0o444);
+      await handle.sync();
+      return { file, size, digest };
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    await discardFile(files, file);
+    throw error;
+  }
+}
+
+/** Never throws: what cannot be removed now goes at the next start. */
+export async function discardFile(files: FileLayer, file: string): Promise<void> {
+  await files.unlink(file).catch(() => {});
+}
+
+/**
+ * A request that is refused half way must not be destroyed, or its sender would see a broken connection instead of the
+ * answer. A sender that goes away is told apart from a storage that fails.
+ */
+async function* chunksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body instanceof Readable ? body.iterator({ destroyOnReturn: false }) : body;
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StoreError('body_length_mismatch', `The body broke off (${why}).`, {}, { cause: error });
+  }
+}

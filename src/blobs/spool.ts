@@ -1,0 +1,41 @@
+import type { Digest } from '../core/digest.ts';
+import { StoreError } from '../core/errors.ts';
+import type { FileLayer } from './file-layer.ts';
+import { storing } from './fs-errors.ts';
+import { discardFile, writePrivateFile } from './private-file.ts';
+
+/** Where the service puts bytes that it takes in itself, until it knows their digest and hands them to a BlobStore. */
+export interface Spool {
+  /**
+   * Streams a body to a local file while hashing it. Nothing is left when it throws.
+   * @throws StoreError body_too_large, body_length_mismatch (it broke off), no_space, unavailable
+   */
+  receive(body: AsyncIterable<Uint8Array>, options?: SpoolOptions): Promise<Spooled>;
+}
+
+export interface SpoolOptions {
+  maxSize?: number;
+}
+
+/** Read-only and durable; the caller discards it. */
+export interface Spooled {
+  file: string;
+  digest: Digest;
+  size: number;
+  /** Idempotent; never throws. What was linked elsewhere stays there. */
+  discard(): Promise<void>;
+}
+
+/** @param directory gives the folder to write in, checked; asked for every body */
+export function openSpool(files: FileLayer, directory: () => Promise<string>): Spool {
+  return {
+    receive: (body, { maxSize = Number.POSITIVE_INFINITY } = {}) =>
+      storing('taking in a body', async () => {
+        const checkSize = (size: number): void => {
+          if (size > maxSize) throw new StoreError('body_too_large', `The body is longer than ${maxSize} bytes.`);
+        };
+        const written = await writePrivateFile(files, await directory(), body, { checkSize });
+        return { ...written, discard: () => discardFile(files, written.file) };
+      }),
+  };
+}

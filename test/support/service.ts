@@ -1,0 +1,43 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '../../src/config.ts';
+import { type Service, type ServiceOverrides, startService } from '../../src/server.ts';
+
+export interface TestService extends Service {
+  dataDir: string;
+  /** Moves the registry's time forward. */
+  sleepDays(days: number): void;
+  /** Stops the service and removes its data folder. */
+  dispose(): Promise<void>;
+}
+
+export interface TestServiceOptions extends ServiceOverrides {
+  env?: Record<string, string>;
+  /** Kept by `dispose` when given. */
+  dataDir?: string;
+}
+
+/** The real service, in this process, on a free port, with a data folder of its own. */
+export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'artifact-store-test-')));
+  let shift = 0;
+  const config = loadConfig({
+    ARTIFACT_STORE_PORT: '0',
+    ARTIFACT_STORE_DATA_DIR: dataDir,
+    ARTIFACT_STORE_LOG_LEVEL: 'silent',
+    ...options.env,
+  });
+  const service = await startService(config, { timeShift: () => shift, ...options });
+  return {
+    ...service,
+    dataDir,
+    sleepDays: (days) => {
+      shift += days * 86_400_000;
+    },
+    dispose: async () => {
+      await service.stop();
+      if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
