@@ -1,8 +1,8 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import * as fs from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import Database from 'better-sqlite3';
 import { type FileLayer, hasErrno, realFileLayer } from './file-layer.ts';
+import { lockFolder } from './folder-lock.ts';
 
 /**
  * The folder that one service owns:
@@ -13,6 +13,7 @@ import { type FileLayer, hasErrno, realFileLayer } from './file-layer.ts';
  *     signing.key       32 random bytes: local URLs and cursors
  *     registry.sqlite   the registry, when it is SQLite
  *     blobs/            the folder store
+ *     .new-<random>     a small file on its way in
  */
 export interface DataFolder {
   readonly dir: string;
@@ -38,147 +39,177 @@ export class DataFolderError extends Error {
 }
 
 const FORMAT = 'artifact-store/data/v1';
+const KEY_BYTES = 32;
+const TEMPORARY = /^\.new-[0-9a-f]+$/;
 
-/** Opens the folder, making it (0700) when it does not exist, and locks it until `close` or the end of the process. */
+/** What may stand in a folder that is not a data folder yet: traces of a start that broke off, and a new volume's own. */
+const NO_CONTENT = /^(\.new-[0-9a-f]+|lock\.sqlite(-.*)?|lost\+found)$/;
+
+/**
+ * Opens the folder, making it (0700) when it does not exist, and locks it until `close` or the end of the process.
+ * @throws DataFolderError
+ */
 export async function openDataFolder(path: string, files: FileLayer = realFileLayer): Promise<DataFolder> {
   const dir = resolve(path);
   await makeFolder(dir);
-  await refuseForeign(dir);
-  const lock = await takeLock(dir);
+  await checkFormat(dir);
+  const lock = await writing(dir, () => lockFolder(dir));
+  if (lock === null) throw new DataFolderError('in_use', await inUse(dir));
   try {
-    await writable(dir, async () => {
-      // The format again, now under the lock: two services may have found the folder empty.
-      await refuseForeign(dir);
-      await writeOnce(files, dir, 'format.json', Buffer.from(`${JSON.stringify({ format: FORMAT })}\n`));
-      await writeOnce(files, dir, 'signing.key', randomBytes(32));
-      await fs.mkdir(join(dir, 'blobs'), { mode: 0o700, recursive: true });
-      await files.syncDirectory(dir);
-    });
-    const holder = { pid: process.pid, started_at: new Date().toISOString(), url: null as string | null };
-    const announce = async (url: string | null): Promise<void> => {
-      await fs.writeFile(join(dir, 'holder.json'), `${JSON.stringify({ ...holder, url })}\n`);
-    };
-    await writable(dir, () => announce(null));
+    // The format again, now under the lock: two services may have found the folder empty.
+    await checkFormat(dir);
+    const signingKey = await writing(dir, () => prepare(files, dir));
+    const holder = { pid: process.pid, started_at: new Date().toISOString() };
+    const announce = (url?: string): Promise<void> =>
+      writing(dir, () => writeSmall(files, dir, 'holder.json', json({ ...holder, url }), 'replace'));
+    await announce();
     return {
       dir,
       blobsDir: join(dir, 'blobs'),
       registryFile: join(dir, 'registry.sqlite'),
-      signingKey: await fs.readFile(join(dir, 'signing.key')),
+      signingKey,
       announce,
       async close() {
-        await fs.rm(join(dir, 'holder.json'), { force: true });
-        lock.close();
+        await files.unlink(join(dir, 'holder.json')).catch(() => {});
+        lock.release();
       },
     };
   } catch (error) {
-    lock.close();
+    lock.release();
     throw error;
   }
 }
 
 async function makeFolder(dir: string): Promise<void> {
   try {
-    await fs.mkdir(dir, { recursive: true, mode: 0o700 });
+    await mkdir(dir, { recursive: true, mode: 0o700 });
   } catch (error) {
     if (hasErrno(error, 'EEXIST', 'ENOTDIR')) {
-      throw new DataFolderError(
-        'not_a_data_folder',
-        `${dir} is not a folder: set ARTIFACT_STORE_DATA_DIR to another path.`,
-      );
+      throw new DataFolderError('not_a_data_folder', `${dir} is no folder: ${ANOTHER_FOLDER}.`, { cause: error });
     }
     throw notWritable(dir, error);
   }
 }
 
-async function writable<T>(dir: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof DataFolderError) throw error;
-    throw notWritable(dir, error);
-  }
-}
-
-function notWritable(dir: string, error: unknown): DataFolderError {
-  const message = `The data folder ${dir} cannot be written (${(error as Error).message}): give this user write access, or set ARTIFACT_STORE_DATA_DIR to another folder.`;
-  return new DataFolderError('not_writable', message, { cause: error });
-}
-
-async function refuseForeign(dir: string): Promise<void> {
-  let text: string;
-  try {
-    text = await fs.readFile(join(dir, 'format.json'), 'utf8');
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT')) throw notWritable(dir, error);
-    // Made a moment ago, by us or by another process that is starting.
-    const foreign = (await fs.readdir(dir)).filter((name) => !/^lock\.sqlite/.test(name) && !/^\.new-/.test(name));
-    if (foreign.length === 0) return;
-    throw new DataFolderError(
-      'not_a_data_folder',
-      `${dir} holds other things (${foreign.slice(0, 3).join(', ')}) and no format.json: set ARTIFACT_STORE_DATA_DIR to an empty folder, or one that artifact-store made.`,
-    );
-  }
+/** @throws DataFolderError wrong_version, not_a_data_folder */
+async function checkFormat(dir: string): Promise<void> {
+  const text = await writing(dir, () => readFile(join(dir, 'format.json'), 'utf8').catch(absent));
+  if (text === null) return checkEmpty(dir);
   const format = formatOf(text);
   if (format === FORMAT) return;
+  if (format?.startsWith('artifact-store/data/')) {
+    throw new DataFolderError(
+      'wrong_version',
+      `${dir} has the format ${format}, this version of artifact-store knows ${FORMAT}: use the version that made it.`,
+    );
+  }
   throw new DataFolderError(
-    'wrong_version',
-    `${dir} has the format ${JSON.stringify(format)}, this version knows ${JSON.stringify(FORMAT)}: use the version of artifact-store that made it.`,
+    'not_a_data_folder',
+    `${dir} has a format.json that artifact-store did not write: ${ANOTHER_FOLDER}.`,
   );
 }
 
-function formatOf(text: string): unknown {
+async function checkEmpty(dir: string): Promise<void> {
+  const foreign = (await writing(dir, () => readdir(dir))).filter((name) => !NO_CONTENT.test(name));
+  if (foreign.length === 0) return;
+  const some = foreign.slice(0, 3).join(', ');
+  throw new DataFolderError(
+    'not_a_data_folder',
+    `${dir} holds other things (${some}) and no format.json: ${ANOTHER_FOLDER}.`,
+  );
+}
+
+const ANOTHER_FOLDER =
+  'set ARTIFACT_STORE_DATA_DIR to a folder that is empty, that does not exist, or that artifact-store made';
+
+function formatOf(text: string): string | null {
   try {
-    return (JSON.parse(text) as { format?: unknown }).format ?? null;
+    const { format } = JSON.parse(text) as { format?: unknown };
+    return typeof format === 'string' ? format : null;
   } catch {
     return null;
   }
 }
 
-/** SQLite's file lock ends with the process, also by kill -9: there is never a stale one to remove by hand. */
-async function takeLock(dir: string): Promise<{ close(): void }> {
-  let lock: Database.Database | undefined;
-  try {
-    lock = new Database(join(dir, 'lock.sqlite'), { timeout: 0 });
-    lock.pragma('locking_mode = EXCLUSIVE');
-    lock.exec('BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS held (at integer); COMMIT; BEGIN EXCLUSIVE;');
-    return lock;
-  } catch (error) {
-    lock?.close();
-    const code = (error as { code?: string }).code ?? '';
-    if (code.startsWith('SQLITE_BUSY')) {
-      throw new DataFolderError(
-        'in_use',
-        `The data folder ${dir} is in use${await holderOf(dir)}: stop that service, or use another folder.`,
-      );
-    }
-    throw notWritable(dir, error);
-  }
+/** Makes what is missing, durably, and removes what a start that broke off has left. @returns the signing key */
+async function prepare(files: FileLayer, dir: string): Promise<Buffer> {
+  for (const name of await readdir(dir)) if (TEMPORARY.test(name)) await files.unlink(join(dir, name));
+  await writeSmall(files, dir, 'format.json', json({ format: FORMAT }), 'keep');
+  await writeSmall(files, dir, 'signing.key', randomBytes(KEY_BYTES), 'keep');
+  await files.mkdir(join(dir, 'blobs')).catch((error) => {
+    if (!hasErrno(error, 'EEXIST')) throw error;
+  });
+  await files.syncDirectory(dir);
+  const key = await readFile(join(dir, 'signing.key'));
+  if (key.length === KEY_BYTES) return key;
+  throw new DataFolderError(
+    'not_a_data_folder',
+    `${join(dir, 'signing.key')} has ${key.length} bytes instead of ${KEY_BYTES}: put the key back from a backup, or remove the file for a new one (URLs that were signed with the old one will be refused).`,
+  );
 }
 
-async function holderOf(dir: string): Promise<string> {
-  try {
-    const { pid, url } = JSON.parse(await fs.readFile(join(dir, 'holder.json'), 'utf8')) as {
-      pid: number;
-      url: string | null;
-    };
-    return ` by process ${pid}${url ? ` at ${url}` : ''}`;
-  } catch {
-    return ' by another process';
-  }
-}
-
-/** Writes a file that is never changed again: all of it or nothing, mode 0600. */
-async function writeOnce(files: FileLayer, dir: string, name: string, bytes: Uint8Array): Promise<void> {
-  const temporary = join(dir, `.new-${randomUUID()}`);
+/** All of the bytes or nothing, mode 0600. @param standing what becomes of a file that has this name already */
+async function writeSmall(
+  files: FileLayer,
+  dir: string,
+  name: string,
+  bytes: Uint8Array,
+  standing: 'keep' | 'replace',
+): Promise<void> {
+  const temporary = join(dir, `.new-${randomBytes(16).toString('hex')}`);
   const file = await files.create(temporary);
   try {
-    await file.write(bytes);
-    await file.sync();
-    await file.close();
+    try {
+      await file.write(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (standing === 'replace') return await files.rename(temporary, join(dir, name));
     await files.link(temporary, join(dir, name)).catch((error) => {
       if (!hasErrno(error, 'EEXIST')) throw error;
     });
   } finally {
     await files.unlink(temporary).catch(() => {});
   }
+}
+
+async function inUse(dir: string): Promise<string> {
+  const holder = await holderOf(dir);
+  return `The data folder ${dir} is in use by ${holder}: stop that service, or set ARTIFACT_STORE_DATA_DIR to another folder.`;
+}
+
+async function holderOf(dir: string): Promise<string> {
+  try {
+    const holder = JSON.parse(await readFile(join(dir, 'holder.json'), 'utf8')) as { pid: number; url?: string };
+    return `process ${holder.pid}${holder.url === undefined ? '' : ` at ${holder.url}`}`;
+  } catch {
+    return 'another process';
+  }
+}
+
+async function writing<Result>(dir: string, work: () => Result | Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof DataFolderError ? error : notWritable(dir, error);
+  }
+}
+
+function notWritable(dir: string, error: unknown): DataFolderError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new DataFolderError(
+    'not_writable',
+    `The data folder ${dir} cannot be used (${why}): give this user read and write access, or set ARTIFACT_STORE_DATA_DIR to another folder.`,
+    { cause: error },
+  );
+}
+
+function json(value: object): Buffer {
+  return Buffer.from(`${JSON.stringify(value)}\n`);
+}
+
+function absent(error: unknown): null {
+  if (hasErrno(error, 'ENOENT')) return null;
+  throw error;
 }

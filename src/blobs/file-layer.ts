@@ -1,6 +1,19 @@
 import type { Dirent, StatsFs as FileSystemStats, Stats } from 'node:fs';
-import { constants, link, lstat, mkdir, open, readdir, realpath, rename, rm, statfs, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import {
+  constants,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  statfs,
+  unlink,
+} from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { ByteRange } from './blob-store.ts';
 
@@ -20,6 +33,8 @@ export interface FileLayer {
   unlink(path: string): Promise<void>;
   /** 0700; its parent must exist. */
   mkdir(path: string): Promise<void>;
+  /** ENOTEMPTY rather than removing more than the directory. */
+  rmdir(path: string): Promise<void>;
   /** Makes the names in a directory last. */
   syncDirectory(path: string): Promise<void>;
   /** A file, or a directory with all that is in it. Follows no symlink; absence is no error. */
@@ -63,6 +78,7 @@ export const realFileLayer: FileLayer = {
   rename,
   unlink,
   mkdir: (path) => mkdir(path, { mode: 0o700 }).then(() => {}),
+  rmdir: (path) => rmdir(path),
   async syncDirectory(path) {
     const handle = await open(path, DIRECTORY);
     try {
@@ -111,4 +127,11 @@ function openFile(handle: FileHandle): OpenFile {
       }),
     close: () => handle.close(),
   };
+}
+
+/** Did the file system give this error, with one of these codes (or any)? */
+export function hasErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) && (codes.length === 0 || codes.includes(code));
 }

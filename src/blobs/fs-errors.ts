@@ -1,15 +1,9 @@
 import { StoreError } from '../core/errors.ts';
-
-/** An error that the file system gave, by its code. */
-export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException {
-  if (!(error instanceof Error)) return false;
-  const { code } = error as NodeJS.ErrnoException;
-  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) && (codes.length === 0 || codes.includes(code));
-}
+import { hasErrno } from './file-layer.ts';
 
 /** What the file system's error means to a caller; anything else stays what it is. */
 export function storageError(error: unknown, doing: string): unknown {
-  if (!isErrno(error)) return error;
+  if (!hasErrno(error)) return error;
   if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
     return new StoreError('no_space', `The storage was full while ${doing}.`, {}, { cause: error });
   }

@@ -1,9 +1,9 @@
 import { dirname, join, relative, sep } from 'node:path';
 import { StoreError } from '../core/errors.ts';
 import { parseUploadId, type UploadId } from '../core/ids.ts';
-import type { FileLayer } from './file-layer.ts';
-import { isErrno } from './fs-errors.ts';
+import { type FileLayer, hasErrno } from './file-layer.ts';
 import { type ObjectKey, parseKey } from './key-layout.ts';
+import { sharedSync } from './shared-sync.ts';
 
 /**
  * The folder backend's tree. Objects stand under their keys (key-layout.ts); beside them, under names that no key may
@@ -25,20 +25,35 @@ export interface FolderTree {
    * inside the root would lead out of it. @throws StoreError unavailable, naming the symlink
    */
   isDirectory(dir: string): Promise<boolean>;
-  /** Makes a directory, and those above it, durably. @throws StoreError unavailable */
-  ensureDirectory(dir: string): Promise<void>;
+  /** Makes a directory, and those above it, durably. @returns it @throws StoreError unavailable */
+  ensureDirectory(dir: string): Promise<string>;
+  /** Makes the names in a directory last. */
+  syncDirectory(dir: string): Promise<void>;
 }
 
-export const RESERVED = ['uploads', 'spool'] as const;
+const RESERVED = ['uploads', 'spool'];
+
+/** Directories known to be durable; all that objects can have (256 × 256) fit in. */
+const REMEMBERED = 100_000;
+
+/** May an object stand under this name, seen from the root? */
+export function isObjectKey(text: string): text is ObjectKey {
+  try {
+    return !RESERVED.includes(parseKey(text).split('/')[0] as string);
+  } catch {
+    return false;
+  }
+}
 
 /** @param root an existing directory, as realpath gives it */
 export function folderTree(files: FileLayer, root: string): FolderTree {
+  const syncDirectory = sharedSync((dir) => files.syncDirectory(dir));
   // A directory that another call is still making exists before it is durable: only what was synced counts.
-  const durable = new Set<string>([root]);
+  const durable = new Set<string>();
 
   async function isDirectory(dir: string): Promise<boolean> {
     const real = await files.realpath(dir).catch((error) => {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return null;
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return null;
       throw error;
     });
     return real === dir || walk(dir);
@@ -49,7 +64,7 @@ export function folderTree(files: FileLayer, root: string): FolderTree {
     for (const segment of relative(root, dir).split(sep)) {
       path = join(path, segment);
       const stat = await files.lstat(path).catch((error) => {
-        if (isErrno(error, 'ENOENT')) return null;
+        if (hasErrno(error, 'ENOENT')) return null;
         throw error;
       });
       if (stat === null) return false;
@@ -58,15 +73,28 @@ export function folderTree(files: FileLayer, root: string): FolderTree {
     return true;
   }
 
-  async function ensureDirectory(dir: string): Promise<void> {
-    if (durable.has(dir) && (await isDirectory(dir))) return;
+  async function ensureDirectory(dir: string): Promise<string> {
+    if (dir === root || durable.has(dir)) {
+      if (await isDirectory(dir)) return dir;
+      if (dir === root) throw new StoreError('unavailable', `The blob folder ${root} is gone.`);
+    }
     await ensureDirectory(dirname(dir));
-    await files.mkdir(dir).catch((error) => {
-      if (!isErrno(error, 'EEXIST')) throw error;
-    });
-    if (!(await isDirectory(dir))) throw misplaced(dir, 'no directory');
-    await files.syncDirectory(dirname(dir));
+    if (!(await make(dir)) && !(await isDirectory(dir))) throw misplaced(dir, 'no directory');
+    await syncDirectory(dirname(dir));
+    if (durable.size >= REMEMBERED) durable.clear();
     durable.add(dir);
+    return dir;
+  }
+
+  /** @returns false when something of that name stood there */
+  async function make(dir: string): Promise<boolean> {
+    try {
+      await files.mkdir(dir);
+      return true;
+    } catch (error) {
+      if (hasErrno(error, 'EEXIST')) return false;
+      throw error;
+    }
   }
 
   return {
@@ -74,15 +102,13 @@ export function folderTree(files: FileLayer, root: string): FolderTree {
     uploads: join(root, 'uploads'),
     spool: join(root, 'spool'),
     objectPath(key) {
-      const segments = parseKey(key).split('/');
-      if ((RESERVED as readonly string[]).includes(segments[0] as string)) {
-        throw new RangeError(`${JSON.stringify(key)} is no object key: the folder keeps its own files there`);
-      }
-      return join(root, ...segments);
+      if (isObjectKey(key)) return join(root, ...key.split('/'));
+      throw new RangeError(`${JSON.stringify(String(key).slice(0, 200))} is no key that an object can have`);
     },
     uploadPath: (id) => join(root, 'uploads', parseUploadId(id)),
     isDirectory,
     ensureDirectory,
+    syncDirectory,
   };
 }
 

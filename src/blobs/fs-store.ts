@@ -1,400 +1,249 @@
-import { createHash, randomUUID } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { type Digest, digestFromBytes } from '../core/digest.ts';
+import type { Readable } from 'node:stream';
+import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
-import { isId, type UploadId } from '../core/ids.ts';
+import type { UploadId } from '../core/ids.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
-import type { BlobHealth, BlobStore, ByteRange, ObjectRef, ObjectStat, ReceivedPart } from './blob-store.ts';
-import { type FileLayer, hasErrno, storageError } from './file-layer.ts';
-import { writeHashed } from './hashed-write.ts';
-import { type ObjectKey, parseKey } from './key-layout.ts';
-import type { PartReceiver } from './part-receiver.ts';
-import { safeFolder } from './safe-folder.ts';
-import { folderSpool, type Spool } from './spool.ts';
+import type {
+  BlobHealth,
+  BlobStore,
+  ByteRange,
+  CompletedObject,
+  DownloadOptions,
+  ObjectRef,
+  ObjectStat,
+  ReceivedPart,
+  SignedRequest,
+  UploadHandle,
+} from './blob-store.ts';
+import { type FileLayer, hasErrno } from './file-layer.ts';
+import { storageError, storing } from './fs-errors.ts';
+import { checkFolderHealth } from './fs-health.ts';
+import { type FolderTree, folderTree } from './fs-paths.ts';
+import type { ObjectKey } from './key-layout.ts';
+import { listObjects } from './list-objects.ts';
+import { type ObjectFiles, objectFiles } from './object-files.ts';
+import { type PartReceiver, partReceiver } from './part-receiver.ts';
+import { discardFile, writePrivateFile } from './private-file.ts';
+import { downloadRequest, partRequest } from './signed-urls.ts';
+import { openSpool, type Spool } from './spool.ts';
+import { partName, type UploadFolders, uploadFolders } from './upload-folders.ts';
 import type { UrlSigner } from './url-signer.ts';
 
-/**
- * Blobs in a local folder. Below the root:
- *
- *     objects/…, packages/…     as key-layout.ts says; files of mode 0444, linked into place, never written to
- *     uploads/<upload id>/<n>   parts that have arrived whole
- *     spool/<random>            bytes on their way in: a private file for every attempt
- *
- * A file gets its name by `link`, which fails when the name is taken, after its bytes are durable; the directory is
- * made durable before anything is called stored.
- */
-export interface FolderStore extends BlobStore, PartReceiver {
-  readonly spool: Spool;
-  /** Removes what attempts of a process that died have left. Only before the store is used. */
-  cleanTemporaries(): Promise<{ removed: number }>;
-  /** Uploads that have a folder here. */
-  listUploads(): AsyncIterable<UploadId>;
-}
-
 export interface FolderStoreOptions {
+  /** Made when it does not exist; its parent must. */
   root: string;
   files: FileLayer;
   signer: UrlSigner;
+  /** How clients reach the service, without a slash at its end; asked whenever a URL is signed. */
   publicUrl: () => string;
 }
 
-const READ_CHUNK = 256 * 1024;
-const COPY_CHUNK = 4 * 1024 ** 2;
+/** The local folder, locked by this process (data-folder.ts), and what the service needs of it beside the contract. */
+export interface FolderStore extends BlobStore, PartReceiver {
+  readonly spool: Spool;
+  /** At start: removes what a process that died left half done. */
+  cleanTemporaries(): Promise<{ removed: number }>;
+  /** Every upload that has a folder: those that are not open can be aborted. */
+  listUploads(): AsyncIterable<UploadId>;
+}
 
-export async function openFolderStore({ root, files, signer, publicUrl }: FolderStoreOptions): Promise<FolderStore> {
-  const folder = safeFolder(files, root);
-  const spoolDir = join(root, 'spool');
-  for (const name of ['objects', 'packages', 'uploads', 'spool']) await folder.make(`${name}/_`);
+/** @throws StoreError unavailable, no_space */
+export function openFolderStore(options: FolderStoreOptions): Promise<FolderStore> {
+  const { files, root } = options;
+  return storing(`opening the blob folder ${root}`, async () => {
+    await files.mkdir(root).catch((error) => {
+      if (!hasErrno(error, 'EEXIST')) throw error;
+    });
+    const tree = folderTree(files, await files.realpath(root));
+    await tree.ensureDirectory(tree.uploads);
+    await tree.ensureDirectory(tree.spool);
+    return new LockedFolder(options, tree);
+  });
+}
 
-  const partName = (uploadId: UploadId, number: number): string => `uploads/${checkedId(uploadId)}/${number}`;
-  const temporary = (): string => join(spoolDir, randomUUID());
+class LockedFolder implements FolderStore {
+  readonly kind = 'folder';
+  readonly spool: Spool;
+  readonly #options: FolderStoreOptions;
+  readonly #tree: FolderTree;
+  readonly #uploads: UploadFolders;
+  readonly #objects: ObjectFiles;
+  readonly #receiver: PartReceiver;
 
-  /** Gives a durable file its name, durably. @returns false when the name is taken */
-  async function linkInto(from: string, name: string): Promise<boolean> {
-    const path = await folder.make(name);
-    try {
-      await files.link(from, path);
-    } catch (error) {
-      if (hasErrno(error, 'EEXIST')) return false;
-      throw error;
-    }
-    await files.syncDirectory(join(path, '..'));
-    return true;
+  constructor(options: FolderStoreOptions, tree: FolderTree) {
+    this.#options = options;
+    this.#tree = tree;
+    this.#uploads = uploadFolders(options.files, tree);
+    this.#objects = objectFiles(options.files, tree);
+    this.#receiver = partReceiver(options.files, this.#uploads, this.#spoolFolder);
+    this.spool = openSpool(options.files, this.#spoolFolder);
   }
 
-  async function removeUploadFolder(uploadId: UploadId): Promise<void> {
-    const path = await folder.find(`uploads/${checkedId(uploadId)}/_`);
-    if (path === null) return;
-    const dir = join(path, '..');
-    for (const entry of await files.list(dir)) await files.unlink(join(dir, entry.name)).catch(ignoreAbsence);
-    await files.rmdir(dir).catch(ignoreAbsence);
+  async createUpload(key: ObjectKey, uploadId: UploadId): Promise<string> {
+    this.#tree.objectPath(key);
+    await storing(`opening upload ${uploadId}`, () => this.#uploads.create(uploadId));
+    return uploadId;
   }
 
-  async function statName(name: string): Promise<ObjectStat | null> {
-    const path = await folder.find(name);
-    if (path === null) return null;
-    try {
-      const stat = await files.lstat(path);
-      if (stat.isFile()) return { size: stat.size, modifiedAt: Math.round(stat.mtimeMs) };
-    } catch (error) {
-      if (hasErrno(error, 'ENOENT')) return null;
-      throw error;
-    }
-    throw new StoreError('unavailable', `${path} must be a file: somebody changed the data folder.`);
+  async signPart(upload: UploadHandle, part: PlannedPart, expiresAt: number): Promise<SignedRequest> {
+    return partRequest(this.#options.signer, this.#options.publicUrl(), upload, part, expiresAt);
   }
 
-  async function openName(name: string): Promise<FileHandle | null> {
-    const path = await folder.find(name);
-    if (path === null) return null;
-    try {
-      return await files.open(path);
-    } catch (error) {
-      if (hasErrno(error, 'ENOENT')) return null;
-      if (hasErrno(error, 'ELOOP')) {
-        throw new StoreError('unavailable', `${path} must be a file, not a link: somebody changed the data folder.`);
+  receivePart(uploadId: UploadId, part: PlannedPart, body: AsyncIterable<Uint8Array>): Promise<ReceivedPart> {
+    return this.#receiver.receivePart(uploadId, part, body);
+  }
+
+  async deliverPart({ id }: UploadHandle, part: PlannedPart, file: string): Promise<void> {
+    await storing(`delivering part ${part.number} of upload ${id}`, async () => {
+      const stat = await this.#options.files.lstat(file);
+      if (!stat.isFile() || stat.size !== part.size) {
+        throw new StoreError('body_length_mismatch', `Part ${part.number} has ${part.size} bytes, not ${stat.size}.`);
       }
-      throw error;
+      await this.#uploads.add(id, part, file);
+    });
+  }
+
+  listParts({ id }: UploadHandle): Promise<ReceivedPart[]> {
+    return storing(`listing the parts of upload ${id}`, () => this.#uploads.list(id));
+  }
+
+  completeUpload({ id, key }: UploadHandle, parts: readonly PlannedPart[]): Promise<CompletedObject> {
+    return storing(`completing upload ${id}`, async () => {
+      const ordered = parts.toSorted((a, b) => a.number - b.number);
+      await this.#objects.prepare(key);
+      await this.#uploads.assertComplete(id, ordered);
+      const folder = await this.#uploads.take(id);
+      if (folder === null) throw new StoreError('upload_abandoned', `Upload ${id} has been ended by somebody else.`);
+      try {
+        const { size, digest } = await this.#putTogether(folder, key, ordered);
+        return { size, digest, versionId: null };
+      } finally {
+        // What cannot be removed now goes at the next start; what the completion came to is decided already.
+        await this.#uploads.discard(folder, ordered).catch(() => {});
+      }
+    });
+  }
+
+  async abortUpload({ id }: UploadHandle): Promise<void> {
+    await storing(`aborting upload ${id}`, async () => {
+      const folder = await this.#uploads.take(id);
+      if (folder !== null) await this.#uploads.discard(folder);
+    });
+  }
+
+  writeObject(key: ObjectKey, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; digest: Digest }> {
+    return storing(`writing ${key}`, async () => {
+      await this.#objects.prepare(key);
+      const { file, size, digest } = await writePrivateFile(this.#options.files, await this.#spoolFolder(), bytes);
+      try {
+        if (await this.#objects.publish(key, file)) return { size, digest };
+        const standing = await this.#objects.digest(key);
+        if (standing === digest) return { size, digest };
+        throw new StoreError('integrity_failure', `${key} stands already with ${standing}; it was to be ${digest}.`, {
+          expected_digest: digest,
+          actual_digest: standing,
+        });
+      } finally {
+        await discardFile(this.#options.files, file);
+      }
+    });
+  }
+
+  openObject({ key }: ObjectRef, range?: ByteRange): Promise<Readable> {
+    return storing(`opening ${key}`, () => this.#objects.open(key, range));
+  }
+
+  statObject({ key }: ObjectRef): Promise<ObjectStat | null> {
+    return storing(`looking at ${key}`, () => this.#objects.stat(key));
+  }
+
+  async removeObject({ key }: ObjectRef): Promise<void> {
+    await storing(`removing ${key}`, () => this.#objects.remove(key));
+  }
+
+  async *listObjects(prefix: string): AsyncGenerator<ObjectStat & { key: ObjectKey }> {
+    try {
+      yield* listObjects(this.#options.files, this.#tree, prefix, (key) => this.#objects.stat(key));
+    } catch (error) {
+      throw storageError(error, `listing ${JSON.stringify(prefix.slice(0, 200))}`);
     }
   }
 
-  /** Writes the parts one after the other into a new private file. */
-  async function assemble(
-    uploadId: UploadId,
+  async signDownload(_ref: ObjectRef, options: DownloadOptions): Promise<SignedRequest> {
+    return downloadRequest(this.#options.signer, this.#options.publicUrl(), options);
+  }
+
+  health(): Promise<BlobHealth> {
+    return checkFolderHealth(this.#options.files, this.#tree.root, this.#spoolFolder);
+  }
+
+  cleanTemporaries(): Promise<{ removed: number }> {
+    return storing('cleaning up', async () => {
+      const spool = await this.#spoolFolder();
+      const entries = await this.#options.files.readdir(spool);
+      for (const { name } of entries) await this.#options.files.removeTree(join(spool, name));
+      return { removed: entries.length };
+    });
+  }
+
+  async *listUploads(): AsyncGenerator<UploadId> {
+    try {
+      yield* this.#uploads.ids();
+    } catch (error) {
+      throw storageError(error, 'listing uploads');
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  /** One part is the object already: its file gets the object's name, and no byte is copied. */
+  async #putTogether(
+    folder: string,
+    key: ObjectKey,
     parts: readonly PlannedPart[],
-  ): Promise<{ file: string; digest: Digest }> {
-    async function* bytes(): AsyncGenerator<Uint8Array> {
-      for (const part of parts) {
-        const handle = await openName(partName(uploadId, part.number));
-        if (!handle) throw new StoreError('upload_incomplete', `Part ${part.number} of ${uploadId} is not there.`);
-        yield* readFrom(handle, { offset: 0, size: part.size }, COPY_CHUNK);
-      }
+  ): Promise<{ size: number; digest: Digest }> {
+    const [first] = parts;
+    if (first && parts.length === 1) {
+      await this.#publish(key, join(folder, partName(first)));
+      return { size: first.size, digest: first.digest };
     }
-    const file = temporary();
-    const size = parts.reduce((sum, part) => sum + part.size, 0);
-    const { digest } = await writeHashed(files, file, bytes(), size);
-    return { file, digest };
-  }
-
-  const store: FolderStore = {
-    kind: 'folder',
-    spool: folderSpool(files, spoolDir),
-
-    createUpload: guarded(async (_key, uploadId) => {
-      await folder.make(`uploads/${checkedId(uploadId)}/_`);
-      return uploadId;
-    }),
-
-    async signPart({ id }, { number, digest, size }, expiresAt) {
-      const signature = signer.signPart({ uploadId: id, number, digest, size, expires: expiresAt });
-      return {
-        method: 'PUT',
-        url: `${publicUrl()}/v1/uploads/${id}/parts/${number}?expires=${expiresAt}&signature=${signature}`,
-        headers: { 'content-length': String(size), 'content-type': 'application/octet-stream' },
-        expiresAt,
-      };
-    },
-
-    receivePart: guarded(async (uploadId, part, body) => {
-      const file = temporary();
-      const { digest, size } = await writeHashed(files, file, body, part.size);
-      try {
-        if (size !== part.size) {
-          throw new StoreError('body_length_mismatch', `Part ${part.number} has ${part.size} bytes, not ${size}.`, {
-            digest: part.digest,
-          });
-        }
-        if (digest !== part.digest) {
-          throw new StoreError(
-            'part_digest_mismatch',
-            `Part ${part.number} has the digest ${digest}, not ${part.digest}.`,
-            {
-              digest: part.digest,
-              expected_digest: part.digest,
-              actual_digest: digest,
-            },
-          );
-        }
-        await placePart(uploadId, part, file);
-      } finally {
-        await files.unlink(file).catch(ignoreAbsence);
-      }
-      return { number: part.number, size, etag: `"${part.digest}"` };
-    }),
-
-    deliverPart: guarded(async ({ id }, part, file) => placePart(id, part, file)),
-
-    listParts: guarded(async ({ id }) => {
-      const path = await folder.find(`uploads/${checkedId(id)}/_`);
-      if (path === null) return [];
-      const parts: ReceivedPart[] = [];
-      for (const entry of await files.list(join(path, '..'))) {
-        if (!/^[1-9]\d*$/.test(entry.name)) continue;
-        const stat = await statName(`uploads/${id}/${entry.name}`);
-        if (stat) parts.push({ number: Number(entry.name), size: stat.size, etag: `"${entry.name}"` });
-      }
-      return parts;
-    }),
-
-    completeUpload: guarded(async ({ id, key }, parts) => {
-      for (const part of parts) {
-        const stat = await statName(partName(id, part.number));
-        if (stat?.size !== part.size) {
-          throw new StoreError('upload_incomplete', `Part ${part.number} of ${id} has not arrived.`);
-        }
-      }
-      const [only] = parts;
-      // A part is a file that nobody writes to and whose digest was enforced when it came: it can become the object.
-      const whole =
-        parts.length === 1 && only
-          ? { file: (await folder.find(partName(id, only.number))) as string, digest: only.digest }
-          : await assemble(id, parts);
-      try {
-        await files.chmod(whole.file, 0o444);
-        if (!(await linkInto(whole.file, parseKey(key)))) {
-          throw new StoreError('upload_abandoned', `${key} is taken: a key is never used twice.`);
-        }
-      } finally {
-        if (parts.length !== 1) await files.unlink(whole.file).catch(ignoreAbsence);
-      }
-      await removeUploadFolder(id);
-      const size = parts.reduce((sum, part) => sum + part.size, 0);
-      return { size, versionId: null, digest: whole.digest };
-    }),
-
-    abortUpload: guarded(async ({ id }) => removeUploadFolder(id)),
-
-    writeObject: guarded(async (key, bytes) => {
-      const file = temporary();
-      const written = await writeHashed(files, file, bytes, Number.MAX_SAFE_INTEGER);
-      try {
-        await files.chmod(file, 0o444);
-        if (await linkInto(file, parseKey(key))) return written;
-        const standing = await openName(parseKey(key));
-        const digest = standing && (await digestOfFile(standing));
-        if (digest === written.digest) return written;
-        throw new StoreError('integrity_failure', `${key} stands with the digest ${digest}, not ${written.digest}.`);
-      } finally {
-        await files.unlink(file).catch(ignoreAbsence);
-      }
-    }),
-
-    openObject: guarded(async ({ key }: ObjectRef, range?: ByteRange) => {
-      const handle = await openName(parseKey(key));
-      if (!handle) throw new StoreError('object_not_found', `There is no object ${key}.`);
-      try {
-        const { size } = await handle.stat();
-        const wanted = range ?? { offset: 0, size };
-        if (wanted.offset + wanted.size > size) {
-          throw new StoreError('integrity_failure', `${key} has ${size} bytes, fewer than it had when it was stored.`);
-        }
-        if (wanted.size === 0) {
-          await handle.close();
-          return Readable.from([]);
-        }
-        const end = wanted.offset + wanted.size - 1;
-        return handle.createReadStream({ start: wanted.offset, end, highWaterMark: READ_CHUNK });
-      } catch (error) {
-        await handle.close();
-        throw error;
-      }
-    }),
-
-    statObject: guarded(async ({ key }) => statName(parseKey(key))),
-
-    removeObject: guarded(async ({ key }) => {
-      const path = await folder.find(parseKey(key));
-      if (path === null) return;
-      await files.unlink(path).catch(ignoreAbsence);
-      await files.syncDirectory(join(path, '..'));
-    }),
-
-    listObjects: (prefix) => listKeys(prefix),
-
-    async signDownload(_ref, { objectId, expiresAt, range }) {
-      const signature = signer.signDownload({ objectId, range, expires: expiresAt });
-      const bounds = range ? `&range=${range.offset}-${range.size}` : '';
-      return {
-        method: 'GET',
-        url: `${publicUrl()}/v1/objects/${objectId}?expires=${expiresAt}&signature=${signature}${bounds}`,
-        headers: rangeHeader(range),
-        expiresAt,
-      };
-    },
-
-    async health() {
-      const started = performance.now();
-      const health: BlobHealth = {
-        kind: 'folder',
-        ok: false,
-        latency_ms: 0,
-        free_bytes: null,
-        capabilities: { writable: false, part_digest_enforced: true, overwrite_refused: true },
-      };
-      try {
-        health.free_bytes = await files.freeBytes(root);
-        const file = temporary();
-        await writeHashed(files, file, Readable.from([Buffer.from('health')]), 100);
-        await files.unlink(file);
-        health.ok = true;
-        health.capabilities.writable = true;
-      } catch (error) {
-        health.error = storageError(error).message;
-      }
-      health.latency_ms = Math.round((performance.now() - started) * 100) / 100;
-      return health;
-    },
-
-    async close() {},
-
-    async cleanTemporaries() {
-      let removed = 0;
-      for (const entry of await files.list(spoolDir)) {
-        await files.unlink(join(spoolDir, entry.name));
-        removed++;
-      }
-      return { removed };
-    },
-
-    async *listUploads() {
-      for (const entry of await files.list(join(root, 'uploads'))) {
-        if (entry.isDirectory() && isId('upl', entry.name)) yield entry.name as UploadId;
-      }
-    },
-  };
-  return store;
-
-  async function placePart(uploadId: UploadId, part: PlannedPart, file: string): Promise<void> {
-    const path = await folder.find(partName(uploadId, part.number));
-    if (path === null) throw new StoreError('upload_closed', `Upload ${uploadId} takes no more parts: plan it again.`);
+    const bytes = this.#read(parts.map((part) => join(folder, partName(part))));
+    const { file, size, digest } = await writePrivateFile(this.#options.files, await this.#spoolFolder(), bytes);
     try {
-      await files.link(file, path);
-    } catch (error) {
-      // The same bytes, since every attempt is held against the planned digest.
-      if (hasErrno(error, 'EEXIST')) return;
-      if (hasErrno(error, 'ENOENT')) {
-        throw new StoreError('upload_closed', `Upload ${uploadId} takes no more parts: plan it again.`);
-      }
-      throw error;
+      await this.#publish(key, file);
+      return { size, digest };
+    } finally {
+      await discardFile(this.#options.files, file);
     }
-    await files.syncDirectory(join(path, '..'));
   }
 
-  async function* listKeys(prefix: string): AsyncGenerator<ObjectStat & { key: ObjectKey }> {
-    const parent = prefix.split('/').slice(0, -1).join('/');
-    // A prefix that is no key prefix matches nothing, and must not lead anywhere.
-    if (parent !== '') parseKey(parent);
-    yield* walk(parent);
+  async #publish(key: ObjectKey, file: string): Promise<void> {
+    if (await this.#objects.publish(key, file)) return;
+    throw new StoreError(
+      'upload_abandoned',
+      `An object stands already under ${key}, which is no reason to replace it.`,
+    );
+  }
 
-    async function* walk(name: string): AsyncGenerator<ObjectStat & { key: ObjectKey }> {
-      const path = await folder.find(name === '' ? '_' : `${name}/_`);
-      if (path === null) return;
-      const entries = await files.list(join(path, '..'));
-      // Ordered as keys are: a directory sorts with its slash.
-      const names = entries.map((entry) => ({ entry, sort: entry.isDirectory() ? `${entry.name}/` : entry.name }));
-      names.sort((a, b) => (a.sort < b.sort ? -1 : 1));
-      for (const { entry } of names) {
-        const key = name === '' ? entry.name : `${name}/${entry.name}`;
-        if (name === '' && !OBJECT_ROOTS.has(entry.name)) continue;
-        if (entry.isDirectory()) {
-          if (`${key}/`.startsWith(prefix) || prefix.startsWith(`${key}/`)) yield* walk(key);
-        } else if (entry.isFile() && key.startsWith(prefix)) {
-          const stat = await statName(key);
-          if (stat) yield { key: parseKey(key), ...stat };
+  /** The bytes of several files, one after the other. */
+  async *#read(paths: readonly string[]): AsyncGenerator<Uint8Array> {
+    for (const path of paths) {
+      const file = await this.#options.files.open(path);
+      try {
+        for (let position = 0, count = COPY_BUFFER; count === COPY_BUFFER; position += count) {
+          const buffer = Buffer.allocUnsafe(COPY_BUFFER);
+          count = await file.read(buffer, position);
+          if (count > 0) yield buffer.subarray(0, count);
         }
+      } finally {
+        await file.close();
       }
     }
   }
+
+  /** Asked before every use: it must not have become a symlink. */
+  readonly #spoolFolder = (): Promise<string> => this.#tree.ensureDirectory(this.#tree.spool);
 }
 
-/** The top-level names that hold objects; the others are the store's own. */
-const OBJECT_ROOTS = new Set(['objects', 'packages']);
-
-function checkedId(uploadId: UploadId): UploadId {
-  if (isId('upl', uploadId)) return uploadId;
-  throw new RangeError(`${JSON.stringify(String(uploadId).slice(0, 100))} is no upload id`);
-}
-
-/** Every failure of the file system leaves the store as an error of ours. */
-function guarded<Args extends unknown[], Result>(
-  work: (...args: Args) => Promise<Result>,
-): (...args: Args) => Promise<Result> {
-  return async (...args) => {
-    try {
-      return await work(...args);
-    } catch (error) {
-      throw storageError(error);
-    }
-  };
-}
-
-function rangeHeader(range: ByteRange | undefined): Record<string, string> {
-  return range ? { range: `bytes=${range.offset}-${range.offset + range.size - 1}` } : {};
-}
-
-function ignoreAbsence(error: unknown): void {
-  if (!hasErrno(error, 'ENOENT')) throw error;
-}
-
-/** Reads a range and closes the file, whatever happens. A file that ends early is an error, never a short answer. */
-async function* readFrom(handle: FileHandle, { offset, size }: ByteRange, chunkSize: number): AsyncGenerator<Buffer> {
-  try {
-    for (let done = 0; done < size; ) {
-      const length = Math.min(chunkSize, size - done);
-      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(length), 0, length, offset + done);
-      if (bytesRead === 0) throw new StoreError('integrity_failure', 'A stored file ended early.');
-      done += bytesRead;
-      yield bytesRead === length ? buffer : buffer.subarray(0, bytesRead);
-    }
-  } finally {
-    await handle.close();
-  }
-}
-
-async function digestOfFile(handle: FileHandle): Promise<Digest> {
-  const hash = createHash('sha256');
-  const { size } = await handle.stat();
-  for await (const chunk of readFrom(handle, { offset: 0, size }, READ_CHUNK)) hash.update(chunk);
-  return digestFromBytes(hash.digest());
-}
+const COPY_BUFFER = 1024 ** 2;

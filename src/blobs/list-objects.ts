@@ -1,10 +1,9 @@
 import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
 import type { ObjectStat } from './blob-store.ts';
-import type { FileLayer } from './file-layer.ts';
-import { isErrno } from './fs-errors.ts';
-import { type FolderTree, misplaced, RESERVED } from './fs-paths.ts';
-import { isKey, type ObjectKey } from './key-layout.ts';
+import { type FileLayer, hasErrno } from './file-layer.ts';
+import { type FolderTree, isObjectKey, misplaced } from './fs-paths.ts';
+import type { ObjectKey } from './key-layout.ts';
 
 /**
  * Walks the objects under a prefix in the order of their keys, holding one directory's names per level. The prefix is
@@ -20,7 +19,7 @@ export async function* listObjects(
   async function* walk(dir: string, base: string): AsyncGenerator<ObjectStat & { key: ObjectKey }> {
     for (const entry of await namesIn(files, tree, dir)) {
       const key = `${base}${entry.name}`;
-      if (!isKey(key) || (base === '' && (RESERVED as readonly string[]).includes(key))) continue;
+      if (!isObjectKey(key)) continue;
       if (entry.isSymbolicLink()) throw misplaced(join(dir, entry.name), 'a symlink');
       if (entry.isDirectory()) {
         const below = `${key}/`;
@@ -38,7 +37,7 @@ export async function* listObjects(
 async function namesIn(files: FileLayer, tree: FolderTree, dir: string): Promise<Dirent[]> {
   if (!(await tree.isDirectory(dir))) return [];
   const entries = await files.readdir(dir).catch((error) => {
-    if (isErrno(error, 'ENOENT')) return [];
+    if (hasErrno(error, 'ENOENT')) return [];
     throw error;
   });
   const place = (entry: Dirent): string => (entry.isDirectory() ? `${entry.name}/` : entry.name);

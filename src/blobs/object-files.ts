@@ -4,8 +4,7 @@ import { Readable } from 'node:stream';
 import { type Digest, digestFromBytes } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import type { ByteRange, ObjectStat } from './blob-store.ts';
-import type { FileLayer, OpenFile } from './file-layer.ts';
-import { isErrno } from './fs-errors.ts';
+import { type FileLayer, hasErrno, type OpenFile } from './file-layer.ts';
 import { type FolderTree, misplaced } from './fs-paths.ts';
 import type { ObjectKey } from './key-layout.ts';
 
@@ -53,7 +52,9 @@ export function objectFiles(files: FileLayer, tree: FolderTree): ObjectFiles {
   return {
     open,
 
-    prepare: (key) => tree.ensureDirectory(dirname(tree.objectPath(key))),
+    async prepare(key) {
+      await tree.ensureDirectory(dirname(tree.objectPath(key)));
+    },
 
     async publish(key, file) {
       const path = tree.objectPath(key);
@@ -61,12 +62,12 @@ export function objectFiles(files: FileLayer, tree: FolderTree): ObjectFiles {
       const published = await files.link(file, path).then(
         () => true,
         (error) => {
-          if (isErrno(error, 'EEXIST')) return false;
+          if (hasErrno(error, 'EEXIST')) return false;
           throw error;
         },
       );
       // Also for the one that came second: what it now counts on must last.
-      await files.syncDirectory(dirname(path));
+      await tree.syncDirectory(dirname(path));
       return published;
     },
 
@@ -91,15 +92,15 @@ export function objectFiles(files: FileLayer, tree: FolderTree): ObjectFiles {
       const stat = await files.lstat(path).catch(absent(path));
       if (stat && !stat.isFile()) throw misplaced(path, stat.isSymbolicLink() ? 'a symlink' : 'no file');
       if (stat) await files.unlink(path).catch(absent(path));
-      await files.syncDirectory(dirname(path));
+      await tree.syncDirectory(dirname(path));
     },
   };
 }
 
 function absent(path: string): (error: unknown) => null {
   return (error) => {
-    if (isErrno(error, 'ENOENT')) return null;
-    if (isErrno(error, 'ELOOP')) throw misplaced(path, 'a symlink');
+    if (hasErrno(error, 'ENOENT')) return null;
+    if (hasErrno(error, 'ELOOP')) throw misplaced(path, 'a symlink');
     throw error;
   };
 }

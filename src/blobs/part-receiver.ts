@@ -18,11 +18,7 @@ export interface PartReceiver {
 }
 
 /** @param directory gives the folder for attempts, checked */
-export function partReceiver(
-  files: FileLayer,
-  uploads: UploadFolders,
-  directory: () => Promise<string>,
-): PartReceiver {
+export function partReceiver(files: FileLayer, uploads: UploadFolders, directory: () => Promise<string>): PartReceiver {
   return {
     receivePart: (uploadId, part, body) =>
       storing(`receiving part ${part.number} of upload ${uploadId}`, async () => {

@@ -39,12 +39,11 @@ export async function writePrivateFile(
   const handle = await files.create(file);
   try {
     try {
-      for await (const chunk of chunksOf(body)) {
-        size += chunk.length;
-        rules.checkSize?.(size);
+      for await (const bytes of gather(chunksOf(body), (length) => rules.checkSize?.(size + length))) {
+        size += bytes.length;
         // The write goes on in another thread while this one hashes.
-        const writing = handle.write(chunk);
-        hash.update(chunk);
+        const writing = handle.write(bytes);
+        hash.update(bytes);
         await writing;
       }
       const digest = digestFromBytes(hash.digest());
@@ -64,6 +63,33 @@ export async function writePrivateFile(
 /** Never throws: what cannot be removed now goes at the next start. */
 export async function discardFile(files: FileLayer, file: string): Promise<void> {
   await files.unlink(file).catch(() => {});
+}
+
+/** A system call for every packet would be most of the work. */
+const BATCH = 512 * 1024;
+
+/** @param check is told of every chunk: how many bytes wait with it */
+async function* gather(
+  chunks: AsyncIterable<Uint8Array>,
+  check: (waiting: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let batch: Uint8Array[] = [];
+  let waiting = 0;
+  for await (const chunk of chunks) {
+    batch.push(chunk);
+    waiting += chunk.length;
+    check(waiting);
+    if (waiting < BATCH) continue;
+    yield together(batch, waiting);
+    batch = [];
+    waiting = 0;
+  }
+  if (waiting > 0) yield together(batch, waiting);
+}
+
+function together(batch: readonly Uint8Array[], size: number): Uint8Array {
+  const [first] = batch;
+  return first && batch.length === 1 ? first : Buffer.concat(batch, size);
 }
 
 /**

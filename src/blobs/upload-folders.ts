@@ -4,8 +4,7 @@ import { StoreError } from '../core/errors.ts';
 import { isId, type UploadId } from '../core/ids.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { ReceivedPart } from './blob-store.ts';
-import type { FileLayer } from './file-layer.ts';
-import { isErrno } from './fs-errors.ts';
+import { type FileLayer, hasErrno } from './file-layer.ts';
 import { type FolderTree, misplaced } from './fs-paths.ts';
 import { privateName } from './private-file.ts';
 
@@ -30,6 +29,8 @@ export interface UploadFolders {
   assertComplete(id: UploadId, parts: readonly PlannedPart[]): Promise<void>;
   /** Ends the upload. @returns where its folder is now, for the caller to remove; null when there was none */
   take(id: UploadId): Promise<string | null>;
+  /** Removes what `take` gave. @param parts what it most likely holds */
+  discard(taken: string, parts?: readonly PlannedPart[]): Promise<void>;
   ids(): AsyncIterable<UploadId>;
 }
 
@@ -41,7 +42,7 @@ export function uploadFolders(files: FileLayer, tree: FolderTree): UploadFolders
   async function sizeOf(path: string): Promise<number | null> {
     const stat = await files.lstat(path).catch(absent);
     if (stat && !stat.isFile()) throw misplaced(path, stat.isSymbolicLink() ? 'a symlink' : 'no file');
-    return stat && stat.size;
+    return stat === null ? null : stat.size;
   }
 
   async function assertOpen(id: UploadId): Promise<void> {
@@ -49,7 +50,17 @@ export function uploadFolders(files: FileLayer, tree: FolderTree): UploadFolders
   }
 
   return {
-    create: (id) => tree.ensureDirectory(tree.uploadPath(id)),
+    async create(id) {
+      const folder = tree.uploadPath(id);
+      await tree.ensureDirectory(tree.uploads);
+      try {
+        await files.mkdir(folder);
+      } catch (error) {
+        if (!hasErrno(error, 'EEXIST')) throw error;
+        if (!(await tree.isDirectory(folder))) throw misplaced(folder, 'no directory');
+      }
+      await tree.syncDirectory(tree.uploads);
+    },
 
     assertOpen,
 
@@ -58,11 +69,11 @@ export function uploadFolders(files: FileLayer, tree: FolderTree): UploadFolders
       await assertOpen(id);
       try {
         await files.link(file, join(folder, partName(part))).catch((error) => {
-          if (!isErrno(error, 'EEXIST')) throw error;
+          if (!hasErrno(error, 'EEXIST')) throw error;
         });
-        await files.syncDirectory(folder);
+        await tree.syncDirectory(folder);
       } catch (error) {
-        throw isErrno(error, 'ENOENT') ? closed(id) : error;
+        throw hasErrno(error, 'ENOENT') ? closed(id) : error;
       }
       return receivedPart(part);
     },
@@ -93,9 +104,15 @@ export function uploadFolders(files: FileLayer, tree: FolderTree): UploadFolders
 
     async take(id) {
       const folder = tree.uploadPath(id);
-      if (!(await tree.isDirectory(folder)) || !(await tree.isDirectory(tree.spool))) return null;
-      const taken = privateName(tree.spool);
+      if (!(await tree.isDirectory(tree.uploads))) return null;
+      const taken = privateName(await tree.ensureDirectory(tree.spool));
       return files.rename(folder, taken).then(() => taken, absent);
+    },
+
+    async discard(taken, parts = []) {
+      // Two calls for the common case, where a walk through the folder would take five.
+      for (const part of parts) await files.unlink(join(taken, partName(part))).catch(absent);
+      await files.rmdir(taken).catch(() => files.removeTree(taken));
     },
 
     async *ids() {
@@ -120,6 +137,6 @@ function list(numbers: readonly number[]): string {
 }
 
 function absent(error: unknown): null {
-  if (isErrno(error, 'ENOENT')) return null;
+  if (hasErrno(error, 'ENOENT')) return null;
   throw error;
 }

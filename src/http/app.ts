@@ -34,6 +34,11 @@ export function createApp(options: AppOptions): Koa {
   if (options.guardLoopback) app.use(loopbackOnly(corsOrigins));
   if (corsOrigins.length > 0) app.use(cors(corsOrigins));
 
+  app.use(async (ctx, next) => {
+    await next();
+    if (ctx.status !== 404 || ctx.body !== undefined) return;
+    throw new StoreError('route_not_found', `There is nothing at ${ctx.method} ${ctx.path.slice(0, 200)}: see /docs.`);
+  });
   const router = new Router();
   const readJson = jsonReader(services.limits.json_body_max);
   for (const route of routes) {
@@ -54,9 +59,6 @@ export function createApp(options: AppOptions): Koa {
   });
   app.use(router.routes());
   app.use(router.allowedMethods({ throw: true, methodNotAllowed: methodNotAllowed, notImplemented: methodNotAllowed }));
-  app.use(async (ctx) => {
-    throw new StoreError('route_not_found', `There is nothing at ${ctx.method} ${ctx.path.slice(0, 200)}: see /docs.`);
-  });
   return app;
 }
 

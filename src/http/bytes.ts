@@ -39,7 +39,7 @@ export async function serveBytes(ctx: Context, bytes: ServedBytes): Promise<void
   }
   const ifRange = ctx.get('if-range');
   const range = ifRange === '' || ifRange === etag ? parseRange(ctx.get('range'), bytes.size) : null;
-  ctx.type = bytes.mediaType;
+  ctx.set('Content-Type', bytes.mediaType);
   ctx.status = range ? 206 : 200;
   if (range) ctx.set('Content-Range', `bytes ${range.offset}-${range.offset + range.size - 1}/${bytes.size}`);
   const length = range ? range.size : bytes.size;
@@ -48,8 +48,8 @@ export async function serveBytes(ctx: Context, bytes: ServedBytes): Promise<void
     return;
   }
   ctx.body = (await bytes.open(range ?? undefined)) ?? '';
-  // Setting the body sets a type of its own.
-  ctx.type = bytes.mediaType;
+  // Again: setting the body sets a type of its own.
+  ctx.set('Content-Type', bytes.mediaType);
   ctx.length = length;
 }
 

@@ -1,0 +1,85 @@
+import { fork } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import anyTest, { type TestFn } from 'ava';
+import { connectSqlite } from '../../src/registry/connect.ts';
+import { migrate, NewerSchemaError } from '../../src/registry/migrate.ts';
+import { openRegistry } from '../../src/registry/registry.ts';
+
+const test = anyTest as TestFn<{ dir: string; file: string }>;
+
+test.beforeEach(async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'artifact-store-migrate-'));
+  t.context = { dir, file: join(dir, 'registry.sqlite') };
+});
+test.afterEach.always(async (t) => {
+  await rm(t.context.dir, { recursive: true, force: true });
+});
+
+test('a rerun applies nothing', async (t) => {
+  const first = await openRegistry(connectSqlite(t.context.file));
+  t.is(first.schema.applied.length, 1);
+  await first.close();
+  const second = await openRegistry(connectSqlite(t.context.file));
+  t.deepEqual(second.schema, { current: first.schema.current, applied: [] });
+  await second.close();
+});
+
+test('of many processes that migrate at once, one does and all succeed', async (t) => {
+  const script = new URL('../support/migrate-process.ts', import.meta.url);
+  const runs = await Promise.all(
+    Array.from(
+      { length: 6 },
+      () =>
+        new Promise<string[]>((resolve, reject) => {
+          const child = fork(script, [t.context.file], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+          child.on('message', (applied) => resolve(applied as string[]));
+          child.on('exit', (code) => code !== 0 && reject(new Error(`exit ${code}`)));
+        }),
+    ),
+  );
+  t.is(runs.filter((applied) => applied.length > 0).length, 1);
+});
+
+test('a newer schema is refused and says what to do; nothing is changed', async (t) => {
+  const db = connectSqlite(t.context.file);
+  await migrate(db);
+  await db('knex_migrations').insert({ name: '9999_from_the_future', batch: 2, migration_time: new Date().toISOString() });
+  const error = await t.throwsAsync(() => migrate(db), { instanceOf: NewerSchemaError });
+  t.regex(error?.message ?? '', /9999_from_the_future.*upgrade this service/);
+  await db.destroy();
+});
+
+test('a process killed while it migrates leaves nothing half done and no lock', async (t) => {
+  const script = new URL('../support/migrate-process.ts', import.meta.url);
+  const child = fork(script, [t.context.file, 'die'], { stdio: 'ignore' });
+  const [, signal] = await new Promise<[number | null, string | null]>((resolve) =>
+    child.on('exit', (code, by) => resolve([code, by])),
+  );
+  t.is(signal, 'SIGKILL');
+  const registry = await openRegistry(connectSqlite(t.context.file));
+  t.is(registry.schema.applied.length, 1, 'all of it, from the beginning');
+  await registry.close();
+});
+
+test('SQLite runs in WAL mode with synchronous=FULL and foreign keys', async (t) => {
+  const db = connectSqlite(t.context.file);
+  const pragma = async (name: string) => Object.values((await db.raw(`pragma ${name}`))[0])[0];
+  t.is(await pragma('journal_mode'), 'wal');
+  t.is(await pragma('synchronous'), 2);
+  t.is(await pragma('foreign_keys'), 1);
+  await db.destroy();
+});
+
+test('a transaction takes the write lock at its beginning', async (t) => {
+  const [one, two] = [connectSqlite(t.context.file), connectSqlite(t.context.file)];
+  await one.raw('create table t (n integer)');
+  await two.raw('pragma busy_timeout = 0');
+  await one.transaction(async (trx) => {
+    await trx.raw('select 1');
+    await t.throwsAsync(() => two.raw('insert into t values (1)'), { message: /locked/ });
+  });
+  await two.raw('insert into t values (1)');
+  await Promise.all([one.destroy(), two.destroy()]);
+});
