@@ -2,6 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Knex } from 'knex';
 import { type Logger, pino } from 'pino';
 import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
@@ -32,6 +33,8 @@ const IDLE_MS = 120_000;
 export interface ServiceOverrides {
   files?: FileLayer;
   limits?: Partial<Limits>;
+  /** Opens the SQLite file. */
+  connect?: (file: string) => Knex;
   /** Milliseconds to add to the registry's time. */
   timeShift?: () => number;
   log?: Logger;
@@ -62,7 +65,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     const folder = await openDataFolder(config.dataDir, files);
     closers.push(() => folder.close());
     const key = config.signingKey === null ? folder.signingKey : Buffer.from(config.signingKey);
-    const registry = await openRegistry(connectSqlite(folder.registryFile), { timeShift: overrides.timeShift });
+    const registry = await openRegistry((overrides.connect ?? connectSqlite)(folder.registryFile), { timeShift: overrides.timeShift });
     closers.push(() => registry.close());
     await prepareRegistry(registry, classes);
     let url = '';

@@ -133,19 +133,36 @@ function formatOf(text: string): string | null {
 
 /** Makes what is missing, durably, and removes what a start that broke off has left. @returns the signing key */
 async function prepare(files: FileLayer, dir: string): Promise<Buffer> {
-  for (const name of await readdir(dir)) if (TEMPORARY.test(name)) await files.unlink(join(dir, name));
+  const blobs = join(dir, 'blobs');
+  await removeTemporaries(files, dir);
   await writeSmall(files, dir, 'format.json', json({ format: FORMAT }), 'keep');
   await writeSmall(files, dir, 'signing.key', randomBytes(KEY_BYTES), 'keep');
-  await files.mkdir(join(dir, 'blobs')).catch((error) => {
+  await files.mkdir(blobs).catch((error) => {
     if (!hasErrno(error, 'EEXIST')) throw error;
   });
   await files.syncDirectory(dir);
+  await removeTemporaries(files, blobs);
+  await tryToWrite(files, blobs);
   const key = await readFile(join(dir, 'signing.key'));
   if (key.length === KEY_BYTES) return key;
   throw new DataFolderError(
     'not_a_data_folder',
     `${join(dir, 'signing.key')} has ${key.length} bytes instead of ${KEY_BYTES}: put the key back from a backup, or remove the file for a new one (URLs that were signed with the old one will be refused).`,
   );
+}
+
+async function removeTemporaries(files: FileLayer, dir: string): Promise<void> {
+  for (const name of await readdir(dir)) if (TEMPORARY.test(name)) await files.unlink(join(dir, name));
+}
+
+async function tryToWrite(files: FileLayer, dir: string): Promise<void> {
+  const file = temporaryName(dir);
+  await (await files.create(file)).close();
+  await files.unlink(file);
+}
+
+function temporaryName(dir: string): string {
+  return join(dir, `.new-${randomBytes(16).toString('hex')}`);
 }
 
 /** All of the bytes or nothing, mode 0600. @param standing what becomes of a file that has this name already */
@@ -156,7 +173,7 @@ async function writeSmall(
   bytes: Uint8Array,
   standing: 'keep' | 'replace',
 ): Promise<void> {
-  const temporary = join(dir, `.new-${randomBytes(16).toString('hex')}`);
+  const temporary = temporaryName(dir);
   const file = await files.create(temporary);
   try {
     try {

@@ -10,7 +10,7 @@ export interface CliResult {
   json: any;
 }
 
-const BIN = path.resolve(import.meta.dirname, process.env.GB_BIN ?? '../../cli/bin.ts');
+const BIN = path.join(import.meta.dirname, '../../cli/bin.ts');
 
 /** The command line as a child process, with this environment beside what a process needs. */
 export function cliOf(env: Record<string, string>): (...args: string[]) => Promise<CliResult> {

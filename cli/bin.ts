@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+// Runs on whatever Node the machine has, so that an old one gets a sentence instead of a syntax error: no syntax newer
+// than Node 12 here, no import but the dynamic one.
+const MINIMUM = 24;
+
+if (Number(process.versions.node.split('.')[0]) < MINIMUM) {
+  console.error(
+    'artifact-store needs Node.js ' +
+      MINIMUM +
+      ' or newer, but this is ' +
+      process.version +
+      ' (' +
+      process.execPath +
+      ').',
+  );
+  process.exitCode = 1;
+} else {
+  import('./main.ts').then((module) => module.main(process)).then((code) => process.exit(code));
+}

@@ -1,0 +1,25 @@
+import { defineVerb } from '../command.ts';
+
+export const cat = defineVerb({
+  name: 'cat',
+  summary: 'write one file of a package to stdout',
+  description:
+    'Writes the bytes of one file to stdout and hashes them on the way: exit 5 at the end says that they are not what the package says.',
+  examples: ['cat PACKAGE reports/report.md', 'cat PACKAGE run.json | jq .status'],
+  client: true,
+  json: false,
+  arguments: [
+    { name: 'PACKAGE', description: 'its id, or its external id' },
+    { name: 'PATH', description: "the file's path in the package" },
+  ],
+  async run({ client: open, out }, [named = '', path = '']) {
+    const [{ catFile }, { findPackage }] = await Promise.all([
+      import('../client/cat.ts'),
+      import('../view/find-package.ts'),
+    ]);
+    const client = await open();
+    const pkg = await findPackage(client, named);
+    for await (const chunk of catFile(client, pkg.id, path)) await out.write(chunk);
+    return undefined;
+  },
+});

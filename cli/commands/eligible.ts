@@ -1,0 +1,33 @@
+import { defineVerb } from '../command.ts';
+import { usageError } from '../errors.ts';
+import { parseCount } from '../view/options.ts';
+
+interface Options {
+  limit?: number;
+  all?: boolean;
+}
+
+const DEFAULT_LIMIT = 50;
+
+export const eligible = defineVerb<Options>({
+  name: 'eligible',
+  summary: 'what may be deleted now',
+  description:
+    'Lists the packages that have expired and that nobody holds, longest expired first. Nothing is deleted: `rm` does that, one by one.',
+  examples: ['eligible', 'eligible --all --json'],
+  client: true,
+  options: [
+    { flags: '--limit <n>', description: `at most so many (${DEFAULT_LIMIT})`, parse: parseCount },
+    { flags: '--all', description: 'all of them' },
+  ],
+  async run(context, _args, options) {
+    if (options.all && options.limit !== undefined) throw usageError('--all and --limit exclude each other.');
+    const limit = options.all ? Number.POSITIVE_INFINITY : (options.limit ?? DEFAULT_LIMIT);
+    const { readPages } = await import('../view/pages.ts');
+    const { eligibleTable } = await import('../view/package-table.ts');
+    const client = await context.client();
+    const page = await readPages(limit, (next) => client.eligible(next));
+    if (page.next_cursor !== null) context.out.note(`The first ${page.items.length} are shown; --all shows all.`);
+    return { json: page, text: eligibleTable(page.items) };
+  },
+});

@@ -1,0 +1,30 @@
+import { defineVerb } from '../command.ts';
+
+interface Options {
+  reason: string;
+  reference?: string;
+}
+
+export const hold = defineVerb<Options>({
+  name: 'hold',
+  summary: 'block the deletion of a package until released',
+  description:
+    'Places a hold: whatever its expiry says, the package cannot be deleted until every hold on it is released.',
+  examples: ['hold run-20260513T210255Z --reason "disputed finding" --reference CASE-17'],
+  client: true,
+  arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],
+  options: [
+    { flags: '--reason <text>', description: 'why; kept for ever', required: true },
+    { flags: '--reference <text>', description: 'a case, a ticket, a contract' },
+  ],
+  async run(context, [named = ''], { reason, reference }) {
+    const { findPackage } = await import('../view/find-package.ts');
+    const client = await context.client();
+    const pkg = await findPackage(client, named);
+    const placed = await client.placeHold(pkg.id, { reason, reference });
+    return {
+      json: { package_id: pkg.id, ...placed },
+      text: `${pkg.id} is held by ${placed.id}: it cannot be deleted until that is released.`,
+    };
+  },
+});

@@ -1,0 +1,45 @@
+import type { Verb } from '../command.ts';
+import { cat } from './cat.ts';
+import { completion } from './completion.ts';
+import { diff } from './diff.ts';
+import { doctor } from './doctor.ts';
+import { eligible } from './eligible.ts';
+import { extend } from './extend.ts';
+import { hold } from './hold.ts';
+import { ingestGuideBoard } from './ingest.ts';
+import { link } from './link.ts';
+import { ls } from './ls.ts';
+import { manifest } from './manifest.ts';
+import { migrate } from './migrate.ts';
+import { pull } from './pull.ts';
+import { push } from './push.ts';
+import { release } from './release.ts';
+import { retention } from './retention.ts';
+import { rm } from './rm.ts';
+import { serve } from './serve.ts';
+import { show } from './show.ts';
+import { verify } from './verify.ts';
+
+/** Every verb, in the order of the help. Completion is made from this table too. */
+export const VERBS: readonly Verb[] = [
+  serve,
+  push,
+  ingestGuideBoard,
+  pull,
+  ls,
+  show,
+  manifest,
+  cat,
+  link,
+  diff,
+  verify,
+  retention,
+  extend,
+  hold,
+  release,
+  eligible,
+  rm,
+  doctor,
+  migrate,
+  completion,
+];

@@ -1,0 +1,117 @@
+import { type Context, defineVerb } from '../command.ts';
+import { usageError } from '../errors.ts';
+import type { IngestResult, StatehubTarget } from '../guide-board/ingest-run.ts';
+import { parseCount, parseStatehub } from '../view/options.ts';
+
+interface Options {
+  retentionClass?: string;
+  revision?: boolean;
+  finalize: boolean;
+  parallel?: number;
+  symlinks: 'refuse' | 'skip' | 'follow';
+  special: 'refuse' | 'skip';
+  statehub?: string;
+  author?: string;
+  workstream?: string;
+  task?: string;
+  url?: string;
+  local?: boolean;
+  dataDir?: string;
+}
+
+export const ingestGuideBoard = defineVerb<Options>({
+  name: 'ingest guide-board',
+  summary: 'push a guide-board run, with its own metadata',
+  description:
+    "Pushes the directory of a guide-board run as a package that knows the run's target, result, counts, commits and reports, computed from its files. Doing it again is safe: the run id names the package. A run that changed after it was ingested is refused, or with --revision becomes a new package that supersedes the old one.",
+  examples: [
+    'ingest guide-board runs/run-20260513T210255Z',
+    'ingest guide-board RUN_DIR --statehub https://statehub.example --workstream ws-7',
+  ],
+  client: true,
+  continues: 'Run the same command again: it continues where it stopped.',
+  arguments: [{ name: 'RUN_DIR', description: 'the directory that holds run.json', completes: 'folder' }],
+  options: [
+    { flags: '--retention-class <class>', description: 'how long it is kept (raw-evidence)' },
+    { flags: '--revision', description: 'if the run changed since: a new package that supersedes the old one' },
+    { flags: '--no-finalize', description: 'leave the package open' },
+    { flags: '--parallel <n>', description: 'parts in flight (8)', parse: parseCount },
+    {
+      flags: '--symlinks <how>',
+      description: 'follow: only to targets inside the directory',
+      choices: ['refuse', 'skip', 'follow'],
+      default: 'refuse',
+    },
+    {
+      flags: '--special <how>',
+      description: 'sockets, fifos, devices',
+      choices: ['refuse', 'skip'],
+      default: 'refuse',
+    },
+    {
+      flags: '--statehub <url>',
+      description: 'then tell this Statehub: URL/progress/; its failure is no failure here',
+      parse: parseStatehub,
+    },
+    { flags: '--author <name>', description: 'who reports it to Statehub (artifact-store)' },
+    { flags: '--workstream <id>', description: "the event's workstream_id" },
+    { flags: '--task <id>', description: "the event's task_id" },
+  ],
+  async run(context, [directory = ''], options) {
+    const target = statehubTarget(options);
+    const [{ ingestRun, tellStatehub }, { ingestLines }, { printable }] = await Promise.all([
+      import('../guide-board/ingest-run.ts'),
+      import('../view/ingest-lines.ts'),
+      import('../format.ts'),
+    ]);
+    const client = await context.client();
+    const { retentionClass, revision, finalize, parallel, symlinks, special } = options;
+    const result: IngestResult = await ingestRun(
+      client,
+      { directory, retentionClass, revision, finalize, parallel, symlinks, special },
+      {
+        watch: (report) => void context.out.progress(report),
+        // What a run says of itself may hold anything.
+        note: (text) => context.out.note(printable(text)),
+        warn: (text) => context.out.warn(printable(text)),
+      },
+      context.env,
+    );
+    if (target !== null) {
+      result.statehub = await tellStatehub(client, result.package_id, target);
+      await reportStatehub(context, result, target, options);
+    }
+    return { json: result, text: ingestLines(result) };
+  },
+});
+
+/** Checked before anything is sent. @throws CliError wrong_usage */
+function statehubTarget({ statehub, author, workstream, task, finalize }: Options): StatehubTarget | null {
+  if (statehub !== undefined && !finalize) {
+    throw usageError('--statehub tells of a finalized package: it cannot go with --no-finalize.');
+  }
+  if (statehub !== undefined) return { url: statehub, author, workstream, task };
+  if (author === undefined && workstream === undefined && task === undefined) return null;
+  throw usageError('--author, --workstream and --task are told to a Statehub: name it with --statehub.');
+}
+
+async function reportStatehub(
+  { out }: Context,
+  { package_id, statehub }: IngestResult,
+  target: StatehubTarget,
+  options: Options,
+): Promise<void> {
+  const [{ progressUrl }, { postLaterCommand }, { printable }] = await Promise.all([
+    import('../statehub.ts'),
+    import('../view/ingest-lines.ts'),
+    import('../format.ts'),
+  ]);
+  if (options.local) {
+    out.note('The event names an address that ends with this command (--local); the package id in it lasts.');
+  }
+  if (statehub?.posted) out.note(`Told Statehub: ${progressUrl(target.url)}`);
+  else if (statehub) {
+    out.warn(`The package is preserved, but Statehub was not told: ${printable(statehub.error)}.`);
+    out.warn(`Tell it later: ${postLaterCommand(package_id, target, options)}`);
+  }
+}

@@ -1,0 +1,48 @@
+import { defineVerb } from '../command.ts';
+import { EXIT } from '../errors.ts';
+import { parseStatehub } from '../view/options.ts';
+
+interface Options {
+  author?: string;
+  workstream?: string;
+  task?: string;
+  post?: string;
+}
+
+export const link = defineVerb<Options>({
+  name: 'link',
+  summary: 'the progress event for Statehub; --post sends it',
+  description:
+    "Prints the body of Statehub's POST /progress/ for a package: ids, digests and a summary, never bytes. With --post it is sent.",
+  examples: ['link run-20260513T210255Z', 'link PACKAGE --post https://statehub.example --workstream ws-7'],
+  client: true,
+  arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],
+  options: [
+    { flags: '--author <name>', description: 'who reports it (artifact-store)' },
+    { flags: '--workstream <id>', description: "the event's workstream_id" },
+    { flags: '--task <id>', description: "the event's task_id" },
+    { flags: '--post <url>', description: 'post it to this Statehub: URL/progress/', parse: parseStatehub },
+  ],
+  async run(context, [named = ''], options) {
+    const { printableJson } = await import('../view/lines.ts');
+    const { findPackage } = await import('../view/find-package.ts');
+    const client = await context.client();
+    const pkg = await findPackage(client, named);
+    const found = await client.link(pkg.id, {
+      author: options.author,
+      workstream_id: options.workstream,
+      task_id: options.task,
+    });
+    const statehub = options.post;
+    if (statehub === undefined) return { json: found, text: printableJson(found.event) };
+    const [{ postEvent, progressUrl }, { printable }] = await Promise.all([
+      import('../statehub.ts'),
+      import('../format.ts'),
+    ]);
+    const outcome = await postEvent(statehub, found.event);
+    const json = { ...found, statehub: outcome };
+    if (outcome.posted) return { json, text: `Posted ${pkg.id} to ${progressUrl(statehub)}.` };
+    context.out.warn(`Not posted: ${printable(outcome.error)}.`);
+    return { json, exit: EXIT.failed };
+  },
+});

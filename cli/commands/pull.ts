@@ -1,0 +1,42 @@
+import { defineVerb } from '../command.ts';
+import { parseCount } from '../view/options.ts';
+
+interface Options {
+  path?: string;
+  preserve?: boolean;
+  parallel?: number;
+}
+
+export const pull = defineVerb<Options>({
+  name: 'pull',
+  summary: "write a package's files into a directory",
+  description:
+    'Writes the files of a package below DIR and checks every byte against its digest. A file that is there with the same bytes is skipped; one with other bytes is never replaced, and nothing is written outside DIR (exit 4). Bytes that do not match end the pull (exit 5).',
+  examples: ['pull PACKAGE ./copy', "pull PACKAGE ./copy --path 'reports/**' --preserve"],
+  client: true,
+  continues: 'Run the same command again: files that are complete are skipped.',
+  arguments: [
+    { name: 'PACKAGE', description: 'its id, or its external id' },
+    { name: 'DIR', description: 'made when it does not exist', completes: 'folder' },
+  ],
+  options: [
+    { flags: '--path <glob>', description: 'only paths that match; ** crosses folders' },
+    { flags: '--preserve', description: 'restore modification times and the executable bit' },
+    { flags: '--parallel <n>', description: 'files in flight (8)', parse: parseCount },
+  ],
+  async run(context, [named = '', directory = ''], { path: glob, preserve, parallel }) {
+    const [{ pullPackage }, { findPackage }, { countOf, formatBytes }] = await Promise.all([
+      import('../client/pull.ts'),
+      import('../view/find-package.ts'),
+      import('../format.ts'),
+    ]);
+    const client = await context.client();
+    const pkg = await findPackage(client, named);
+    const options = { directory, glob, preserve, parallel };
+    const result = await pullPackage(client, pkg, options, (report) => context.out.progress(report));
+    const { files, bytes, skipped } = result;
+    const there = skipped === 0 ? '' : `; ${countOf(skipped, 'file')} there already`;
+    const text = `Pulled ${countOf(files, 'file')}, ${formatBytes(bytes)}, every byte checked${there}.`;
+    return { json: { package_id: pkg.id, manifest_digest: pkg.manifest_digest, directory, ...result }, text };
+  },
+});

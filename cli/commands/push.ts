@@ -1,0 +1,82 @@
+import { defineVerb } from '../command.ts';
+import { parseCount } from '../view/options.ts';
+
+interface Options {
+  name?: string;
+  producer: string;
+  subject?: string;
+  externalId?: string;
+  retentionClass?: string;
+  metadata?: string;
+  finalize: boolean;
+  revision?: boolean;
+  resume?: string;
+  parallel?: number;
+  symlinks: 'refuse' | 'skip' | 'follow';
+  special: 'refuse' | 'skip';
+  dryRun?: boolean;
+}
+
+export const push = defineVerb<Options>({
+  name: 'push',
+  summary: 'preserve a directory as a package',
+  description:
+    'Hashes every file below DIR, sends the bytes that the store does not have, and finalizes the package. An interrupted push continues where it stopped when it is run again. With --external-id a directory that was pushed before is compared: equal is done at once, different is refused (exit 4) unless --revision makes a new package that supersedes the old one.',
+  examples: [
+    'push ./results --producer nightly-build',
+    'push ./results --producer nightly-build --external-id build-4711 --retention-class release-evidence',
+    'push ./results --producer nightly-build --external-id build-4711 --revision',
+  ],
+  client: true,
+  continues: 'Run the same command again: it continues where it stopped.',
+  arguments: [{ name: 'DIR', description: 'the directory; only regular files can be kept', completes: 'folder' }],
+  options: [
+    { flags: '--producer <producer>', description: 'who made the files', required: true },
+    { flags: '--name <name>', description: "the package's name (the directory's name)" },
+    { flags: '--subject <subject>', description: 'what the files are about' },
+    {
+      flags: '--external-id <id>',
+      description: "the producer's own id: names one package, however often it is pushed",
+    },
+    { flags: '--retention-class <class>', description: 'how long to keep it (raw-evidence)' },
+    { flags: '--metadata <file>', description: 'a JSON object to keep with the package', completes: 'file' },
+    { flags: '--no-finalize', description: 'leave the package open' },
+    { flags: '--revision', description: 'make a new package when a finalized one differs' },
+    { flags: '--resume <package>', description: 'the id of a package to continue' },
+    { flags: '--parallel <n>', description: 'parts in flight (8)', parse: parseCount },
+    {
+      flags: '--symlinks <how>',
+      description: 'follow: inside DIR only',
+      choices: ['refuse', 'skip', 'follow'],
+      default: 'refuse',
+    },
+    {
+      flags: '--special <how>',
+      description: 'sockets, fifos, devices',
+      choices: ['refuse', 'skip'],
+      default: 'refuse',
+    },
+    { flags: '--dry-run', description: 'look at the directory only, and send nothing' },
+  ],
+  async run(context, [directory = ''], options) {
+    if (options.dryRun) {
+      const { dryRun } = await import('../view/push-lines.ts');
+      return dryRun(context, directory, options);
+    }
+    const [{ pushDirectory }, { readMetadata }, { pushLines }] = await Promise.all([
+      import('../client/push.ts'),
+      import('../client/metadata-file.ts'),
+      import('../view/push-lines.ts'),
+    ]);
+    const { metadata: metadataFile, finalize, dryRun: _, ...rest } = options;
+    const metadata = metadataFile === undefined ? undefined : await readMetadata(metadataFile);
+    const client = await context.client();
+    const result = await pushDirectory(
+      client,
+      { ...rest, directory, metadata, finalize },
+      { watch: (report) => context.out.progress(report), note: (text) => context.out.note(text) },
+      context.env,
+    );
+    return { json: result, text: pushLines(result) };
+  },
+});

@@ -1,0 +1,44 @@
+import { defineVerb } from '../command.ts';
+import { CliError, EXIT } from '../errors.ts';
+
+interface Options {
+  reason: string;
+}
+
+export const release = defineVerb<Options>({
+  name: 'release',
+  summary: 'release a hold',
+  description: 'Releases a hold. HOLD may be left out when there is exactly one. Releasing deletes nothing.',
+  examples: ['release run-20260513T210255Z --reason "settled"'],
+  client: true,
+  arguments: [
+    { name: 'PACKAGE', description: 'its id, or its external id (a run id)' },
+    { name: 'HOLD', description: "the hold's id", optional: true },
+  ],
+  options: [{ flags: '--reason <text>', description: 'why; kept for ever', required: true }],
+  async run(context, [named = '', holdId], { reason }) {
+    const { findPackage } = await import('../view/find-package.ts');
+    const { activeHolds, holdTexts } = await import('../view/package-lines.ts');
+    const client = await context.client();
+    const pkg = await findPackage(client, named);
+    const active = activeHolds((await client.retention(pkg.id)).holds);
+    const only = active[0];
+    if (holdId === undefined && only === undefined) {
+      throw new CliError(`Nobody holds ${pkg.id}.`, { exit: EXIT.notFound, code: 'hold_not_found' });
+    }
+    if (holdId === undefined && active.length > 1) {
+      throw new CliError(`${pkg.id} has ${active.length} holds: name the one to release.`, {
+        exit: EXIT.usage,
+        code: 'wrong_usage',
+        next: holdTexts(active).join('\n'),
+        extras: { holds: active.map((hold) => hold.id) },
+      });
+    }
+    const hold = await client.releaseHold(pkg.id, holdId ?? only?.id ?? '', reason);
+    const left = active.filter(({ id }) => id !== hold.id).length;
+    return {
+      json: { package_id: pkg.id, ...hold },
+      text: `${hold.id} is released; ${left === 0 ? 'nothing holds' : `${left} more hold`} ${pkg.id}.`,
+    };
+  },
+});

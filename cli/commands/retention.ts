@@ -1,0 +1,19 @@
+import { defineVerb } from '../command.ts';
+
+export const retention = defineVerb({
+  name: 'retention',
+  summary: 'how long a package is kept, and why',
+  description: 'Shows the expiry of a package, its holds, and everything that was ever decided about both.',
+  examples: ['retention run-20260513T210255Z'],
+  client: true,
+  arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],
+  async run(context, [named = '']) {
+    const { findPackage } = await import('../view/find-package.ts');
+    const { retentionLines } = await import('../view/retention-lines.ts');
+    const { alignLines, paintFor } = await import('../view/lines.ts');
+    const client = await context.client();
+    const found = await client.retention((await findPackage(client, named)).id);
+    const paint = paintFor(context.out.stdout, context.env);
+    return { json: found, text: alignLines(retentionLines(found, Date.now()), paint) };
+  },
+});

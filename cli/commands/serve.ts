@@ -1,0 +1,40 @@
+import { once } from 'node:events';
+import { defineVerb } from '../command.ts';
+
+interface Options {
+  host?: string;
+  port?: string;
+  dataDir?: string;
+}
+
+export const serve = defineVerb<Options>({
+  name: 'serve',
+  summary: 'run the service',
+  description:
+    'Runs the service until it gets SIGTERM or SIGINT (Ctrl-C), then lets requests under way end. Its configuration is the environment (ARTIFACT_STORE_*); the options set the variables of the same name.',
+  examples: ['serve', 'serve --port 0 --data-dir /srv/artifacts --json'],
+  options: [
+    { flags: '--host <host>', description: 'address to listen on (ARTIFACT_STORE_HOST)' },
+    { flags: '--port <port>', description: 'port; 0 picks a free one (ARTIFACT_STORE_PORT)' },
+    { flags: '--data-dir <dir>', description: 'data folder (ARTIFACT_STORE_DATA_DIR)', completes: 'folder' },
+  ],
+  client: false,
+  async run({ env, out, signal }, _args, { host, port, dataDir }) {
+    const [{ loadConfig }, { startService }] = await Promise.all([
+      import('../../src/config.ts'),
+      import('../../src/server.ts'),
+    ]);
+    const config = loadConfig({
+      ...env,
+      ...(host === undefined ? {} : { ARTIFACT_STORE_HOST: host }),
+      ...(port === undefined ? {} : { ARTIFACT_STORE_PORT: port }),
+      ...(dataDir === undefined ? {} : { ARTIFACT_STORE_DATA_DIR: dataDir }),
+    });
+    const service = await startService(config);
+    // One line, so that whoever started the service can read it while it runs.
+    if (out.json) await out.write(`${JSON.stringify({ url: service.url })}\n`);
+    if (!signal.aborted) await once(signal, 'abort');
+    await service.stop();
+    return undefined;
+  },
+});

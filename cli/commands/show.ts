@@ -1,0 +1,27 @@
+import { defineVerb } from '../command.ts';
+
+export const show = defineVerb({
+  name: 'show',
+  summary: 'what a person wants to know of a package',
+  description:
+    'Shows a package: what it is, how long it is kept, who holds it; of a guide-board run also its result, evidence and finding counts, score, commits and reports.',
+  examples: ['show run-20260513T210255Z', 'show pkg_0199a2b3c4d57e8f90123456789abcde --json'],
+  client: true,
+  arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],
+  async run(context, [named = '']) {
+    const { findPackage } = await import('../view/find-package.ts');
+    const { activeHolds, packageLines } = await import('../view/package-lines.ts');
+    const { alignLines, paintFor } = await import('../view/lines.ts');
+    const { printable } = await import('../format.ts');
+    const client = await context.client();
+    const pkg = await findPackage(client, named);
+    const [{ holds }, { url }] = await Promise.all([client.retention(pkg.id), client.link(pkg.id)]);
+    const active = activeHolds(holds);
+    const paint = paintFor(context.out.stdout, context.env);
+    const lines = packageLines(pkg, active, url, Date.now());
+    return {
+      json: { ...pkg, url, holds: active },
+      text: `${paint.bold(printable(pkg.name))}\n${alignLines(lines, paint)}`,
+    };
+  },
+});

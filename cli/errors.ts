@@ -1,0 +1,123 @@
+import type { ErrorCode, ErrorExtras } from '../src/core/errors.ts';
+
+/** What the process's exit says; documented in docs/, so no number ever changes its meaning. */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  refused: 4,
+  integrity: 5,
+  unreachable: 6,
+  interrupted: 130,
+} as const;
+export type Exit = (typeof EXIT)[keyof typeof EXIT];
+
+/** Errors that the command line itself finds, beside the service's codes. */
+export type CliCode =
+  | ErrorCode
+  | 'wrong_usage'
+  | 'unreachable'
+  | 'interrupted'
+  | 'failed'
+  | 'file_unreadable'
+  | 'file_changed'
+  | 'file_refused'
+  | 'file_differs'
+  | 'package_differs'
+  | 'data_folder'
+  | 'bad_config';
+
+export interface CliErrorOptions {
+  exit: Exit;
+  code: CliCode;
+  /** What the person can do about it: a full sentence. */
+  next?: string | undefined;
+  /** More fields of the JSON form. */
+  extras?: Record<string, unknown> | undefined;
+  cause?: unknown;
+}
+
+/** The one error that ends a verb: the sentence, the exit code, and the next step. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly exit: Exit;
+  readonly code: CliCode;
+  readonly next: string | null;
+  readonly extras: Record<string, unknown>;
+
+  constructor(message: string, { exit, code, next, extras, cause }: CliErrorOptions) {
+    super(message, { cause });
+    this.exit = exit;
+    this.code = code;
+    this.next = next ?? null;
+    this.extras = extras ?? {};
+  }
+}
+
+export function usageError(message: string, next?: string): CliError {
+  return new CliError(message, { exit: EXIT.usage, code: 'wrong_usage', next });
+}
+
+/** The service answered with a problem document (RFC 9457). */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly code: ErrorCode;
+  readonly status: number;
+  /** `path`, `digest`, `errors[]`, `paths`, `request_id` …, as they came. */
+  readonly extras: ErrorExtras;
+
+  constructor(code: ErrorCode, status: number, detail: string, extras: ErrorExtras = {}) {
+    super(detail);
+    this.code = code;
+    this.status = status;
+    this.extras = extras;
+  }
+
+  get detail(): string {
+    return this.message;
+  }
+}
+
+export function isApiError(error: unknown, ...codes: ErrorCode[]): error is ApiError {
+  return error instanceof ApiError && (codes.length === 0 || codes.includes(error.code));
+}
+
+const INTEGRITY: ReadonlySet<string> = new Set<ErrorCode>(['integrity_failure', 'digest_mismatch', 'size_mismatch']);
+const SET_TOKEN = 'Set ARTIFACT_STORE_TOKEN to a token of this service, or give --token.';
+
+function exitOf(error: ApiError): Exit {
+  if (INTEGRITY.has(error.code)) return EXIT.integrity;
+  if (error.status === 404) return EXIT.notFound;
+  if ([401, 403, 409, 410, 412].includes(error.status)) return EXIT.refused;
+  if (error.status === 422 || error.status === 400) return EXIT.usage;
+  return EXIT.failed;
+}
+
+/** Refusals that are about a package's life, though their status says that the request is wrong. */
+const REFUSALS: ReadonlySet<string> = new Set<ErrorCode>(['not_later', 'never_expires', 'invalid_supersedes']);
+
+/** The one place where everything thrown becomes an exit code, a sentence and a next step. */
+export function toCliError(thrown: unknown): CliError {
+  if (thrown instanceof CliError) return thrown;
+  if (thrown instanceof ApiError) {
+    const exit = REFUSALS.has(thrown.code) ? EXIT.refused : exitOf(thrown);
+    const next = thrown.status === 401 || thrown.code === 'forbidden' ? SET_TOKEN : undefined;
+    return new CliError(thrown.detail, { exit, code: thrown.code, next, extras: { ...thrown.extras }, cause: thrown });
+  }
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  // By name: loading the service's or the guide-board's modules only to compare classes would slow every verb.
+  if (error.name === 'StoreError') {
+    const { code, extras, status } = error as Error & { code: ErrorCode; extras: ErrorExtras; status: number };
+    return toCliError(new ApiError(code, status, error.message, extras));
+  }
+  if (error.name === 'ConfigError') return new CliError(error.message, { exit: EXIT.usage, code: 'bad_config' });
+  if (error.name === 'DataFolderError') return new CliError(error.message, { exit: EXIT.refused, code: 'data_folder' });
+  if (error.name === 'RunError') return new CliError(error.message, { exit: EXIT.failed, code: 'failed' });
+  if (error.name === 'AbortError') return interrupted();
+  return new CliError(error.message, { exit: EXIT.failed, code: 'failed', cause: error });
+}
+
+export function interrupted(next?: string): CliError {
+  return new CliError('Interrupted.', { exit: EXIT.interrupted, code: 'interrupted', next });
+}

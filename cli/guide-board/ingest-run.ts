@@ -1,0 +1,85 @@
+import type { ApiClient } from '../client/api-client.ts';
+import { type PushOptions, type PushProgress, type PushResult, pushDirectory } from '../client/push.ts';
+import { type PostOutcome, postEvent } from '../statehub.ts';
+import { describeRun, type RunDescription } from './describe-run.ts';
+import type { Discrepancy } from './discrepancies.ts';
+import { readRun } from './read-run.ts';
+import { giveUpStaleIngest } from './unfinished-ingest.ts';
+
+export interface StatehubTarget {
+  url: string;
+  author?: string;
+  workstream?: string;
+  task?: string;
+}
+
+/** What push takes and a run does not say by itself. */
+export type IngestOptions = Pick<
+  PushOptions,
+  'directory' | 'retentionClass' | 'revision' | 'finalize' | 'parallel' | 'symlinks' | 'special'
+>;
+
+export interface IngestResult extends PushResult {
+  run_id: string;
+  missing: string[];
+  discrepancies: Discrepancy[];
+  statehub?: PostOutcome;
+}
+
+export interface IngestProgress extends PushProgress {
+  /** What must be seen. */
+  warn?: (text: string) => void;
+}
+
+/**
+ * A run's directory in, a finalized package out; idempotent by run id, which is the package's external id. The retention
+ * class is the service's default, raw-evidence: a run holds its raw logs and artifacts, which is what that class is for.
+ * @throws RunError when the directory is no run; what pushDirectory throws
+ */
+export async function ingestRun(
+  client: ApiClient,
+  options: IngestOptions,
+  progress: IngestProgress = {},
+  env?: Record<string, string | undefined>,
+): Promise<IngestResult> {
+  const run = describeRun(await readRun(options.directory));
+  report(run, progress);
+  const stale = await giveUpStaleIngest(client, run);
+  if (stale !== null) progress.note?.(`${stale} was never finished, and the run has changed since: it was given up.`);
+  const { name, producer, subject, runId, metadata } = run;
+  const push = { ...options, name, producer, subject: subject ?? undefined, externalId: runId, metadata };
+  const pushed = await pushDirectory(client, push, progress, env);
+  await warnOfOtherClass(client, pushed, options, progress);
+  return { ...pushed, run_id: runId, missing: run.missing, discrepancies: run.discrepancies };
+}
+
+function report(run: RunDescription, progress: IngestProgress): void {
+  for (const warning of run.warnings) progress.warn?.(`warning: ${warning}`);
+  if (run.missing.length > 0) progress.note?.(`missing in this run: ${run.missing.join(', ')}`);
+}
+
+/** A package keeps the class that it was made with: asking for another one must not look as if it had been given. */
+async function warnOfOtherClass(
+  client: ApiClient,
+  { package_id, reused }: PushResult,
+  { retentionClass }: IngestOptions,
+  progress: IngestProgress,
+): Promise<void> {
+  if (!reused || retentionClass === undefined) return;
+  const { retention } = await client.getPackage(package_id);
+  if (retention.class === retentionClass) return;
+  progress.warn?.(
+    `warning: ${package_id} was ingested before, as ${retention.class}, and stays that; extend keeps it longer.`,
+  );
+}
+
+/** Tells Statehub of a package. Never throws: what is preserved stays preserved, and can be told later. */
+export async function tellStatehub(client: ApiClient, packageId: string, target: StatehubTarget): Promise<PostOutcome> {
+  try {
+    const { author, workstream: workstream_id, task: task_id } = target;
+    const { event } = await client.link(packageId, { author, workstream_id, task_id });
+    return await postEvent(target.url, event);
+  } catch (error) {
+    return { posted: false, error: `no event could be made (${(error as Error).message})` };
+  }
+}

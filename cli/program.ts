@@ -1,0 +1,130 @@
+import { Argument, Command, CommanderError, Option } from 'commander';
+import type { Verb, VerbOption } from './command.ts';
+import { CLIENT_OPTIONS, COMMON_OPTIONS, type CommonValues } from './common-options.ts';
+import { usageError } from './errors.ts';
+
+/** A command line that was understood. */
+export interface Invocation {
+  verb: Verb;
+  args: readonly string[];
+  options: object;
+  common: CommonValues;
+}
+
+export interface ProgramStreams {
+  writeOut: (text: string) => void;
+  writeErr: (text: string) => void;
+}
+
+const EXITS = `Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused (conflict, retention, hold, access),
+5 integrity failure, 6 cannot reach the service.`;
+
+/**
+ * The command table as a commander program. @returns what to run; null when help or the version was asked for and shown
+ * @throws CliError wrong_usage
+ */
+export async function parseCommandLine(
+  verbs: readonly Verb[],
+  version: string,
+  argv: readonly string[],
+  streams: ProgramStreams,
+): Promise<Invocation | null> {
+  let invocation: Invocation | null = null;
+  const program = new Command('artifact-store')
+    .description('Preserves packages of generated artifacts: every byte under its SHA-256, kept as long as it must be.')
+    .usage('VERB [ARGUMENTS] [OPTIONS]')
+    .commandsGroup('Verbs:')
+    .version(version, '--version', 'print the version')
+    .addHelpText('after', `\n${EXITS}\nartifact-store VERB --help tells more of a verb.`);
+  configure(program, streams);
+  for (const verb of verbs) {
+    addVerb(program, verb, (args, options) => {
+      invocation = { verb, args, options, common: options };
+    });
+  }
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return null;
+    if (error.code === 'commander.help') throw usageError('Say what to do: a verb is missing.', seeHelp(null));
+    throw usageError(sentence(error.message), seeHelp(findVerb(verbs, argv)));
+  }
+  return invocation;
+}
+
+function configure(command: Command, streams: ProgramStreams): void {
+  command
+    .exitOverride()
+    .showSuggestionAfterError(true)
+    .configureOutput({ ...streams, outputError: () => {} })
+    .configureHelp({ sortSubcommands: false, subcommandTerm: (sub) => sub.name() });
+}
+
+function addVerb(program: Command, verb: Verb, chosen: (args: string[], options: object) => void): void {
+  const words = verb.name.split(' ');
+  const command = parentOf(program, words.slice(0, -1), verb.summary).command(words.at(-1) as string);
+  command.summary(verb.summary).description(verb.description);
+  for (const { name, description, optional } of verb.arguments ?? []) {
+    command.addArgument(new Argument(optional ? `[${name}]` : `<${name}>`, description));
+  }
+  for (const option of optionsOf(verb)) command.addOption(toOption(option));
+  command.addHelpText('after', `\nExamples:\n${verb.examples.map((line) => `  artifact-store ${line}`).join('\n')}`);
+  command.action((...received: unknown[]) => {
+    const count = verb.arguments?.length ?? 0;
+    const args = received.slice(0, count).filter((arg): arg is string => typeof arg === 'string');
+    const options = received[count] as Record<string, unknown>;
+    assertRequired(verb, options);
+    chosen(args, options);
+  });
+}
+
+function parentOf(program: Command, words: readonly string[], summary: string): Command {
+  let parent = program;
+  for (const word of words) {
+    const known = parent.commands.find((command) => command.name() === word);
+    parent = known ?? parent.command(word).summary(summary);
+  }
+  return parent;
+}
+
+/** Asked after everything else: a misspelt option is told as such, not as the one that is missing. */
+function assertRequired(verb: Verb, options: Record<string, unknown>): void {
+  for (const { flags, required } of verb.options ?? []) {
+    if (!required || options[new Option(flags).attributeName()] !== undefined) continue;
+    throw usageError(`${verb.name} needs ${flags}.`, seeHelp(verb));
+  }
+}
+
+/** All options of a verb, its own first. */
+export function optionsOf(verb: Verb): VerbOption[] {
+  return [...(verb.options ?? []), ...(verb.client ? CLIENT_OPTIONS : []), ...COMMON_OPTIONS];
+}
+
+function toOption({ flags, description, required, choices, parse, repeatable, ...rest }: VerbOption): Option {
+  const option = new Option(flags, required ? `${description} (required)` : description);
+  if (rest.default !== undefined) option.default(rest.default);
+  if (choices) option.choices([...choices]);
+  const value = parse ?? ((text: string): unknown => text);
+  if (repeatable) option.argParser((text, list) => [...((list as unknown[] | undefined) ?? []), value(text)]);
+  else if (parse) option.argParser(parse);
+  return option;
+}
+
+/** commander says `error: unknown option '--nmae'\n(Did you mean --name?)`. */
+function sentence(message: string): string {
+  const text = message
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ')
+    .trim();
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.?)]$/.test(text) ? '' : '.'}`;
+}
+
+function findVerb(verbs: readonly Verb[], argv: readonly string[]): Verb | null {
+  const words = argv.filter((word) => !word.startsWith('-')).join(' ');
+  return verbs.find(({ name }) => words === name || words.startsWith(`${name} `)) ?? null;
+}
+
+function seeHelp(verb: Verb | null): string {
+  return `See artifact-store ${verb === null ? '' : `${verb.name} `}--help.`;
+}

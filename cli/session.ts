@@ -1,0 +1,63 @@
+import { ApiClient } from './client/api-client.ts';
+import { type CommonValues, DEFAULT_URL } from './common-options.ts';
+import { usageError } from './errors.ts';
+
+export interface Session {
+  /** Opens on first use. */
+  client(): Promise<ApiClient>;
+  close(): Promise<void>;
+}
+
+export interface SessionOptions {
+  common: CommonValues;
+  env: Record<string, string | undefined>;
+  signal: AbortSignal;
+  version: string;
+}
+
+/** The service that a verb talks to: one at a URL, or with --local one inside this process. */
+export function newSession({ common, env, signal, version }: SessionOptions): Session {
+  const closers: Array<() => Promise<void> | void> = [];
+  let opened: Promise<ApiClient> | null = null;
+  const userAgent = `artifact-store/${version}`;
+
+  async function open(): Promise<ApiClient> {
+    const { url, token } = common.local ? await openLocal() : remote();
+    const client = new ApiClient({ url, token, signal, userAgent });
+    closers.push(() => client.close());
+    return client;
+  }
+
+  async function openLocal(): Promise<{ url: string; token: string }> {
+    const { startLocalService } = await import('./local-service.ts');
+    const local = await startLocalService(env, common.dataDir);
+    closers.push(local.stop);
+    return local;
+  }
+
+  function remote(): { url: string; token: string | null } {
+    return {
+      url: common.url ?? (env.ARTIFACT_STORE_URL || DEFAULT_URL),
+      token: common.token ?? (env.ARTIFACT_STORE_TOKEN || null),
+    };
+  }
+
+  return {
+    client: () => {
+      opened ??= open();
+      return opened;
+    },
+    close: async () => {
+      for (const close of closers.splice(0).reverse()) await close();
+    },
+  };
+}
+
+/** @throws CliError wrong_usage for options that contradict each other */
+export function checkCommon({ local, url, token, dataDir }: CommonValues): void {
+  if (local && url !== undefined) throw usageError('--local and --url name two services: give one of them.');
+  if (local && token !== undefined) throw usageError('--token is for a service with --url; --local needs none.');
+  if (!local && dataDir !== undefined) {
+    throw usageError('--data-dir names the data folder of --local: add --local.', 'A service has its own data folder.');
+  }
+}

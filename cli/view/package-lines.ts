@@ -1,0 +1,55 @@
+import type { Hold, Package } from '../../src/api/types.ts';
+import type { JsonObject } from '../../src/core/canonical-json.ts';
+import { countOf, formatBytes, formatTime } from '../format.ts';
+import { PRODUCER } from '../guide-board/describe-run.ts';
+import { sayExpiry } from './expiry.ts';
+import { guideBoardLines, metadataLines } from './guide-board-lines.ts';
+import type { Line } from './lines.ts';
+
+/** What a person wants to know of a package, in the order in which they want to know it. */
+export function packageLines(pkg: Package, holds: readonly Hold[], url: string, now: number): Line[] {
+  const metadata = pkg.metadata as JsonObject;
+  return [
+    ['id', pkg.id],
+    ['status', pkg.reason === null ? pkg.status : `${pkg.status}: ${pkg.reason}`],
+    ['producer', pkg.producer],
+    ...optional('subject', pkg.subject),
+    ...optional('external id', pkg.external_id),
+    ['created', formatTime(pkg.created_at)],
+    ...optional('finalized', pkg.finalized_at === null ? null : formatTime(pkg.finalized_at)),
+    ...optional('deleted', pkg.deleted_at === null ? null : formatTime(pkg.deleted_at)),
+    ['files', `${countOf(pkg.file_count, 'file')}, ${formatBytes(pkg.total_size)}`],
+    ...optional('manifest', pkg.manifest_digest),
+    ...optional('supersedes', pkg.supersedes),
+    ...optional('superseded by', pkg.superseded_by),
+    ['retention', retentionText(pkg, now)],
+    ['holds', ...holdTexts(holds)],
+    ['link', url],
+    ...(pkg.producer === PRODUCER ? guideBoardLines(metadata) : metadataLines(metadata)),
+  ];
+}
+
+export function retentionText(pkg: Package, now: number): string {
+  const { class: name, expires_at, eligible } = pkg.retention;
+  const expiry = sayExpiry(expires_at, now);
+  if (expires_at === null) return `${name}, kept for ever`;
+  if (Date.parse(expires_at) > now) return `${name}, expires ${expiry}`;
+  return `${name}, expired ${expiry}${eligible ? ': may be deleted' : ''}`;
+}
+
+/** Holds that nobody has released. */
+export function activeHolds(holds: readonly Hold[]): Hold[] {
+  return holds.filter((hold) => hold.released_at === null);
+}
+
+export function holdTexts(holds: readonly Hold[]): [string, ...string[]] {
+  const [first, ...rest] = holds.map((hold) => {
+    const reference = hold.reference === null ? '' : ` (${hold.reference})`;
+    return `${hold.id}: ${hold.reason}${reference}, by ${hold.placed_by} since ${formatTime(hold.placed_at)}`;
+  });
+  return first === undefined ? ['none'] : [first, ...rest];
+}
+
+function optional(label: string, text: string | null): Line[] {
+  return text === null ? [] : [[label, text]];
+}

@@ -1,0 +1,44 @@
+import type { EligibleList, Package } from '../../src/api/types.ts';
+import { formatBytes, printable, table } from '../format.ts';
+
+const NAME_MAX = 40;
+
+export function packageTable(packages: readonly Package[]): string {
+  if (packages.length === 0) return 'No packages.';
+  const rows = packages.map((pkg) => [
+    pkg.id,
+    pkg.status,
+    short(pkg.producer),
+    short(pkg.name),
+    short(pkg.subject ?? '–'),
+    pkg.file_count.toLocaleString('en'),
+    formatBytes(pkg.total_size),
+    day(pkg.created_at),
+    `${day(pkg.retention.expires_at)}${pkg.retention.held ? ' (held)' : ''}`,
+  ]);
+  const head = ['PACKAGE', 'STATUS', 'PRODUCER', 'NAME', 'SUBJECT', 'FILES', 'SIZE', 'CREATED', 'EXPIRES'];
+  return table([head, ...rows], [5, 6]);
+}
+
+export function eligibleTable(packages: EligibleList['items']): string {
+  if (packages.length === 0) return 'No package may be deleted now.';
+  const rows = packages.map((pkg) => [
+    pkg.package_id,
+    pkg.status,
+    short(pkg.producer),
+    short(pkg.name),
+    pkg.retention_class,
+    formatBytes(pkg.total_size),
+    day(pkg.expires_at),
+  ]);
+  return table([['PACKAGE', 'STATUS', 'PRODUCER', 'NAME', 'CLASS', 'SIZE', 'EXPIRED'], ...rows], [5]);
+}
+
+function short(text: string): string {
+  const shown = printable(text);
+  return shown.length <= NAME_MAX ? shown : `${shown.slice(0, NAME_MAX - 1)}…`;
+}
+
+function day(time: string | null): string {
+  return time === null ? 'never' : time.slice(0, 10);
+}

@@ -1,0 +1,37 @@
+import type { PushResult } from '../client/push.ts';
+import type { Context, Outcome } from '../command.ts';
+import { countOf, formatBytes, formatSeconds, formatTime } from '../format.ts';
+
+/** What a push did, for people. */
+export function pushLines(result: PushResult): string {
+  const { package_id, status, file_count, total_size, reused, uploaded, seconds } = result;
+  const content = `${countOf(file_count, 'file')}, ${formatBytes(total_size)}`;
+  const sent = uploaded.objects === 0 ? 'nothing had to be sent' : `${formatBytes(uploaded.bytes)} sent`;
+  const what = reused
+    ? 'Preserved already, byte for byte'
+    : status === 'finalized'
+      ? 'Preserved'
+      : 'Stored, not finalized';
+  return [
+    `${what}: ${content} (${sent}, ${formatSeconds(seconds)})`,
+    `  package   ${package_id}`,
+    ...(result.manifest_digest === null ? [] : [`  manifest  ${result.manifest_digest}`]),
+    `  kept      ${result.expires_at === null ? 'for ever' : `until ${formatTime(result.expires_at)} at least`}`,
+  ].join('\n');
+}
+
+/** What a push would send at most. */
+export async function dryRun(
+  { out, signal }: Context,
+  directory: string,
+  options: { symlinks: 'refuse' | 'skip' | 'follow'; special: 'refuse' | 'skip' },
+): Promise<Outcome> {
+  const { walk } = await import('../client/walk.ts');
+  const skipped = (path: string, why: string): void => out.note(`left out: ${JSON.stringify(path)} ${why}`);
+  const files = await walk(directory, { symlinks: options.symlinks, special: options.special, signal, skipped });
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  return {
+    json: { dry_run: true, file_count: files.length, total_size: total },
+    text: `${countOf(files.length, 'file')}, ${formatBytes(total)}: all of them can be pushed.`,
+  };
+}

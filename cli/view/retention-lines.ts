@@ -1,0 +1,30 @@
+import type { Retention } from '../../src/api/types.ts';
+import { formatTime } from '../format.ts';
+import { sayExpiry } from './expiry.ts';
+import type { Line } from './lines.ts';
+import { activeHolds, holdTexts } from './package-lines.ts';
+
+const DECISIONS: Record<Retention['reason'], string> = {
+  expired: 'may be deleted: its time is over and nobody holds it',
+  retention_active: 'must be kept: its time is not over',
+  never_expires: 'must be kept for ever',
+  held: 'must be kept: a hold blocks the deletion',
+  deleted: 'was deleted',
+};
+
+/** What is decided of a package, and how it came to that. */
+export function retentionLines(retention: Retention, now: number): Line[] {
+  const events = retention.events.map((event) => {
+    const expiry = event.expires_after === null ? '' : `, expires ${formatTime(event.expires_after)}`;
+    const reason = event.reason === null ? '' : `: ${event.reason}`;
+    return `${formatTime(event.at)}  ${event.action} by ${event.actor}${expiry}${reason}`;
+  });
+  return [
+    ['package', retention.package_id],
+    ['class', retention.class],
+    ['expires', sayExpiry(retention.expires_at, now)],
+    ['decision', DECISIONS[retention.reason]],
+    ['holds', ...holdTexts(activeHolds(retention.holds))],
+    ['history', ...(events.length === 0 ? ['none'] : events)],
+  ];
+}

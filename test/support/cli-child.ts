@@ -1,0 +1,50 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import type { CliResult } from './cli-process.ts';
+
+export interface CliOptions {
+  env?: Record<string, string>;
+  cwd?: string;
+  /** Run as this user and group: permissions mean nothing to root. */
+  uid?: number;
+  /** The process, for signals. */
+  onSpawn?: (child: ChildProcess) => void;
+}
+
+export interface CliEnding extends CliResult {
+  signal: NodeJS.Signals | null;
+  /** stdout as it came. */
+  bytes: Buffer;
+}
+
+const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
+
+/** The command line as a child process that a test may kill, or run elsewhere or as somebody else. */
+export async function runCli(args: string[], options: CliOptions = {}): Promise<CliEnding> {
+  const { env, cwd, uid, onSpawn } = options;
+  const child = spawn(process.execPath, [BIN, ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(uid === undefined ? {} : { uid, gid: uid }),
+  });
+  onSpawn?.(child);
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((end, fail) => {
+    child.once('error', fail).once('close', (...how) => end(how));
+  });
+  const bytes = Buffer.concat(out);
+  const stdout = bytes.toString();
+  return { code, signal, bytes, stdout, stderr: Buffer.concat(err).toString(), json: parse(stdout) };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,12 @@
+import test from 'ava';
+import { blobStoreSuite } from '../suites/blob-store.ts';
+import { openFolderHarness } from '../support/folder-harness.ts';
+import { tempFolder } from '../support/temp.ts';
+
+blobStoreSuite(test, {
+  name: 'folder',
+  async open(t) {
+    const { store, close } = await openFolderHarness(await tempFolder(t));
+    return { store, spool: store.spool, close };
+  },
+});
