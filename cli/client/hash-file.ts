@@ -38,8 +38,9 @@ export function hashFile(job: HashJob, buffer: Buffer, count: (bytes: number) =>
   }
   try {
     if (!unchanged(fd, job)) return { ok: false, changed: true };
+    const size = Number(job.identity.size);
     const result =
-      Number(job.identity.size) <= buffer.length
+      size <= buffer.length && size <= job.partSize
         ? hashSmall(fd, job, buffer, count)
         : hashLarge(fd, job, buffer, count);
     return result !== null && unchanged(fd, job) ? { ok: true, result } : { ok: false, changed: true };

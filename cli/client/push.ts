@@ -132,7 +132,7 @@ class Push {
   readonly #limits: Limits;
   readonly #totalBytes: number;
   #uploader: Uploader | null = null;
-  /** Files whose bytes are stored, and those bytes; what is on the wire comes on top. */
+  /** Files whose own bytes need not be sent, and those bytes; what is sent comes on top. */
   #settled = { files: 0, bytes: 0 };
   #hashedFiles = 0;
 
@@ -148,14 +148,10 @@ class Push {
 
   report(): ProgressReport {
     const totals = { totalFiles: this.#files.length, totalBytes: this.#totalBytes };
-    const sent = this.#settled.bytes + this.#wireBytes();
-    if (sent === 0) return { phase: 'hashing', files: this.#hashedFiles, bytes: this.#pool.bytes, ...totals };
-    return { phase: 'sending', files: this.#settled.files, bytes: Math.min(sent, this.#totalBytes), ...totals };
-  }
-
-  #wireBytes(): number {
-    const totals = this.#uploader?.totals;
-    return totals ? totals.wire - totals.bytes : 0;
+    const sent = this.#uploader?.totals ?? { objects: 0, wire: 0 };
+    const bytes = Math.min(this.#settled.bytes + sent.wire, this.#totalBytes);
+    if (bytes === 0) return { phase: 'hashing', files: this.#hashedFiles, bytes: this.#pool.bytes, ...totals };
+    return { phase: 'sending', files: this.#settled.files + sent.objects, bytes, ...totals };
   }
 
   async run(assertSame: () => Promise<void>): Promise<Unfinished> {
@@ -336,13 +332,14 @@ class Push {
       if (other) others.push(other);
       else mine.set(file.digest, file);
     }
+    for (const file of batch) {
+      if (mine.get(file.digest) === file) continue;
+      this.#settled.files += 1;
+      this.#settled.bytes += file.size;
+    }
     const work = uploader.send([...mine.values()]);
     for (const digest of mine.keys()) sent.set(digest, work);
     await Promise.all([work, ...others]);
-    this.#settled.files += batch.length;
-    // What went over the wire is counted there.
-    const dropped = batch.filter((file) => mine.get(file.digest) !== file);
-    this.#settled.bytes += dropped.reduce((sum, { size }) => sum + size, 0);
   }
 
   async #finish(pkg: Package, uploaded: { objects: number; bytes: number }): Promise<Unfinished> {

@@ -18,7 +18,7 @@ type PartLimits = Pick<Limits, 'single_part_max' | 'part_size' | 'min_part_size'
 export function partSizeFor(size: number, limits: PartLimits): number {
   if (size <= limits.single_part_max) return size;
   const least = Math.ceil(size / limits.max_parts);
-  return Math.max(limits.part_size, Math.ceil(least / MIB) * MIB);
+  return least <= limits.part_size ? limits.part_size : Math.ceil(least / MIB) * MIB;
 }
 
 /**

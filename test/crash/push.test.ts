@@ -257,8 +257,11 @@ async function countEffects(): Promise<Record<Phase, number>> {
     plan: null,
     acknowledged: join(trial.dir, 'acknowledged'),
   });
-  const { code, err } = await push(trial.run, server.url, join(trial.dir, 'cache'));
-  if (code !== 0) throw new Error(`an undisturbed push failed: ${err}`);
+  const { code, out, err } = await push(trial.run, server.url, join(trial.dir, 'cache'));
+  if (code !== 0) {
+    await stopServer(server);
+    throw new Error(`an undisturbed push failed: ${out}${err}`);
+  }
   const counts = await new Promise<Record<Phase, number>>((resolve) => {
     server.child.once('message', (message) => resolve((message as { counts: Record<Phase, number> }).counts));
     server.child.send('counts');
