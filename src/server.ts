@@ -65,7 +65,9 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     const folder = await openDataFolder(config.dataDir, files);
     closers.push(() => folder.close());
     const key = config.signingKey === null ? folder.signingKey : Buffer.from(config.signingKey);
-    const registry = await openRegistry((overrides.connect ?? connectSqlite)(folder.registryFile), { timeShift: overrides.timeShift });
+    const registry = await openRegistry((overrides.connect ?? connectSqlite)(folder.registryFile), {
+      timeShift: overrides.timeShift,
+    });
     closers.push(() => registry.close());
     await prepareRegistry(registry, classes);
     let url = '';

@@ -34,7 +34,7 @@ export interface BlobStore {
 
   /**
    * Makes the object out of its parts, durably, and ends the upload. Call it once: after any error the key is
-   * abandoned. A part that has not arrived, or an object that stands under the key already, is an error.
+   * abandoned, and the parts may be gone. A part that has not arrived, or an object that stands under the key already, is an error.
    * Afterwards every part request, however late, fails and changes nothing.
    */
   completeUpload(upload: UploadHandle, parts: readonly PlannedPart[]): Promise<CompletedObject>;

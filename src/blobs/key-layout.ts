@@ -6,7 +6,6 @@ import type { PackageId, UploadId } from '../core/ids.ts';
  *
  *     objects/sha256/ab/cd/<64 hex>.<upload id>    a blob's bytes; a key per upload, never used again
  *     packages/<package id>/manifest.json          the manifest of a finalized package
- *     health/<random>                              written and removed by health checks
  *
  * Keys are lower-case ASCII, so that every file system and every S3 server keeps them apart.
  */

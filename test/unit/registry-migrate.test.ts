@@ -45,7 +45,11 @@ test('of many processes that migrate at once, one does and all succeed', async (
 test('a newer schema is refused and says what to do; nothing is changed', async (t) => {
   const db = connectSqlite(t.context.file);
   await migrate(db);
-  await db('knex_migrations').insert({ name: '9999_from_the_future', batch: 2, migration_time: new Date().toISOString() });
+  await db('knex_migrations').insert({
+    name: '9999_from_the_future',
+    batch: 2,
+    migration_time: new Date().toISOString(),
+  });
   const error = await t.throwsAsync(() => migrate(db), { instanceOf: NewerSchemaError });
   t.regex(error?.message ?? '', /9999_from_the_future.*upgrade this service/);
   await db.destroy();
