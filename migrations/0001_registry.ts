@@ -2,44 +2,44 @@ import type { Knex } from 'knex';
 
 /**
  * The registry's first schema. Both SQL dialects run it as it is: times are bigint milliseconds, digests 32 raw bytes,
- * metadata canonical JSON text, paths ordered by bytes.
+ * metadata canonical JSON text, text ordered by bytes.
  */
 export async function up(db: Knex): Promise<void> {
-  const postgres = db.client.config.client === 'pg';
-  // SQLite compares text by bytes already; PostgreSQL only under COLLATE "C".
-  const bytewise = (table: Knex.CreateTableBuilder, column: string) =>
-    postgres ? table.specificType(column, 'text collate "C"') : table.text(column);
+  // SQLite compares text by bytes; PostgreSQL does under COLLATE "C" only, whatever the database's collation is. All
+  // columns have it: an index serves a join only when both sides are compared alike.
+  const type = db.client.dialect === 'postgresql' ? 'text collate "C"' : 'text';
+  const text = (table: Knex.CreateTableBuilder, column: string) => table.specificType(column, type);
 
   await db.schema.createTable('retention_classes', (table) => {
-    table.text('name').primary();
+    text(table, 'name').primary();
     table.integer('days').comment('null: never');
     table.boolean('retired').notNullable().defaultTo(false);
   });
 
   await db.schema.createTable('packages', (table) => {
-    table.text('id').primary();
-    table.text('name').notNullable();
-    table.text('producer').notNullable();
-    table.text('subject');
-    table.text('external_id');
-    table.text('status').notNullable();
-    table.text('metadata').notNullable().comment('canonical JSON');
-    table.text('retention_class').notNullable().references('retention_classes.name');
+    text(table, 'id').primary();
+    text(table, 'name').notNullable();
+    text(table, 'producer').notNullable();
+    text(table, 'subject');
+    text(table, 'external_id');
+    text(table, 'status').notNullable();
+    text(table, 'metadata').notNullable().comment('canonical JSON');
+    text(table, 'retention_class').notNullable().references('retention_classes.name');
     table.integer('retention_days').comment('of the class, when the package was created; null: never');
     table.bigInteger('expires_at').comment('null: never');
     table.integer('active_holds').notNullable().defaultTo(0);
-    table.text('supersedes').references('packages.id');
+    text(table, 'supersedes').references('packages.id');
     // No foreign key: the old package gives the external id away before the new row exists.
-    table.text('superseded_by');
-    table.text('reason').comment('why it failed or was deleted');
+    text(table, 'superseded_by');
+    text(table, 'reason').comment('why it failed or was deleted');
     table.bigInteger('file_count').notNullable().defaultTo(0);
     table.bigInteger('total_size').notNullable().defaultTo(0);
     table.binary('manifest_digest');
     table.bigInteger('manifest_size');
-    table.text('created_by').notNullable();
+    text(table, 'created_by').notNullable();
     table.bigInteger('created_at').notNullable();
     table.bigInteger('sealed_at').comment('no file may change any more; becomes finalized_at');
-    table.text('sealed_by');
+    text(table, 'sealed_by');
     table.bigInteger('finalized_at');
     table.bigInteger('deleted_at');
     table.index(['status', 'id']);
@@ -61,21 +61,21 @@ export async function up(db: Knex): Promise<void> {
   await db.raw(`create index packages_sealing on packages (id) where sealed_at is not null and finalized_at is null`);
 
   await db.schema.createTable('package_metadata', (table) => {
-    table.text('package_id').notNullable().references('packages.id');
-    table.text('key').notNullable();
-    table.text('value').notNullable();
+    text(table, 'package_id').notNullable().references('packages.id');
+    text(table, 'key').notNullable();
+    text(table, 'value').notNullable();
     table.primary(['package_id', 'key']);
     table.index(['key', 'value', 'package_id']);
   });
 
   await db.schema.createTable('package_files', (table) => {
-    table.text('package_id').notNullable().references('packages.id');
-    bytewise(table, 'path').notNullable();
-    bytewise(table, 'path_key').notNullable().comment('the path after Unicode NFC');
+    text(table, 'package_id').notNullable().references('packages.id');
+    text(table, 'path').notNullable();
+    text(table, 'path_key').notNullable().comment('the path after Unicode NFC');
     table.binary('digest').notNullable();
     table.bigInteger('size').notNullable();
-    table.text('media_type').notNullable();
-    table.text('mtime').comment('RFC 3339, as recorded by the producer');
+    text(table, 'media_type').notNullable();
+    text(table, 'mtime').comment('RFC 3339, as recorded by the producer');
     table.boolean('executable').notNullable();
     table.boolean('proven').notNullable();
     table.primary(['package_id', 'path']);
@@ -91,10 +91,10 @@ export async function up(db: Knex): Promise<void> {
   });
 
   await db.schema.createTable('objects', (table) => {
-    table.text('id').primary();
-    table.text('kind').notNullable().comment('blob, pack or manifest');
-    table.text('key').notNullable().unique();
-    table.text('version_id').comment('on versioned buckets');
+    text(table, 'id').primary();
+    text(table, 'kind').notNullable().comment('blob, pack or manifest');
+    text(table, 'key').notNullable().unique();
+    text(table, 'version_id').comment('on versioned buckets');
     table.binary('digest').notNullable();
     table.bigInteger('size').notNullable();
     table.bigInteger('created_at').notNullable();
@@ -102,7 +102,7 @@ export async function up(db: Knex): Promise<void> {
 
   await db.schema.createTable('blob_locations', (table) => {
     table.binary('digest').notNullable().references('blobs.digest');
-    table.text('object_id').notNullable().references('objects.id');
+    text(table, 'object_id').notNullable().references('objects.id');
     table.bigInteger('offset').notNullable();
     table.bigInteger('size').notNullable();
     table.primary(['digest', 'object_id']);
@@ -110,24 +110,23 @@ export async function up(db: Knex): Promise<void> {
   });
 
   await db.schema.createTable('uploads', (table) => {
-    table.text('id').primary();
-    table.text('package_id').notNullable().references('packages.id');
-    table
-      .text('channel')
+    text(table, 'id').primary();
+    text(table, 'package_id').notNullable().references('packages.id');
+    text(table, 'channel')
       .notNullable()
       .comment('direct: a client holds part URLs; service: bytes came through the service');
     table.binary('digest').notNullable();
     table.bigInteger('size').notNullable();
-    table.text('state').notNullable();
-    table.text('key').notNullable().unique();
-    table.text('storage_upload_id').comment("the backend's name for it; null until it has answered");
-    table.text('owner').comment('the service instance that completes it');
+    text(table, 'state').notNullable();
+    text(table, 'key').notNullable().unique();
+    text(table, 'storage_upload_id').comment("the backend's name for it; null until it has answered");
+    text(table, 'owner').comment('the service instance that completes it');
     table.bigInteger('lease_until').comment('after that another instance may take over');
     table.bigInteger('completed_at').comment('storage answered the completion cleanly');
-    table.text('version_id');
-    table.text('failure').comment('JSON, when failed');
+    text(table, 'version_id');
+    text(table, 'failure').comment('JSON, when failed');
     table.boolean('drop_key').notNullable().defaultTo(false).comment('what stands under the key must be removed');
-    table.text('created_by').notNullable();
+    text(table, 'created_by').notNullable();
     table.bigInteger('created_at').notNullable();
     table.bigInteger('expires_at').notNullable();
     table.index(['package_id', 'id']);
@@ -142,7 +141,7 @@ export async function up(db: Knex): Promise<void> {
   await db.raw(`create index uploads_dropping on uploads (id) where drop_key = true`);
 
   await db.schema.createTable('upload_parts', (table) => {
-    table.text('upload_id').notNullable().references('uploads.id');
+    text(table, 'upload_id').notNullable().references('uploads.id');
     table.integer('number').notNullable();
     table.binary('digest').notNullable();
     table.bigInteger('offset').notNullable();
@@ -151,27 +150,27 @@ export async function up(db: Knex): Promise<void> {
   });
 
   await db.schema.createTable('holds', (table) => {
-    table.text('id').primary();
-    table.text('package_id').notNullable().references('packages.id');
-    table.text('reason').notNullable();
-    table.text('reference');
-    table.text('placed_by').notNullable();
+    text(table, 'id').primary();
+    text(table, 'package_id').notNullable().references('packages.id');
+    text(table, 'reason').notNullable();
+    text(table, 'reference');
+    text(table, 'placed_by').notNullable();
     table.bigInteger('placed_at').notNullable();
-    table.text('released_by');
+    text(table, 'released_by');
     table.bigInteger('released_at');
-    table.text('release_reason');
+    text(table, 'release_reason');
     table.index(['package_id', 'id']);
   });
 
   await db.schema.createTable('retention_events', (table) => {
     table.bigIncrements('seq');
-    table.text('id').notNullable();
-    table.text('package_id').notNullable().references('packages.id');
-    table.text('action').notNullable();
+    text(table, 'id').notNullable();
+    text(table, 'package_id').notNullable().references('packages.id');
+    text(table, 'action').notNullable();
     table.bigInteger('at').notNullable();
-    table.text('actor').notNullable();
-    table.text('reason');
-    table.text('hold_id').references('holds.id');
+    text(table, 'actor').notNullable();
+    text(table, 'reason');
+    text(table, 'hold_id').references('holds.id');
     table.bigInteger('expires_before');
     table.bigInteger('expires_after');
     table.index(['package_id', 'seq']);
@@ -179,14 +178,14 @@ export async function up(db: Knex): Promise<void> {
 
   await db.schema.createTable('audit_events', (table) => {
     table.bigIncrements('seq');
-    table.text('id').notNullable();
+    text(table, 'id').notNullable();
     table.bigInteger('at').notNullable();
-    table.text('actor').notNullable();
-    table.text('action').notNullable();
-    table.text('package_id').references('packages.id');
-    table.text('subject_id').comment('the upload, hold or other thing that it is about');
-    table.text('reason');
-    table.text('detail').notNullable().comment('canonical JSON');
+    text(table, 'actor').notNullable();
+    text(table, 'action').notNullable();
+    text(table, 'package_id').references('packages.id');
+    text(table, 'subject_id').comment('the upload, hold or other thing that it is about');
+    text(table, 'reason');
+    text(table, 'detail').notNullable().comment('canonical JSON');
     table.index(['package_id', 'seq']);
     table.index(['action', 'seq']);
     table.index(['actor', 'seq']);
@@ -194,11 +193,11 @@ export async function up(db: Knex): Promise<void> {
   });
 
   await db.schema.createTable('api_tokens', (table) => {
-    table.text('id').primary();
-    table.text('name').notNullable();
+    text(table, 'id').primary();
+    text(table, 'name').notNullable();
     table.binary('token_hash').notNullable().unique();
-    table.text('scopes').notNullable().comment('canonical JSON');
-    table.text('created_by').notNullable();
+    text(table, 'scopes').notNullable().comment('canonical JSON');
+    text(table, 'created_by').notNullable();
     table.bigInteger('created_at').notNullable();
     table.bigInteger('expires_at');
     table.bigInteger('revoked_at');

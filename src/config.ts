@@ -8,12 +8,21 @@ import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retenti
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
 const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ''));
 
+const databaseUrl = z
+  .string()
+  .refine(
+    (value) => /^postgres(ql)?:\/\//.test(value) && URL.canParse(value),
+    'must be a URL as in postgres://user:password@host:5432/database, special characters of the password percent-encoded',
+  );
+
 export const VARIABLES = {
   HOST: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
   PORT: z.coerce.number().int().min(0).max(65_535).default(8420).describe('port to listen on; 0 picks a free one'),
   PUBLIC_URL: url.optional().describe('how clients reach the service; signed local URLs carry it'),
   DATA_DIR: z.string().min(1).default('./data').describe('SQLite file, local blobs, signing key; created 0700'),
-  DATABASE_URL: z.string().optional().describe('postgres://…; SQLite in the data folder without it'),
+  DATABASE_URL: databaseUrl
+    .optional()
+    .describe('postgres://user:password@host:port/database; SQLite in the data folder without it'),
   S3_BUCKET: z.string().optional().describe('selects the S3 backend; the local folder without it'),
   S3_ENDPOINT: url.optional().describe('S3 endpoint; AWS without it'),
   S3_PUBLIC_ENDPOINT: url.optional().describe('what signed URLs name; the endpoint without it'),
@@ -63,6 +72,8 @@ export interface Config {
   port: number;
   publicUrl: string | null;
   dataDir: string;
+  /** Null: SQLite in the data folder. */
+  databaseUrl: string | null;
   signingKey: string | null;
   adminToken: string | null;
   retentionClassesFile: string | null;
@@ -84,6 +95,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     port: values.PORT,
     publicUrl: values.PUBLIC_URL ?? null,
     dataDir: values.DATA_DIR,
+    databaseUrl: values.DATABASE_URL ?? null,
     signingKey: values.SIGNING_KEY ?? null,
     adminToken: values.ADMIN_TOKEN ?? null,
     retentionClassesFile: values.RETENTION_CLASSES ?? null,
@@ -121,11 +133,6 @@ function refuseUnbuilt(values: Values): void {
   if (values.S3_BUCKET !== undefined) {
     throw new ConfigError(
       `${PREFIX}S3_BUCKET asks for the S3 backend, which this version does not have: unset it to keep bytes in the data folder.`,
-    );
-  }
-  if (values.DATABASE_URL !== undefined) {
-    throw new ConfigError(
-      `${PREFIX}DATABASE_URL asks for another registry than SQLite in the data folder, which this version does not have: unset it.`,
     );
   }
 }

@@ -9,6 +9,7 @@ import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
 import { type FolderStore, openFolderStore } from './blobs/fs-store.ts';
 import { urlSigner } from './blobs/url-signer.ts';
 import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
+import { openConfiguredRegistry } from './configured-registry.ts';
 import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
 import { createApp } from './http/app.ts';
@@ -18,8 +19,7 @@ import { isLoopback } from './http/guard.ts';
 import { openMetrics } from './http/metrics.ts';
 import type { HttpServices } from './http/route.ts';
 import { ROUTES } from './http/routes/index.ts';
-import { connectSqlite } from './registry/connect.ts';
-import { openRegistry, type Registry } from './registry/registry.ts';
+import type { Registry } from './registry/registry.ts';
 import { recover } from './usecases/recover.ts';
 import { VERSION } from './version.ts';
 
@@ -65,9 +65,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     const folder = await openDataFolder(config.dataDir, files);
     closers.push(() => folder.close());
     const key = config.signingKey === null ? folder.signingKey : Buffer.from(config.signingKey);
-    const registry = await openRegistry((overrides.connect ?? connectSqlite)(folder.registryFile), {
-      timeShift: overrides.timeShift,
-    });
+    const registry = await openConfiguredRegistry(config, folder.registryFile, overrides);
     closers.push(() => registry.close());
     await prepareRegistry(registry, classes);
     let url = '';

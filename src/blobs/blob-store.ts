@@ -36,11 +36,18 @@ export interface BlobStore {
    * Makes the object out of its parts, durably, and ends the upload. Call it once: after any error the key is
    * abandoned, and the parts may be gone. A part that has not arrived, or an object that stands under the key already, is an error.
    * Afterwards every part request, however late, fails and changes nothing.
+   * @throws StoreError upload_incomplete before anything was completed; after any other error nobody knows
    */
   completeUpload(upload: UploadHandle, parts: readonly PlannedPart[]): Promise<CompletedObject>;
 
   /** Ends an upload that was never completed and frees its parts. An unknown upload is no error. */
   abortUpload(upload: UploadHandle): Promise<void>;
+
+  /**
+   * Frees what an upload leaves whose object nothing will refer to, as far as that is safe: after an unclean
+   * completion some backends can free nothing now, and leave it to the sweep. Idempotent; an unknown upload is no error.
+   */
+  dropUpload(upload: UploadHandle, completion: Completion, versionId: string | null): Promise<void>;
 
   /**
    * Writes a small object of the service's own (a manifest) durably, under a key that only ever gets these bytes.
@@ -76,6 +83,12 @@ export interface UploadHandle {
   key: ObjectKey;
   storageUploadId: string;
 }
+
+/**
+ * What is known of an upload's one completion: that none was sent, that storage answered it cleanly, or neither (an
+ * error, no answer, a crash in between).
+ */
+export type Completion = 'not_sent' | 'clean' | 'unclean';
 
 export interface ReceivedPart {
   number: number;

@@ -132,6 +132,12 @@ class LockedFolder implements FolderStore {
     });
   }
 
+  /** Here an end is an end: whatever the completion came to, what is left can go. */
+  async dropUpload(upload: UploadHandle): Promise<void> {
+    await this.abortUpload(upload);
+    await this.removeObject({ key: upload.key, versionId: null });
+  }
+
   writeObject(key: ObjectKey, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; digest: Digest }> {
     return storing(`writing ${key}`, async () => {
       await this.#objects.prepare(key);

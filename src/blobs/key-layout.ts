@@ -6,6 +6,7 @@ import type { PackageId, UploadId } from '../core/ids.ts';
  *
  *     objects/sha256/ab/cd/<64 hex>.<upload id>    a blob's bytes; a key per upload, never used again
  *     packages/<package id>/manifest.json          the manifest of a finalized package
+ *     probe/<probe id>/<name>                      what a probe of the backend writes and removes again
  *
  * Keys are lower-case ASCII, so that every file system and every S3 server keeps them apart.
  */
@@ -19,6 +20,10 @@ export function blobKey(digest: Digest, uploadId: UploadId): ObjectKey {
 
 export function manifestKey(packageId: PackageId): ObjectKey {
   return `packages/${packageId}/manifest.json` as ObjectKey;
+}
+
+export function probeKey(probeId: string, name: string): ObjectKey {
+  return parseKey(`probe/${probeId}/${name}`);
 }
 
 const SEGMENT = /^[a-z0-9_-][a-z0-9._-]{0,199}$/;

@@ -1,11 +1,14 @@
 import { createRequire } from 'node:module';
 import knex, { type Knex } from 'knex';
+import { refuseNul } from './dialect.ts';
 
+type Query = string | { bindings?: readonly unknown[] };
 type SqliteConnection = { pragma(text: string): unknown };
 type SqliteClient = new (
   ...settings: unknown[]
 ) => {
   acquireRawConnection(): Promise<SqliteConnection>;
+  query(connection: unknown, query: Query): Promise<unknown>;
   transaction(...args: unknown[]): unknown;
 };
 type SqliteTransaction = new (...args: unknown[]) => { query(connection: unknown, sql: string): Promise<unknown> };
@@ -33,6 +36,11 @@ class DurableSqlite extends Client {
     connection.pragma('synchronous = FULL');
     connection.pragma('foreign_keys = ON');
     return connection;
+  }
+
+  override async query(connection: unknown, query: Query): Promise<unknown> {
+    if (typeof query !== 'string') refuseNul(query.bindings ?? []);
+    return super.query(connection, query);
   }
 
   override transaction(...args: unknown[]): unknown {

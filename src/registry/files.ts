@@ -174,7 +174,7 @@ export function fileTable(db: Knex) {
           executable: 'boolean',
           proven: 'boolean',
         },
-        files.map((file) => [
+        byDigest(files).map((file) => [
           file.path,
           pathKey(file.path),
           digestToBytes(file.digest),
@@ -265,6 +265,11 @@ export function fileTable(db: Knex) {
       rowsOf<{ path: LogicalPath; other: LogicalPath }>(await db.raw(sql, bindings as Knex.RawBinding[]))[0] ?? null
     );
   }
+}
+
+/** Batches are written in one order, whatever order they come in: two that meet then wait instead of deadlocking. */
+export function byDigest<Item extends { digest: Digest }>(items: readonly Item[]): Item[] {
+  return items.toSorted((a, b) => (a.digest < b.digest ? -1 : a.digest > b.digest ? 1 : 0));
 }
 
 /** `raw` answers with the rows on SQLite and with a result that holds them on PostgreSQL. */

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { MIGRATIONS } from '../../migrations/index.ts';
+import { isPostgres } from './dialect.ts';
 
 export interface SchemaVersion {
   /** The newest migration that the registry has. */
@@ -31,7 +32,11 @@ const SOURCE = {
  */
 export async function migrate(db: Knex): Promise<SchemaVersion> {
   return db.transaction(async (trx) => {
-    if (trx.client.config.client === 'pg') await trx.raw(`select pg_advisory_xact_lock(hashtext('artifact-store'))`);
+    if (isPostgres(trx)) {
+      // Another's migration may take long, and so may ours.
+      await trx.raw('set local lock_timeout = 0; set local statement_timeout = 0');
+      await trx.raw(`select pg_advisory_xact_lock(hashtext('artifact-store'))`);
+    }
     await refuseNewer(trx);
     const [, applied] = (await trx.migrate.latest({ migrationSource: SOURCE })) as [number, string[]];
     return { current: MIGRATIONS.at(-1)?.name ?? null, applied };

@@ -4,6 +4,7 @@ import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { indexedScalars } from '../core/metadata.ts';
 import { LIVING_STATUSES, type PackageStatus } from '../core/package-state.ts';
+import { isPostgres } from './dialect.ts';
 import type { Reads } from './reads.ts';
 import { onlyReadable } from './reads.ts';
 import { recordset } from './recordset.ts';
@@ -73,14 +74,21 @@ function fromRow(row: Row): PackageRecord {
   };
 }
 
+/** A row of a PostgreSQL index has at most 2,704 bytes; the same members can be filtered by on SQLite. */
+const INDEX_ROW_MAX_BYTES = 2_560;
+
+function fitsIndex(key: string, value: string): boolean {
+  return Buffer.byteLength(key) + Buffer.byteLength(value) <= INDEX_ROW_MAX_BYTES;
+}
+
 export function packageTable(db: Knex) {
-  const postgres = db.client.config.client === 'pg';
+  const postgres = isPostgres(db);
 
   return {
     async insert(pkg: NewPackage): Promise<void> {
       const { metadata, metadata_text, ...columns } = pkg;
       await db('packages').insert({ ...columns, metadata: metadata_text, status: 'created' });
-      const scalars = [...indexedScalars(metadata)];
+      const scalars = [...indexedScalars(metadata)].filter(([key, value]) => fitsIndex(key, value));
       if (scalars.length === 0) return;
       const rows = recordset(db, { key: 'text', value: 'text' }, scalars);
       await db.raw('insert into package_metadata (package_id, key, value) select ?, key, value from ? r', [
@@ -98,7 +106,8 @@ export function packageTable(db: Knex) {
     async lock(id: PackageId): Promise<PackageRecord | null> {
       // SQLite's BEGIN IMMEDIATE has locked everything already.
       const query = db('packages').where({ id }).first();
-      const row: Row | undefined = await (postgres ? query.forUpdate() : query);
+      // No key of a package changes, so whoever only refers to it need not wait.
+      const row: Row | undefined = await (postgres ? query.forNoKeyUpdate() : query);
       return row ? fromRow(row) : null;
     },
 

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { isPostgres, refuseNul } from './dialect.ts';
 
 export type ColumnType = 'text' | 'bytes' | 'integer' | 'boolean';
 export type Cell = string | number | boolean | null | Uint8Array;
@@ -9,12 +10,13 @@ export type Cell = string | number | boolean | null | Uint8Array;
  * Bytes travel as hex.
  */
 export function recordset(db: Knex, columns: Record<string, ColumnType>, rows: readonly Cell[][]): Knex.Raw {
-  const postgres = db.client.config.client === 'pg';
+  const postgres = isPostgres(db);
   const fields = Object.entries(columns).map(([name, type], index) => {
     const value = postgres ? `(value->>${index})` : `json_extract(value, '$[${index}]')`;
     return `${postgres ? fromPostgresText(value, type) : fromSqliteJson(value, type)} as ${name}`;
   });
   const source = postgres ? 'json_array_elements(?::json)' : 'json_each(?)';
+  for (const row of rows) refuseNul(row);
   const cells = rows.map((row) => row.map((cell) => (cell instanceof Uint8Array ? hex(cell) : cell)));
   return db.raw(`(select ${fields.join(', ')} from ${source})`, [JSON.stringify(cells)]);
 }

@@ -1,9 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { type AuditTable, auditTable } from './audit.ts';
 import { type BlobTable, blobTable } from './blobs.ts';
+import { isPostgres } from './dialect.ts';
 import { type FileTable, fileTable, rowsOf } from './files.ts';
 import { migrate, type SchemaVersion } from './migrate.ts';
 import { type PackageTable, packageTable } from './packages.ts';
+import { lostRace } from './postgres-errors.ts';
 import { type RetentionTable, retentionTable } from './retention.ts';
 import { type UploadTable, uploadTable } from './uploads.ts';
 
@@ -24,7 +27,10 @@ export interface Registry {
   /** For reading outside transactions. */
   readonly read: Tables;
   readonly schema: SchemaVersion;
-  /** All or nothing. No object-store I/O inside: the transaction must be short. */
+  /**
+   * All or nothing. No object-store I/O inside: the transaction must be short. `work` runs again, from its beginning,
+   * when the database rolled it back for the sake of another transaction.
+   */
   transaction<T>(work: (tables: Tables) => Promise<T>): Promise<T>;
   /** Throws when the database does not answer. */
   ping(): Promise<void>;
@@ -38,7 +44,7 @@ export interface RegistryOptions {
 
 /** Migrates the database, then serves it. Closes it when the migration fails. */
 export async function openRegistry(db: Knex, options: RegistryOptions = {}): Promise<Registry> {
-  const kind = db.client.config.client === 'pg' ? 'postgres' : 'sqlite';
+  const kind = isPostgres(db) ? 'postgres' : 'sqlite';
   const shift = options.timeShift ?? (() => 0);
   let schema: SchemaVersion;
   try {
@@ -66,10 +72,24 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     kind,
     schema,
     read: tables(db),
-    transaction: (work) => db.transaction((trx) => work(tables(trx))),
+    transaction: (work) => retried(() => db.transaction((trx) => work(tables(trx)))),
     ping: async () => {
       await db.raw('select 1');
     },
     close: () => db.destroy(),
   };
+}
+
+const ATTEMPTS = 10;
+
+/** Waits longer each time, never as long as the one it lost to. */
+async function retried<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (failures === ATTEMPTS || !lostRace(error)) throw error;
+      await sleep(Math.random() * Math.min(1_000, 10 * 2 ** failures));
+    }
+  }
 }

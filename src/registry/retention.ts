@@ -30,7 +30,9 @@ export function retentionTable(db: Knex) {
   return {
     /** Makes the table say what the configuration says. A class that some package has is retired, never removed. */
     async syncClasses(classes: RetentionClasses): Promise<void> {
-      for (const [name, days] of Object.entries(classes)) {
+      // In one order on every replica.
+      const sorted = Object.entries(classes).toSorted(([a], [b]) => (a < b ? -1 : 1));
+      for (const [name, days] of sorted) {
         await db('retention_classes').insert({ name, days, retired: false }).onConflict('name').merge();
       }
       await db('retention_classes').whereNotIn('name', Object.keys(classes)).update({ retired: true });

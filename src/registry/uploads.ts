@@ -3,7 +3,8 @@ import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId, UploadId } from '../core/ids.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import { canMove, type UploadFailure, type UploadState } from '../core/upload-state.ts';
-import { rowsOf } from './files.ts';
+import { isPostgres } from './dialect.ts';
+import { byDigest, rowsOf } from './files.ts';
 import { type Cell, recordset } from './recordset.ts';
 
 export interface UploadRecord {
@@ -52,6 +53,14 @@ export type MoveChange = Partial<
 >;
 
 export function uploadTable(db: Knex) {
+  const postgres = isPostgres(db);
+
+  /** Ids of uploads, their rows locked one after the other: statements that lock the same rows never deadlock. */
+  function inOrder(query: Knex.QueryBuilder): Knex.QueryBuilder {
+    const ordered = query.orderBy('id').select('id');
+    return postgres ? ordered.forNoKeyUpdate() : ordered;
+  }
+
   return {
     async get(id: UploadId): Promise<UploadRecord | null> {
       const row: Row | undefined = await db('uploads').where({ id }).first();
@@ -87,7 +96,7 @@ export function uploadTable(db: Knex) {
 
     async insert(uploads: readonly NewUpload[]): Promise<void> {
       if (uploads.length === 0) return;
-      const rows = uploads.map((upload): Cell[] => [
+      const rows = byDigest(uploads).map((upload): Cell[] => [
         upload.id,
         upload.package_id,
         upload.channel,
@@ -143,10 +152,15 @@ export function uploadTable(db: Knex) {
         { id: 'text', name: 'text' },
         named.map(({ id, storageUploadId }) => [id, storageUploadId]),
       );
+      const lock = inOrder(
+        db('uploads')
+          .whereNull('storage_upload_id')
+          .whereIn('id', db.select('id').from(db.raw('? n', [rows]))),
+      );
       await db.raw(
         `update uploads set storage_upload_id = r.name from ? r
-         where uploads.id = r.id and uploads.storage_upload_id is null`,
-        [rows],
+         where uploads.id = r.id and uploads.id in (?) and uploads.storage_upload_id is null`,
+        [rows, lock],
       );
     },
 
@@ -205,11 +219,15 @@ export function uploadTable(db: Knex) {
 
     /** Moves every open upload of a package to aborting; storage is told afterwards. */
     async abortAll(packageId: PackageId): Promise<void> {
-      await db('uploads').where({ package_id: packageId, state: 'open' }).update({ state: 'aborting' });
+      const open = db('uploads').where({ package_id: packageId, state: 'open' });
+      await db('uploads').whereIn('id', inOrder(open)).where({ state: 'open' }).update({ state: 'aborting' });
     },
 
-    async abortExpired(now: number): Promise<void> {
-      await db('uploads').where({ state: 'open' }).where('expires_at', '<=', now).update({ state: 'aborting' });
+    /** Moves open uploads whose time is over to aborting: those of one package, or all. */
+    async abortExpired(now: number, packageId?: PackageId): Promise<void> {
+      const expired = db('uploads').where({ state: 'open' }).where('expires_at', '<=', now);
+      if (packageId !== undefined) expired.where({ package_id: packageId });
+      await db('uploads').whereIn('id', inOrder(expired)).where({ state: 'open' }).update({ state: 'aborting' });
     },
 
     async listAborting(limit: number): Promise<UploadRecord[]> {

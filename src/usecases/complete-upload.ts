@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CompletedObject } from '../blobs/blob-store.ts';
+import type { CompletedObject, Completion } from '../blobs/blob-store.ts';
 import type { ObjectKey } from '../blobs/key-layout.ts';
 import { type Digest, digestFromBytes } from '../core/digest.ts';
 import { isStoreError, StoreError } from '../core/errors.ts';
@@ -27,7 +27,10 @@ export async function claimForCompletion(services: Services, uploadId: UploadId)
     const now = await tables.now();
     const upload = await tables.uploads.get(uploadId);
     if (upload?.state !== 'open') return false;
-    if (upload.expires_at <= now) return !(await tables.uploads.move(uploadId, 'open', 'aborting'));
+    if (upload.expires_at <= now) {
+      await tables.uploads.move(uploadId, 'open', 'aborting');
+      return false;
+    }
     return tables.uploads.move(uploadId, 'open', 'completing', {
       owner: services.instance,
       lease_until: now + LEASE_MS,
@@ -54,10 +57,12 @@ export async function runCompletion(
     } catch (error) {
       // No clean answer: this key is never used again, whatever has become of it.
       const full = isStoreError(error, 'no_space');
-      await failUpload(services, caller, upload, {
+      const failure: UploadFailure = {
         code: full ? 'no_space' : 'upload_abandoned',
         detail: `Storage could not complete the upload: ${messageOf(error)}`,
-      });
+      };
+      const completion = isStoreError(error, 'upload_incomplete') ? 'not_sent' : 'unclean';
+      await failUpload(services, caller, upload, failure, completion);
       throw full ? error : abandoned(upload, messageOf(error), error);
     }
     if (completed.digest === null) {
@@ -94,20 +99,21 @@ async function verifyAndRecord(
       detail: `The bytes sent for ${upload.digest} have the digest ${digest}.`,
       actual_digest: digest,
     };
-    await failUpload(services, caller, upload, failure);
+    await failUpload(services, caller, upload, failure, 'clean');
     throw failureError(upload, failure);
   }
   let kept: boolean | null;
   try {
     kept = await recordUpload(services, caller, upload, onRecord);
   } catch (error) {
-    if (!isStoreError(error)) throw error;
+    // The registry is away or full: the upload stays completing, and recovery ends it.
+    if (!isStoreError(error) || error.status >= 500) throw error;
     // A rule forbade what the bytes were for (a path taken meanwhile): they are not needed.
-    await failUpload(services, caller, upload, { code: 'upload_abandoned', detail: error.message });
+    await failUpload(services, caller, upload, { code: 'upload_abandoned', detail: error.message }, 'clean');
     throw error;
   }
   if (kept === null) throw abandoned(upload, 'another instance of the service has ended it');
-  if (!kept) await dropKey(services, { ...upload, drop_key: true });
+  if (!kept) await dropKey(services, { ...upload, drop_key: true }, 'clean');
 }
 
 /** Reads the object once, hashing it. */
@@ -129,6 +135,8 @@ async function recordUpload(
   onRecord?: OnRecord,
 ): Promise<boolean | null> {
   return services.registry.transaction(async (tables) => {
+    // Always the package before the blob, as everybody who needs both: and no file that is being registered is missed.
+    await tables.packages.lock(upload.package_id);
     const now = await tables.now();
     const { stored } = await tables.blobs.lock(upload.digest, upload.size, now);
     const change = { drop_key: stored, owner: null, lease_until: null };
@@ -158,6 +166,7 @@ export async function failUpload(
   caller: Caller,
   upload: UploadRecord,
   failure: UploadFailure,
+  completion: Completion,
 ): Promise<void> {
   const moved = await services.registry.transaction(async (tables) => {
     const change = { failure, drop_key: true, owner: null, lease_until: null };
@@ -172,19 +181,32 @@ export async function failUpload(
     });
     return true;
   });
-  if (moved) await dropKey(services, { ...upload, drop_key: true });
+  if (moved) await dropKey(services, { ...upload, drop_key: true }, completion);
 }
 
-/** Removes what stands under a key that nothing refers to. What storage refuses now, recovery tries again. */
-export async function dropKey(services: Services, upload: UploadRecord): Promise<void> {
+/**
+ * Removes what stands under a key that nothing refers to, as far as the completion lets storage do that. What storage
+ * refuses now, recovery tries again.
+ */
+export async function dropKey(
+  services: Services,
+  upload: UploadRecord,
+  completion: Completion = completionOf(upload),
+): Promise<void> {
   if (!upload.drop_key) return;
   try {
-    if (upload.storage_upload_id !== null) await services.blobs.abortUpload(handleOf(upload));
-    await services.blobs.removeObject({ key: upload.key as ObjectKey, versionId: upload.version_id });
+    if (upload.storage_upload_id !== null) {
+      await services.blobs.dropUpload(handleOf(upload), completion, upload.version_id);
+    }
     await services.registry.read.uploads.setDropped(upload.id);
   } catch (error) {
     services.log.warn({ upload: upload.id, err: error }, 'the dropped object stays until recovery removes it');
   }
+}
+
+/** What the registry tells of a completion that another process, or nobody, saw end. */
+export function completionOf(upload: UploadRecord): Completion {
+  return upload.state === 'committed' || upload.completed_at !== null ? 'clean' : 'unclean';
 }
 
 /** What a failed upload answers for ever. */

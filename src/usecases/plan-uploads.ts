@@ -130,7 +130,7 @@ async function openUploads(
     const digests = unproven.map(({ digest }) => digest);
     const now = await tables.now();
     // An upload that expired a moment ago must not be handed out again.
-    await tables.uploads.abortExpired(now);
+    await tables.uploads.abortExpired(now, packageId);
     const live = await tables.uploads.findLive(packageId, digests);
     const missing = unproven.filter(({ digest }) => !live.has(digest));
     const opened = missing.map(({ digest, size, plan }) => {

@@ -16,7 +16,7 @@ export async function recover(services: Services): Promise<void> {
   await uploads.abortExpired(now);
   await each(services, await uploads.listAborting(BATCH), (upload) => finishAbort(services, upload));
   const stalled = (await uploads.listStalled(now, BATCH)).filter((upload) => !services.running.has(upload.id));
-  await each(services, stalled, (upload) => endCompletion(services, upload, now));
+  await each(services, stalled, (upload) => endCompletion(services, upload));
   await each(services, await uploads.listDropping(BATCH), (upload) => dropKey(services, upload));
   await each(services, await packages.listSealing(), async (id) => {
     await finalizePackage(services, SYSTEM, id);
@@ -24,14 +24,14 @@ export async function recover(services: Services): Promise<void> {
 }
 
 /** An instance died or froze while it completed: go on from storage's clean answer, or abandon the key. */
-async function endCompletion(services: Services, upload: UploadRecord, now: number): Promise<void> {
+async function endCompletion(services: Services, upload: UploadRecord): Promise<void> {
+  // Those before this one may have taken long: a lease counted from then could have ended already.
+  const now = await services.registry.read.now();
   if (!(await services.registry.read.uploads.takeOver(upload.id, services.instance, now, leaseFrom(now)))) return;
   const mine = { ...upload, owner: services.instance };
   if (upload.completed_at !== null) return resumeCompletion(services, SYSTEM, mine);
-  await failUpload(services, SYSTEM, mine, {
-    code: 'upload_abandoned',
-    detail: 'The service stopped while storage completed the upload.',
-  });
+  const detail = 'The service stopped while storage completed the upload.';
+  await failUpload(services, SYSTEM, mine, { code: 'upload_abandoned', detail }, 'unclean');
 }
 
 async function each<Item>(

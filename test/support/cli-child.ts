@@ -37,7 +37,7 @@ export async function runCli(args: string[], options: CliOptions = {}): Promise<
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((end, fail) => {
     child.once('error', fail).once('close', (...how) => end(how));
   });
-  console.log((t0/1000).toFixed(1), (performance.now()/1000).toFixed(1), args[0], args[1]?.slice(-30));
+  console.log((t0 / 1000).toFixed(1), (performance.now() / 1000).toFixed(1), args[0], args[1]?.slice(-30));
   const bytes = Buffer.concat(out);
   const stdout = bytes.toString();
   return { code, signal, bytes, stdout, stderr: Buffer.concat(err).toString(), json: parse(stdout) };

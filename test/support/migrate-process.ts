@@ -1,12 +1,13 @@
 import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectPostgres } from '../../src/registry/connect-postgres.ts';
 import { migrate } from '../../src/registry/migrate.ts';
 
-/** Migrates the SQLite file of its first argument; with `die`, kills itself in the middle. */
-const [file, fate] = process.argv.slice(2);
-const db = connectSqlite(file as string);
+/** Migrates the SQLite file or the PostgreSQL database of its first argument; with `die`, kills itself in the middle. */
+const [place = '', fate] = process.argv.slice(2);
+const db = place.startsWith('postgres://') ? connectPostgres(place) : connectSqlite(place);
 let statements = 0;
 db.on('query', ({ sql }: { sql: string }) => {
-  if (fate === 'die' && /^create table `?uploads/i.test(sql)) process.kill(process.pid, 'SIGKILL');
+  if (fate === 'die' && /^create table [`"]?uploads/i.test(sql)) process.kill(process.pid, 'SIGKILL');
   statements++;
 });
 const { applied } = await migrate(db);

@@ -18,6 +18,9 @@ export interface TestServiceOptions extends ServiceOverrides {
   dataDir?: string;
 }
 
+/** What a suite of the service is given: it starts on whatever registry and blob store the suite runs on. */
+export type StartTestService = (options?: TestServiceOptions) => Promise<TestService>;
+
 /** The real service, in this process, on a free port, with a data folder of its own. */
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'artifact-store-test-')));

@@ -1,0 +1,100 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { awsEndpoint, type BucketAddress, bucketAddress } from './bucket-address.ts';
+import { type KeyNames, keyNames } from './key-names.ts';
+import type { S3Options } from './options.ts';
+import { type UrlSigning, urlSigning } from './url-signing.ts';
+
+/** Everything that talks to the bucket, made once from the options. */
+export interface S3Access {
+  bucket: string;
+  names: KeyNames;
+  client: S3Client;
+  /** Sends every request once and on a connection of its own: for CompleteMultipartUpload. */
+  once: S3Client;
+  /** Signs downloads for the public endpoint; never sends anything. */
+  downloads: S3Client;
+  /** For the service's own requests. */
+  internal: BucketAddress;
+  /** For everybody else's. */
+  public: BucketAddress;
+  signing: UrlSigning;
+  /** With the upload-only key, where there is one. */
+  uploadSigning: UrlSigning;
+  hasUploadKey: boolean;
+  /** For requests to the internal address that do not go through the SDK. */
+  agent: HttpAgent;
+  clock: () => number;
+  close(): void;
+}
+
+const CONNECT_MS = 10_000;
+const ANSWER_MS = 60_000;
+/** Storage puts up to 10,000 parts together before it answers. */
+const COMPLETION_MS = 600_000;
+const CONNECTIONS = 128;
+
+/** No I/O. @throws TypeError, RangeError for options that cannot be */
+export function openAccess(options: S3Options): S3Access {
+  const { bucket, region, clock, credentials, uploadCredentials } = options;
+  const common: S3ClientConfig = {
+    region,
+    forcePathStyle: options.forcePathStyle,
+    ...(credentials === null ? {} : { credentials }),
+    // The default adds a CRC32 to every request; in a signed URL, that of an empty body.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  };
+  const endpoint = options.endpoint ?? awsEndpoint(region);
+  const publicEndpoint = options.publicEndpoint ?? endpoint;
+  const sockets = { keepAlive: true, maxSockets: CONNECTIONS };
+  const client = new S3Client({
+    ...common,
+    endpoint,
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      requestTimeout: ANSWER_MS,
+      throwOnRequestTimeout: true,
+      socketTimeout: ANSWER_MS,
+      httpAgent: sockets,
+      httpsAgent: sockets,
+    },
+  });
+  const once = new S3Client({
+    ...common,
+    endpoint,
+    maxAttempts: 1,
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      requestTimeout: COMPLETION_MS,
+      throwOnRequestTimeout: true,
+      socketTimeout: COMPLETION_MS,
+      // A kept connection may be closed by the gateway just now: that would be an unclean answer for nothing.
+      httpAgent: { keepAlive: false },
+      httpsAgent: { keepAlive: false },
+    },
+  });
+  const downloads = new S3Client({ ...common, endpoint: publicEndpoint });
+  const internal = bucketAddress(endpoint, options);
+  const agent = internal.protocol === 'https:' ? new HttpsAgent(sockets) : new HttpAgent(sockets);
+  const signing = urlSigning(region, () => client.config.credentials(), clock);
+  return {
+    bucket,
+    names: keyNames(options.prefix),
+    client,
+    once,
+    downloads,
+    internal,
+    public: bucketAddress(publicEndpoint, options),
+    signing,
+    uploadSigning: uploadCredentials === null ? signing : urlSigning(region, async () => uploadCredentials, clock),
+    hasUploadKey: uploadCredentials !== null,
+    agent,
+    clock,
+    close() {
+      for (const each of [client, once, downloads]) each.destroy();
+      agent.destroy();
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import type { Spool } from '../spool.ts';
+import type { ProbeReport } from './guarantees.ts';
+
+export interface S3Keys {
+  accessKeyId: string;
+  secretAccessKey: string;
+}
+
+/** Where the bucket is, and who talks to it. */
+export interface S3Options {
+  /** Null: AWS, in the region. */
+  endpoint: string | null;
+  /** What signed URLs name; null: the endpoint. */
+  publicEndpoint: string | null;
+  region: string;
+  bucket: string;
+  /** Put before every key; null: none. */
+  prefix: string | null;
+  forcePathStyle: boolean;
+  /** The control plane's key; null: the SDK's default chain. */
+  credentials: S3Keys | null;
+  /** A write-only key that signs part URLs; null: the control plane's. */
+  uploadCredentials: S3Keys | null;
+  /** Now, in ms: signed URLs count from it. */
+  clock: () => number;
+}
+
+export interface S3StoreOptions extends S3Options {
+  /** `read`: no digest is believed that was not read back, whatever the probe found. */
+  verify: 'auto' | 'read';
+  /** What the last probe found; null before the first, when nothing counts as held. */
+  guarantees: () => ProbeReport | null;
+  /** Where objects of the service's own are hashed before they are sent. */
+  spool: Spool;
+}

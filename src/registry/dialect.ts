@@ -1,0 +1,17 @@
+import type { Knex } from 'knex';
+import { StoreError } from '../core/errors.ts';
+
+/** For the few places where the two dialects need different words. */
+export function isPostgres(db: Knex): boolean {
+  return db.client.dialect === 'postgresql';
+}
+
+/**
+ * PostgreSQL cannot hold U+0000 in a text and SQLite can: neither is given one, so that both answer the same.
+ * @throws StoreError invalid_request
+ */
+export function refuseNul(values: readonly unknown[]): void {
+  if (values.some((value) => typeof value === 'string' && value.includes('\u0000'))) {
+    throw new StoreError('invalid_request', 'A text of the request holds the character U+0000, which cannot be kept.');
+  }
+}

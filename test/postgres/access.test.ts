@@ -1,0 +1,4 @@
+import { accessSuite } from '../suites/http/access.ts';
+import { onPostgres } from '../support/postgres-service.ts';
+
+await onPostgres('access', accessSuite);

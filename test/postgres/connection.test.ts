@@ -1,0 +1,130 @@
+import { fork } from 'node:child_process';
+import test from 'ava';
+import { digestOf } from '../../src/core/digest.ts';
+import { connectPostgres } from '../../src/registry/connect-postgres.ts';
+import { migrate, NewerSchemaError } from '../../src/registry/migrate.ts';
+import { openRegistry } from '../../src/registry/registry.ts';
+import { apiOf } from '../support/api.ts';
+import { POSTGRES } from '../support/postgres.ts';
+import { startPostgresProcess } from '../support/postgres-process.ts';
+import { required } from '../support/required.ts';
+import { startTestService } from '../support/service.ts';
+
+const PASSWORD = 'not-to-be-told';
+
+/** The same database, by a URL that holds a password. */
+function withPassword(url: string): string {
+  const changed = new URL(url);
+  changed.password ||= PASSWORD;
+  return changed.href;
+}
+
+const postgres = await required('Connections to PostgreSQL', POSTGRES);
+if (postgres !== null) {
+  test.after.always('stop PostgreSQL', () => postgres.close());
+  const script = new URL('../support/migrate-process.ts', import.meta.url);
+
+  test('of many processes that migrate at once, one does and all succeed', async (t) => {
+    const url = await postgres.createDatabase();
+    const runs = await Promise.all(
+      Array.from(
+        { length: 6 },
+        () =>
+          new Promise<string[]>((resolve, reject) => {
+            const child = fork(script, [url], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+            child.on('message', (applied) => resolve(applied as string[]));
+            child.on('exit', (code) => code !== 0 && reject(new Error(`exit ${code}`)));
+          }),
+      ),
+    );
+    t.deepEqual(runs.map((applied) => applied.length).toSorted(), [0, 0, 0, 0, 0, 1]);
+  });
+
+  test('a process killed while it migrates leaves nothing half done and no lock', async (t) => {
+    const url = await postgres.createDatabase();
+    const child = fork(script, [url, 'die'], { stdio: 'ignore' });
+    const [, signal] = await new Promise<[number | null, string | null]>((resolve) =>
+      child.on('exit', (code, by) => resolve([code, by])),
+    );
+    t.is(signal, 'SIGKILL');
+    const registry = await openRegistry(connectPostgres(url));
+    t.is(registry.schema.applied.length, 1, 'all of it, from the beginning');
+    await registry.close();
+  });
+
+  test('a newer schema is refused', async (t) => {
+    const db = connectPostgres(await postgres.createDatabase());
+    await migrate(db);
+    const future = { name: '9999_from_the_future', batch: 2, migration_time: new Date() };
+    await db('knex_migrations').insert(future);
+    await t.throwsAsync(() => migrate(db), { instanceOf: NewerSchemaError });
+    await db.destroy();
+  });
+
+  test('a transaction that a deadlock rolled back runs again, from its beginning', async (t) => {
+    const registry = await openRegistry(connectPostgres(await postgres.createDatabase()));
+    let runs = 0;
+    let holding = 0;
+    const crossing = (first: string, second: string) =>
+      registry.transaction(async ({ blobs }) => {
+        runs++;
+        await blobs.lock(digestOf(first), 1, 1);
+        holding++;
+        await waitFor(() => holding >= 2);
+        await blobs.lock(digestOf(second), 1, 1);
+      });
+    await Promise.all([crossing('a', 'b'), crossing('b', 'a')]);
+    t.is(runs, 3, 'the victim twice');
+    await registry.close();
+  });
+
+  test('a connection says who it is, and gives up waiting', async (t) => {
+    const db = connectPostgres(await postgres.createDatabase());
+    const settings = ['application_name', 'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'];
+    const { rows } = await db.raw(
+      `select ${settings.map((setting) => `current_setting('${setting}') as ${setting}`).join(', ')}`,
+    );
+    t.like(rows[0], { application_name: 'artifact-store' });
+    t.true(settings.slice(1).every((setting) => Number.parseInt(rows[0][setting], 10) > 0));
+    await t.throwsAsync(() => db.raw('select 9007199254740992::bigint'), { message: /9007199254740992.*too large/ });
+    await db.destroy();
+  });
+
+  test('a database that does not exist stops the start, by the name of the variable', async (t) => {
+    const url = new URL(withPassword(await postgres.createDatabase()));
+    url.pathname = '/nowhere';
+    const error = await t.throwsAsync(() => startTestService({ env: { ARTIFACT_STORE_DATABASE_URL: url.href } }));
+    t.regex(error?.message ?? '', /ARTIFACT_STORE_DATABASE_URL.*nowhere/);
+    t.false(error?.message.includes(url.password));
+  });
+
+  test('while the database is away requests get 503, without its password, and work again when it is back', async (t) => {
+    const server = await startPostgresProcess();
+    t.teardown(() => server.stop());
+    const service = await startTestService({
+      env: { ARTIFACT_STORE_DATABASE_URL: withPassword(`postgres://postgres@127.0.0.1:${server.port}/postgres`) },
+    });
+    t.teardown(() => service.dispose());
+    const api = apiOf(service.url);
+    const id = await api.preserve({ a: 'kept' });
+    await server.kill();
+    for (let n = 0; n < 3; n++) {
+      const answer = await api.get(`/v1/packages/${id}`);
+      t.is(answer.status, 503);
+      t.is(answer.body.code, 'unavailable');
+      t.regex(answer.body.detail, /127\.0\.0\.1:\d+, database "postgres"/);
+      t.false(JSON.stringify(answer.body).includes(PASSWORD));
+      t.is((await api.post('/v1/packages', { name: 'n', producer: 'p' })).status, 503);
+    }
+    const readiness = await api.get('/readyz');
+    t.is(readiness.status, 503);
+    t.like(readiness.body.registry, { kind: 'postgres', ok: false });
+    await server.start();
+    t.is((await api.get(`/v1/packages/${id}/files/a`)).body, 'kept');
+    await api.preserve({ b: 'after' });
+  });
+}
+
+async function waitFor(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}

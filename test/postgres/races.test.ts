@@ -1,0 +1,4 @@
+import { racesSuite } from '../suites/http/races.ts';
+import { onPostgres } from '../support/postgres-service.ts';
+
+await onPostgres('races', racesSuite);

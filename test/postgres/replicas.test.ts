@@ -1,0 +1,158 @@
+import test from 'ava';
+import type { Knex } from 'knex';
+import type { PackageId, UploadId } from '../../src/core/ids.ts';
+import type { LogicalPath } from '../../src/core/logical-path.ts';
+import type { AuditRecord } from '../../src/registry/audit.ts';
+import { connectPostgres } from '../../src/registry/connect-postgres.ts';
+import type { FileRecord } from '../../src/registry/files.ts';
+import { openRegistry, type Tables } from '../../src/registry/registry.ts';
+import { claimForCompletion } from '../../src/usecases/complete-upload.ts';
+import { recordChange } from '../../src/usecases/record.ts';
+import { recover } from '../../src/usecases/recover.ts';
+import { type Services, SYSTEM } from '../../src/usecases/services.ts';
+import { type Answer, type Api, apiOf, sha256 } from '../support/api.ts';
+import { POSTGRES } from '../support/postgres.ts';
+import { required } from '../support/required.ts';
+import { startTestService, type TestService } from '../support/service.ts';
+
+const DAY = 86_400_000;
+
+interface Replicas {
+  service: TestService;
+  other: Services;
+  api: Api;
+  /** Of the second one. */
+  db: Knex;
+}
+
+const postgres = await required('What two replicas do at once on PostgreSQL', POSTGRES);
+if (postgres !== null) {
+  test.after.always('stop PostgreSQL', () => postgres.close());
+
+  /** A service, and a second one's registry, instance and memory beside it, on its database and its blob store. */
+  async function replicas(t: { teardown(work: () => Promise<void>): void }): Promise<Replicas> {
+    const url = await (postgres as NonNullable<typeof postgres>).createDatabase();
+    const service = await startTestService({ env: { ARTIFACT_STORE_DATABASE_URL: url } });
+    t.teardown(() => service.dispose());
+    const db = connectPostgres(url);
+    const registry = await openRegistry(db);
+    t.teardown(() => registry.close());
+    const other = { ...service.services, registry, instance: 'other', running: new Map() };
+    return { service, other, api: apiOf(service.url), db };
+  }
+
+  test('an expired upload that is being aborted is not claimed', async (t) => {
+    const { service, other, api, db } = await replicas(t);
+    const [id] = await planned(api, await api.create(), ['raced']);
+    service.sleepDays(8);
+    let claim: Promise<boolean> | undefined;
+    await other.registry.transaction(async (tables) => {
+      t.true(await tables.uploads.move(id as UploadId, 'open', 'aborting'));
+      claim = claimForCompletion(service.services, id as UploadId);
+      // It has read the upload as open, and waits for this transaction.
+      while (!(await someoneWaits(db)));
+    });
+    t.false(await claim);
+    t.is((await other.registry.read.uploads.get(id as UploadId))?.state, 'aborting');
+  });
+
+  test('two that recover at once end every upload and every package once', async (t) => {
+    const { service, other, api } = await replicas(t);
+    const { registry } = other;
+    const expired = await planned(
+      api,
+      await api.create(),
+      Array.from({ length: 20 }, (_, n) => `expired ${n}`),
+    );
+    const sealed = await api.create();
+    await api.store(sealed, { a: 'sealed' });
+    await registry.transaction((tables) =>
+      tables.packages.update(sealed as PackageId, { sealed_at: 1, sealed_by: 'tests', file_count: 1, total_size: 6 }),
+    );
+    service.sleepDays(8);
+    const stalled = await planned(
+      api,
+      await api.create(),
+      Array.from({ length: 20 }, (_, n) => `stalled ${n}`),
+    );
+    for (const id of stalled) {
+      t.true(await registry.read.uploads.move(id, 'open', 'completing', { owner: 'dead', lease_until: 1 }));
+    }
+    const shifted = { ...registry.read, now: async () => (await registry.read.now()) + 8 * DAY };
+    const late: Services = { ...other, registry: { ...registry, read: shifted } };
+    await Promise.all([recover(service.services), recover(late), recover(service.services), recover(late)]);
+    const statesOf = async (ids: UploadId[]) => [
+      ...new Set((await registry.read.uploads.getMany(ids)).map((upload) => upload.state)),
+    ];
+    t.deepEqual(await statesOf(expired), ['aborted']);
+    t.deepEqual(await statesOf(stalled), ['failed']);
+    const events = await registry.read.audit.list({ action: 'upload.failed' }, { all: true }, 0, 100);
+    t.deepEqual(events.map((event) => event.subject_id).toSorted(), stalled.toSorted());
+    t.is((await registry.read.packages.get(sealed as PackageId))?.status, 'finalized');
+    const finalized = { package_id: sealed, action: 'package.finalized' as const };
+    t.is((await registry.read.audit.list(finalized, { all: true }, 0, 10)).length, 1);
+  });
+
+  test('a file registered while its bytes are recorded is proven by them', async (t) => {
+    const { other, api, db } = await replicas(t);
+    const id = (await api.create()) as PackageId;
+    const [upload] = await planned(api, id, ['bytes']);
+    const { parts } = (await api.post(`/v1/uploads/${upload}/urls`, { parts: [1] })).body;
+    await api.send(parts[0], Buffer.from('bytes'));
+    let commit: Promise<Answer> | undefined;
+    await other.registry.transaction(async (tables) => {
+      await tables.packages.lock(id);
+      const [file] = await tables.files.page(id, null, 1);
+      await tables.files.put(id, [{ ...(file as FileRecord), path: 'again' as LogicalPath }]);
+      commit = api.post(`/v1/uploads/${upload}/commit`);
+      await settledOrWaiting(commit, db);
+    });
+    t.is((await commit)?.status, 200);
+    t.deepEqual(await other.registry.read.files.missing(id, 10), []);
+  });
+
+  test('a list of the audit waits for events that have their number already', async (t) => {
+    const { service, other, api, db } = await replicas(t);
+    const id = (await api.create()) as PackageId;
+    const add = (tables: Tables, reason: string) =>
+      recordChange(tables, SYSTEM, { at: 1, action: 'hold.placed', package_id: id, reason });
+    let listing: Promise<AuditRecord[]> | undefined;
+    await other.registry.transaction(async (tables) => {
+      await add(tables, 'first');
+      await service.services.registry.transaction((later) => add(later, 'second'));
+      listing = other.registry.read.audit.list({ action: 'hold.placed' }, { all: true }, 0, 10);
+      await settledOrWaiting(listing, db);
+    });
+    t.deepEqual(
+      (await listing)?.map((event) => event.reason),
+      ['first', 'second'],
+    );
+  });
+}
+
+/** Registers and plans an object for each content. @returns the uploads */
+async function planned(api: Api, packageId: string, contents: string[]): Promise<UploadId[]> {
+  const objects = contents.map((content) => ({ digest: sha256(content), size: content.length }));
+  const files = objects.map((object, n) => ({ path: `f${n}`, ...object }));
+  await api.post(`/v1/packages/${packageId}/files`, { files });
+  const { uploads } = (await api.post(`/v1/packages/${packageId}/uploads`, { objects })).body;
+  return uploads.map((upload: { upload_id: UploadId }) => upload.upload_id);
+}
+
+/** Until the work has ended, or cannot go on without another transaction. */
+async function settledOrWaiting(work: Promise<unknown>, db: Knex): Promise<void> {
+  let settled = false;
+  const end = (): void => {
+    settled = true;
+  };
+  work.then(end, end);
+  while (!settled && !(await someoneWaits(db)));
+}
+
+/** Whether a connection to this database waits for another's lock. */
+async function someoneWaits(db: Knex): Promise<boolean> {
+  const { rows } = await db.raw(
+    `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,21 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** `npm test`: ava with its arguments, and in the last lines what did not run on this machine and how to run it. */
+const folder = mkdtempSync(join(tmpdir(), 'artifact-store-run-'));
+const list = join(folder, 'not-run');
+writeFileSync(list, '');
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+const ava = fileURLToPath(new URL('../node_modules/ava/entrypoints/cli.mjs', import.meta.url));
+const child = spawn(process.execPath, [ava, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+  env: { ...process.env, ARTIFACT_STORE_TEST_NOT_RUN: list },
+});
+child.on('exit', (code) => {
+  const notRun = [...new Set(readFileSync(list, 'utf8').split('\n'))].filter((line) => line !== '').toSorted();
+  if (notRun.length > 0) process.stdout.write(`\n${notRun.join('\n')}\n`);
+  process.exit(code ?? 1);
+});

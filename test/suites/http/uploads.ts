@@ -1,0 +1,312 @@
+import { request } from 'node:http';
+import anyTest, { type TestFn } from 'ava';
+import type { PartRequest, PlannedUpload } from '../../../src/api/types.ts';
+import { type Api, apiOf, sha256 } from '../../support/api.ts';
+import type { StartTestService, TestService } from '../../support/service.ts';
+
+export function uploadsSuite(startTestService: StartTestService): void {
+  const test = anyTest as TestFn<{ service: TestService; api: Api }>;
+
+  test.before(async (t) => {
+    const limits = { single_part_max: 100, part_size: 40, min_part_size: 10, url_lifetime: 3600 };
+    const service = await startTestService({ limits });
+    t.context = { service, api: apiOf(service.url) };
+  });
+  test.after.always(async (t) => {
+    await t.context.service?.dispose();
+  });
+
+  /** Registers one file and plans its upload. */
+  async function plan(api: Api, bytes: Buffer, partSize = bytes.length) {
+    const id = await api.create();
+    const digest = sha256(bytes);
+    await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', digest, size: bytes.length }] });
+    const parts: Array<{ digest: string; size: number }> = [];
+    for (let at = 0; at < bytes.length; at += partSize) {
+      const part = bytes.subarray(at, at + partSize);
+      parts.push({ digest: sha256(part), size: part.length });
+    }
+    const objects = [{ digest, size: bytes.length, ...(parts.length > 1 ? { parts } : {}) }];
+    const answer = await api.post(`/v1/packages/${id}/uploads`, { objects });
+    return { id, digest, objects, answer, upload: answer.body.uploads?.[0] as PlannedUpload };
+  }
+
+  const slice = (bytes: Buffer, part: PartRequest) => bytes.subarray(part.offset, part.offset + part.size);
+
+  test('one part: plan, send, commit, and the file is stored; committing again says the same', async (t) => {
+    const { api } = t.context;
+    const bytes = Buffer.from('one part');
+    const { id, upload } = await plan(api, bytes);
+    t.is(upload.state, 'open');
+    t.is(upload.parts.length, 1);
+    t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).body.code, 'upload_incomplete');
+    t.is((await api.send(upload.parts[0] as PartRequest, bytes)).status, 200);
+    for (let n = 0; n < 3; n++) {
+      const committed = await api.post(`/v1/uploads/${upload.upload_id}/commit`, {});
+      t.is(committed.status, 200);
+      t.is(committed.body.state, 'stored');
+    }
+    t.is((await api.get(`/v1/packages/${id}/files/f`)).body, 'one part');
+    t.is((await api.get(`/v1/uploads/${upload.upload_id}`)).body.state, 'committed');
+  });
+
+  test('many parts, in any order, lost ones again; planning again gives the same upload with the received marked', async (t) => {
+    const { api } = t.context;
+    const bytes = Buffer.from(Array.from({ length: 250 }, (_, n) => n));
+    const { id, objects, upload } = await plan(api, bytes, 40);
+    t.is(upload.parts.length, 7);
+    for (const part of upload.parts.slice(3).toReversed()) t.is((await api.send(part, slice(bytes, part))).status, 200);
+    const again = (await api.post(`/v1/packages/${id}/uploads`, { objects })).body.uploads[0] as PlannedUpload;
+    t.is(again.upload_id, upload.upload_id);
+    t.deepEqual(
+      again.parts.map((part) => part.received),
+      [false, false, false, true, true, true, true],
+    );
+    t.deepEqual(
+      (await api.get(`/v1/uploads/${upload.upload_id}`)).body.parts.map((part: { received: boolean }) => part.received),
+      again.parts.map((p) => p.received),
+    );
+    t.like((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).body, {
+      code: 'upload_incomplete',
+      missing_parts: [1, 2, 3],
+    });
+    const fresh = (await api.post(`/v1/uploads/${upload.upload_id}/urls`, { parts: [1, 2, 3] })).body
+      .parts as PartRequest[];
+    for (const part of fresh) t.is((await api.send(part, slice(bytes, part))).status, 200);
+    t.is((await api.send(fresh[0] as PartRequest, slice(bytes, fresh[0] as PartRequest))).status, 200, 'a part again');
+    t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).status, 200);
+    const response = await fetch(`${t.context.service.url}/v1/packages/${id}/files/f`);
+    t.deepEqual(Buffer.from(await response.arrayBuffer()), bytes);
+    t.deepEqual((await api.post(`/v1/packages/${id}/uploads`, { objects })).body.uploads[0], {
+      upload_id: null,
+      digest: upload.digest,
+      state: 'stored',
+      parts: [],
+    });
+  });
+
+  test('parts that are each right but make another object: 422 with both digests, and the file stays missing', async (t) => {
+    const { api } = t.context;
+    const bytes = Buffer.from(Array.from({ length: 120 }, (_, n) => n));
+    const id = await api.create();
+    const digest = sha256('something else entirely');
+    await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', digest, size: 120 }] });
+    const parts = [0, 1, 2].map((n) => ({ digest: sha256(bytes.subarray(n * 40, n * 40 + 40)), size: 40 }));
+    const objects = [{ digest, size: 120, parts }];
+    const upload = (await api.post(`/v1/packages/${id}/uploads`, { objects })).body.uploads[0] as PlannedUpload;
+    for (const part of upload.parts) await api.send(part, slice(bytes, part));
+    for (let n = 0; n < 2; n++) {
+      const answer = await api.post(`/v1/uploads/${upload.upload_id}/commit`);
+      t.is(answer.status, 422);
+      t.like(answer.body, { code: 'digest_mismatch', expected_digest: digest, actual_digest: sha256(bytes) });
+    }
+    t.is((await api.post(`/v1/packages/${id}/finalize`)).body.code, 'files_missing');
+    const next = (await api.post(`/v1/packages/${id}/uploads`, { objects })).body.uploads[0] as PlannedUpload;
+    t.not(next.upload_id, upload.upload_id, 'a failed upload is never handed out again');
+  });
+
+  test('a part URL takes exactly its bytes, and dies with its upload', async (t) => {
+    const { api, service } = t.context;
+    const bytes = Buffer.from('exactly these bytes');
+    const { upload } = await plan(api, bytes);
+    const part = upload.parts[0] as PartRequest;
+    const put = async (url: string, body: Buffer, method = 'PUT') => {
+      const answer = await api.call(method, url, method === 'GET' ? undefined : body);
+      return [answer.status, answer.body.code];
+    };
+    t.deepEqual(await put(part.url, Buffer.from('exactly those bytes')), [400, 'part_digest_mismatch']);
+    t.deepEqual(await put(part.url, Buffer.from('short')), [400, 'body_length_mismatch']);
+    t.deepEqual(await put(part.url, Buffer.from('exactly these bytes and more')), [400, 'body_length_mismatch']);
+    t.deepEqual(await put(part.url, Buffer.alloc(0)), [400, 'body_length_mismatch']);
+    const url = new URL(part.url);
+    for (const [name, value] of [
+      ['expires', String(Number(url.searchParams.get('expires')) + 1)],
+      ['signature', 'AAAA'],
+    ] as const) {
+      const altered = new URL(part.url);
+      altered.searchParams.set(name, value);
+      t.deepEqual(await put(altered.href, bytes), [403, 'invalid_signature']);
+    }
+    t.deepEqual(await put(part.url.replace('/parts/1', '/parts/2'), bytes), [404, 'part_not_found']);
+    t.deepEqual(await put(part.url.replace(/\?.*/, ''), bytes), [422, 'invalid_request']);
+    t.deepEqual(await put(part.url, bytes, 'GET'), [405, 'method_not_allowed']);
+    t.deepEqual(await put(part.url, bytes, 'POST'), [405, 'method_not_allowed']);
+    const other = (await plan(api, Buffer.from('another object here'))).upload.parts[0] as PartRequest;
+    t.deepEqual(await put(other.url.replace(/\?.*/, url.search), bytes), [403, 'invalid_signature']);
+
+    t.is((await api.send(part, bytes)).status, 200);
+    await api.post(`/v1/uploads/${upload.upload_id}/commit`);
+    t.deepEqual(await put(part.url, bytes), [404, 'upload_closed']);
+    t.truthy(service);
+  });
+
+  test('chunked bodies are counted too', async (t) => {
+    const { api } = t.context;
+    const bytes = Buffer.from('chunked bytes');
+    const { upload } = await plan(api, bytes);
+    const part = upload.parts[0] as PartRequest;
+    const chunked = (body: Buffer) =>
+      new Promise<number>((resolve, reject) => {
+        const sending = request(part.url, { method: 'PUT' }, (answer) => {
+          answer.resume();
+          resolve(answer.statusCode ?? 0);
+        });
+        sending.on('error', reject);
+        for (const byte of body) sending.write(Buffer.from([byte]));
+        sending.end();
+      });
+    t.is(await chunked(bytes.subarray(1)), 400);
+    t.is(await chunked(Buffer.concat([bytes, bytes])), 400);
+    t.is(await chunked(bytes), 200);
+  });
+
+  test('an expired URL is told so, and a fresh one works; an expired upload is planned anew', async (t) => {
+    const service = await startTestService();
+    const api = apiOf(service.url);
+    const bytes = Buffer.from('too late');
+    const { id, objects, upload } = await plan(api, bytes);
+    service.sleepDays(1);
+    const part = upload.parts[0] as PartRequest;
+    const late = await api.send(part, bytes);
+    t.is(late.status, 403);
+    t.is(late.body.code, 'url_expired');
+    const fresh = (await api.post(`/v1/uploads/${upload.upload_id}/urls`, { parts: [1] })).body.parts[0] as PartRequest;
+    t.is((await api.send(fresh, bytes)).status, 200);
+    service.sleepDays(8);
+    t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).body.code, 'upload_abandoned');
+    const next = (await api.post(`/v1/packages/${id}/uploads`, { objects })).body.uploads[0] as PlannedUpload;
+    t.not(next.upload_id, upload.upload_id);
+    t.is((await api.post(`/v1/uploads/${upload.upload_id}/urls`, { parts: [1] })).body.code, 'upload_closed');
+    await service.dispose();
+  });
+
+  test('commits that race complete once, and all say stored', async (t) => {
+    const { api } = t.context;
+    const bytes = Buffer.from(Array.from({ length: 90 }, (_, n) => n));
+    const { id, upload } = await plan(api, bytes, 40);
+    for (const part of upload.parts) await api.send(part, slice(bytes, part));
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => api.post(`/v1/uploads/${upload.upload_id}/commit`)),
+    );
+    t.deepEqual([...new Set(answers.map((answer) => `${answer.status} ${answer.body.state}`))], ['200 stored']);
+    t.is((await api.get(`/v1/audit?package_id=${id}&action=upload.committed`)).body.items.length, 1);
+  });
+
+  test('aborting ends an upload, again is no error, and a commit cannot follow', async (t) => {
+    const { api } = t.context;
+    const { upload } = await plan(api, Buffer.from('never mind'));
+    const url = `/v1/uploads/${upload.upload_id}`;
+    t.is((await api.call('DELETE', url)).body.state, 'aborted');
+    t.is((await api.call('DELETE', url)).body.state, 'aborted');
+    t.is((await api.post(`${url}/commit`)).body.code, 'upload_abandoned');
+    t.is((await api.send(upload.parts[0] as PartRequest, Buffer.from('never mind'))).body.code, 'upload_closed');
+  });
+
+  const BAD_PLANS: Array<[string, (digest: string) => object, string]> = [
+    [
+      'parts that do not sum',
+      (digest) => ({ digest, size: 60, parts: [{ digest: sha256('p'), size: 40 }] }),
+      'invalid_parts',
+    ],
+    [
+      'one part with another digest',
+      (digest) => ({ digest, size: 60, parts: [{ digest: sha256('p'), size: 60 }] }),
+      'invalid_parts',
+    ],
+    ['another size than was registered', (digest) => ({ digest, size: 61 }), 'object_not_registered'],
+    ['an object that no file has', () => ({ digest: sha256('nobody'), size: 60 }), 'object_not_registered'],
+    ['a pack', (digest) => ({ digest, size: 60, members: [] }), 'not_supported'],
+  ];
+  for (const [what, object, code] of BAD_PLANS) {
+    test(`planning ${what} is refused with ${code}`, async (t) => {
+      const { api } = t.context;
+      const id = await api.create();
+      const digest = sha256(what);
+      await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', digest, size: 60 }] });
+      const answer = await api.post(`/v1/packages/${id}/uploads`, { objects: [object(digest)] });
+      t.is(answer.status, 422);
+      t.is(answer.body.code, code);
+    });
+  }
+
+  test('above single_part_max the parts must be listed', async (t) => {
+    const { api } = t.context;
+    const id = await api.create();
+    await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', digest: sha256('big'), size: 101 }] });
+    const answer = await api.post(`/v1/packages/${id}/uploads`, { objects: [{ digest: sha256('big'), size: 101 }] });
+    t.is(answer.body.code, 'parts_required');
+  });
+
+  test('a second package with the same bytes sends nothing; two at once keep one object', async (t) => {
+    const { api, service } = t.context;
+    const bytes = Buffer.from('shared by many');
+    const both = await Promise.all([plan(api, bytes), plan(api, bytes)]);
+    await Promise.all(both.map(({ upload }) => api.send(upload.parts[0] as PartRequest, bytes)));
+    const commits = await Promise.all(both.map(({ upload }) => api.post(`/v1/uploads/${upload.upload_id}/commit`)));
+    t.deepEqual(
+      commits.map((answer) => answer.status),
+      [200, 200],
+    );
+    for (const { id } of both) t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
+    const keys: string[] = [];
+    for await (const { key } of service.services.blobs.listObjects('objects/'))
+      if (key.includes(sha256(bytes).slice(7))) keys.push(key);
+    t.is(keys.length, 1);
+    const third = await api.create();
+    const registered = await api.post(`/v1/packages/${third}/files`, {
+      files: [{ path: 'x', digest: sha256(bytes), size: bytes.length }],
+    });
+    t.is(registered.body.files[0].state, 'stored');
+  });
+
+  test('a lie about the size of a known digest proves nothing', async (t) => {
+    const { api } = t.context;
+    await api.preserve({ f: 'known bytes' });
+    const id = await api.create();
+    const digest = sha256('known bytes');
+    const files = [
+      { path: 'a', digest, size: 12 },
+      { path: 'b', digest, size: 11 },
+    ];
+    const answer = await api.post(`/v1/packages/${id}/files`, { files });
+    t.deepEqual(
+      answer.body.files.map((entry: { state: string }) => entry.state),
+      ['missing', 'stored'],
+    );
+  });
+
+  test('downloads name each object once and give back every byte, empty files too', async (t) => {
+    const { api } = t.context;
+    const files = { a: 'same', 'b/c': 'same', d: 'other', empty: '' };
+    const id = await api.preserve(files);
+    const { body } = await api.post(`/v1/packages/${id}/downloads`, {});
+    t.is(body.next_cursor, null);
+    t.is(body.objects.length, 3);
+    const got: Record<string, string> = {};
+    for (const object of body.objects) {
+      const bytes = Buffer.from(await (await fetch(object.url, { headers: object.headers })).arrayBuffer());
+      for (const entry of object.entries)
+        got[entry.path] = bytes.subarray(entry.offset, entry.offset + entry.size).toString();
+    }
+    t.deepEqual(got, files);
+    const some = await api.post(`/v1/packages/${id}/downloads`, { paths: ['d'] });
+    t.is(some.body.objects.length, 1);
+    t.is((await api.post(`/v1/packages/${id}/downloads`, { paths: ['nope'] })).body.code, 'file_not_found');
+    const first = await api.post(`/v1/packages/${id}/downloads?limit=2`, {});
+    t.is(first.body.objects[0].entries.length, 2);
+    const rest = await api.post(`/v1/packages/${id}/downloads?limit=2&cursor=${first.body.next_cursor}`, {});
+    t.deepEqual(
+      rest.body.objects.flatMap((object: { entries: Array<{ path: string }> }) =>
+        object.entries.map((entry) => entry.path),
+      ),
+      ['d', 'empty'],
+    );
+    const url = new URL(some.body.objects[0].url);
+    url.pathname = new URL(body.objects[0].url).pathname;
+    t.is(
+      (await api.get(url.href)).status === 200 && url.href !== some.body.objects[0].url,
+      false,
+      'a signature is for one object',
+    );
+  });
+}

@@ -1,0 +1,376 @@
+import { randomInt } from 'node:crypto';
+import type { ExecutionContext, TestFn } from 'ava';
+import { type Digest, digestOf } from '../../src/core/digest.ts';
+import { isStoreError } from '../../src/core/errors.ts';
+import { idFloor, newId, type PackageId, type UploadId } from '../../src/core/ids.ts';
+import { comparePaths, type LogicalPath, parseLogicalPath } from '../../src/core/logical-path.ts';
+import { canonicalMetadata } from '../../src/core/metadata.ts';
+import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
+import type { FileRecord } from '../../src/registry/files.ts';
+import type { NewPackage } from '../../src/registry/packages.ts';
+import type { Registry } from '../../src/registry/registry.ts';
+
+export interface RegistrySuite {
+  name: string;
+  /** Two registries of one empty database, as two replicas have them, or twice the same where there is only one. */
+  open(t: ExecutionContext): Promise<[Registry, Registry]>;
+}
+
+const ALL = { all: true } as const;
+
+/** What every registry must do alike, whatever its dialect and its database's collation. */
+export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void {
+  function check(title: string, body: (t: ExecutionContext, one: Registry, two: Registry) => Promise<void>): void {
+    test(`${name}: ${title}`, async (t) => {
+      const [one, two] = await open(t);
+      await one.transaction((tables) => tables.retention.syncClasses(DEFAULT_RETENTION_CLASSES));
+      await body(t, one, two);
+    });
+  }
+
+  check('files are listed in the order of the bytes of their paths, and page there', async (t, one) => {
+    const id = await addPackage(one);
+    const paths = [
+      'Z',
+      'a',
+      'B',
+      'ä',
+      'a-b',
+      'a/b',
+      'a b',
+      'é',
+      '\uffff',
+      '\u{10000}',
+      '_',
+      'aa',
+      'ß',
+      'zz',
+      '1',
+      '10',
+      '9',
+    ];
+    await one.transaction((tables) =>
+      tables.files.put(
+        id,
+        paths.map((path) => fileOf(path)),
+      ),
+    );
+    const seen: string[] = [];
+    for (let after: string | null = null; ; after = seen.at(-1) ?? null) {
+      const page: FileRecord[] = await one.read.files.page(id, after, 2);
+      if (page.length === 0) break;
+      seen.push(...page.map((file) => file.path));
+    }
+    t.deepEqual(seen, paths.toSorted(comparePaths));
+    t.deepEqual(await one.read.files.missing(id, 100), seen as LogicalPath[]);
+  });
+
+  check('folders and names that normalize alike are found beside what looks alike only', async (t, one) => {
+    const id = await addPackage(one);
+    const standing = ['a/b', 'ä', 'x.y/z', 'x'];
+    await one.transaction((tables) =>
+      tables.files.put(
+        id,
+        standing.map((path) => fileOf(path)),
+      ),
+    );
+    const conflict = async (path: string) => (await one.read.files.findConflict(id, [path as LogicalPath]))?.other;
+    t.is(await conflict('a'), parseLogicalPath('a/b'));
+    t.is(await conflict('a/b/c'), parseLogicalPath('a/b'));
+    t.is(await conflict('a\u0308'), parseLogicalPath('ä'));
+    t.is(await conflict('x.y'), parseLogicalPath('x.y/z'));
+    for (const free of ['A', 'a-b', 'a0', 'a b', 'Ä', 'a.b/c', 'X']) t.is(await conflict(free), undefined, free);
+  });
+
+  check('packages are listed by their ids, newest first, with bounds of time', async (t, one) => {
+    const now = 1_700_000_000_000;
+    const ids: PackageId[] = [];
+    for (let n = 0; n < 5; n++) ids.push(await addPackage(one, { created_at: now + n }));
+    const list = async (below?: string, atLeast?: string) =>
+      (await one.read.packages.list({ below, atLeast }, ALL, 2)).map((pkg) => pkg.id);
+    t.deepEqual(await list(), [ids[4], ids[3]]);
+    t.deepEqual(await list(ids[3]), [ids[2], ids[1]]);
+    t.deepEqual(await list(ids[1]), [ids[0]]);
+    t.deepEqual(await list(undefined, idFloor('pkg', now + 4)), [ids[4]]);
+    t.deepEqual(await list(idFloor('pkg', now + 1)), [ids[0]]);
+  });
+
+  check('filters compare exactly: case, accents and blanks count', async (t, one) => {
+    const texts = ['a', 'A', 'ä', 'a\u0308', 'a ', ' a'];
+    const ids = new Map<string, PackageId>();
+    for (const text of texts) {
+      ids.set(text, await addPackage(one, { producer: text, external_id: 'x', metadata: { [text]: text } }));
+    }
+    for (const text of texts) {
+      const found = async (filter: object) => (await one.read.packages.list(filter, ALL, 10)).map((pkg) => pkg.id);
+      t.deepEqual(await found({ producer: text }), [ids.get(text)], text);
+      t.deepEqual(await found({ metadata: new Map([[text, text]]) }), [ids.get(text)], text);
+      t.is((await one.read.packages.findByExternalId(text, 'x'))?.id, ids.get(text));
+    }
+  });
+
+  check('eligible packages of one expiry are ordered by id, and page there', async (t, one) => {
+    const ids: PackageId[] = [];
+    for (let n = 0; n < 4; n++) ids.push(await addPackage(one, { created_at: 1_000 + n, expires_at: 5_000 }));
+    const first = await one.read.packages.listEligible(5_000, null, ALL, 3);
+    const rest = await one.read.packages.listEligible(5_000, { expires_at: 5_000, id: ids[2] as string }, ALL, 3);
+    t.deepEqual(
+      [...first, ...rest].map((pkg) => pkg.id),
+      ids,
+    );
+    t.deepEqual(await one.read.packages.listEligible(4_999, null, ALL, 3), []);
+  });
+
+  check('what is written is read as it was: bytes, truth values, nothing, and numbers up to 2^53', async (t, one) => {
+    const max = Number.MAX_SAFE_INTEGER;
+    const id = await addPackage(one, { metadata: { n: 1, truth: true, nothing: null, text: '1' } });
+    const digest = digestOf('large');
+    const large = {
+      ...fileOf('large'),
+      digest,
+      size: max,
+      proven: true,
+      executable: true,
+      mtime: '2020-01-01T00:00:00Z',
+    };
+    const small = { ...fileOf('small'), digest, size: 0 };
+    await one.transaction(async (tables) => {
+      await tables.files.put(id, [large, small]);
+      await tables.packages.addToCounts(id, 2, max);
+      t.deepEqual(await tables.blobs.lock(digest, max, 1), { stored: false });
+      const object = { kind: 'pack' as const, version_id: null, digest, size: max, created_at: 1 };
+      await tables.blobs.addObject({ ...object, id: 'obj_1', key: 'k1' });
+      await tables.blobs.addLocation({ digest, object_id: 'obj_1', offset: max - 1, size: max });
+      t.deepEqual(await tables.blobs.lock(digest, max, 1), { stored: true });
+    });
+    t.deepEqual(await one.read.files.page(id, null, 10), [large, small]);
+    t.deepEqual([...(await one.read.files.atPaths(id, [large.path, 'nope' as LogicalPath])).values()], [large]);
+    t.deepEqual(await one.read.files.totals(id), { file_count: 2, total_size: max });
+    t.like(await one.read.packages.get(id), { file_count: 2, total_size: max, manifest_digest: null });
+    const { path } = large;
+    t.deepEqual(await one.read.files.locate(id, [path]), [
+      { path, digest, size: max, object_id: 'obj_1', offset: max - 1 },
+    ]);
+    t.deepEqual(await one.read.files.provableBy(ALL, id, [{ digest, size: max }]), new Map([[digest, max]]));
+    t.is((await one.read.files.provableBy(ALL, id, [{ digest, size: 0 }])).size, 0);
+    t.deepEqual(await one.read.files.wantedBy(id, [{ digest, size: 0 }]), new Map([[digest, { proven: false }]]));
+    const matching = async (key: string, value: string) =>
+      (await one.read.packages.list({ metadata: new Map([[key, value]]) }, ALL, 10)).length;
+    t.deepEqual([await matching('n', '1'), await matching('truth', 'true'), await matching('text', '1')], [1, 1, 1]);
+    t.true(Math.abs((await one.read.now()) - (await one.read.now())) < 60_000);
+  });
+
+  check('the longest texts that no compression shortens fit', async (t, one) => {
+    const random = (length: number, from: number, count: number) =>
+      String.fromCodePoint(...Array.from({ length }, () => from + randomInt(count)));
+    const [key, value] = [random(512, 0x4e00, 20_000), random(512, 0x4e00, 20_000)];
+    const short = random(300, 0x4e00, 20_000);
+    const metadata = { [key]: value, short };
+    const texts = { subject: random(512, 0x4e00, 20_000), producer: random(128, 0x4e00, 20_000) };
+    const id = await addPackage(one, { ...texts, external_id: random(512, 0x4e00, 20_000), metadata });
+    t.deepEqual((await one.read.packages.get(id))?.metadata, metadata);
+    t.is((await one.read.packages.list({ metadata: new Map([['short', short]]) }, ALL, 2)).length, 1);
+    t.is((await one.read.packages.list({ metadata: new Map([[key, value]]) }, ALL, 2)).length, 0, 'kept, not indexed');
+    // Each of these has three times as many bytes after NFC.
+    const path = Array.from({ length: 5 }, () => random(51, 0x1d15e, 7)).join('/');
+    await one.transaction((tables) => tables.files.put(id, [fileOf(path)]));
+    t.is((await one.read.files.page(id, null, 2))[0]?.path, path as LogicalPath);
+  });
+
+  check('U+0000 is refused wherever it comes, and the registry goes on', async (t, one) => {
+    for (const attempt of [
+      () => one.read.packages.list({ producer: 'a\u0000' }, ALL, 1),
+      () => one.read.packages.list({ metadata: new Map([['a\u0000', 'x']]) }, ALL, 1),
+      () => one.read.retention.getClass('\u0000'),
+      () => one.read.retention.getHold('pkg' as PackageId, '\u0000'),
+      () => one.read.audit.list({ actor: '\u0000' }, ALL, 0, 1),
+      () => one.read.files.atPaths('pkg' as PackageId, ['\u0000' as LogicalPath]),
+      () => one.transaction((tables) => tables.retention.getClass('\u0000')),
+    ]) {
+      t.true(isStoreError(await t.throwsAsync(attempt), 'invalid_request'));
+    }
+    t.deepEqual(await one.read.packages.list({ producer: "'; drop table packages; --" }, ALL, 1), []);
+  });
+
+  check('a transaction that throws leaves nothing, and throws the same', async (t, one) => {
+    const mistake = new Error('mistake');
+    let id: PackageId | undefined;
+    const thrown = await t.throwsAsync(() =>
+      one.transaction(async (tables) => {
+        id = await insertPackage(tables, {});
+        throw mistake;
+      }),
+    );
+    t.is(thrown, mistake);
+    t.is(await one.read.packages.get(id as PackageId), null);
+  });
+
+  check('batches that meet in opposite orders all end', async (t, one, two) => {
+    const files = Array.from({ length: 60 }, (_, n) => ({ ...fileOf(`f${n}`), digest: digestOf(`content ${n}`) }));
+    const orders = [files, files.toReversed()];
+    for (let round = 0; round < 12; round++) {
+      const id = await addPackage(one);
+      const other = await addPackage(two);
+      const opened: UploadId[] = [];
+      await Promise.all(
+        [one, two, one, two].map((registry, n) =>
+          registry.transaction(async (tables) => {
+            const target = n < 2 ? id : other;
+            const batch = orders[n % 2] as FileRecord[];
+            await tables.packages.lock(target);
+            await tables.files.put(target, batch);
+            const live = await tables.uploads.findLive(
+              target,
+              batch.map(({ digest }) => digest),
+            );
+            const missing = batch.filter(({ digest }) => !live.has(digest)).map((file) => uploadOf(target, file));
+            await tables.uploads.insert(missing);
+            opened.push(...missing.map((upload) => upload.id));
+          }),
+        ),
+      );
+      t.is(opened.length, 120, 'one for each file of each package');
+      const names = opened.map((upload) => ({ id: upload, storageUploadId: upload }));
+      await Promise.all([
+        one.read.uploads.setStorageIds(names),
+        two.read.uploads.setStorageIds(names.toReversed()),
+        one.read.uploads.abortExpired(2),
+        two.read.uploads.abortExpired(2),
+        two.transaction((tables) => tables.uploads.abortAll(other)),
+      ]);
+      t.is(
+        (
+          await one.read.uploads.findLive(
+            id,
+            files.map(({ digest }) => digest),
+          )
+        ).size,
+        0,
+      );
+      t.true((await one.read.uploads.getMany(opened)).every((upload) => upload.storage_upload_id === upload.id));
+    }
+  });
+
+  check('of two that lock one blob, the second waits and sees what the first stored', async (t, one, two) => {
+    for (let round = 0; round < 10; round++) {
+      const digest = digestOf(`raced ${round}`);
+      const stored = await Promise.all(
+        [one, two, one].map((registry, n) =>
+          registry.transaction(async (tables) => {
+            const { stored } = await tables.blobs.lock(digest, 5, 1);
+            if (stored) return stored;
+            const object_id = `obj_${round}_${n}`;
+            const key = `k ${round} ${n}`;
+            await tables.blobs.addObject({
+              id: object_id,
+              kind: 'blob',
+              key,
+              version_id: null,
+              digest,
+              size: 5,
+              created_at: 1,
+            });
+            await tables.blobs.addLocation({ digest, object_id, offset: 0, size: 5 });
+            return stored;
+          }),
+        ),
+      );
+      t.deepEqual(stored.toSorted(), [false, true, true]);
+    }
+  });
+
+  check('whoever follows the audit misses no event, whatever ends when', async (t, one, two) => {
+    const total = 60;
+    const id = await addPackage(one);
+    const writing = Promise.all(
+      Array.from({ length: total }, (_, n) =>
+        (n % 2 ? one : two).transaction(async (tables) => {
+          await tables.audit.add({
+            id: newId('evt', 1),
+            at: 1,
+            actor: 'tests',
+            action: 'package.created',
+            package_id: id,
+            subject_id: null,
+            reason: null,
+            detail: { n },
+          });
+          for (let wait = randomInt(4); wait > 0; wait--) await tables.now();
+        }),
+      ),
+    );
+    let ended = false;
+    writing.then(
+      () => {
+        ended = true;
+      },
+      () => {},
+    );
+    const seen: number[] = [];
+    for (let after = 0; ; ) {
+      const wasEnded = ended;
+      const events = await one.read.audit.list({}, ALL, after, 7);
+      seen.push(...events.map(({ detail }) => detail.n as number));
+      after = events.at(-1)?.seq ?? after;
+      if (wasEnded && events.length === 0) break;
+    }
+    await writing;
+    t.deepEqual(
+      seen.toSorted((a, b) => a - b),
+      Array.from({ length: total }, (_, n) => n),
+    );
+  });
+}
+
+async function addPackage(registry: Registry, fields: Partial<NewPackage> = {}): Promise<PackageId> {
+  return registry.transaction((tables) => insertPackage(tables, fields));
+}
+
+async function insertPackage(
+  { packages }: Pick<Registry['read'], 'packages'>,
+  fields: Partial<NewPackage>,
+): Promise<PackageId> {
+  const created_at = fields.created_at ?? 1_000;
+  const id = newId('pkg', created_at) as PackageId;
+  const metadata = fields.metadata ?? {};
+  await packages.insert({
+    id,
+    name: 'n',
+    producer: 'p',
+    subject: null,
+    external_id: null,
+    retention_class: 'raw-evidence',
+    retention_days: 90,
+    expires_at: null,
+    supersedes: null,
+    created_by: 'tests',
+    created_at,
+    ...fields,
+    metadata,
+    metadata_text: canonicalMetadata(metadata),
+  });
+  return id;
+}
+
+function fileOf(path: string): FileRecord {
+  const digest: Digest = digestOf(path);
+  const facts = { media_type: 'text/plain', mtime: null, executable: false, proven: false };
+  return { path: path as LogicalPath, digest, size: 1, ...facts };
+}
+
+function uploadOf(packageId: PackageId, { digest, size }: FileRecord) {
+  const id = newId('upl', 1) as UploadId;
+  const parts = [{ number: 1, digest, offset: 0, size }];
+  const times = { created_at: 1, expires_at: 2 };
+  return {
+    id,
+    package_id: packageId,
+    channel: 'direct' as const,
+    digest,
+    size,
+    key: id,
+    created_by: 'tests',
+    ...times,
+    parts,
+  };
+}

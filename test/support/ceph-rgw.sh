@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# A real one-node Ceph (mon + osd + radosgw) in a folder of its own, from Debian's packages: no systemd, no docker.
+#
+#   ceph-rgw.sh up DIR PORT MON_V2 MON_V1 [OWNER]  start it; returns when the gateway answers. When the process OWNER
+#                                                  ends, however it ends, Ceph is stopped and DIR removed.
+#   ceph-rgw.sh gateway DIR                        start the gateway again
+#   ceph-rgw.sh kill-gateway DIR                   kill -9 the gateway
+#   ceph-rgw.sh down DIR                           stop it and remove DIR
+#
+# Objects live in memory (memstore) unless CEPH_STORE=bluestore; CEPH_BYTES bounds them (default 4 GiB).
+# Two S3 users are made: one with full rights, one that may only write (for signing upload URLs).
+set -euo pipefail
+
+verb=${1:?up, gateway, kill-gateway or down} dir=${2:?a folder}
+
+pid_of() { cat "$dir/run/$1.pid" 2>/dev/null || true; }
+
+stop() { # stop NAME SIGNAL : and wait until it is gone
+  local pid
+  pid=$(pid_of "$1")
+  [[ -n $pid ]] || return 0
+  kill "-$2" "$pid" 2>/dev/null || true
+  for _ in {1..50}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
+  kill -9 "$pid" 2>/dev/null || true
+}
+
+down() {
+  stop client.rgw TERM
+  stop osd.0 KILL # its store goes with it
+  stop mon.a TERM
+  rm -rf "$dir"
+}
+
+await() { # await SECONDS COMMAND... : until it succeeds
+  local until=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < until)) || { echo "no answer from: $*" >&2; return 1; }
+    sleep 0.2
+  done
+}
+
+gateway() {
+  rm -f "$dir/run/client.rgw.pid"
+  CEPH_CONF="$dir/ceph.conf" setsid radosgw -n client.rgw
+  await 60 bash -c "exec 3<>/dev/tcp/127.0.0.1/$(<"$dir/port")"
+}
+
+case $verb in
+  down) down; exit ;;
+  gateway) gateway; exit ;;
+  kill-gateway) stop client.rgw KILL; exit ;;
+  up) port=${3:?a port} mon_v2=${4:?a port} mon_v1=${5:?a port} owner=${6:-} ;;
+  *) echo "usage: ceph-rgw.sh up|gateway|kill-gateway|down DIR …" >&2; exit 2 ;;
+esac
+
+store=${CEPH_STORE:-memstore} bytes=${CEPH_BYTES:-4294967296}
+mkdir -p "$dir"/{mon,osd,rgw,run,log}
+dir=$(cd "$dir" && pwd)
+echo "$port" >"$dir/port"
+fsid=$(</proc/sys/kernel/random/uuid)
+
+cat >"$dir/ceph.conf" <<CONF
+[global]
+fsid = $fsid
+mon host = [v2:127.0.0.1:$mon_v2,v1:127.0.0.1:$mon_v1]
+public addr = 127.0.0.1
+cluster addr = 127.0.0.1
+run dir = $dir/run
+admin socket = $dir/run/\$name.asok
+pid file = $dir/run/\$name.pid
+log file = $dir/log/\$name.log
+auth cluster required = none
+auth service required = none
+auth client required = none
+osd crush chooseleaf type = 0
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 8
+osd pool default pgp num = 8
+osd pool default pg autoscale mode = off
+mon allow pool size one = true
+mon max pg per osd = 1000
+[mon.a]
+mon data = $dir/mon
+mon initial members = a
+mon data avail crit = 0
+[osd.0]
+osd data = $dir/osd
+osd objectstore = $store
+memstore device bytes = $bytes
+bluestore block size = $bytes
+osd class load list = *
+osd class default list = *
+[client.rgw]
+rgw frontends = beast endpoint=127.0.0.1:$port
+rgw data = $dir/rgw
+rgw run sync thread = false
+# Deleted objects give their memory back within seconds, not hours.
+rgw gc obj min wait = 5
+rgw gc processor period = 5
+rgw gc processor max time = 60
+# With auth "none" the gateway hangs in AUTH_CONNECTING unless its monitor connection is plain crc.
+ms mon client mode = crc
+CONF
+export CEPH_CONF="$dir/ceph.conf"
+
+if [[ -n $owner ]]; then
+  (
+    while kill -0 "$owner" 2>/dev/null && [[ -e $dir ]]; do sleep 1; done
+    [[ -e $dir ]] && down
+  ) </dev/null >/dev/null 2>&1 &
+  disown
+fi
+
+{
+  monmaptool --create --clobber --fsid "$fsid" --addv a "[v2:127.0.0.1:$mon_v2,v1:127.0.0.1:$mon_v1]" "$dir/monmap"
+  ceph-mon --id a --mkfs --monmap "$dir/monmap" --keyring /dev/null
+  touch "$dir/mon/keyring"
+  setsid ceph-mon --id a
+  await 30 ceph -s
+  ceph osd create
+  ceph-osd --id 0 --mkfs --no-mon-config
+  setsid ceph-osd --id 0
+  radosgw-admin user create --uid=store --display-name=store --access-key=testkey --secret=testsecret
+  radosgw-admin subuser create --uid=store --subuser=store:upload --access=write --access-key=uploadkey --secret=uploadsecret --key-type=s3
+  gateway
+} >"$dir/log/up.log" 2>&1 || { tail -n 20 "$dir/log/up.log" >&2; down; exit 1; }

@@ -1,0 +1,106 @@
+import { execFile, spawn } from 'node:child_process';
+import { access, mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Requirement } from './required.ts';
+
+const SCRIPT = fileURLToPath(new URL('ceph-rgw.sh', import.meta.url));
+const PROGRAMS = ['ceph', 'ceph-mon', 'ceph-osd', 'monmaptool', 'radosgw', 'radosgw-admin'];
+
+export interface S3Keys {
+  accessKeyId: string;
+  secretAccessKey: string;
+}
+
+/** One running Ceph with its S3 gateway. */
+export interface Ceph {
+  endpoint: string;
+  region: string;
+  /** May do everything with the user's buckets. */
+  credentials: S3Keys;
+  /** May only write. */
+  uploadCredentials: S3Keys;
+  /** Ceph destroys what it has taken for garbage, however young: what is readable afterwards stays readable. */
+  collectGarbage(): Promise<void>;
+  admin(...args: string[]): Promise<string>;
+  killGateway(): Promise<void>;
+  startGateway(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export const CEPH: Requirement<Ceph> = {
+  what: 'a Ceph with its S3 gateway',
+  how: 'Run, as root on Debian 12: apt-get update && apt-get install -y --no-install-recommends ceph-mon ceph-osd radosgw ceph-common',
+  start: startCeph,
+};
+
+/** The programs that are not installed. */
+async function missingForCeph(): Promise<string[]> {
+  const folders = (process.env.PATH ?? '').split(':');
+  const found = await Promise.all(
+    PROGRAMS.map(async (program) => {
+      const tries = folders.map((folder) => access(join(folder, program)).then(() => true));
+      return Promise.any(tries).catch(() => false);
+    }),
+  );
+  return PROGRAMS.filter((_, index) => !found[index]);
+}
+
+/** Starts a Ceph of its own, on free ports (about 12 s); it ends with this process at the latest. */
+export async function startCeph(): Promise<Ceph> {
+  const missing = await missingForCeph();
+  if (missing.length > 0) {
+    throw new Error(`${missing.join(', ')} not found`);
+  }
+  const dir = await mkdtemp(join(tmpdir(), 'ceph-'));
+  const [port, monV2, monV1] = await freePorts(3);
+  await script('up', dir, String(port), String(monV2), String(monV1), String(process.pid));
+  const admin = async (...args: string[]): Promise<string> => {
+    const env = { ...process.env, CEPH_CONF: join(dir, 'ceph.conf') };
+    return (await promisify(execFile)('radosgw-admin', args, { env })).stdout;
+  };
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'testkey', secretAccessKey: 'testsecret' },
+    uploadCredentials: { accessKeyId: 'uploadkey', secretAccessKey: 'uploadsecret' },
+    admin,
+    async collectGarbage() {
+      await admin('gc', 'process', '--include-all');
+    },
+    killGateway: () => script('kill-gateway', dir),
+    startGateway: () => script('gateway', dir),
+    stop: () => script('down', dir),
+  };
+}
+
+/** Its output goes to a file: a pipe would be held open by the daemons that it leaves behind. */
+async function script(...args: string[]): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'ceph-log-'));
+  const log = join(folder, 'output');
+  const output = await open(log, 'w');
+  try {
+    const child = spawn('bash', [SCRIPT, ...args], { stdio: ['ignore', output.fd, output.fd] });
+    const code = await new Promise((resolve, reject) => child.on('exit', resolve).on('error', reject));
+    if (code !== 0) throw new Error(`ceph-rgw.sh ${args[0]} ended with ${code}:\n${await readFile(log, 'utf8')}`);
+  } finally {
+    await output.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

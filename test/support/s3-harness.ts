@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { realFileLayer } from '../../src/blobs/file-layer.ts';
+import type { ProbeReport } from '../../src/blobs/s3/guarantees.ts';
+import type { S3Options, S3StoreOptions } from '../../src/blobs/s3/options.ts';
+import { probeBackend } from '../../src/blobs/s3/probe.ts';
+import { openS3Store } from '../../src/blobs/s3/s3-store.ts';
+import { openSpool } from '../../src/blobs/spool.ts';
+import type { BlobStoreHarness } from '../suites/blob-store.ts';
+import type { Ceph } from './ceph.ts';
+
+export function freshBucketName(): string {
+  return `store-${randomBytes(6).toString('hex')}`;
+}
+
+export async function createBucket(ceph: Ceph, bucket = freshBucketName()): Promise<string> {
+  const client = s3Client(ceph);
+  try {
+    await client.send(new CreateBucketCommand({ Bucket: bucket }));
+    return bucket;
+  } finally {
+    client.destroy();
+  }
+}
+
+export function s3Client(ceph: Ceph): S3Client {
+  const { endpoint, region, credentials } = ceph;
+  return new S3Client({
+    endpoint,
+    region,
+    credentials,
+    forcePathStyle: true,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
+}
+
+export function s3Options(ceph: Ceph, bucket: string, change: Partial<S3Options> = {}): S3Options {
+  return {
+    endpoint: ceph.endpoint,
+    publicEndpoint: null,
+    region: ceph.region,
+    bucket,
+    prefix: null,
+    forcePathStyle: true,
+    credentials: ceph.credentials,
+    uploadCredentials: null,
+    clock: Date.now,
+    ...change,
+  };
+}
+
+/** A store on the bucket, with what a probe finds there (or has found). @param dir where it spools */
+export async function openS3Harness(
+  options: S3Options,
+  dir: string,
+  change: Partial<S3StoreOptions> = {},
+  known?: ProbeReport,
+): Promise<BlobStoreHarness & { report: ProbeReport }> {
+  const report = known ?? (await probeBackend(options));
+  const spool = openSpool(realFileLayer, async () => dir);
+  const store = openS3Store({ ...options, spool, verify: 'auto', guarantees: () => report, ...change });
+  return { store, spool, report, close: () => store.close() };
+}

@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+import test, { type ExecutionContext } from 'ava';
+import type { BlobStore, UploadHandle } from '../../src/blobs/blob-store.ts';
+import { realFileLayer } from '../../src/blobs/file-layer.ts';
+import { blobKey } from '../../src/blobs/key-layout.ts';
+import { openS3Store } from '../../src/blobs/s3/s3-store.ts';
+import { openSpool } from '../../src/blobs/spool.ts';
+import { digestOf } from '../../src/core/digest.ts';
+import { isStoreError } from '../../src/core/errors.ts';
+import { newId, type UploadId } from '../../src/core/ids.ts';
+import type { PlannedPart } from '../../src/core/part-plan.ts';
+import { type ScriptedAnswer, type ScriptedS3, startScriptedS3 } from '../support/scripted-s3.ts';
+import { tempFolder } from '../support/temp.ts';
+
+const BYTES = randomBytes(100);
+const PART: PlannedPart = { number: 1, digest: digestOf(BYTES), offset: 0, size: BYTES.length };
+const ID = newId('upl', Date.now()) as UploadId;
+const UPLOAD: UploadHandle = { id: ID, key: blobKey(PART.digest, ID), storageUploadId: 'theirs' };
+
+const LIST = `<ListPartsResult><IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber><Size>100</Size><ETag>"e"</ETag></Part></ListPartsResult>`;
+
+/** A store on a server whose Complete ends so. */
+async function open(
+  t: ExecutionContext,
+  complete: ScriptedAnswer | null,
+): Promise<{ store: BlobStore; server: ScriptedS3 }> {
+  const server = await startScriptedS3(({ operation }) => {
+    if (operation === 'list_parts') return { status: 200, body: LIST };
+    return operation === 'complete' ? complete : { status: 204 };
+  });
+  const dir = await tempFolder(t);
+  const store = openS3Store({
+    endpoint: server.endpoint,
+    publicEndpoint: null,
+    region: 'us-east-1',
+    bucket: 'bucket',
+    prefix: null,
+    forcePathStyle: true,
+    credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
+    uploadCredentials: null,
+    clock: Date.now,
+    verify: 'auto',
+    guarantees: () => null,
+    spool: openSpool(realFileLayer, async () => dir),
+  });
+  t.teardown(async () => {
+    await store.close();
+    await server.close();
+  });
+  return { store, server };
+}
+
+const result = (key: string, more = ''): string =>
+  `<CompleteMultipartUploadResult><Bucket>bucket</Bucket><Key>${key}</Key><ETag></ETag>${more}</CompleteMultipartUploadResult>`;
+
+const UNCLEAN: Record<string, ScriptedAnswer | null> = {
+  'a 200 with an error in it': { status: 200, body: '<Error><Code>InternalError</Code></Error>' },
+  'a 200 with an error in it, after blanks that kept the connection': {
+    status: 200,
+    body: `<?xml version="1.0"?>\n   \n<Error><Code>SlowDown</Code><Message>later</Message></Error>`,
+  },
+  'an empty 200': { status: 200 },
+  'a 200 that breaks off': { status: 200, body: '<CompleteMultipartUploadResult><Bucket>buck' },
+  'a 200 whose connection closes half way': {
+    status: 200,
+    body: result(UPLOAD.key).slice(0, 60),
+    headers: { 'content-length': '5000' },
+    breakOff: true,
+  },
+  'a 200 of another object': { status: 200, body: result('other') },
+  'a 500': { status: 500, body: '<Error><Code>InternalError</Code></Error>' },
+  'a 503': { status: 503, body: '<Error><Code>SlowDown</Code></Error>' },
+  'a 404': { status: 404, body: '<Error><Code>NoSuchUpload</Code></Error>' },
+  'a 204': { status: 204 },
+  'a reset connection': null,
+};
+
+for (const [name, answer] of Object.entries(UNCLEAN)) {
+  test(`Complete is sent once, and ${name} is no success`, async (t) => {
+    const { store, server } = await open(t, answer);
+    const error = await t.throwsAsync(store.completeUpload(UPLOAD, [PART]));
+    t.true(isStoreError(error, 'unavailable'), `${error?.name}: ${error?.message}`);
+    t.is(server.requests.filter(({ operation }) => operation === 'complete').length, 1);
+  });
+}
+
+test('a clean 200 gives the version, and no digest that nobody proved', async (t) => {
+  const headers = { 'x-amz-version-id': 'v7' };
+  const { store } = await open(t, { status: 200, body: result(UPLOAD.key), headers });
+  t.deepEqual(await store.completeUpload(UPLOAD, [PART]), { size: 100, versionId: 'v7', digest: null });
+});
+
+test('a part that has another size is missing: nothing is sent', async (t) => {
+  const { store, server } = await open(t, { status: 200, body: result(UPLOAD.key) });
+  const error = await t.throwsAsync(store.completeUpload(UPLOAD, [{ ...PART, size: 101 }]));
+  t.true(isStoreError(error, 'upload_incomplete'));
+  t.false(server.requests.some(({ operation }) => operation === 'complete'));
+});
+
+test('what is dropped: aborted if never completed, removed if completed cleanly, else left alone', async (t) => {
+  const { store, server } = await open(t, null);
+  const seen = async (drop: Promise<void>): Promise<string[]> => {
+    await drop;
+    return server.requests.splice(0).map(({ operation, url }) => `${operation} ${url.split('?')[1]}`);
+  };
+  t.deepEqual(await seen(store.dropUpload(UPLOAD, 'unclean', null)), []);
+  const [abort, ...others] = await seen(store.dropUpload(UPLOAD, 'not_sent', null));
+  t.regex(abort ?? '', /^abort .*uploadId=theirs/);
+  t.deepEqual(others, []);
+  const [remove, ...more] = await seen(store.dropUpload(UPLOAD, 'clean', 'v7'));
+  t.regex(remove ?? '', /^delete .*versionId=v7/);
+  t.deepEqual(more, []);
+});

@@ -1,0 +1,122 @@
+import test from 'ava';
+import fc from 'fast-check';
+import {
+  evaluate,
+  GUARANTEES,
+  type Observations,
+  type ProbeReport,
+  type Trial,
+  type TrialName,
+} from '../../src/blobs/s3/guarantees.ts';
+
+const AT = { probedAt: 1, endpoint: 'http://storage' };
+const refused = (stored: Trial['stored'] = 'nothing', code = 'AccessDenied'): Trial => ({ status: 403, code, stored });
+const taken = (status = 200): Trial => ({ status, code: '', stored: 'right' });
+
+/** What a backend shows on which everything holds. */
+const PERFECT: Record<TrialName, Trial> = {
+  part: taken(),
+  wrong_body: refused(),
+  empty_body: refused(),
+  shorter_body: refused(),
+  longer_body: refused(),
+  copy_with_body: refused(),
+  copy_without_body: refused(),
+  other_hash: refused(),
+  no_hash: refused(),
+  expired: refused(),
+  get: refused('right'),
+  post: refused('right'),
+  delete: refused('right'),
+  late_part: refused('right'),
+  late_wrong_part: refused('right'),
+  late_empty_part: refused('right'),
+  late_copy: refused('right'),
+  right_checksum: taken(),
+  wrong_checksum: refused(),
+  download: taken(),
+  download_headers: taken(),
+  range: taken(206),
+  wider_range: refused(),
+  no_range: refused(),
+  anonymous_read: refused(),
+  upload_key_read: refused(),
+};
+
+/** Whose loss makes the service read everything back. */
+const BELIEF: readonly TrialName[] = [
+  'part',
+  'wrong_body',
+  'empty_body',
+  'shorter_body',
+  'longer_body',
+  'copy_with_body',
+  'copy_without_body',
+  'other_hash',
+  'no_hash',
+  'late_part',
+  'late_wrong_part',
+  'late_empty_part',
+  'late_copy',
+];
+
+function judge(trials: Observations['trials'], change: Partial<Observations> = {}): ProbeReport {
+  return evaluate({ problem: null, trials, hasUploadKey: true, ...change }, AT);
+}
+
+test('a backend on which everything holds', (t) => {
+  const report = judge(PERFECT);
+  t.true(report.enforcing);
+  t.deepEqual(
+    report.findings.filter(({ held }) => !held),
+    [],
+  );
+  t.deepEqual(Object.keys(report.held), [...GUARANTEES]);
+  t.true(report.findings.every(({ says, advice }) => says.endsWith('.') && advice === null));
+});
+
+test('each attack that succeeds costs a guarantee, and says what to do', (t) => {
+  for (const name of Object.keys(PERFECT) as TrialName[]) {
+    const report = judge({ ...PERFECT, [name]: { status: 200, code: '', stored: 'other' } });
+    const lost = report.findings.filter(({ held }) => !held);
+    t.true(lost.length > 0, name);
+    t.is(report.enforcing, !BELIEF.includes(name), name);
+    for (const { guarantee, says, advice } of lost) {
+      t.regex(says, /\.$/, name);
+      if (guarantee !== 'checksum_header_honoured') t.truthy(advice, name);
+    }
+  }
+});
+
+test('what was not tried, or only in part, is not held', (t) => {
+  fc.assert(
+    fc.property(fc.subarray(Object.keys(PERFECT) as TrialName[]), (left) => {
+      const trials = Object.fromEntries(left.map((name) => [name, PERFECT[name]]));
+      const report = judge(trials);
+      const whole = BELIEF.every((name) => left.includes(name));
+      return report.enforcing === whole;
+    }),
+  );
+  t.true(Object.values(judge({}).held).every((held) => !held));
+});
+
+test('a probe that broke off proves nothing', (t) => {
+  const report = judge(PERFECT, { problem: 'the public endpoint cannot be reached' });
+  t.false(report.enforcing);
+  t.true(Object.values(report.held).every((held) => !held));
+  t.true(report.findings.every(({ says }) => says.includes('the public endpoint cannot be reached')));
+});
+
+test('where nothing is taken at all, refusals prove nothing', (t) => {
+  const report = judge({ ...PERFECT, part: refused() });
+  t.false(report.held.part_digest_enforced);
+  t.false(report.held.part_copy_refused);
+});
+
+test('without an upload-only key the copy hole is answered with one', (t) => {
+  const trials = { ...PERFECT, copy_without_body: { status: 200, code: '', stored: 'other' as const } };
+  const advice = (hasUploadKey: boolean) =>
+    judge(trials, { hasUploadKey }).findings.find(({ guarantee }) => guarantee === 'part_copy_refused')?.advice ?? '';
+  t.regex(advice(false), /Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID/);
+  t.regex(advice(true), /take that right away/);
+});
