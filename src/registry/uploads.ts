@@ -170,6 +170,19 @@ export function uploadTable(db: Knex) {
       return found;
     },
 
+    /** One planned part and its upload's state, in one look-up: what a part request needs. */
+    async findPart(id: UploadId, number: number): Promise<{ part: PlannedPart; state: UploadState } | null> {
+      const row: (Omit<PlannedPart, 'digest'> & { digest: Buffer; state: UploadState }) | undefined = await db(
+        'upload_parts as p',
+      )
+        .join('uploads as u', 'u.id', 'p.upload_id')
+        .where({ 'p.upload_id': id, 'p.number': number })
+        .first('p.number', 'p.digest', 'p.offset', 'p.size', 'u.state');
+      if (!row) return null;
+      const { state, ...part } = row;
+      return { part: { ...part, digest: digestFromBytes(part.digest) }, state };
+    },
+
     /**
      * The compare-and-set that every change of state is. With `owner`, only that instance's lease may move it.
      * @returns false when the upload is not (or no longer) in `from`, or somebody else's
