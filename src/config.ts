@@ -10,7 +10,13 @@ const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/
 
 export const VARIABLES = {
   HOST: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
-  PORT: z.coerce.number().int().min(0).max(65_535).default(8420).describe('port to listen on; 0 picks a free one'),
+  PORT: z
+    .string()
+    .regex(/^\d{1,5}$/, 'must be a number from 0 to 65535')
+    .transform(Number)
+    .pipe(z.int().max(65_535, 'must be a number from 0 to 65535'))
+    .default(8420)
+    .describe('port to listen on; 0 picks a free one'),
   PUBLIC_URL: url.optional().describe('how clients reach the service; signed local URLs carry it'),
   DATA_DIR: z.string().min(1).default('./data').describe('SQLite file, local blobs, signing key; created 0700'),
   DATABASE_URL: z.string().optional().describe('postgres://…; SQLite in the data folder without it'),
@@ -42,7 +48,7 @@ export const VARIABLES = {
     .default('')
     .transform((value) => value.split(/[\s,]+/).filter((origin) => origin !== ''))
     .pipe(
-      z.array(z.url({ protocol: /^https?$/ }).refine((origin) => new URL(origin).origin === origin, 'is no origin')),
+      z.array(z.url({ protocol: /^https?$/ }).refine((origin) => URL.parse(origin)?.origin === origin, 'is no origin')),
     )
     .describe('origins that browsers may call from, separated by commas'),
   LOG_LEVEL: z
@@ -98,7 +104,9 @@ function parse(env: Record<string, string | undefined>): Values {
   for (const name of Object.keys(env).filter((key) => key.startsWith(PREFIX))) {
     const short = name.slice(PREFIX.length);
     const known =
-      short in VARIABLES || short.startsWith('TEST_') || (CLIENT_VARIABLES as readonly string[]).includes(short);
+      Object.hasOwn(VARIABLES, short) ||
+      short.startsWith('TEST_') ||
+      (CLIENT_VARIABLES as readonly string[]).includes(short);
     if (!known) problems.push(`${name} is not a variable of artifact-store: the README lists them all`);
   }
   for (const [short, schema] of Object.entries(VARIABLES)) {

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import knex, { type Knex } from 'knex';
 
-type SqliteConnection = { pragma(text: string): unknown };
+type SqliteConnection = { pragma(text: string): unknown; prepare(sql: string): unknown };
 type SqliteClient = new (
   ...settings: unknown[]
 ) => {
@@ -32,12 +32,29 @@ class DurableSqlite extends Client {
     // In WAL mode FULL is what makes an acknowledged commit survive a power failure.
     connection.pragma('synchronous = FULL');
     connection.pragma('foreign_keys = ON');
+    keepStatements(connection);
     return connection;
   }
 
   override transaction(...args: unknown[]): unknown {
     return new ImmediateTransaction(this, ...args);
   }
+}
+
+/** More statements than the service has; what goes beyond is compiled anew. */
+const STATEMENTS_KEPT = 500;
+
+/** Compiling a statement costs more than most of ours cost to run, and their texts are constant. */
+function keepStatements(connection: SqliteConnection): void {
+  const prepare = connection.prepare.bind(connection);
+  const kept = new Map<string, unknown>();
+  connection.prepare = (sql) => {
+    const known = kept.get(sql);
+    if (known !== undefined) return known;
+    const statement = prepare(sql);
+    if (kept.size < STATEMENTS_KEPT) kept.set(sql, statement);
+    return statement;
+  };
 }
 
 /** @param file the SQLite file, made when it does not exist */
