@@ -6,7 +6,10 @@ import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retenti
  * against VARIABLES. A bad value stops the start with one message that names the variable.
  */
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
-const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ''));
+const url = z
+  .url({ protocol: /^https?$/, message: 'must be an http or https URL' })
+  .refine((value) => !/[?#@]/.test(value), 'must be a plain URL, without credentials, query or fragment')
+  .transform((value) => value.replace(/\/+$/, ''));
 
 export const VARIABLES = {
   HOST: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
@@ -84,7 +87,7 @@ export class ConfigError extends Error {
 /** @throws ConfigError */
 export function loadConfig(env: Record<string, string | undefined>): Config {
   const values = parse(env);
-  refuseUnbuilt(values);
+  refuseUnbuilt(values, env);
   return Object.freeze({
     host: values.HOST,
     port: values.PORT,
@@ -125,7 +128,13 @@ function describe(error: z.ZodError): string {
 }
 
 /** What is designed but not built stops the start: nothing falls back silently. */
-function refuseUnbuilt(values: Values): void {
+function refuseUnbuilt(values: Values, env: Record<string, string | undefined>): void {
+  const [orphan] = Object.keys(env).filter((name) => name.startsWith(`${PREFIX}S3_`) && env[name]);
+  if (values.S3_BUCKET === undefined && orphan !== undefined) {
+    throw new ConfigError(
+      `${orphan} is set, but ${PREFIX}S3_BUCKET is not: bytes would go to the data folder. Unset it.`,
+    );
+  }
   if (values.S3_BUCKET !== undefined) {
     throw new ConfigError(
       `${PREFIX}S3_BUCKET asks for the S3 backend, which this version does not have: unset it to keep bytes in the data folder.`,

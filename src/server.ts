@@ -7,6 +7,7 @@ import { type Logger, pino } from 'pino';
 import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
 import { type FolderStore, openFolderStore } from './blobs/fs-store.ts';
+import type { ObjectKey } from './blobs/key-layout.ts';
 import { urlSigner } from './blobs/url-signer.ts';
 import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
 import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
@@ -26,6 +27,8 @@ import { VERSION } from './version.ts';
 const RECOVERY_INTERVAL_MS = 60_000;
 /** How long a stop waits for requests that are under way. */
 const STOP_PATIENCE_MS = 10_000;
+/** How often a stop closes connections on which nothing is under way any more. */
+const STOP_SWEEP_MS = 50;
 /** A connection on which nothing moves for so long is closed. */
 const IDLE_MS = 120_000;
 
@@ -144,8 +147,10 @@ async function cleanFolder(store: FolderStore, registry: Registry): Promise<void
   for await (const id of store.listUploads()) {
     const upload = await registry.read.uploads.get(id);
     if (upload?.state === 'open' || upload?.state === 'aborting') continue;
-    await store.abortUpload({ id, key: (upload?.key ?? '') as never, storageUploadId: id });
+    await store.abortUpload({ id, key: (upload?.key ?? '') as ObjectKey, storageUploadId: id });
   }
+  // A restored backup may know open uploads whose folders were not in it: without one they could take no part.
+  for (const { id, key } of await registry.read.uploads.listOpen()) await store.createUpload(key as ObjectKey, id);
 }
 
 function recoverRegularly(services: HttpServices): () => Promise<void> {
@@ -184,9 +189,11 @@ async function listen(server: Server, config: Config): Promise<Server> {
 
 async function close(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  // A connection that was busy is idle after its answer, and would be kept for a next request.
+  const idle = setInterval(() => server.closeIdleConnections(), STOP_SWEEP_MS);
   const timer = setTimeout(() => server.closeAllConnections(), STOP_PATIENCE_MS);
   await closed;
+  clearInterval(idle);
   clearTimeout(timer);
 }
 

@@ -112,19 +112,14 @@ export function fileTable(db: Knex) {
       );
       if (same) return { ...same, kind: 'same_after_nfc' };
 
-      const folders = keys.flatMap(([path, key]) =>
-        ancestors(key as string).map((folder): Cell[] => [path as Cell, folder]),
-      );
-      const unique = [...new Map(folders.map((row) => [row[1], row])).values()];
-      const above =
-        unique.length === 0
-          ? null
-          : await first(
-              `select r.path as path, f.path as other from ? r cross join package_files f
-               where f.package_id = ? and f.path_key = r.folder limit 1`,
-              [recordset(db, { path: 'text', folder: 'text' }, unique), packageId],
-            );
-      if (above) return { ...above, kind: 'folder_of_other' };
+      for (const folders of folderBatches(keys)) {
+        const above = await first(
+          `select r.path as path, f.path as other from ? r cross join package_files f
+           where f.package_id = ? and f.path_key = r.folder limit 1`,
+          [recordset(db, { path: 'text', folder: 'text' }, folders), packageId],
+        );
+        if (above) return { ...above, kind: 'folder_of_other' };
+      }
 
       // "/" is followed by "0": everything between is below the folder.
       const ranges = keys.map(([path, key]): Cell[] => [path as Cell, `${key}/`, `${key}0`]);
@@ -265,6 +260,29 @@ export function fileTable(db: Knex) {
       rowsOf<{ path: LogicalPath; other: LogicalPath }>(await db.raw(sql, bindings as Knex.RawBinding[]))[0] ?? null
     );
   }
+}
+
+/** A thousand paths of five hundred segments have folders of hundreds of megabytes: they are asked for piece by piece. */
+const FOLDER_BATCH_CHARACTERS = 1024 ** 2;
+
+/** Each folder above the keys once, with a path below it. */
+function* folderBatches(keys: readonly Cell[][]): Generator<Cell[][]> {
+  const seen = new Set<string>();
+  let batch: Cell[][] = [];
+  let characters = 0;
+  for (const [path, key] of keys as Array<[string, string]>) {
+    for (const folder of ancestors(key)) {
+      if (seen.has(folder)) continue;
+      seen.add(folder);
+      batch.push([path, folder]);
+      characters += path.length + folder.length;
+      if (characters < FOLDER_BATCH_CHARACTERS) continue;
+      yield batch;
+      batch = [];
+      characters = 0;
+    }
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** `raw` answers with the rows on SQLite and with a result that holds them on PostgreSQL. */

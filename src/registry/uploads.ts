@@ -217,22 +217,31 @@ export function uploadTable(db: Knex) {
     },
 
     /** Moves every open upload of a package to aborting; storage is told afterwards. */
-    async abortAll(packageId: PackageId): Promise<void> {
-      await db('uploads').where({ package_id: packageId, state: 'open' }).update({ state: 'aborting' });
+    async abortAll(packageId: PackageId): Promise<number> {
+      return db('uploads').where({ package_id: packageId, state: 'open' }).update({ state: 'aborting' });
     },
 
-    async abortExpired(now: number): Promise<void> {
-      await db('uploads').where({ state: 'open' }).where('expires_at', '<=', now).update({ state: 'aborting' });
+    // The states below stand in the text, not in a parameter: only then a partial index can serve them.
+
+    /** Every open upload that storage knows. */
+    async listOpen(): Promise<UploadRecord[]> {
+      const query = db('uploads').whereRaw(`state = 'open'`).whereNotNull('storage_upload_id');
+      return ((await query.orderBy('expires_at')) as Row[]).map(fromRow);
+    },
+
+    async listExpired(now: number, limit: number): Promise<UploadRecord[]> {
+      const query = db('uploads').whereRaw(`state = 'open'`).where('expires_at', '<=', now);
+      return ((await query.orderBy('expires_at').limit(limit)) as Row[]).map(fromRow);
     },
 
     async listAborting(limit: number): Promise<UploadRecord[]> {
-      const rows: Row[] = await db('uploads').where({ state: 'aborting' }).orderBy('expires_at').limit(limit);
+      const rows: Row[] = await db('uploads').whereRaw(`state = 'aborting'`).orderBy('expires_at').limit(limit);
       return rows.map(fromRow);
     },
 
     async listStalled(now: number, limit: number): Promise<UploadRecord[]> {
-      const query = db('uploads').where({ state: 'completing' }).where('lease_until', '<=', now);
-      return ((await query.orderBy('expires_at').limit(limit)) as Row[]).map(fromRow);
+      const query = db('uploads').whereRaw(`state = 'completing'`).where('lease_until', '<=', now);
+      return ((await query.orderBy('lease_until').limit(limit)) as Row[]).map(fromRow);
     },
 
     async listDropping(limit: number): Promise<UploadRecord[]> {

@@ -49,7 +49,9 @@ async function begin(services: Services, caller: Caller, upload: UploadRecord): 
   const parts = (await services.registry.read.uploads.parts([upload.id])).get(upload.id) ?? [];
   const received = new Map((await services.blobs.listParts(handle)).map((part) => [part.number, part]));
   const missing = parts.filter((part) => received.get(part.number)?.size !== part.size).map((part) => part.number);
-  if (missing.length > 0) {
+  // An expired upload can take no part any more: claiming it ends it.
+  const expired = upload.expires_at <= (await services.registry.read.now());
+  if (missing.length > 0 && !expired) {
     // Somebody else may have completed it since we asked: then the parts are gone because it is done.
     if ((await services.registry.read.uploads.get(upload.id))?.state !== 'open') return;
     throw new StoreError(

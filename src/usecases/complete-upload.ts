@@ -27,7 +27,10 @@ export async function claimForCompletion(services: Services, uploadId: UploadId)
     const now = await tables.now();
     const upload = await tables.uploads.get(uploadId);
     if (upload?.state !== 'open') return false;
-    if (upload.expires_at <= now) return !(await tables.uploads.move(uploadId, 'open', 'aborting'));
+    if (upload.expires_at <= now) {
+      await tables.uploads.move(uploadId, 'open', 'aborting');
+      return false;
+    }
     return tables.uploads.move(uploadId, 'open', 'completing', {
       owner: services.instance,
       lease_until: now + LEASE_MS,
@@ -88,6 +91,11 @@ async function verifyAndRecord(
   onRecord?: OnRecord,
 ): Promise<void> {
   const digest = knownDigest ?? (await readBack(services, upload));
+  if (digest === null) {
+    const detail = 'The completed object is not in storage.';
+    await failUpload(services, caller, upload, { code: 'upload_abandoned', detail });
+    throw abandoned(upload, detail);
+  }
   if (digest !== upload.digest) {
     const failure: UploadFailure = {
       code: 'digest_mismatch',
@@ -102,17 +110,23 @@ async function verifyAndRecord(
     kept = await recordUpload(services, caller, upload, onRecord);
   } catch (error) {
     if (!isStoreError(error)) throw error;
-    // A rule forbade what the bytes were for (a path taken meanwhile): they are not needed.
-    await failUpload(services, caller, upload, { code: 'upload_abandoned', detail: error.message });
+    // A rule forbade what the bytes were for (a path taken meanwhile), or the registry is full: they go.
+    const code = error.code === 'no_space' ? 'no_space' : 'upload_abandoned';
+    await failUpload(services, caller, upload, { code, detail: error.message });
     throw error;
   }
   if (kept === null) throw abandoned(upload, 'another instance of the service has ended it');
   if (!kept) await dropKey(services, { ...upload, drop_key: true });
 }
 
-/** Reads the object once, hashing it. */
-async function readBack(services: Services, upload: UploadRecord): Promise<Digest> {
-  const stream = await services.blobs.openObject({ key: upload.key as ObjectKey, versionId: upload.version_id });
+/** Reads the object once, hashing it; null when it is not there. */
+async function readBack(services: Services, upload: UploadRecord): Promise<Digest | null> {
+  const ref = { key: upload.key as ObjectKey, versionId: upload.version_id };
+  const stream = await services.blobs.openObject(ref).catch((error) => {
+    if (isStoreError(error, 'object_not_found')) return null;
+    throw error;
+  });
+  if (stream === null) return null;
   const hash = createHash('sha256');
   for await (const chunk of stream) hash.update(chunk as Uint8Array);
   return digestFromBytes(hash.digest());
@@ -130,6 +144,8 @@ async function recordUpload(
 ): Promise<boolean | null> {
   return services.registry.transaction(async (tables) => {
     const now = await tables.now();
+    // First the package, then the blob, as everybody does: other orders deadlock.
+    await tables.packages.lock(upload.package_id);
     const { stored } = await tables.blobs.lock(upload.digest, upload.size, now);
     const change = { drop_key: stored, owner: null, lease_until: null };
     if (!(await tables.uploads.move(upload.id, 'completing', 'committed', change, services.instance))) return null;
