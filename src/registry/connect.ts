@@ -33,7 +33,8 @@ class DurableSqlite extends Client {
     try {
       const connection = await super.acquireRawConnection();
       // For the owner alone, also once it is copied out of the data folder; SQLite's other files take it over.
-      chmodSync(this.connectionSettings.filename, 0o600);
+      const { filename } = this.connectionSettings;
+      if (filename !== ':memory:') chmodSync(filename, 0o600);
       connection.pragma('busy_timeout = 5000');
       connection.pragma('journal_mode = WAL');
       // In WAL mode FULL is what makes an acknowledged commit survive a power failure.
