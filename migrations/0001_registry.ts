@@ -135,9 +135,9 @@ export async function up(db: Knex): Promise<void> {
     `create unique index uploads_one_per_digest on uploads (package_id, digest)
      where channel = 'direct' and state in ('open', 'completing')`,
   );
-  await db.raw(
-    `create index uploads_unfinished on uploads (state, expires_at) where state in ('open', 'completing', 'aborting')`,
-  );
+  await db.raw(`create index uploads_open on uploads (expires_at) where state = 'open'`);
+  await db.raw(`create index uploads_completing on uploads (lease_until) where state = 'completing'`);
+  await db.raw(`create index uploads_aborting on uploads (expires_at) where state = 'aborting'`);
   await db.raw(`create index uploads_dropping on uploads (id) where drop_key = true`);
 
   await db.schema.createTable('upload_parts', (table) => {

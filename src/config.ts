@@ -6,7 +6,10 @@ import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retenti
  * against VARIABLES. A bad value stops the start with one message that names the variable.
  */
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
-const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ''));
+const url = z
+  .url({ protocol: /^https?$/, message: 'must be an http or https URL' })
+  .refine((value) => !/[?#@]/.test(value), 'must be a plain URL, without credentials, query or fragment')
+  .transform((value) => value.replace(/\/+$/, ''));
 
 const databaseUrl = z
   .string()
@@ -17,17 +20,38 @@ const databaseUrl = z
 
 export const VARIABLES = {
   HOST: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
-  PORT: z.coerce.number().int().min(0).max(65_535).default(8420).describe('port to listen on; 0 picks a free one'),
+  PORT: z
+    .string()
+    .regex(/^\d{1,5}$/, 'must be a number from 0 to 65535')
+    .transform(Number)
+    .pipe(z.int().max(65_535, 'must be a number from 0 to 65535'))
+    .default(8420)
+    .describe('port to listen on; 0 picks a free one'),
   PUBLIC_URL: url.optional().describe('how clients reach the service; signed local URLs carry it'),
   DATA_DIR: z.string().min(1).default('./data').describe('SQLite file, local blobs, signing key; created 0700'),
   DATABASE_URL: databaseUrl
     .optional()
     .describe('postgres://user:password@host:port/database; SQLite in the data folder without it'),
-  S3_BUCKET: z.string().optional().describe('selects the S3 backend; the local folder without it'),
+  S3_BUCKET: z
+    .string()
+    .regex(
+      /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+      'must be a bucket name: 3 to 63 lower-case letters, digits, dots, dashes',
+    )
+    .optional()
+    .describe('selects the S3 backend; the local folder without it'),
   S3_ENDPOINT: url.optional().describe('S3 endpoint; AWS without it'),
   S3_PUBLIC_ENDPOINT: url.optional().describe('what signed URLs name; the endpoint without it'),
   S3_REGION: z.string().default('us-east-1').describe('S3 region'),
-  S3_PREFIX: z.string().optional().describe('put before every key'),
+  S3_PREFIX: z
+    .string()
+    .max(200, 'must have at most 200 characters')
+    .regex(
+      /^\/*[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\/*$/,
+      'must be letters, digits, ".", "_", "-" and "/" alone',
+    )
+    .optional()
+    .describe('put before every key'),
   S3_FORCE_PATH_STYLE: flag.default(true).describe('bucket in the path instead of the host name'),
   S3_ACCESS_KEY_ID: z.string().optional().describe("the control plane's key; the SDK's default chain without it"),
   S3_SECRET_ACCESS_KEY: z.string().optional().describe('its secret'),
@@ -51,7 +75,7 @@ export const VARIABLES = {
     .default('')
     .transform((value) => value.split(/[\s,]+/).filter((origin) => origin !== ''))
     .pipe(
-      z.array(z.url({ protocol: /^https?$/ }).refine((origin) => new URL(origin).origin === origin, 'is no origin')),
+      z.array(z.url({ protocol: /^https?$/ }).refine((origin) => URL.parse(origin)?.origin === origin, 'is no origin')),
     )
     .describe('origins that browsers may call from, separated by commas'),
   LOG_LEVEL: z
@@ -67,11 +91,25 @@ export const PREFIX = 'ARTIFACT_STORE_';
 /** Variables of the command line's client, which the service knows and ignores. */
 export const CLIENT_VARIABLES = ['URL', 'TOKEN'] as const;
 
+export interface S3Config {
+  bucket: string;
+  endpoint: string | null;
+  publicEndpoint: string | null;
+  region: string;
+  prefix: string | null;
+  forcePathStyle: boolean;
+  credentials: { accessKeyId: string; secretAccessKey: string } | null;
+  uploadCredentials: { accessKeyId: string; secretAccessKey: string } | null;
+  verify: 'auto' | 'read';
+}
+
 export interface Config {
   host: string;
   port: number;
   publicUrl: string | null;
   dataDir: string;
+  /** Null: the local folder. */
+  s3: S3Config | null;
   /** Null: SQLite in the data folder. */
   databaseUrl: string | null;
   signingKey: string | null;
@@ -89,12 +127,12 @@ export class ConfigError extends Error {
 /** @throws ConfigError */
 export function loadConfig(env: Record<string, string | undefined>): Config {
   const values = parse(env);
-  refuseUnbuilt(values);
   return Object.freeze({
     host: values.HOST,
     port: values.PORT,
     publicUrl: values.PUBLIC_URL ?? null,
     dataDir: values.DATA_DIR,
+    s3: s3Config(values, env),
     databaseUrl: values.DATABASE_URL ?? null,
     signingKey: values.SIGNING_KEY ?? null,
     adminToken: values.ADMIN_TOKEN ?? null,
@@ -110,7 +148,9 @@ function parse(env: Record<string, string | undefined>): Values {
   for (const name of Object.keys(env).filter((key) => key.startsWith(PREFIX))) {
     const short = name.slice(PREFIX.length);
     const known =
-      short in VARIABLES || short.startsWith('TEST_') || (CLIENT_VARIABLES as readonly string[]).includes(short);
+      Object.hasOwn(VARIABLES, short) ||
+      short.startsWith('TEST_') ||
+      (CLIENT_VARIABLES as readonly string[]).includes(short);
     if (!known) problems.push(`${name} is not a variable of artifact-store: the README lists them all`);
   }
   for (const [short, schema] of Object.entries(VARIABLES)) {
@@ -128,13 +168,48 @@ function describe(error: z.ZodError): string {
   return /^(must|is) /.test(message) ? message : `is wrong: ${message}`;
 }
 
-/** What is designed but not built stops the start: nothing falls back silently. */
-function refuseUnbuilt(values: Values): void {
-  if (values.S3_BUCKET !== undefined) {
+/** @throws ConfigError when the S3 variables do not go together: nothing falls back silently */
+function s3Config(values: Values, env: Record<string, string | undefined>): S3Config | null {
+  if (values.S3_BUCKET === undefined) {
+    const [orphan] = Object.keys(env).filter((name) => name.startsWith(`${PREFIX}S3_`) && env[name]);
+    if (orphan === undefined) return null;
     throw new ConfigError(
-      `${PREFIX}S3_BUCKET asks for the S3 backend, which this version does not have: unset it to keep bytes in the data folder.`,
+      `${orphan} is set, but ${PREFIX}S3_BUCKET is not: bytes would go to the data folder. Unset it, or name the bucket.`,
     );
   }
+  return {
+    bucket: values.S3_BUCKET,
+    endpoint: values.S3_ENDPOINT ?? null,
+    publicEndpoint: values.S3_PUBLIC_ENDPOINT ?? null,
+    region: values.S3_REGION,
+    prefix: values.S3_PREFIX ?? null,
+    forcePathStyle: values.S3_FORCE_PATH_STYLE,
+    credentials: keyPair(
+      'S3_ACCESS_KEY_ID',
+      values.S3_ACCESS_KEY_ID,
+      'S3_SECRET_ACCESS_KEY',
+      values.S3_SECRET_ACCESS_KEY,
+    ),
+    uploadCredentials: keyPair(
+      'S3_UPLOAD_ACCESS_KEY_ID',
+      values.S3_UPLOAD_ACCESS_KEY_ID,
+      'S3_UPLOAD_SECRET_ACCESS_KEY',
+      values.S3_UPLOAD_SECRET_ACCESS_KEY,
+    ),
+    verify: values.S3_VERIFY,
+  };
+}
+
+function keyPair(
+  idName: string,
+  accessKeyId: string | undefined,
+  secretName: string,
+  secretAccessKey: string | undefined,
+): S3Config['credentials'] {
+  if (accessKeyId !== undefined && secretAccessKey !== undefined) return { accessKeyId, secretAccessKey };
+  if (accessKeyId === undefined && secretAccessKey === undefined) return null;
+  const [present, absent] = accessKeyId === undefined ? [secretName, idName] : [idName, secretName];
+  throw new ConfigError(`${PREFIX}${present} is set, but ${PREFIX}${absent} is not: a key has both.`);
 }
 
 /**

@@ -6,9 +6,8 @@ import type { Knex } from 'knex';
 import { type Logger, pino } from 'pino';
 import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
-import { type FolderStore, openFolderStore } from './blobs/fs-store.ts';
-import { urlSigner } from './blobs/url-signer.ts';
 import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
+import { openConfiguredBlobs } from './configured-blobs.ts';
 import { openConfiguredRegistry } from './configured-registry.ts';
 import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
@@ -26,6 +25,8 @@ import { VERSION } from './version.ts';
 const RECOVERY_INTERVAL_MS = 60_000;
 /** How long a stop waits for requests that are under way. */
 const STOP_PATIENCE_MS = 10_000;
+/** How often a stop closes connections on which nothing is under way any more. */
+const STOP_SWEEP_MS = 50;
 /** A connection on which nothing moves for so long is closed. */
 const IDLE_MS = 120_000;
 
@@ -70,15 +71,21 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     await prepareRegistry(registry, classes);
     let url = '';
     const publicUrl = (): string => config.publicUrl ?? url;
-    const signer = urlSigner(derive(key, 'url'));
-    const store = await openFolderStore({ root: folder.blobsDir, files, signer, publicUrl });
+    const signingKey = derive(key, 'url');
+    const { blobs, spool, signedBytes, ...store } = await openConfiguredBlobs(config.s3, {
+      folder,
+      files,
+      registry,
+      signingKey,
+      publicUrl,
+      log,
+    });
     closers.push(() => store.close());
-    await cleanFolder(store, registry);
 
     const services: HttpServices = {
       registry,
-      blobs: store,
-      spool: store.spool,
+      blobs,
+      spool,
       limits: { ...DEFAULT_LIMITS, ...overrides.limits },
       log,
       instance: randomUUID(),
@@ -86,7 +93,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
       publicUrl,
       cursors: cursorCodec(derive(key, 'cursor')),
       version: VERSION,
-      signedBytes: { signer, parts: store },
+      signedBytes,
     };
     closers.push(async () => {
       await Promise.allSettled(services.running.values());
@@ -136,16 +143,6 @@ async function prepareRegistry(registry: Registry, classes: RetentionClasses): P
   });
 }
 
-/** What a process that died left in the folder: files on their way in, and parts of uploads that have ended. */
-async function cleanFolder(store: FolderStore, registry: Registry): Promise<void> {
-  await store.cleanTemporaries();
-  for await (const id of store.listUploads()) {
-    const upload = await registry.read.uploads.get(id);
-    if (upload?.state === 'open' || upload?.state === 'aborting') continue;
-    await store.abortUpload({ id, key: (upload?.key ?? '') as never, storageUploadId: id });
-  }
-}
-
 function recoverRegularly(services: HttpServices): () => Promise<void> {
   let underWay: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
@@ -182,9 +179,11 @@ async function listen(server: Server, config: Config): Promise<Server> {
 
 async function close(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  // A connection that was busy is idle after its answer, and would be kept for a next request.
+  const idle = setInterval(() => server.closeIdleConnections(), STOP_SWEEP_MS);
   const timer = setTimeout(() => server.closeAllConnections(), STOP_PATIENCE_MS);
   await closed;
+  clearInterval(idle);
   clearTimeout(timer);
 }
 

@@ -8,7 +8,9 @@ export async function readMetadata(file: string): Promise<JsonObject> {
   try {
     value = JSON.parse(await readFile(file, 'utf8'));
   } catch (error) {
-    throw usageError(`The metadata file ${JSON.stringify(file)} cannot be used: ${(error as Error).message}.`);
+    throw usageError(
+      `The metadata file ${JSON.stringify(file)} cannot be used: ${(error as Error).message.replace(/\s+/g, ' ')}.`,
+    );
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
   throw usageError(`The metadata file ${JSON.stringify(file)} does not hold a JSON object.`);

@@ -27,7 +27,7 @@ export const eligible = defineVerb<Options>({
     const { eligibleTable } = await import('../view/package-table.ts');
     const client = await context.client();
     const page = await readPages(limit, (next) => client.eligible(next));
-    if (page.next_cursor !== null) context.out.note(`The first ${page.items.length} are shown; --all shows all.`);
+    if (page.next_cursor !== null) context.out.note(`There are more than these ${page.items.length}: --all shows all.`);
     return { json: page, text: eligibleTable(page.items) };
   },
 });

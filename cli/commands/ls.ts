@@ -56,7 +56,7 @@ export const ls = defineVerb<Options>({
     const { readPages } = await import('../view/pages.ts');
     const client = await context.client();
     const page = await readPages(limit, (next) => client.listPackages({ ...filter, ...next }));
-    if (page.next_cursor !== null) context.out.note(`The first ${page.items.length} are shown; --all shows all.`);
+    if (page.next_cursor !== null) context.out.note(`There are more than these ${page.items.length}: --all shows all.`);
     const { packageTable } = await import('../view/package-table.ts');
     return { json: page, text: packageTable(page.items) };
   },

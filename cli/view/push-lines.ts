@@ -17,6 +17,9 @@ export function pushLines(result: PushResult): string {
     `  package   ${package_id}`,
     ...(result.manifest_digest === null ? [] : [`  manifest  ${result.manifest_digest}`]),
     `  kept      ${result.expires_at === null ? 'for ever' : `until ${formatTime(result.expires_at)} at least`}`,
+    ...(status === 'finalized'
+      ? []
+      : [`  next      the same push without --no-finalize, or with --resume ${package_id}, finalizes it`]),
   ].join('\n');
 }
 

@@ -9,12 +9,21 @@ import { UPLOAD_STATES } from '../core/upload-state.ts';
  */
 
 const text = (max: number) =>
-  z.string().min(1).max(max).refine(printable, 'holds control characters or is not valid Unicode');
+  z
+    .string()
+    .min(1, 'must not be empty')
+    .max(max, `has more than ${max} characters`)
+    .refine(printable, 'holds control characters or is not valid Unicode');
 const size = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const time = z.iso.datetime({ offset: true });
 const digest = z.string().describe('sha256: and 64 lower-case hex digits');
 const path = z.string().describe('relative, / between segments, kept as given');
-const json = z.record(z.string(), z.unknown());
+// Not a record: that would drop a member called __proto__ silently.
+const json = z
+  .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
+    message: 'must be a JSON object',
+  })
+  .meta({ type: 'object' });
 
 function printable(value: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
@@ -24,8 +33,8 @@ function printable(value: string): boolean {
 const reason = z
   .string()
   .trim()
-  .min(1)
-  .max(2_000)
+  .min(1, 'is needed: say why')
+  .max(2_000, 'has more than 2,000 characters')
   .refine((value) => value.isWellFormed() && !value.includes('\u0000'), 'is not valid Unicode text');
 
 // ── Packages ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -205,7 +214,7 @@ export const Upload = z.object({
   digest: z.string(),
   size,
   state: z.enum(UPLOAD_STATES),
-  parts: z.array(z.object({ number: z.int(), size, digest: z.string(), received: z.boolean() })),
+  parts: z.array(z.object({ number: z.int(), offset: size, size, digest: z.string(), received: z.boolean() })),
   failure: z.object({ code: z.string(), detail: z.string() }).nullable(),
   created_at: time,
   expires_at: time,

@@ -1,3 +1,4 @@
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 
@@ -20,6 +21,8 @@ export function lockFolder(dir: string): FolderLock | null {
     database.pragma('locking_mode = EXCLUSIVE');
     // Writing shows that the file was not opened read-only, which SQLite does by itself and where locks would be shared.
     database.exec('BEGIN EXCLUSIVE; PRAGMA user_version = 1; COMMIT; BEGIN EXCLUSIVE;');
+    // By name: opening and closing the file once more would drop the lock.
+    chmodSync(join(dir, 'lock.sqlite'), 0o600);
     const held = database;
     return { release: () => void held.close() };
   } catch (error) {

@@ -4,9 +4,15 @@ import { StoreError } from './errors.ts';
 export const METADATA_MAX_BYTES = 256 * 1024;
 export const METADATA_MAX_DEPTH = 32;
 const INDEXED_VALUE_MAX = 512;
+const FIELD_SHOWN = 200;
 
-function refuse(field: string, message: string): never {
+function refuse(where: string, message: string): never {
+  const field = where.slice(0, FIELD_SHOWN).toWellFormed();
   throw new StoreError('invalid_metadata', `${field} ${message}.`, { errors: [{ field, message }] });
+}
+
+function refuseSize(): never {
+  refuse('metadata', `has more than ${METADATA_MAX_BYTES} bytes; at most that many are kept: store the rest as a file`);
 }
 
 function checkText(text: string, field: string): void {
@@ -23,21 +29,27 @@ export function canonicalMetadata(metadata: JsonObject): string {
   const pending: Array<{ value: unknown; field: string; depth: number }> = [
     { value: metadata, field: 'metadata', depth: 0 },
   ];
+  let characters = 0;
+  const count = (text: string): void => {
+    characters += text.length;
+    if (characters > METADATA_MAX_BYTES) refuseSize();
+  };
   for (let entry = pending.pop(); entry !== undefined; entry = pending.pop()) {
     const { value, field, depth } = entry;
+    // Every value has a character at least, so the walk is no longer than the limit, whatever was sent.
+    count(typeof value === 'string' ? value : ' ');
     if (typeof value === 'string') checkText(value, field);
+    if (typeof value === 'number' && !Number.isFinite(value)) refuse(field, 'is a number that JSON cannot keep');
     if (typeof value !== 'object' || value === null) continue;
-    if (depth >= METADATA_MAX_DEPTH) refuse(field.slice(0, 200), `is nested deeper than ${METADATA_MAX_DEPTH} levels`);
+    if (depth >= METADATA_MAX_DEPTH) refuse(field, `is nested deeper than ${METADATA_MAX_DEPTH} levels`);
     for (const [key, member] of Object.entries(value)) {
+      count(key);
       checkText(key, `a key of ${field}`);
-      pending.push({ value: member, field: `${field}.${key}`, depth: depth + 1 });
+      pending.push({ value: member, field: `${field}.${key}`.slice(0, FIELD_SHOWN), depth: depth + 1 });
     }
   }
   const text = canonicalJson(metadata);
-  const bytes = Buffer.byteLength(text);
-  if (bytes > METADATA_MAX_BYTES) {
-    refuse('metadata', `has ${bytes} bytes; at most ${METADATA_MAX_BYTES} are kept: store the rest as a file`);
-  }
+  if (Buffer.byteLength(text) > METADATA_MAX_BYTES) refuseSize();
   return text;
 }
 

@@ -29,6 +29,10 @@ export function createApp(options: AppOptions): Koa {
   const app = new Koa();
   // Everything that fails has been answered and logged by `problems`; what is left is a client that went away.
   app.silent = true;
+  app.on('error', (err: NodeJS.ErrnoException) => {
+    const left = ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'HPE_INVALID_EOF_STATE'];
+    if (!left.includes(err.code ?? '')) log.error({ err }, 'an answer broke off');
+  });
   app.use(requestLog(log, metrics));
   app.use(problems(log));
   if (options.guardLoopback) app.use(loopbackOnly(corsOrigins));
@@ -39,7 +43,7 @@ export function createApp(options: AppOptions): Koa {
     if (ctx.status !== 404 || ctx.body !== undefined) return;
     throw new StoreError('route_not_found', `There is nothing at ${ctx.method} ${ctx.path.slice(0, 200)}: see /docs.`);
   });
-  const router = new Router();
+  const router = new Router({ sensitive: true, strict: true });
   const readJson = jsonReader(services.limits.json_body_max);
   for (const route of routes) {
     router[route.method](routerPath(route.path), serve(route, services, options.authenticate, readJson));
@@ -124,7 +128,11 @@ function noQuery(query: Record<string, string>): undefined {
 
 /** From the address as it was sent: nothing may normalize a path on its way. */
 function pathParameters(ctx: Context, route: Route): Record<string, string> {
-  const sent = (ctx.req.url ?? '').replace(/[?#].*$/s, '').split('/');
+  // Proxies may send the address in absolute form (RFC 9112, 3.2.2).
+  const sent = (ctx.req.url ?? '')
+    .replace(/^https?:\/\/[^/]*/i, '')
+    .replace(/[?#].*$/s, '')
+    .split('/');
   const params: Record<string, string> = {};
   for (const [index, segment] of route.path.split('/').entries()) {
     const name = /^\{(\w+)\}$/.exec(segment)?.[1];

@@ -38,7 +38,9 @@ export async function serveBytes(ctx: Context, bytes: ServedBytes): Promise<void
     return;
   }
   const ifRange = ctx.get('if-range');
-  const range = ifRange === '' || ifRange === etag ? parseRange(ctx.get('range'), bytes.size) : null;
+  // Range is defined for GET only, and If-Range may take it away.
+  const ranged = ctx.method === 'GET' && (ifRange === '' || ifRange === etag);
+  const range = ranged ? parseRange(ctx.get('range'), bytes.size) : null;
   ctx.set('Content-Type', bytes.mediaType);
   ctx.status = range ? 206 : 200;
   if (range) ctx.set('Content-Range', `bytes ${range.offset}-${range.offset + range.size - 1}/${bytes.size}`);
@@ -62,7 +64,8 @@ function matches(header: string, etag: string): boolean {
 
 /** Null: the whole. @throws StoreError bad_range, range_not_satisfiable */
 export function parseRange(header: string, size: number): ByteRange | null {
-  if (header === '') return null;
+  // A unit that the server does not know is ignored (RFC 9110, 14.2).
+  if (!/^bytes=/i.test(header)) return null;
   const match = /^bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))$/.exec(header.replaceAll(' ', ''));
   if (!match) throw new StoreError('bad_range', `${JSON.stringify(header.slice(0, 100))} is not one byte range.`);
   const [, first, last, suffix] = match;

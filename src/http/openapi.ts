@@ -95,6 +95,13 @@ function answer(status: number, schema: z.ZodType | string): Document {
 }
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Document {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Document;
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: 'any',
+    // Answers may gain fields.
+    override: ({ jsonSchema: node }) => {
+      if (io === 'output' && node.additionalProperties === false) delete node.additionalProperties;
+    },
+  }) as Document;
   return rest;
 }

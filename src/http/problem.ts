@@ -20,12 +20,17 @@ export function problems(log: Log) {
         return;
       }
       present(ctx, error);
+      // The rest of a body that was refused half way is read away (Node does so only when none of it was read): what the
+      // client sends next on this connection stands behind it.
+      ctx.res.once('finish', () => ctx.req.resume());
     }
   };
 }
 
 function present(ctx: Context, error: StoreError): void {
   const { headers, ...extras } = error.extras as { headers?: Record<string, string> };
+  // What a handler said of the bytes that it meant to serve is not true of the problem.
+  for (const name of ['ETag', 'Repr-Digest', 'Accept-Ranges', 'Cache-Control', 'Content-Disposition']) ctx.remove(name);
   ctx.status = error.status;
   if (headers) ctx.set(headers);
   if (error.status === 401) ctx.set('WWW-Authenticate', 'Bearer');

@@ -28,6 +28,7 @@ export function jsonReader(maxBytes: number): (ctx: Context) => Promise<unknown>
         `Send the body with Content-Type: application/json, not ${ctx.get('content-type') || 'none'}.`,
       );
     }
+    refuseEncoding(ctx);
     await read(ctx, async () => {});
     const bytes = Buffer.from(String(ctx.request.body ?? ''), 'latin1');
     if (bytes.length === 0) return undefined;
@@ -38,6 +39,16 @@ export function jsonReader(maxBytes: number): (ctx: Context) => Promise<unknown>
       throw new StoreError('invalid_json', `The body is not JSON: ${(error as Error).message}.`);
     }
   };
+}
+
+/** Bodies are hashed, measured and kept as they come. @throws StoreError unsupported_media_type */
+export function refuseEncoding(ctx: Context): void {
+  const encoding = ctx.get('content-encoding');
+  if (encoding === '' || encoding.toLowerCase() === 'identity') return;
+  throw new StoreError(
+    'unsupported_media_type',
+    `Send the body without Content-Encoding, not as ${JSON.stringify(encoding)}.`,
+  );
 }
 
 function hasBody(ctx: Context): boolean {
@@ -60,11 +71,19 @@ export function validate(schema: z.ZodType, value: unknown, what: 'body' | 'quer
 
 /** The query's parameters; one that stands twice is an error. */
 export function queryOf(ctx: Context): Record<string, string> {
-  const query: Record<string, string> = {};
+  // Without a prototype, so that no name is special.
+  const query: Record<string, string> = Object.create(null);
   for (const [name, value] of Object.entries(ctx.query)) {
+    // The validating library leaves this one name out silently.
+    if (name === '__proto__') throw new StoreError('invalid_request', 'The query has the unknown field "__proto__".');
     if (typeof value !== 'string') {
       throw new StoreError('invalid_request', `The query has ${JSON.stringify(name)} more than once.`, {
         errors: [{ field: name, message: 'stands more than once' }],
+      });
+    }
+    if (value.includes('\u0000') || !value.isWellFormed()) {
+      throw new StoreError('invalid_request', `The query's ${JSON.stringify(name)} is not text that can be kept.`, {
+        errors: [{ field: name.slice(0, 100).toWellFormed(), message: 'holds U+0000, or is not valid Unicode' }],
       });
     }
     query[name] = value;

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
+import { rowsOf } from './files.ts';
+import { recordset } from './recordset.ts';
 
 export interface ObjectRecord {
   id: string;
@@ -16,6 +18,16 @@ export interface LocationRecord {
   object_id: string;
   offset: number;
   size: number;
+}
+
+/** Where a blob's bytes are. */
+export interface StoredAt {
+  object_id: string;
+  key: string;
+  version_id: string | null;
+  offset: number;
+  /** Of the whole object. */
+  object_size: number;
 }
 
 type ObjectRow = Omit<ObjectRecord, 'digest'> & { digest: Buffer };
@@ -42,18 +54,31 @@ export function blobTable(db: Knex) {
       await db('blob_locations').insert({ ...location, digest: digestToBytes(digest) });
     },
 
+    /** Where a blob's bytes are; null when nothing has them. */
+    async locate(digest: Digest): Promise<StoredAt | null> {
+      const row = await db('blob_locations as l')
+        .join('objects as o', 'o.id', 'l.object_id')
+        .where('l.digest', digestToBytes(digest))
+        .orderBy('l.object_id')
+        .first('o.key', 'o.version_id', 'l.object_id', 'l.offset', 'o.size as object_size');
+      return row ?? null;
+    },
+
     async getObject(id: string): Promise<ObjectRecord | null> {
       const row: ObjectRow | undefined = await db('objects').where({ id }).first();
       return row ? { ...row, digest: digestFromBytes(row.digest) } : null;
     },
 
     async getObjects(ids: readonly string[]): Promise<Map<string, ObjectRecord>> {
-      const found = new Map<string, ObjectRecord>();
-      for (let start = 0; start < ids.length; start += 1_000) {
-        const rows: ObjectRow[] = await db('objects').whereIn('id', ids.slice(start, start + 1_000));
-        for (const row of rows) found.set(row.id, { ...row, digest: digestFromBytes(row.digest) });
-      }
-      return found;
+      const wanted = recordset(
+        db,
+        { id: 'text' },
+        ids.map((id) => [id]),
+      );
+      const rows: ObjectRow[] = rowsOf(
+        await db.raw('select o.* from ? r cross join objects o where o.id = r.id', [wanted]),
+      );
+      return new Map(rows.map((row) => [row.id, { ...row, digest: digestFromBytes(row.digest) }]));
     },
 
     async getObjectByKey(key: string): Promise<ObjectRecord | null> {

@@ -1,14 +1,17 @@
+import { chmodSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import knex, { type Knex } from 'knex';
+import { StoreError } from '../core/errors.ts';
 import { refuseNul } from './dialect.ts';
 
-type Query = string | { bindings?: readonly unknown[] };
-type SqliteConnection = { pragma(text: string): unknown };
+type Query = string | { sql: string; bindings?: readonly unknown[] };
+type SqliteConnection = { inTransaction: boolean; pragma(text: string): unknown; prepare(sql: string): unknown };
 type SqliteClient = new (
   ...settings: unknown[]
 ) => {
+  readonly connectionSettings: { filename: string };
   acquireRawConnection(): Promise<SqliteConnection>;
-  query(connection: unknown, query: Query): Promise<unknown>;
+  query(connection: SqliteConnection, query: Query): Promise<unknown>;
   transaction(...args: unknown[]): unknown;
 };
 type SqliteTransaction = new (...args: unknown[]) => { query(connection: unknown, sql: string): Promise<unknown> };
@@ -29,24 +32,73 @@ class ImmediateTransaction extends Transaction {
 
 class DurableSqlite extends Client {
   override async acquireRawConnection(): Promise<SqliteConnection> {
-    const connection = await super.acquireRawConnection();
-    connection.pragma('busy_timeout = 10000');
-    connection.pragma('journal_mode = WAL');
-    // In WAL mode FULL is what makes an acknowledged commit survive a power failure.
-    connection.pragma('synchronous = FULL');
-    connection.pragma('foreign_keys = ON');
-    return connection;
+    try {
+      const connection = await super.acquireRawConnection();
+      // For the owner alone, also once it is copied out of the data folder; SQLite's other files take it over.
+      const { filename } = this.connectionSettings;
+      if (filename !== ':memory:') chmodSync(filename, 0o600);
+      connection.pragma('busy_timeout = 5000');
+      connection.pragma('journal_mode = WAL');
+      // In WAL mode FULL is what makes an acknowledged commit survive a power failure.
+      connection.pragma('synchronous = FULL');
+      connection.pragma('foreign_keys = ON');
+      keepStatements(connection);
+      return connection;
+    } catch (error) {
+      const { filename } = this.connectionSettings;
+      throw new Error(`The registry ${filename} cannot be opened (${(error as Error).message}).`, { cause: error });
+    }
   }
 
-  override async query(connection: unknown, query: Query): Promise<unknown> {
+  override async query(connection: SqliteConnection, query: Query): Promise<unknown> {
     if (typeof query !== 'string') refuseNul(query.bindings ?? []);
-    return super.query(connection, query);
+    const sql = typeof query === 'string' ? query : query.sql;
+    // A full disk has SQLite roll back by itself; to roll back once more would hide why.
+    if (/^rollback;?$/i.test(sql) && !connection.inTransaction) return query;
+    try {
+      return await super.query(connection, query);
+    } catch (error) {
+      throw registryError(error);
+    }
   }
 
   override transaction(...args: unknown[]): unknown {
     return new ImmediateTransaction(this, ...args);
   }
 }
+
+/** What an error of SQLite means to a caller; anything else stays what it is. */
+function registryError(error: unknown): unknown {
+  const code = String((error as { code?: unknown }).code ?? '');
+  if (code === 'SQLITE_FULL') {
+    return new StoreError('no_space', 'The registry had no space left to write to.', {}, { cause: error });
+  }
+  if (/^SQLITE_(BUSY|IOERR|READONLY|CANTOPEN)/.test(code)) {
+    return new StoreError('unavailable', `The registry cannot be used now (${code}).`, {}, { cause: error });
+  }
+  return error;
+}
+
+/** More statements than the service has; the oldest gives way. */
+const STATEMENTS_KEPT = 500;
+
+/** Compiling a statement costs more than most of ours cost to run, and their texts are constant. */
+function keepStatements(connection: SqliteConnection): void {
+  const prepare = connection.prepare.bind(connection);
+  const kept = new Map<string, unknown>();
+  connection.prepare = (sql) => {
+    const known = kept.get(sql);
+    if (known !== undefined) return known;
+    const statement = prepare(sql);
+    if (kept.size >= STATEMENTS_KEPT) kept.delete(kept.keys().next().value as string);
+    kept.set(sql, statement);
+    return statement;
+  };
+}
+
+const quiet = (): void => {};
+/** Knex prints what it throws as well, with a stack: whoever catches it tells it. */
+const SILENT = { warn: quiet, error: quiet, deprecate: quiet, debug: quiet };
 
 /** @param file the SQLite file, made when it does not exist */
 export function connectSqlite(file: string): Knex {
@@ -56,5 +108,8 @@ export function connectSqlite(file: string): Knex {
     useNullAsDefault: true,
     // One connection: SQLite has one writer, and every query inside a transaction must use the transaction's.
     pool: { min: 1, max: 1 },
+    // Values must not get into messages, and so into the log.
+    compileSqlOnError: false,
+    log: SILENT,
   });
 }

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
-import { ancestors, type LogicalPath, pathKey } from '../core/logical-path.ts';
+import { type LogicalPath, pathKey } from '../core/logical-path.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
 import type { Reads } from './reads.ts';
 import { type Cell, recordset } from './recordset.ts';
@@ -112,18 +112,7 @@ export function fileTable(db: Knex) {
       );
       if (same) return { ...same, kind: 'same_after_nfc' };
 
-      const folders = keys.flatMap(([path, key]) =>
-        ancestors(key as string).map((folder): Cell[] => [path as Cell, folder]),
-      );
-      const unique = [...new Map(folders.map((row) => [row[1], row])).values()];
-      const above =
-        unique.length === 0
-          ? null
-          : await first(
-              `select r.path as path, f.path as other from ? r cross join package_files f
-               where f.package_id = ? and f.path_key = r.folder limit 1`,
-              [recordset(db, { path: 'text', folder: 'text' }, unique), packageId],
-            );
+      const above = await findAbove(packageId, keys as Array<[string, string]>);
       if (above) return { ...above, kind: 'folder_of_other' };
 
       // "/" is followed by "0": everything between is below the folder.
@@ -260,6 +249,41 @@ export function fileTable(db: Knex) {
     },
   };
 
+  /**
+   * A file that is a folder of one of these paths. Not every folder is asked for (a path may have five hundred): of the
+   * files at or before a folder the last one decides. If it is not above the path, then whatever is above can be no longer
+   * than what the two share; so the search goes on from there, and ends after a step or two.
+   */
+  async function findAbove(
+    packageId: PackageId,
+    keys: ReadonlyArray<[path: string, key: string]>,
+  ): Promise<{ path: LogicalPath; other: LogicalPath } | null> {
+    let folders = new Map(keys.map(([path, key]) => [key.slice(0, Math.max(0, key.lastIndexOf('/'))), path]));
+    folders.delete('');
+    while (folders.size > 0) {
+      const rows = rowsOf<{ folder: string; path: LogicalPath; last: string | null }>(
+        await db.raw(
+          `select r.folder as folder, r.path as path,
+             (select f.path_key from package_files f where f.package_id = ? and f.path_key <= r.folder
+              order by f.path_key desc limit 1) as last
+           from ? r`,
+          [packageId, recordset(db, { folder: 'text', path: 'text' }, [...folders])],
+        ),
+      );
+      folders = new Map();
+      for (const { folder, path, last } of rows) {
+        if (last === null) continue;
+        if (folder === last || folder.startsWith(`${last}/`)) {
+          const other = await db('package_files').where({ package_id: packageId, path_key: last }).first('path');
+          return { path, other: other.path };
+        }
+        const next = folderWithin(folder, sharedLength(folder, last));
+        if (next !== '') folders.set(next, path);
+      }
+    }
+    return null;
+  }
+
   async function first(sql: string, bindings: unknown[]): Promise<{ path: LogicalPath; other: LogicalPath } | null> {
     return (
       rowsOf<{ path: LogicalPath; other: LogicalPath }>(await db.raw(sql, bindings as Knex.RawBinding[]))[0] ?? null
@@ -270,6 +294,20 @@ export function fileTable(db: Knex) {
 /** Batches are written in one order, whatever order they come in: two that meet then wait instead of deadlocking. */
 export function byDigest<Item extends { digest: Digest }>(items: readonly Item[]): Item[] {
   return items.toSorted((a, b) => (a.digest < b.digest ? -1 : a.digest > b.digest ? 1 : 0));
+}
+
+/** The longest folder above `key`, or itself, that has at most `length` characters. */
+function folderWithin(key: string, length: number): string {
+  if (key.length <= length) return key;
+  // Of "a/b" all three characters may be shared with "a/bc": only up to a slash it is a folder.
+  return key.slice(0, Math.max(0, key.lastIndexOf('/', length)));
+}
+
+function sharedLength(a: string, b: string): number {
+  const most = Math.min(a.length, b.length);
+  let shared = 0;
+  while (shared < most && a[shared] === b[shared]) shared++;
+  return shared;
 }
 
 /** `raw` answers with the rows on SQLite and with a result that holds them on PostgreSQL. */

@@ -123,15 +123,17 @@ export function packageTable(db: Knex) {
 
     /** Newest first. Deleted packages only when asked for. */
     async list(filter: PackageFilter, reads: Reads, limit: number): Promise<PackageRecord[]> {
-      const query = db('packages').orderBy('packages.id', 'desc').limit(limit).select('packages.*');
+      // By metadata, the page is found in the index of the metadata; ordering by the package would sort every match.
+      const id = filter.metadata && filter.metadata.size > 0 ? 'm0.package_id' : 'packages.id';
+      const query = db('packages').orderBy(id, 'desc').limit(limit).select('packages.*');
       for (const field of ['producer', 'subject', 'external_id', 'retention_class'] as const) {
         const value = filter[field];
         if (value !== undefined) query.where(`packages.${field}`, value);
       }
       if (filter.status === undefined) query.where('packages.status', '<>', 'deleted');
       else query.where('packages.status', filter.status);
-      if (filter.below !== undefined) query.where('packages.id', '<', filter.below);
-      if (filter.atLeast !== undefined) query.where('packages.id', '>=', filter.atLeast);
+      if (filter.below !== undefined) query.where(id, '<', filter.below);
+      if (filter.atLeast !== undefined) query.where(id, '>=', filter.atLeast);
       let nth = 0;
       for (const [key, value] of filter.metadata ?? []) {
         const alias = `m${nth++}`;

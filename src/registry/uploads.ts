@@ -184,6 +184,19 @@ export function uploadTable(db: Knex) {
       return found;
     },
 
+    /** One planned part and its upload's state, in one look-up: what a part request needs. */
+    async findPart(id: UploadId, number: number): Promise<{ part: PlannedPart; state: UploadState } | null> {
+      const row: (Omit<PlannedPart, 'digest'> & { digest: Buffer; state: UploadState }) | undefined = await db(
+        'upload_parts as p',
+      )
+        .join('uploads as u', 'u.id', 'p.upload_id')
+        .where({ 'p.upload_id': id, 'p.number': number })
+        .first('p.number', 'p.digest', 'p.offset', 'p.size', 'u.state');
+      if (!row) return null;
+      const { state, ...part } = row;
+      return { part: { ...part, digest: digestFromBytes(part.digest) }, state };
+    },
+
     /**
      * The compare-and-set that every change of state is. With `owner`, only that instance's lease may move it.
      * @returns false when the upload is not (or no longer) in `from`, or somebody else's
@@ -218,26 +231,32 @@ export function uploadTable(db: Knex) {
     },
 
     /** Moves every open upload of a package to aborting; storage is told afterwards. */
-    async abortAll(packageId: PackageId): Promise<void> {
+    async abortAll(packageId: PackageId): Promise<number> {
       const open = db('uploads').where({ package_id: packageId, state: 'open' });
-      await db('uploads').whereIn('id', inOrder(open)).where({ state: 'open' }).update({ state: 'aborting' });
+      return db('uploads').whereIn('id', inOrder(open)).where({ state: 'open' }).update({ state: 'aborting' });
     },
 
-    /** Moves open uploads whose time is over to aborting: those of one package, or all. */
-    async abortExpired(now: number, packageId?: PackageId): Promise<void> {
-      const expired = db('uploads').where({ state: 'open' }).where('expires_at', '<=', now);
-      if (packageId !== undefined) expired.where({ package_id: packageId });
-      await db('uploads').whereIn('id', inOrder(expired)).where({ state: 'open' }).update({ state: 'aborting' });
+    // The states below stand in the text, not in a parameter: only then a partial index can serve them.
+
+    /** Every open upload that storage knows. */
+    async listOpen(): Promise<UploadRecord[]> {
+      const query = db('uploads').whereRaw(`state = 'open'`).whereNotNull('storage_upload_id');
+      return ((await query.orderBy('expires_at')) as Row[]).map(fromRow);
+    },
+
+    async listExpired(now: number, limit: number): Promise<UploadRecord[]> {
+      const query = db('uploads').whereRaw(`state = 'open'`).where('expires_at', '<=', now);
+      return ((await query.orderBy('expires_at').limit(limit)) as Row[]).map(fromRow);
     },
 
     async listAborting(limit: number): Promise<UploadRecord[]> {
-      const rows: Row[] = await db('uploads').where({ state: 'aborting' }).orderBy('expires_at').limit(limit);
+      const rows: Row[] = await db('uploads').whereRaw(`state = 'aborting'`).orderBy('expires_at').limit(limit);
       return rows.map(fromRow);
     },
 
     async listStalled(now: number, limit: number): Promise<UploadRecord[]> {
-      const query = db('uploads').where({ state: 'completing' }).where('lease_until', '<=', now);
-      return ((await query.orderBy('expires_at').limit(limit)) as Row[]).map(fromRow);
+      const query = db('uploads').whereRaw(`state = 'completing'`).where('lease_until', '<=', now);
+      return ((await query.orderBy('lease_until').limit(limit)) as Row[]).map(fromRow);
     },
 
     async listDropping(limit: number): Promise<UploadRecord[]> {

@@ -29,6 +29,7 @@ export async function abortUpload(services: Services, caller: Caller, id: Upload
 
 /** Tells storage of an upload that can never be completed any more. What fails here, recovery does again. */
 export async function finishAbort(services: Services, upload: UploadRecord): Promise<void> {
-  if (upload.storage_upload_id !== null) await services.blobs.abortUpload(handleOf(upload));
+  // An upload that storage never named may still have begun there; aborting what is unknown is no error.
+  await services.blobs.abortUpload(handleOf({ ...upload, storage_upload_id: upload.storage_upload_id ?? upload.id }));
   await services.registry.read.uploads.move(upload.id, 'aborting', 'aborted');
 }

@@ -4,7 +4,7 @@ import type { UploadId } from '../core/ids.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { readUpload } from './access.ts';
 import { abandoned, claimForCompletion, failureError, runCompletion } from './complete-upload.ts';
-import { handleOf, nameInStorage } from './plan-uploads.ts';
+import { nameInStorage } from './plan-uploads.ts';
 import type { Caller, Services } from './services.ts';
 
 /** How long a commit waits for its verification before it answers `verifying`. */
@@ -31,7 +31,8 @@ export async function commitUpload(services: Services, caller: Caller, uploadId:
     await Promise.race([running.catch(() => {}), patience]);
     timer.abort();
   }
-  return outcome((await readUpload(services.registry.read, caller, uploadId)).upload);
+  const ended = await services.registry.read.uploads.get(uploadId);
+  return outcome(ended ?? upload);
 }
 
 /** @throws StoreError what the upload's end was, if it did not end well */
@@ -43,13 +44,14 @@ function outcome(upload: UploadRecord): Committed {
 }
 
 async function begin(services: Services, caller: Caller, upload: UploadRecord): Promise<void> {
-  await nameInStorage(services, [upload]);
-  const named = await services.registry.read.uploads.get(upload.id);
+  const handle = (await nameInStorage(services, [upload])).get(upload.id);
+  if (!handle) return;
   const parts = (await services.registry.read.uploads.parts([upload.id])).get(upload.id) ?? [];
-  if (named?.state !== 'open') return;
-  const received = new Map((await services.blobs.listParts(handleOf(named))).map((part) => [part.number, part]));
+  const received = new Map((await services.blobs.listParts(handle)).map((part) => [part.number, part]));
   const missing = parts.filter((part) => received.get(part.number)?.size !== part.size).map((part) => part.number);
-  if (missing.length > 0) {
+  // An expired upload can take no part any more: claiming it ends it.
+  const expired = upload.expires_at <= (await services.registry.read.now());
+  if (missing.length > 0 && !expired) {
     // Somebody else may have completed it since we asked: then the parts are gone because it is done.
     if ((await services.registry.read.uploads.get(upload.id))?.state !== 'open') return;
     throw new StoreError(
@@ -62,7 +64,12 @@ async function begin(services: Services, caller: Caller, upload: UploadRecord): 
     );
   }
   if (!(await claimForCompletion(services, upload.id))) return;
-  const claimed = { ...named, state: 'completing' as const, owner: services.instance };
+  const claimed: UploadRecord = {
+    ...upload,
+    state: 'completing',
+    owner: services.instance,
+    storage_upload_id: handle.storageUploadId,
+  };
   runCompletion(services, caller, claimed, parts).catch((error) => {
     if (!(error instanceof StoreError)) services.log.error({ upload: upload.id, err: error }, 'completion broke off');
   });

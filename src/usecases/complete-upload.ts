@@ -93,6 +93,11 @@ async function verifyAndRecord(
   onRecord?: OnRecord,
 ): Promise<void> {
   const digest = knownDigest ?? (await readBack(services, upload));
+  if (digest === null) {
+    const detail = 'The completed object is not in storage.';
+    await failUpload(services, caller, upload, { code: 'upload_abandoned', detail }, 'clean');
+    throw abandoned(upload, detail);
+  }
   if (digest !== upload.digest) {
     const failure: UploadFailure = {
       code: 'digest_mismatch',
@@ -106,19 +111,25 @@ async function verifyAndRecord(
   try {
     kept = await recordUpload(services, caller, upload, onRecord);
   } catch (error) {
-    // The registry is away or full: the upload stays completing, and recovery ends it.
-    if (!isStoreError(error) || error.status >= 500) throw error;
-    // A rule forbade what the bytes were for (a path taken meanwhile): they are not needed.
-    await failUpload(services, caller, upload, { code: 'upload_abandoned', detail: error.message }, 'clean');
+    // The registry is away: the upload stays completing, and recovery ends it.
+    if (!isStoreError(error) || (error.status >= 500 && error.code !== 'no_space')) throw error;
+    // A rule forbade what the bytes were for (a path taken meanwhile), or the registry is full: they go.
+    const code = error.code === 'no_space' ? 'no_space' : 'upload_abandoned';
+    await failUpload(services, caller, upload, { code, detail: error.message }, 'clean');
     throw error;
   }
   if (kept === null) throw abandoned(upload, 'another instance of the service has ended it');
   if (!kept) await dropKey(services, { ...upload, drop_key: true }, 'clean');
 }
 
-/** Reads the object once, hashing it. */
-async function readBack(services: Services, upload: UploadRecord): Promise<Digest> {
-  const stream = await services.blobs.openObject({ key: upload.key as ObjectKey, versionId: upload.version_id });
+/** Reads the object once, hashing it; null when it is not there. */
+async function readBack(services: Services, upload: UploadRecord): Promise<Digest | null> {
+  const ref = { key: upload.key as ObjectKey, versionId: upload.version_id };
+  const stream = await services.blobs.openObject(ref).catch((error) => {
+    if (isStoreError(error, 'object_not_found')) return null;
+    throw error;
+  });
+  if (stream === null) return null;
   const hash = createHash('sha256');
   for await (const chunk of stream) hash.update(chunk as Uint8Array);
   return digestFromBytes(hash.digest());

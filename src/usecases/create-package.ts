@@ -38,13 +38,15 @@ export async function createPackage(
   return services.registry.transaction(async (tables) => {
     const now = await tables.now();
     const superseded = input.supersedes === undefined ? null : await lockPackage(tables, caller, input.supersedes);
-    if (input.external_id !== undefined) {
-      const existing = await tables.packages.findByExternalId(input.producer, input.external_id);
+    // A revision is named as what it revises.
+    const externalId = input.external_id ?? superseded?.external_id ?? null;
+    if (externalId !== null) {
+      const existing = await tables.packages.findByExternalId(input.producer, externalId);
       if (existing && (!superseded || existing.supersedes === superseded.id)) return { pkg: existing, created: false };
       if (existing && existing.id !== superseded?.id) {
         throw new StoreError(
           'already_superseded',
-          `The external id ${input.external_id} names ${existing.id}: supersede that one, not ${superseded?.id}.`,
+          `The external id ${externalId} names ${existing.id}: supersede that one, not ${superseded?.id}.`,
           { package_id: existing.id },
         );
       }
@@ -61,7 +63,7 @@ export async function createPackage(
       name: input.name,
       producer: input.producer,
       subject: input.subject ?? null,
-      external_id: input.external_id ?? null,
+      external_id: externalId,
       metadata,
       metadata_text: metadataText,
       retention_class: className,
@@ -79,7 +81,7 @@ export async function createPackage(
       detail: {
         name: input.name,
         producer: input.producer,
-        external_id: input.external_id ?? null,
+        external_id: externalId,
         retention_class: className,
         supersedes: superseded?.id ?? null,
       },
@@ -98,6 +100,12 @@ function assertSupersedable(old: PackageRecord, input: CreatePackageInput): void
   }
   if (old.status === 'failed' || old.status === 'deleted') {
     throw new StoreError('invalid_supersedes', `${old.id} is ${old.status}: make a package that supersedes nothing.`);
+  }
+  if (input.external_id !== undefined && old.external_id !== null && old.external_id !== input.external_id) {
+    throw new StoreError(
+      'invalid_supersedes',
+      `${old.id} has the external id ${old.external_id}: a revision has the same, or leaves it out.`,
+    );
   }
   if (old.producer !== input.producer) {
     throw new StoreError('invalid_supersedes', `${old.id} is a package of ${old.producer}, not of ${input.producer}.`);

@@ -19,9 +19,15 @@ export async function failPackage(
     if (pkg.status === 'failed') return pkg;
     const status = nextStatus(pkg, 'fail');
     await tables.packages.update(id, { status, reason });
-    await letGo(tables, pkg);
+    const uploads_aborted = await letGo(tables, pkg);
     const at = await tables.now();
-    await recordChange(tables, caller, { at, action: 'package.failed', package_id: id, reason });
+    await recordChange(tables, caller, {
+      at,
+      action: 'package.failed',
+      package_id: id,
+      reason,
+      detail: { uploads_aborted },
+    });
     return (await tables.packages.get(id)) as PackageRecord;
   });
 }
@@ -44,7 +50,7 @@ export async function deletePackage(
     const now = await tables.now();
     assertDeletable(pkg, holds, now);
     await tables.packages.update(id, { status, reason, deleted_at: now });
-    await letGo(tables, pkg);
+    const uploads_aborted = await letGo(tables, pkg);
     await recordRetention(tables, caller, {
       package_id: id,
       action: 'deleted',
@@ -57,17 +63,26 @@ export async function deletePackage(
       action: 'package.deleted',
       package_id: id,
       reason,
-      detail: { status: pkg.status, manifest_digest: pkg.manifest_digest },
+      detail: { status: pkg.status, manifest_digest: pkg.manifest_digest, uploads_aborted },
     });
     return (await tables.packages.get(id)) as PackageRecord;
   });
 }
 
-/** Uploads end, and the external id goes back to the package that this one superseded, if that one still lives. */
-async function letGo(tables: Tables, pkg: PackageRecord): Promise<void> {
-  await tables.uploads.abortAll(pkg.id);
-  if (pkg.supersedes === null || pkg.superseded_by !== null) return;
-  const old = await tables.packages.lock(pkg.supersedes);
-  const lives = old !== null && (LIVING_STATUSES as readonly string[]).includes(old.status);
-  if (lives && old.superseded_by === pkg.id) await tables.packages.update(old.id, { superseded_by: null });
+/**
+ * Uploads end, and the external id goes back to the nearest package before this one that still lives.
+ * @returns how many uploads were aborted
+ */
+async function letGo(tables: Tables, pkg: PackageRecord): Promise<number> {
+  const aborted = await tables.uploads.abortAll(pkg.id);
+  if (pkg.superseded_by !== null) return aborted;
+  for (let before = pkg.supersedes; before !== null; ) {
+    const old: PackageRecord | null = await tables.packages.lock(before);
+    if (old && (LIVING_STATUSES as readonly string[]).includes(old.status)) {
+      await tables.packages.update(old.id, { superseded_by: null });
+      break;
+    }
+    before = old?.supersedes ?? null;
+  }
+  return aborted;
 }

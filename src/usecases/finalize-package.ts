@@ -1,6 +1,6 @@
 import { manifestKey } from '../blobs/key-layout.ts';
-import { digestHex } from '../core/digest.ts';
-import { StoreError } from '../core/errors.ts';
+import { type Digest, digestHex } from '../core/digest.ts';
+import { isStoreError, StoreError } from '../core/errors.ts';
 import { newId, type PackageId } from '../core/ids.ts';
 import { type ManifestFile, type ManifestPackage, manifestChunks } from '../core/manifest.ts';
 import { nextStatus } from '../core/package-state.ts';
@@ -37,6 +37,24 @@ export async function finalizePackage(
     manifestKey(id),
     manifestChunks(manifestPackage(sealed), manifestFiles(services.registry.read, id)),
   );
+  try {
+    return await flip(services, caller, id, manifest);
+  } catch (error) {
+    // Deleted meanwhile: a manifest that stays would say that it was finalized.
+    if (isStoreError(error, 'package_deleted')) {
+      await services.blobs.removeObject({ key: manifestKey(id), versionId: null });
+    }
+    throw error;
+  }
+}
+
+/** Transaction 2. */
+async function flip(
+  services: Services,
+  caller: Caller,
+  id: PackageId,
+  manifest: { digest: Digest; size: number },
+): Promise<PackageRecord> {
   return services.registry.transaction(async (tables) => {
     const pkg = await lockPackage(tables, caller, id);
     if (pkg.status === 'finalized') return pkg;
@@ -91,7 +109,10 @@ async function seal(
       return pkg;
     }
     nextStatus(pkg, 'finalize');
-    if (pkg.sealed_at !== null) return pkg;
+    if (pkg.sealed_at !== null) {
+      assertCounts(pkg, expected);
+      return pkg;
+    }
     const missing = await tables.files.missing(id, MISSING_SHOWN + 1);
     if (missing.length > 0) {
       const more = missing.length > MISSING_SHOWN ? ` (the first ${MISSING_SHOWN} are named)` : '';
@@ -111,8 +132,13 @@ async function seal(
     const now = await tables.now();
     await tables.packages.update(id, { ...totals, sealed_at: now, sealed_by: caller.actor });
     // Every file is proven: what is still open nobody needs.
-    await tables.uploads.abortAll(id);
-    await recordChange(tables, caller, { at: now, action: 'package.sealed', package_id: id, detail: totals });
+    const uploads_aborted = await tables.uploads.abortAll(id);
+    await recordChange(tables, caller, {
+      at: now,
+      action: 'package.sealed',
+      package_id: id,
+      detail: { ...totals, uploads_aborted },
+    });
     return (await tables.packages.get(id)) as PackageRecord;
   });
 }

@@ -5,9 +5,11 @@ import { StoreError } from '../core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../core/ids.ts';
 import { nextStatus } from '../core/package-state.ts';
 import { checkParts, type PlannedPart } from '../core/part-plan.ts';
+import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { lockPackage, readUpload } from './access.ts';
 import { mapLimit } from './map-limit.ts';
+import { recordChange } from './record.ts';
 import type { Caller, Services } from './services.ts';
 
 export interface ObjectInput {
@@ -129,9 +131,11 @@ async function openUploads(
     const unproven = objects.filter(({ digest }) => wanted.get(digest)?.proven === false);
     const digests = unproven.map(({ digest }) => digest);
     const now = await tables.now();
-    // An upload that expired a moment ago must not be handed out again.
-    await tables.uploads.abortExpired(now, packageId);
     const live = await tables.uploads.findLive(packageId, digests);
+    for (const stale of await findStale(tables, live, plans, now)) {
+      await tables.uploads.move(stale.id, 'open', 'aborting');
+      live.delete(stale.digest);
+    }
     const missing = unproven.filter(({ digest }) => !live.has(digest));
     const opened = missing.map(({ digest, size, plan }) => {
       const id = newId('upl', now) as UploadId;
@@ -149,8 +153,39 @@ async function openUploads(
       };
     });
     await tables.uploads.insert(opened);
+    if (opened.length > 0) {
+      const bytes = opened.reduce((sum, { size }) => sum + size, 0);
+      await recordChange(tables, caller, {
+        at: now,
+        action: 'upload.planned',
+        package_id: packageId,
+        detail: { uploads: opened.length, bytes },
+      });
+    }
     return { needed: await tables.uploads.findLive(packageId, digests), fresh: new Set(opened.map(({ id }) => id)) };
   });
+}
+
+/** Open uploads that must not be handed out again: expired, or of another size or other parts than planned now. */
+async function findStale(
+  tables: Tables,
+  live: ReadonlyMap<Digest, UploadRecord>,
+  plans: ReadonlyMap<Digest, ObjectInput & { plan: PlannedPart[] }>,
+  now: number,
+): Promise<UploadRecord[]> {
+  const open = [...live.values()].filter((upload) => upload.state === 'open');
+  const parts = await tables.uploads.parts(open.map((upload) => upload.id));
+  return open.filter((upload) => {
+    const wanted = plans.get(upload.digest);
+    if (upload.expires_at <= now || wanted?.size !== upload.size) return true;
+    const standing = parts.get(upload.id) ?? [];
+    // Who lists no parts takes those that stand.
+    return wanted.parts !== undefined && !sameParts(wanted.plan, standing);
+  });
+}
+
+function sameParts(a: readonly PlannedPart[], b: readonly PlannedPart[]): boolean {
+  return a.length === b.length && a.every((part, i) => part.digest === b[i]?.digest && part.size === b[i]?.size);
 }
 
 /**

@@ -8,10 +8,12 @@ import { nextStatus } from '../core/package-state.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { FileRecord } from '../registry/files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
+import type { UploadRecord } from '../registry/uploads.ts';
+import { abortUpload } from './abort-upload.ts';
 import { lockPackage, readPackage } from './access.ts';
 import { claimForCompletion, runCompletion } from './complete-upload.ts';
 import { handleOf, nameInStorage } from './plan-uploads.ts';
-import { DEFAULT_MEDIA_TYPE, putFiles } from './register-files.ts';
+import { type NewFile, putFiles } from './register-files.ts';
 import type { Caller, Services } from './services.ts';
 
 export interface PutFileInput {
@@ -112,19 +114,9 @@ async function store(
     ]);
     return id;
   });
-  const opened = await services.registry.read.uploads.get(uploadId);
-  if (!opened) throw new Error(`upload ${uploadId} is not there after its insert`);
-  await nameInStorage(services, [opened]);
-  const upload = await services.registry.read.uploads.get(uploadId);
-  if (!upload) throw new Error(`upload ${uploadId} has vanished`);
-  await services.blobs.deliverPart(handleOf(upload), parts[0] as PlannedPart, spooled.file);
-  if (!(await claimForCompletion(services, uploadId))) {
-    throw new StoreError('unavailable', `The upload of ${JSON.stringify(input.path)} took too long: send it again.`, {
-      path: input.path,
-    });
-  }
+  const upload = await deliver(services, caller, pkg.id, uploadId, parts, input, spooled);
   let file: FileRecord | undefined;
-  await runCompletion(services, caller, { ...upload, owner: services.instance }, parts, async (tables) => {
+  await runCompletion(services, caller, upload, parts, async (tables) => {
     const locked = await lockPackage(tables, caller, pkg.id);
     [file] = await putFiles(tables, caller, locked, [fileOf(input, spooled)], () => input.replace);
   });
@@ -132,14 +124,43 @@ async function store(
   return file;
 }
 
-function fileOf(input: PutFileInput, spooled: Spooled): FileRecord {
+/** Hands the bytes to storage and claims the upload; what fails here leaves none of them. @returns the upload, claimed */
+async function deliver(
+  services: Services,
+  caller: Caller,
+  packageId: PackageId,
+  uploadId: UploadId,
+  parts: readonly PlannedPart[],
+  input: PutFileInput,
+  spooled: Spooled,
+): Promise<UploadRecord> {
+  try {
+    const opened = await services.registry.read.uploads.get(uploadId);
+    if (!opened) throw new Error(`upload ${uploadId} is not there after its insert`);
+    await nameInStorage(services, [opened]);
+    const upload = await services.registry.read.uploads.get(uploadId);
+    if (!upload) throw new Error(`upload ${uploadId} has vanished`);
+    await services.blobs.deliverPart(handleOf(upload), parts[0] as PlannedPart, spooled.file);
+    if (await claimForCompletion(services, uploadId)) return { ...upload, owner: services.instance };
+    throw new StoreError('unavailable', `The upload of ${JSON.stringify(input.path)} took too long: send it again.`, {
+      path: input.path,
+    });
+  } catch (error) {
+    await abortUpload(services, caller, uploadId).catch((err) => {
+      services.log.warn({ upload: uploadId, err }, 'the upload stays until it expires');
+    });
+    // Finalized, failed or deleted meanwhile: that ended the upload, and that is what the caller must know.
+    nextStatus(await readPackage(services.registry.read, caller, packageId), 'register');
+    throw error;
+  }
+}
+
+function fileOf(input: PutFileInput, spooled: Spooled): NewFile {
   return {
     path: input.path,
     digest: spooled.digest,
     size: spooled.size,
-    media_type: input.media_type ?? DEFAULT_MEDIA_TYPE,
-    mtime: null,
-    executable: false,
+    media_type: input.media_type,
     proven: true,
   };
 }

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
-import type { ByteRange } from '../blobs/blob-store.ts';
+import type { ByteRange, SignedRequest } from '../blobs/blob-store.ts';
 import { manifestKey, type ObjectKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
-import { StoreError } from '../core/errors.ts';
+import { isStoreError, StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { assertReadable } from '../core/package-state.ts';
@@ -14,6 +14,8 @@ import type { Caller, Services } from './services.ts';
 export interface ReadableFile {
   file: FileRecord;
   open(range?: ByteRange): Promise<Readable | null>;
+  /** A signed request for the whole file, straight from storage; null when there is nothing to fetch. */
+  sign(): Promise<SignedRequest | null>;
 }
 
 /** @throws StoreError file_not_found, files_missing (registered, but its bytes are not here), package_deleted */
@@ -38,14 +40,21 @@ export async function readFile(
     file,
     async open(range) {
       if (file.size === 0) return null;
-      const [location] = await tables.files.locate(packageId, [path]);
-      const object = location && (await tables.blobs.getObject(location.object_id));
-      if (!location || !object) {
+      // By the digest that was promised: the path may name other bytes by now.
+      const location = await tables.blobs.locate(file.digest);
+      if (!location) {
         throw new StoreError('integrity_failure', `The bytes of ${JSON.stringify(path)} have no location.`, { path });
       }
       const wanted = range ?? { offset: 0, size: file.size };
-      const ref = { key: object.key as ObjectKey, versionId: object.version_id };
-      return services.blobs.openObject(ref, { offset: location.offset + wanted.offset, size: wanted.size });
+      return openStored(services, location, { offset: location.offset + wanted.offset, size: wanted.size });
+    },
+    async sign() {
+      const location = await tables.blobs.locate(file.digest);
+      // Bytes amid an object need a Range header, which a redirect cannot give.
+      if (location?.offset !== 0 || location.object_size !== file.size) return null;
+      const expiresAt = (await tables.now()) + services.limits.url_lifetime * 1_000;
+      const ref = { key: location.key as ObjectKey, versionId: location.version_id };
+      return services.blobs.signDownload(ref, { objectId: location.object_id, expiresAt });
     },
   };
 }
@@ -64,12 +73,26 @@ export async function readManifest(
       `${packageId} is ${pkg.status}: it has a manifest once it is finalized.`,
     );
   }
-  const key = manifestKey(packageId);
+  const manifest = { key: manifestKey(packageId) as string, version_id: null };
   return {
     digest: pkg.manifest_digest,
     size: pkg.manifest_size,
-    open: () => services.blobs.openObject({ key, versionId: null }),
+    open: () => openStored(services, manifest),
   };
+}
+
+/** Opens what the registry says is stored: absence is no question of a wrong address, bytes were lost. */
+async function openStored(
+  services: Services,
+  { key, version_id }: { key: string; version_id: string | null },
+  range?: ByteRange,
+): Promise<Readable> {
+  try {
+    return await services.blobs.openObject({ key: key as ObjectKey, versionId: version_id }, range);
+  } catch (error) {
+    if (!isStoreError(error, 'object_not_found')) throw error;
+    throw new StoreError('integrity_failure', `The object ${key} is gone from storage.`, {}, { cause: error });
+  }
 }
 
 /** An object's bytes, for a signed URL of the local folder. @throws StoreError object_not_found */
@@ -79,6 +102,5 @@ export async function readObject(
 ): Promise<{ size: number; digest: Digest; open(range?: ByteRange): Promise<Readable> }> {
   const object = await services.registry.read.blobs.getObject(objectId);
   if (!object) throw new StoreError('object_not_found', `There is no object ${objectId.slice(0, 100)}.`);
-  const ref = { key: object.key as ObjectKey, versionId: object.version_id };
-  return { size: object.size, digest: object.digest, open: (range) => services.blobs.openObject(ref, range) };
+  return { size: object.size, digest: object.digest, open: (range) => openStored(services, object, range) };
 }

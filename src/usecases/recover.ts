@@ -2,6 +2,7 @@ import type { UploadRecord } from '../registry/uploads.ts';
 import { finishAbort } from './abort-upload.ts';
 import { dropKey, failUpload, leaseFrom, resumeCompletion } from './complete-upload.ts';
 import { finalizePackage } from './finalize-package.ts';
+import { recordChange } from './record.ts';
 import { type Services, SYSTEM } from './services.ts';
 
 const BATCH = 1_000;
@@ -13,13 +14,26 @@ const BATCH = 1_000;
 export async function recover(services: Services): Promise<void> {
   const { uploads, packages } = services.registry.read;
   const now = await services.registry.read.now();
-  await uploads.abortExpired(now);
+  await each(services, await uploads.listExpired(now, BATCH), (upload) => expire(services, upload));
   await each(services, await uploads.listAborting(BATCH), (upload) => finishAbort(services, upload));
   const stalled = (await uploads.listStalled(now, BATCH)).filter((upload) => !services.running.has(upload.id));
   await each(services, stalled, (upload) => endCompletion(services, upload));
   await each(services, await uploads.listDropping(BATCH), (upload) => dropKey(services, upload));
   await each(services, await packages.listSealing(), async (id) => {
     await finalizePackage(services, SYSTEM, id);
+  });
+}
+
+async function expire(services: Services, upload: UploadRecord): Promise<void> {
+  await services.registry.transaction(async (tables) => {
+    if (!(await tables.uploads.move(upload.id, 'open', 'aborting'))) return;
+    await recordChange(tables, SYSTEM, {
+      at: await tables.now(),
+      action: 'upload.aborted',
+      package_id: upload.package_id,
+      subject_id: upload.id,
+      reason: 'It expired before it was committed.',
+    });
   });
 }
 

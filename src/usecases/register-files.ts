@@ -1,6 +1,8 @@
+import type { JsonObject } from '../core/canonical-json.ts';
 import { type Digest, EMPTY_DIGEST } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
+import type { Limits } from '../core/limits.ts';
 import { findConflict, type LogicalPath, type PathConflict } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
 import type { FileRecord } from '../registry/files.ts';
@@ -33,11 +35,11 @@ export async function registerFiles(
   packageId: PackageId,
   inputs: readonly FileInput[],
 ): Promise<FileRecord[]> {
-  assertBatch(inputs);
+  assertBatch(inputs, services.limits);
   return services.registry.transaction(async (tables) => {
     const pkg = await lockPackage(tables, caller, packageId);
     const provable = await tables.files.provableBy(caller.reads, packageId, inputs);
-    const files = inputs.map((input) => toRecord(input, provable.get(input.digest) === input.size));
+    const files = inputs.map((input) => toNewFile(input, provable.get(input.digest) === input.size));
     const replacing = new Set(inputs.filter((input) => input.replace).map((input) => input.path));
     return putFiles(tables, caller, pkg, files, (path) => replacing.has(path));
   });
@@ -51,7 +53,7 @@ export async function putFiles(
   tables: Tables,
   caller: Caller,
   pkg: PackageRecord,
-  files: readonly FileRecord[],
+  files: readonly NewFile[],
   mayReplace: (path: LogicalPath) => boolean,
 ): Promise<FileRecord[]> {
   const status = nextStatus(pkg, 'register');
@@ -59,22 +61,26 @@ export async function putFiles(
   const existing = await tables.files.atPaths(pkg.id, paths);
   const changed: FileRecord[] = [];
   let bytes = 0;
+  const replaced: JsonObject[] = [];
   const result = files.map((file) => {
     const old = existing.get(file.path);
-    if (old && sameFile(old, file)) {
-      if (old.proven || !file.proven) return old;
-    } else if (old && !sameBytes(old, file) && !mayReplace(file.path)) {
+    const next = complete(file, old);
+    if (old && sameFile(old, next)) return old;
+    if (old && !sameBytes(old, next) && !mayReplace(file.path)) {
       throw new StoreError(
         'duplicate_path',
         `The package has another file under ${JSON.stringify(file.path)}: say "replace": true to put this one in its place.`,
         { path: file.path, digest: old.digest },
       );
     }
-    const next = old && sameBytes(old, file) ? { ...file, proven: old.proven || file.proven } : file;
+    if (old && !sameBytes(old, next)) replaced.push({ path: old.path, digest: old.digest, size: old.size });
     changed.push(next);
     bytes += next.size - (old?.size ?? 0);
     return next;
   });
+  if (pkg.total_size + bytes > Number.MAX_SAFE_INTEGER) {
+    throw new StoreError('size_mismatch', `${pkg.id} would have more than ${Number.MAX_SAFE_INTEGER} bytes.`);
+  }
   const added = changed.filter((file) => !existing.has(file.path));
   if (added.length > 0) {
     const conflict = await tables.files.findConflict(
@@ -91,35 +97,55 @@ export async function putFiles(
       at: await tables.now(),
       action: 'package.files_registered',
       package_id: pkg.id,
-      detail: { files: changed.length, added: added.length, replaced: changed.length - added.length },
+      detail: { files: changed.length, added: added.length, replaced },
     });
   }
   return result;
 }
 
-function toRecord(input: FileInput, provable: boolean): FileRecord {
+/** A file to put: what the request left out stays as it is, when the path has these bytes already. */
+export type NewFile = Pick<FileRecord, 'path' | 'digest' | 'size' | 'proven'> &
+  Partial<{ [Field in 'media_type' | 'mtime' | 'executable']: FileRecord[Field] | undefined }>;
+
+function toNewFile(input: FileInput, provable: boolean): NewFile {
+  // The empty file needs no bytes, so nothing has to be proven.
+  return { ...input, proven: provable || input.digest === EMPTY_DIGEST };
+}
+
+function complete(file: NewFile, old: FileRecord | undefined): FileRecord {
+  const known = old && sameBytes(old, file) ? old : undefined;
   return {
-    path: input.path,
-    digest: input.digest,
-    size: input.size,
-    media_type: input.media_type ?? DEFAULT_MEDIA_TYPE,
-    mtime: input.mtime ?? null,
-    executable: input.executable ?? false,
-    // The empty file needs no bytes, so nothing has to be proven.
-    proven: provable || input.digest === EMPTY_DIGEST,
+    path: file.path,
+    digest: file.digest,
+    size: file.size,
+    media_type: file.media_type ?? known?.media_type ?? DEFAULT_MEDIA_TYPE,
+    mtime: file.mtime ?? known?.mtime ?? null,
+    executable: file.executable ?? known?.executable ?? false,
+    proven: file.proven || (known?.proven ?? false),
   };
 }
 
-function sameBytes(a: FileRecord, b: FileRecord): boolean {
+function sameBytes(a: FileRecord, b: Pick<FileRecord, 'digest' | 'size'>): boolean {
   return a.digest === b.digest && a.size === b.size;
 }
 
 function sameFile(a: FileRecord, b: FileRecord): boolean {
-  return sameBytes(a, b) && a.media_type === b.media_type && a.mtime === b.mtime && a.executable === b.executable;
+  const sameProperties = a.media_type === b.media_type && a.mtime === b.mtime && a.executable === b.executable;
+  return sameBytes(a, b) && sameProperties && a.proven === b.proven;
 }
 
-function assertBatch(inputs: readonly FileInput[]): void {
+function assertBatch(inputs: readonly FileInput[], { object_size_max }: Limits): void {
   for (const { path, digest, size } of inputs) {
+    if (size > object_size_max) {
+      throw new StoreError(
+        'size_mismatch',
+        `${JSON.stringify(path)} has ${size} bytes; a file has at most ${object_size_max}.`,
+        {
+          path,
+          digest,
+        },
+      );
+    }
     if ((digest === EMPTY_DIGEST) !== (size === 0)) {
       throw new StoreError(
         'size_mismatch',

@@ -44,7 +44,7 @@ test('ls is a table; it pages, and says when there is more', async (t) => {
   t.is(lines.length, 3);
   t.regex(lines[0] ?? '', /^PACKAGE +STATUS +PRODUCER +NAME +SUBJECT +FILES +SIZE +CREATED +EXPIRES$/);
   t.regex(lines[1] ?? '', /^pkg_\w{32} +created +pager +package 4 +– +0 +0 B +\d{4}-\d\d-\d\d +\d{4}-\d\d-\d\d$/);
-  t.regex(some.stderr, /The first 2 are shown; --all shows all/);
+  t.regex(some.stderr, /There are more than these 2: --all shows all/);
   const all = await cli('ls', '--producer', 'pager', '--all', '--json');
   t.is(all.json.items.length, 5);
   t.is(all.json.next_cursor, null);

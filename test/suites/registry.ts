@@ -234,8 +234,8 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       await Promise.all([
         one.read.uploads.setStorageIds(names),
         two.read.uploads.setStorageIds(names.toReversed()),
-        one.read.uploads.abortExpired(2),
-        two.read.uploads.abortExpired(2),
+        one.transaction((tables) => tables.uploads.abortAll(id)),
+        two.transaction((tables) => tables.uploads.abortAll(id)),
         two.transaction((tables) => tables.uploads.abortAll(other)),
       ]);
       t.is(

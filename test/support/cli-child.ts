@@ -22,7 +22,6 @@ const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 /** The command line as a child process that a test may kill, or run elsewhere or as somebody else. */
 export async function runCli(args: string[], options: CliOptions = {}): Promise<CliEnding> {
   const { env, cwd, uid, onSpawn } = options;
-  const t0 = performance.now();
   const child = spawn(process.execPath, [BIN, ...args], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -37,7 +36,6 @@ export async function runCli(args: string[], options: CliOptions = {}): Promise<
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((end, fail) => {
     child.once('error', fail).once('close', (...how) => end(how));
   });
-  console.log((t0 / 1000).toFixed(1), (performance.now() / 1000).toFixed(1), args[0], args[1]?.slice(-30));
   const bytes = Buffer.concat(out);
   const stdout = bytes.toString();
   return { code, signal, bytes, stdout, stderr: Buffer.concat(err).toString(), json: parse(stdout) };

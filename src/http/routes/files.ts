@@ -1,11 +1,12 @@
 import { Readable } from 'node:stream';
 import * as schema from '../../api/schemas.ts';
-import { type Digest, digestHex, parseDigest, parseReprDigest } from '../../core/digest.ts';
+import { type Digest, digestHex, isDigest, parseDigest, parseReprDigest } from '../../core/digest.ts';
 import { StoreError } from '../../core/errors.ts';
 import type { PackageId } from '../../core/ids.ts';
 import { parsePackageId } from '../../core/ids.ts';
 import { parseLogicalPath } from '../../core/logical-path.ts';
 import { sha256sumLine } from '../../core/manifest.ts';
+import { canonicalTime } from '../../core/time.ts';
 import { listFiles } from '../../usecases/list-files.ts';
 import { putFile } from '../../usecases/put-file.ts';
 import { readFile, readManifest } from '../../usecases/read-file.ts';
@@ -15,8 +16,11 @@ import type { Caller } from '../../usecases/services.ts';
 import { serveBytes } from '../bytes.ts';
 import { fileState, presentFile } from '../present.ts';
 import { type HttpServices, type Route, route } from '../route.ts';
+import { refuseEncoding } from '../validate.ts';
 
 const PAGE = 1_000;
+/** Files from this size on come straight from S3. */
+const REDIRECT_SIZE = 8 * 1024 ** 2;
 
 export const fileRoutes: Route[] = [
   route({
@@ -31,8 +35,8 @@ export const fileRoutes: Route[] = [
       const inputs = body.files.map((file) => ({
         ...file,
         path: parseLogicalPath(file.path),
-        digest: parseDigest(file.digest),
-        mtime: file.mtime === undefined ? undefined : canonicalTime(file.mtime),
+        digest: digestOfFile(file.path, file.digest),
+        mtime: file.mtime === undefined ? undefined : canonicalTime(file.mtime, file.path),
       }));
       const files = await registerFiles(services, caller, parsePackageId(params.id as string), inputs);
       return {
@@ -76,6 +80,10 @@ export const fileRoutes: Route[] = [
     body: 'bytes',
     answers: { 201: schema.File },
     async handle(services, { params, query, caller }, ctx) {
+      refuseEncoding(ctx);
+      if (ctx.get('content-range') !== '') {
+        throw new StoreError('bad_range', 'PUT takes whole files: send all of it, without Content-Range.');
+      }
       const file = await putFile(
         services,
         caller,
@@ -99,10 +107,15 @@ export const fileRoutes: Route[] = [
     summary: "The file's bytes: one range, conditional requests, HEAD",
     tag: 'Packages',
     query: schema.GetFileQuery,
-    answers: { 200: 'the bytes', 206: 'the range', 304: 'not modified' },
-    async handle(services, { params, caller }, ctx) {
+    answers: { 200: 'the bytes', 206: 'the range', 304: 'not modified', 307: 'the bytes are at this signed URL' },
+    async handle(services, { params, query, caller }, ctx) {
       const path = parseLogicalPath(params.path as string);
-      const { file, open } = await readFile(services, caller, parsePackageId(params.id as string), path);
+      const { file, open, sign } = await readFile(services, caller, parsePackageId(params.id as string), path);
+      const large = services.blobs.kind === 's3' && file.size >= REDIRECT_SIZE;
+      if (query.redirect === 'true' || (query.redirect === undefined && large)) {
+        const signed = await sign();
+        if (signed) return { status: 307, headers: { Location: signed.url, 'Cache-Control': 'private, no-store' } };
+      }
       await serveBytes(ctx, {
         digest: file.digest,
         size: file.size,
@@ -185,7 +198,15 @@ function mediaTypeOf(contentType: string): string | undefined {
   });
 }
 
-/** RFC 3339 in UTC; the fraction as given, since mtimes may have nine digits. */
-function canonicalTime(time: string): string {
-  return time.endsWith('Z') ? time : new Date(time).toISOString();
+/** @throws StoreError invalid_digest, naming the path */
+function digestOfFile(path: string, digest: string): Digest {
+  if (isDigest(digest)) return digest;
+  throw new StoreError(
+    'invalid_digest',
+    `The digest of ${JSON.stringify(path)} is not sha256: and 64 lower-case hex digits.`,
+    {
+      path,
+      digest: digest.slice(0, 100),
+    },
+  );
 }

@@ -13,6 +13,7 @@ import { presentPackage } from '../present.ts';
 import { type Answer, type HttpServices, type Route, route } from '../route.ts';
 
 const METADATA_PREFIX = 'metadata.';
+const METADATA_FILTERS_MAX = 8;
 
 export const packageRoutes: Route[] = [
   route({
@@ -151,6 +152,9 @@ function packageFilter(query: z.infer<typeof schema.ListPackages>): PackageFilte
       );
     }
     metadata.set(name.slice(METADATA_PREFIX.length), value);
+  }
+  if (metadata.size > METADATA_FILTERS_MAX) {
+    throw new StoreError('invalid_request', `At most ${METADATA_FILTERS_MAX} metadata filters are taken.`);
   }
   return {
     producer,

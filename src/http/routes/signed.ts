@@ -28,7 +28,8 @@ export const signedRoutes: Route[] = [
       const { signer, parts } = local(services);
       const uploadId = parseUploadId(params.upload_id as string);
       const number = /^[1-9]\d{0,4}$/.test(params.number as string) ? Number(params.number) : 0;
-      const part = await findPart(services, uploadId, number);
+      const found = await findPart(services, uploadId, number);
+      const { part } = found;
       const now = await services.registry.read.now();
       signer.verifyPart({ uploadId, number, digest: part.digest, size: part.size, ...query, now });
       const declared = ctx.get('content-length');
@@ -37,7 +38,7 @@ export const signedRoutes: Route[] = [
           digest: part.digest,
         });
       }
-      const received = await receivePart(services, parts, uploadId, part, ctx.req);
+      const received = await receivePart(parts, uploadId, found, ctx.req);
       return { status: 200, headers: { ETag: received.etag } };
     },
   }),

@@ -240,11 +240,15 @@ export function filesSuite(startTestService: StartTestService): void {
       t.is(answer.headers.get('content-range'), 'bytes */10');
       t.is(((await answer.json()) as { code: string }).code, 'range_not_satisfiable');
     }
-    for (const range of ['bytes=5-2', 'bytes=a-b', 'bytes=0-1,3-4', 'lines=1-2', 'bytes=-']) {
+    for (const range of ['bytes=5-2', 'bytes=a-b', 'bytes=0-1,3-4', 'bytes=-']) {
       const answer = await get({ range });
       t.is(answer.status, 400, range);
       t.is(((await answer.json()) as { code: string }).code, 'bad_range');
     }
+    t.is((await get({ range: 'lines=1-2' })).status, 200, 'a unit that is not known is ignored');
+    t.is((await get({ range: 'bytes=0-1' }, 'HEAD')).status, 200, 'a range is for GET');
+    const beyond = await get({ range: 'bytes=10-' });
+    t.is(beyond.headers.get('etag'), null, 'a problem has no ETag of the file');
     const etag = `"${sha256('0123456789')}"`;
     t.is((await get({ 'if-none-match': etag })).status, 304);
     t.is((await get({ 'if-none-match': '"x", *' })).status, 304);
@@ -290,5 +294,74 @@ export function filesSuite(startTestService: StartTestService): void {
       cursor = `&cursor=${body.next_cursor}`;
     }
     t.deepEqual(seen, ['Z', 'a/1', 'a/2', 'b', '\uffff', '\u{10000}']);
+  });
+
+  test('a fragment or an encoded body is no whole file', async (t) => {
+    const { api } = t.context;
+    const id = await api.create();
+    const fragment = await api.call('PUT', `/v1/packages/${id}/files/f`, '56789', { 'content-range': 'bytes 5-9/10' });
+    t.is(fragment.status, 400);
+    const encoded = await api.call('PUT', `/v1/packages/${id}/files/f`, 'x', { 'content-encoding': 'gzip' });
+    t.is(encoded.status, 415);
+    const json = await api.call('POST', '/v1/packages', 'x', {
+      'content-type': 'application/json',
+      'content-encoding': 'gzip',
+    });
+    t.is(json.status, 415);
+    t.is((await api.get(`/v1/packages/${id}/files`)).body.items.length, 0);
+  });
+
+  test('registering the same bytes again keeps what the request does not say', async (t) => {
+    const { api } = t.context;
+    const id = await api.create();
+    const said = { media_type: 'text/plain', mtime: '2026-01-02T03:04:05.123456789Z', executable: true };
+    await api.post(`/v1/packages/${id}/files`, { files: [file('a', 'same', said)] });
+    await api.post(`/v1/packages/${id}/files`, { files: [file('a', 'same')] });
+    await api.call('PUT', `/v1/packages/${id}/files/a`, Buffer.from('same'));
+    t.like((await api.get(`/v1/packages/${id}/files`)).body.items[0], { ...said, state: 'stored' });
+  });
+
+  test('mtimes keep nanoseconds and become UTC; what cannot be kept is refused', async (t) => {
+    const { api } = t.context;
+    const id = await api.create();
+    const put = (mtime: string) => api.post(`/v1/packages/${id}/files`, { files: [file('a', 'x', { mtime })] });
+    t.is((await put('2026-01-01T00:30:00.123456789+01:00')).status, 200);
+    t.is((await api.get(`/v1/packages/${id}/files`)).body.items[0].mtime, '2025-12-31T23:30:00.123456789Z');
+    for (const mtime of [
+      '9999-12-31T23:59:59-01:00',
+      '0000-01-01T00:00:00+01:00',
+      `2026-01-01T00:00:00.${'1'.repeat(10)}Z`,
+      '2026-02-30T00:00:00Z',
+      'now',
+    ]) {
+      t.is((await put(mtime)).status, 422, mtime);
+    }
+  });
+
+  test('sizes that no storage takes are refused, and counts stay exact', async (t) => {
+    const { api } = t.context;
+    const id = await api.create();
+    const huge = await api.post(`/v1/packages/${id}/files`, {
+      files: [{ ...file('a'), size: Number.MAX_SAFE_INTEGER }],
+    });
+    t.is(huge.body.code, 'size_mismatch');
+    const size = 5 * 1024 ** 4;
+    const files = Array.from({ length: 900 }, (_, n) => ({ path: `f${n}`, digest: sha256(`f${n}`), size }));
+    t.is((await api.post(`/v1/packages/${id}/files`, { files })).status, 200);
+    const more = files.map((entry) => ({ ...entry, path: `more-${entry.path}` }));
+    t.is((await api.post(`/v1/packages/${id}/files`, { files: more })).body.code, 'size_mismatch');
+    t.like((await api.get(`/v1/packages/${id}`)).body, { file_count: 900, total_size: 900 * size });
+  });
+
+  test('a thousand paths of five hundred folders are no burden', async (t) => {
+    const { api } = t.context;
+    const id = await api.create();
+    const files = Array.from({ length: 1_000 }, (_, n) => {
+      const path = `${String(n).padStart(4, '0')}/${'d/'.repeat(500)}f`;
+      return { path, digest: sha256('deep'), size: 4 };
+    });
+    t.is((await api.post(`/v1/packages/${id}/files`, { files })).status, 200);
+    const inside = await api.post(`/v1/packages/${id}/files`, { files: [file(`0500/${'d/'.repeat(499)}d`)] });
+    t.is(inside.body.code, 'path_conflict');
   });
 }

@@ -273,4 +273,42 @@ export function packagesSuite(startTestService: StartTestService): void {
     });
     t.false(JSON.stringify(body).includes('bytes that stay here'));
   });
+
+  test('a chain of revisions gives the external id back to the nearest that lives', async (t) => {
+    const { api } = t.context;
+    const fields = { name: 'n', producer: 'chain', external_id: 'run' };
+    const a = await api.preserve({ a: '1' }, fields);
+    // A revision that leaves the external id out has it all the same.
+    const b = (await api.post('/v1/packages', { name: 'n', producer: 'chain', supersedes: a })).body;
+    t.is(b.external_id, 'run');
+    const other = await api.post('/v1/packages', { ...fields, external_id: 'another', supersedes: b.id });
+    t.is(other.body.code, 'invalid_supersedes');
+    const c = (await api.post('/v1/packages', { ...fields, supersedes: b.id })).body;
+    t.is((await api.post(`/v1/packages/${b.id}/fail`, { reason: 'x' })).status, 200);
+    t.is((await api.post('/v1/packages', fields)).body.id, c.id);
+    t.is((await api.post(`/v1/packages/${c.id}/fail`, { reason: 'x' })).status, 200);
+    t.is((await api.post('/v1/packages', fields)).body.id, a);
+    t.is((await api.get(`/v1/packages/${a}`)).body.superseded_by, null);
+    t.is((await api.post('/v1/packages', { ...fields, supersedes: a })).status, 201);
+  });
+
+  test('metadata keeps every member, and filters are bounded', async (t) => {
+    const { api } = t.context;
+    const sent = '{"name":"n","producer":"odd","metadata":{"__proto__":{"x":1},"constructor":"c"}}';
+    const answer = await fetch(`${t.context.service.url}/v1/packages`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: sent,
+    });
+    t.regex(await answer.text(), /"metadata":\{"__proto__":\{"x":1\},"constructor":"c"\}/);
+    t.is((await api.get('/v1/packages?metadata.constructor=c')).body.items.length, 1);
+    const many = Array.from({ length: 9 }, (_, n) => `metadata.k${n}=1`).join('&');
+    t.is((await api.get(`/v1/packages?${many}`)).body.code, 'invalid_request');
+    t.is((await api.get('/v1/packages?__proto__=1')).body.code, 'invalid_request');
+    t.is((await api.get('/v1/packages?producer=%00')).body.code, 'invalid_request');
+    const big = await api.call('POST', '/v1/packages', '{"name":"n","producer":"p","metadata":{"a":1e400}}', {
+      'content-type': 'application/json',
+    });
+    t.is(big.body.code, 'invalid_metadata');
+  });
 }

@@ -194,7 +194,14 @@ export function retentionSuite(startTestService: StartTestService): void {
     const events = (await api.get(`/v1/audit?package_id=${id}`)).body.items;
     t.deepEqual(
       events.map((event: { action: string }) => event.action),
-      ['package.created', 'package.files_registered', 'upload.committed', 'package.sealed', 'package.finalized'],
+      [
+        'package.created',
+        'package.files_registered',
+        'upload.planned',
+        'upload.committed',
+        'package.sealed',
+        'package.finalized',
+      ],
     );
     t.true(events.every((event: { actor: string; at: string }) => event.actor === 'local' && Date.parse(event.at) > 0));
     const paged: unknown[] = [];

@@ -1,6 +1,11 @@
 import { request } from 'node:http';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import anyTest, { type TestFn } from 'ava';
 import type { PartRequest, PlannedUpload } from '../../../src/api/types.ts';
+import type { PackageId } from '../../../src/core/ids.ts';
+import { parseLogicalPath } from '../../../src/core/logical-path.ts';
+import { readFile } from '../../../src/usecases/read-file.ts';
 import { type Api, apiOf, sha256 } from '../../support/api.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
 
@@ -308,5 +313,49 @@ export function uploadsSuite(startTestService: StartTestService): void {
       false,
       'a signature is for one object',
     );
+  });
+
+  test('a plan with another size or other parts ends the open upload of before, and opens a right one', async (t) => {
+    const { api } = t.context;
+    const bytes = Buffer.from(Array.from({ length: 120 }, (_, n) => n));
+    const { id, digest, upload } = await plan(api, bytes, 40);
+    const parts = [
+      { digest: sha256(bytes.subarray(0, 60)), size: 60 },
+      { digest: sha256(bytes.subarray(60)), size: 60 },
+    ];
+    const again = await api.post(`/v1/packages/${id}/uploads`, { objects: [{ digest, size: 120, parts }] });
+    const other = again.body.uploads[0] as PlannedUpload;
+    t.not(other.upload_id, upload.upload_id);
+    t.deepEqual(
+      other.parts.map((part) => part.size),
+      [60, 60],
+    );
+    t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).body.code, 'upload_abandoned');
+    for (const part of other.parts) await api.send(part, slice(bytes, part));
+    t.is((await api.post(`/v1/uploads/${other.upload_id}/commit`)).status, 200);
+  });
+
+  test('a file that is replaced between its look-up and its reading is served as it was promised', async (t) => {
+    const { api, service } = t.context;
+    const id = await api.create();
+    await api.store(id, { f: 'first' });
+    const path = parseLogicalPath('f');
+    const caller = { actor: 'reader', reads: { all: true as const } };
+    const promised = await readFile(service.services, caller, id as PackageId, path);
+    t.is((await api.call('PUT', `/v1/packages/${id}/files/f?replace=true`, 'a longer second')).status, 201);
+    const stream = await promised.open();
+    t.is(await text(stream as Readable), 'first');
+  });
+
+  test('bytes that storage lost are an integrity failure, never "not found"', async (t) => {
+    const { api, service } = t.context;
+    const id = await api.preserve({ f: 'soon lost' });
+    for await (const { key } of service.services.blobs.listObjects('objects/')) {
+      if (key.includes(sha256('soon lost').slice(7)))
+        await service.services.blobs.removeObject({ key, versionId: null });
+    }
+    const answer = await api.get(`/v1/packages/${id}/files/f`);
+    t.is(answer.status, 500);
+    t.is(answer.body.code, 'integrity_failure');
   });
 }

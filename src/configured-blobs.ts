@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import type { BlobStore } from './blobs/blob-store.ts';
+import type { DataFolder } from './blobs/data-folder.ts';
+import { type FileLayer, hasErrno } from './blobs/file-layer.ts';
+import { openFolderStore } from './blobs/fs-store.ts';
+import type { ObjectKey } from './blobs/key-layout.ts';
+import type { ProbeReport } from './blobs/s3/guarantees.ts';
+import { openSpool, type Spool } from './blobs/spool.ts';
+import { urlSigner } from './blobs/url-signer.ts';
+import type { S3Config } from './config.ts';
+import type { SignedBytes } from './http/signed-bytes.ts';
+import type { Registry } from './registry/registry.ts';
+import type { Log } from './usecases/services.ts';
+
+/** The blob store that the configuration names, and what goes with it. */
+export interface ConfiguredBlobs {
+  blobs: BlobStore;
+  spool: Spool;
+  /** Null where signed URLs name the bucket. */
+  signedBytes: SignedBytes | null;
+  close(): Promise<void>;
+}
+
+export interface BlobsOptions {
+  folder: DataFolder;
+  files: FileLayer;
+  registry: Registry;
+  signingKey: Uint8Array;
+  publicUrl: () => string;
+  log: Log;
+}
+
+/** The gateway behind an endpoint may be another one tomorrow: what it guarantees is looked at again. */
+const PROBE_INTERVAL_MS = 15 * 60_000;
+
+export function openConfiguredBlobs(s3: S3Config | null, options: BlobsOptions): Promise<ConfiguredBlobs> {
+  return s3 === null ? openFolder(options) : openBucket(s3, options);
+}
+
+async function openFolder({ folder, files, registry, signingKey, publicUrl }: BlobsOptions): Promise<ConfiguredBlobs> {
+  const signer = urlSigner(signingKey);
+  const store = await openFolderStore({ root: folder.blobsDir, files, signer, publicUrl });
+  // What a process that died left in the folder: files on their way in, and parts of uploads that have ended.
+  await store.cleanTemporaries();
+  for await (const id of store.listUploads()) {
+    const upload = await registry.read.uploads.get(id);
+    if (upload?.state === 'open' || upload?.state === 'aborting') continue;
+    await store.abortUpload({ id, key: (upload?.key ?? '') as ObjectKey, storageUploadId: id });
+  }
+  // A restored backup may know open uploads whose folders were not in it: without one they could take no part.
+  for (const { id, key } of await registry.read.uploads.listOpen()) await store.createUpload(key as ObjectKey, id);
+  return { blobs: store, spool: store.spool, signedBytes: { signer, parts: store }, close: () => store.close() };
+}
+
+async function openBucket(s3: S3Config, { folder, files, log }: BlobsOptions): Promise<ConfiguredBlobs> {
+  // The SDK takes a third of a second to load: only who asks for S3 waits for it.
+  const { openS3Store } = await import('./blobs/s3/s3-store.ts');
+  const { probeBackend } = await import('./blobs/s3/probe.ts');
+  const dir = join(folder.dir, 'spool');
+  await files.removeTree(dir);
+  await files.mkdir(dir).catch((error) => {
+    if (!hasErrno(error, 'EEXIST')) throw error;
+  });
+  const spool = openSpool(files, async () => dir);
+  const options = { ...s3, clock: Date.now };
+  let report: ProbeReport | null = null;
+  const probe = async (): Promise<void> => {
+    report = await probeBackend(options);
+    tellFindings(report, log);
+  };
+  await probe();
+  const timer = setInterval(
+    () => void probe().catch((err) => log.warn({ err }, 'the probe failed')),
+    PROBE_INTERVAL_MS,
+  );
+  const blobs = openS3Store({ ...options, verify: s3.verify, guarantees: () => report, spool });
+  return {
+    blobs,
+    spool,
+    signedBytes: null,
+    async close() {
+      clearInterval(timer);
+      await blobs.close();
+    },
+  };
+}
+
+function tellFindings({ problem, enforcing, findings }: ProbeReport, log: Log): void {
+  if (problem !== null) {
+    log.warn({ problem }, 'the backend could not be probed: nothing is believed, every object is read back');
+    return;
+  }
+  for (const { guarantee, held, says, advice } of findings) {
+    if (!held) log.warn({ guarantee, advice }, says);
+  }
+  log.info({ enforcing }, enforcing ? 'the backend enforces digests' : 'every object is read back and hashed');
+}

@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import test from 'ava';
+import { Client as Witness } from 'minio';
+import { apiOf, sha256 } from '../support/api.ts';
+import { CEPH } from '../support/ceph.ts';
+import { runCli } from '../support/cli-child.ts';
+import { POSTGRES } from '../support/postgres.ts';
+import { required } from '../support/required.ts';
+import { createBucket } from '../support/s3-harness.ts';
+import { startTestService } from '../support/service.ts';
+import { tempFolder } from '../support/temp.ts';
+
+/** The whole service on PostgreSQL and a real Ceph: the same command line, the same answers. */
+const ceph = await required('The service on PostgreSQL and Ceph', CEPH);
+const postgres = ceph && (await required('The service on PostgreSQL and Ceph', POSTGRES));
+
+if (ceph && postgres) {
+  test.after.always('Ceph ends', () => ceph.stop());
+  test.after.always('PostgreSQL ends', () => postgres.close());
+
+  test.serial('a directory goes straight into Ceph and comes back byte for byte', async (t) => {
+    const bucket = await createBucket(ceph);
+    const env = {
+      ARTIFACT_STORE_DATABASE_URL: await postgres.createDatabase(),
+      ARTIFACT_STORE_S3_BUCKET: bucket,
+      ARTIFACT_STORE_S3_ENDPOINT: ceph.endpoint,
+      ARTIFACT_STORE_S3_REGION: ceph.region,
+      ARTIFACT_STORE_S3_PREFIX: 'preserved',
+      ARTIFACT_STORE_S3_ACCESS_KEY_ID: ceph.credentials.accessKeyId,
+      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: ceph.credentials.secretAccessKey,
+      ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: ceph.uploadCredentials.accessKeyId,
+      ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: ceph.uploadCredentials.secretAccessKey,
+    };
+    const limits = { single_part_max: 16 * 1024 ** 2, part_size: 8 * 1024 ** 2 };
+    const service = await startTestService({ env, limits });
+    try {
+      const api = apiOf(service.url);
+      const ready = (await api.get('/readyz')).body;
+      t.is(ready.status, 'ready', JSON.stringify(ready));
+      t.is(ready.registry.kind, 'postgres');
+      t.like(ready.blob_store, { kind: 's3', ok: true });
+      t.true(ready.blob_store.capabilities.part_digest_enforced, 'proved by attacking it');
+
+      const dir = await tempFolder(t);
+      const run = join(dir, 'run');
+      const files: Record<string, Buffer> = {
+        'empty.log': Buffer.alloc(0),
+        'with blank/ä.txt': Buffer.from('small'),
+        'one-part.bin': randomBytes(9 * 1024 ** 2),
+        'parts.bin': randomBytes(20 * 1024 ** 2),
+      };
+      for (const [path, bytes] of Object.entries(files)) {
+        await mkdir(dirname(join(run, path)), { recursive: true });
+        await writeFile(join(run, path), bytes);
+      }
+      const args = ['--producer', 'ceph', '--external-id', 'run-1', '--json', '--url', service.url];
+      const pushed = await runCli(['push', run, ...args]);
+      t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
+      const { package_id, status, manifest_digest } = JSON.parse(pushed.stdout);
+      t.is(status, 'finalized');
+      const again = await runCli(['push', run, ...args]);
+      t.true(JSON.parse(again.stdout).reused);
+      const pulled = await runCli(['pull', package_id, join(dir, 'copy'), '--url', service.url]);
+      t.is(pulled.code, 0, pulled.stderr);
+      const verified = await runCli(['verify', package_id, '--against', join(dir, 'copy'), '--url', service.url]);
+      t.is(verified.code, 0, verified.stderr);
+
+      // Large files come from the bucket itself, by a signed URL that gives an attachment.
+      const redirect = await api.get(`/v1/packages/${package_id}/files/one-part.bin`);
+      t.is(redirect.status, 307);
+      const direct = await fetch(redirect.headers.get('location') as string);
+      t.is(sha256(Buffer.from(await direct.arrayBuffer())), sha256(files['one-part.bin'] as Buffer));
+      t.regex(direct.headers.get('content-disposition') ?? '', /attachment/);
+      const through = await fetch(`${service.url}/v1/packages/${package_id}/files/one-part.bin?redirect=false`, {
+        headers: { range: 'bytes=5-9' },
+      });
+      t.deepEqual(Buffer.from(await through.arrayBuffer()), (files['one-part.bin'] as Buffer).subarray(5, 10));
+
+      // Bytes through the service, and bytes that the store has.
+      const id = await api.create({ producer: 'ceph' });
+      t.is((await api.call('PUT', `/v1/packages/${id}/files/curl.txt`, 'by curl')).status, 201);
+      t.is((await api.call('PUT', `/v1/packages/${id}/files/same.txt`, 'small')).status, 201);
+      t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
+      t.is((await api.get(`/v1/packages/${id}/files/curl.txt`)).body, 'by curl');
+
+      // An independent client sees one object for each blob, and the manifest as it was sealed.
+      const { hostname, port } = new URL(ceph.endpoint);
+      const { accessKeyId: accessKey, secretAccessKey: secretKey } = ceph.credentials;
+      const witness = new Witness({
+        endPoint: hostname,
+        port: Number(port),
+        useSSL: false,
+        accessKey,
+        secretKey,
+        region: ceph.region,
+      });
+      const names: string[] = [];
+      for await (const object of witness.listObjectsV2(bucket, '', true)) names.push((object as { name: string }).name);
+      t.is(names.filter((name) => name.startsWith('preserved/objects/')).length, 4);
+      t.is(names.filter((name) => /manifest\.json$/.test(name)).length, 2);
+      t.is(names.length, 6, 'nothing else is left');
+      const manifest = await text(await witness.getObject(bucket, `preserved/packages/${package_id}/manifest.json`));
+      t.is(sha256(manifest), manifest_digest);
+    } finally {
+      await service.dispose();
+    }
+  });
+
+  test.serial('two replicas on one database and one bucket share a push between them', async (t) => {
+    const env = {
+      ARTIFACT_STORE_DATABASE_URL: await postgres.createDatabase(),
+      ARTIFACT_STORE_SIGNING_KEY: randomBytes(24).toString('hex'),
+      ARTIFACT_STORE_S3_BUCKET: await createBucket(ceph),
+      ARTIFACT_STORE_S3_ENDPOINT: ceph.endpoint,
+      ARTIFACT_STORE_S3_ACCESS_KEY_ID: ceph.credentials.accessKeyId,
+      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: ceph.credentials.secretAccessKey,
+    };
+    const replicas = [await startTestService({ env }), await startTestService({ env })];
+    try {
+      let turn = 0;
+      // Every call goes to the other replica.
+      const next = () => apiOf((replicas[turn++ % 2] as (typeof replicas)[number]).url);
+      const id = await next().create({ producer: 'replicas' });
+      const bytes = randomBytes(1_000);
+      const object = { digest: sha256(bytes), size: bytes.length };
+      await next().post(`/v1/packages/${id}/files`, { files: [{ path: 'f', ...object }] });
+      const [upload] = (await next().post(`/v1/packages/${id}/uploads`, { objects: [object] })).body.uploads;
+      t.is((await next().send(upload.parts[0], bytes)).status, 200);
+      const commits = await Promise.all(
+        Array.from({ length: 6 }, () => next().post(`/v1/uploads/${upload.upload_id}/commit`)),
+      );
+      t.true(
+        commits.every(({ status }) => status === 200 || status === 202),
+        JSON.stringify(commits.map(({ body }) => body)),
+      );
+      const finals = await Promise.all(Array.from({ length: 4 }, () => next().post(`/v1/packages/${id}/finalize`)));
+      t.deepEqual([...new Set(finals.map(({ status, body }) => `${status} ${body.status}`))], ['200 finalized']);
+      const listed = await next().get('/v1/packages?limit=1');
+      t.is(listed.body.items[0].id, id);
+      t.is((await next().get(`/v1/audit?package_id=${id}&action=upload.committed`)).body.items.length, 1);
+    } finally {
+      for (const replica of replicas) await replica.dispose();
+    }
+  });
+}

@@ -1,0 +1,271 @@
+import { randomBytes } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { Agent, get, type IncomingMessage, Server } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import type { Knex } from 'knex';
+import { pino } from 'pino';
+import type { PlannedUpload } from '../../src/api/types.ts';
+import { connectSqlite } from '../../src/registry/connect.ts';
+import { VERSION } from '../../src/version.ts';
+import { apiOf, sha256 } from '../support/api.ts';
+import { errno, recordingFileLayer } from '../support/recording-file-layer.ts';
+import { startTestService, type TestService, type TestServiceOptions } from '../support/service.ts';
+
+async function start(t: ExecutionContext, options: TestServiceOptions = {}): Promise<TestService> {
+  const service = await startTestService(options);
+  t.teardown(() => service.dispose());
+  return service;
+}
+
+test('/healthz says that the process lives, to everybody', async (t) => {
+  const { url } = await start(t, { env: { ARTIFACT_STORE_ADMIN_TOKEN: 'a token of sixteen'.replaceAll(' ', '-') } });
+  const answer = await apiOf(url).get('/healthz');
+  t.is(answer.status, 200);
+  t.deepEqual(answer.body, { status: 'ok' });
+  t.is((await apiOf(url).get('/v1/healthz')).status, 404, 'it is at the root');
+});
+
+test('/readyz tells both halves with kind, ok, latency and capabilities', async (t) => {
+  const { url } = await start(t);
+  const { status, body } = await apiOf(url).get('/readyz');
+  t.is(status, 200);
+  t.like(body, {
+    status: 'ready',
+    version: VERSION,
+    registry: { kind: 'sqlite', ok: true },
+    blob_store: { kind: 'folder', ok: true, capabilities: { writable: true, part_digest_enforced: true } },
+  });
+  for (const half of [body.registry, body.blob_store]) t.is(typeof half.latency_ms, 'number');
+  t.truthy(body.registry.schema);
+  t.true(body.blob_store.free_bytes > 0);
+});
+
+for (const name of ['create', 'write', 'sync'] as const) {
+  test(`/readyz is 503 and names the blob store when it cannot ${name}`, async (t) => {
+    let broken = false;
+    const { files } = recordingFileLayer((effect) => {
+      if (broken && effect.name === name) throw errno('EROFS');
+    });
+    const { url } = await start(t, { files });
+    const api = apiOf(url);
+    broken = true;
+    const { status, body } = await api.get('/readyz');
+    t.is(status, 503);
+    t.like(body, { status: 'not_ready', registry: { ok: true }, blob_store: { ok: false } });
+    t.regex(body.blob_store.error, /EROFS/);
+    t.false(body.blob_store.capabilities.writable);
+    t.is((await api.get('/healthz')).status, 200);
+    broken = false;
+    t.is((await api.get('/readyz')).status, 200);
+  });
+}
+
+test('/readyz is 503 and names the registry when it does not answer', async (t) => {
+  let db: Knex | undefined;
+  const { url } = await start(t, {
+    connect: (file) => {
+      db = connectSqlite(file);
+      return db;
+    },
+  });
+  await db?.destroy();
+  const { status, body } = await apiOf(url).get('/readyz');
+  t.is(status, 503);
+  t.like(body, { status: 'not_ready', registry: { ok: false }, blob_store: { ok: true } });
+  t.truthy(body.registry.error);
+  t.is((await apiOf(url).get('/healthz')).status, 200);
+});
+
+test('/metrics has a histogram of requests by operation, and counts bytes that came in', async (t) => {
+  const { url } = await start(t);
+  const api = apiOf(url);
+  const id = await api.create();
+  await api.call('PUT', `/v1/packages/${id}/files/f`, 'twelve bytes');
+  await api.get('/v1/packages/pkg_nonsense');
+  // An answer is counted once it is sent: ask until it shows.
+  const read = async (): Promise<string> => (await api.get('/metrics')).body;
+  let text = await read();
+  while (!text.includes('operation="getPackage"')) text = await read();
+  t.regex((await api.get('/metrics')).headers.get('content-type') ?? '', /^text\/plain; version=/);
+  t.regex(text, /^# TYPE artifact_store_request_seconds histogram$/m);
+  const count = (operation: string, method: string, status: number) =>
+    new RegExp(
+      `^artifact_store_request_seconds_count\\{operation="${operation}",method="${method}",status="${status}"\\} 1$`,
+      'm',
+    );
+  t.regex(text, count('createPackage', 'POST', 201));
+  t.regex(text, count('putFile', 'PUT', 201));
+  t.regex(text, /^artifact_store_request_seconds_count\{operation="getPackage",method="GET",status="4\d\d"\} 1$/m);
+  t.regex(text, /^artifact_store_request_seconds_bucket\{le="0.1",operation="createPackage"/m);
+  t.regex(text, /^artifact_store_received_bytes_total 12$/m);
+  t.regex(text, /^process_cpu_seconds_total/m);
+  t.false(text.includes(id), 'no ids: every one would be a series of its own');
+});
+
+test('/v1/limits names all that a client must know, as positive numbers', async (t) => {
+  const { url } = await start(t);
+  const { status, body } = await apiOf(url).get('/v1/limits');
+  t.is(status, 200);
+  // api.md: single_part_max, part_size, max_parts, pack_member_max, pack_target, files and objects per call, body sizes.
+  for (const name of [
+    'single_part_max',
+    'part_size',
+    'max_parts',
+    'pack_target',
+    'files_per_call',
+    'objects_per_call',
+    'json_body_max',
+    'metadata_max',
+    'object_size_max',
+    'page_max',
+    'url_lifetime',
+    'upload_lifetime',
+  ])
+    t.true(Number.isSafeInteger(body[name]) && body[name] > 0, name);
+  t.is(body.pack_member_max, 0, 'no packs yet');
+  t.like(body, { max_parts: 10_000, files_per_call: 1_000, page_max: 1_000, metadata_max: 256 * 1024 });
+  t.like(body, { single_part_max: 256 * 1024 ** 2, part_size: 64 * 1024 ** 2 });
+});
+
+test('every answer has an X-Request-Id of its own, and a problem names the same', async (t) => {
+  const { url } = await start(t);
+  const api = apiOf(url);
+  const answers = await Promise.all(
+    ['/healthz', '/healthz', '/v1/packages', '/v1/packages/pkg_x', '/nowhere', '/metrics'].map((path) => api.get(path)),
+  );
+  const ids = answers.map(({ headers }) => headers.get('x-request-id') ?? '');
+  for (const id of ids) t.regex(id, /^[0-9a-f-]{36}$/);
+  t.is(new Set(ids).size, ids.length);
+  for (const [index, { status, body }] of answers.entries()) if (status >= 400) t.is(body.request_id, ids[index]);
+  const forged = await api.call('GET', '/healthz', undefined, { 'x-request-id': 'mine' });
+  t.not(forged.headers.get('x-request-id'), 'mine', 'a client cannot choose what stands in the log');
+});
+
+/** A download of which nothing is read beyond its head. */
+async function slowDownload(url: string, agent: Agent): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent }, (answer) => resolve(answer.pause())).once('error', reject);
+  });
+}
+
+function opens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket: Socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+test('a stop lets a slow download finish and takes no new connection', async (t) => {
+  const service = await startTestService();
+  const api = apiOf(service.url);
+  const id = await api.create();
+  // More than sockets hold, so that it cannot be under way before it is read.
+  const bytes = randomBytes(24 * 1024 ** 2);
+  await api.call('PUT', `/v1/packages/${id}/files/f`, bytes);
+  const agent = new Agent({ keepAlive: true });
+  const port = Number(new URL(service.url).port);
+  let impatient = 0;
+  const watch = (message: unknown): void => {
+    const { server, socket } = message as { server: Server; socket: Socket };
+    if (socket.localPort !== port) return;
+    // Connections are kept for ever, unless the stop closes them.
+    server.keepAliveTimeout = 0;
+    server.closeAllConnections = () => {
+      impatient += 1;
+      Server.prototype.closeAllConnections.call(server);
+    };
+  };
+  subscribe('http.server.request.start', watch);
+  t.teardown(async () => {
+    unsubscribe('http.server.request.start', watch);
+    agent.destroy();
+  });
+  const answer = await slowDownload(`${service.url}/v1/packages/${id}/files/f`, agent);
+  let stopped = false;
+  const stopping = service.dispose().then(() => {
+    stopped = true;
+  });
+  while (await opens(port)) await nextTurn();
+  t.false(await opens(port));
+  t.false(stopped, 'it waits for the download');
+  const got: Buffer[] = [];
+  for await (const chunk of answer) got.push(chunk as Buffer);
+  t.is(sha256(Buffer.concat(got)), sha256(bytes));
+  await stopping;
+  t.is(impatient, 0, 'the connection was closed when nothing went on there any more, not by force');
+});
+
+test('no log line, at any level, holds a bearer token or a signature', async (t) => {
+  let text = '';
+  const log = pino(
+    { level: 'trace' },
+    new Writable({
+      write(chunk, _encoding, done) {
+        text += chunk;
+        done();
+      },
+    }),
+  );
+  let broken = false;
+  let db: Knex | undefined;
+  const { files } = recordingFileLayer((effect) => {
+    if (broken && effect.name !== 'close' && effect.name !== 'unlink') throw errno('EIO');
+  });
+  const token = `token-${randomBytes(12).toString('hex')}`;
+  const service = await start(t, {
+    files,
+    log,
+    env: { ARTIFACT_STORE_ADMIN_TOKEN: token },
+    connect: (file) => {
+      db = connectSqlite(file);
+      return db;
+    },
+  });
+  const secrets = new Set([token]);
+  const api = apiOf(service.url, token);
+  const open = apiOf(service.url);
+  const bytes = Buffer.from('the bytes of a part');
+  const digest = sha256(bytes);
+  const id = await api.create();
+  await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', digest, size: bytes.length }] });
+  const planned = await api.post(`/v1/packages/${id}/uploads`, { objects: [{ digest, size: bytes.length }] });
+  const upload = planned.body.uploads[0] as PlannedUpload;
+  const part = upload.parts[0] as PlannedUpload['parts'][number];
+  const remember = (url: string): void => {
+    secrets.add(new URL(url).searchParams.get('signature') as string);
+  };
+  remember(part.url);
+
+  t.is((await open.call('PUT', part.url, 'wrong bytes')).status, 400);
+  broken = true;
+  t.is((await open.call('PUT', part.url, bytes)).status, 503);
+  broken = false;
+  const altered = new URL(part.url);
+  altered.searchParams.set('signature', 'an-altered-signature');
+  secrets.add('an-altered-signature');
+  t.is((await open.call('PUT', altered.href, bytes)).status, 403);
+  t.is((await open.call('PUT', part.url, bytes)).status, 200);
+  t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).status, 200);
+  const { url } = (await api.post(`/v1/packages/${id}/downloads`, {})).body.objects[0];
+  remember(url);
+  t.is((await open.call('GET', url)).status, 200);
+  const foreign = `foreign-${randomBytes(12).toString('hex')}`;
+  secrets.add(foreign);
+  t.is((await apiOf(service.url, foreign).get('/v1/packages')).status, 401);
+  t.is((await open.call('GET', `/v1/packages?token=${foreign}`)).status, 401);
+  await db?.destroy();
+  t.is((await open.call('GET', url)).status, 500, 'the registry is away');
+  t.is((await api.get(`/v1/packages/${id}`)).status, 500);
+
+  // A request is logged when its answer has gone out.
+  while (text.split('"msg":"request"').length - 1 < 13) await nextTurn();
+  t.is(secrets.size, 5);
+  for (const secret of secrets) t.false(text.includes(secret), secret);
+  t.false(/signature=|authorization/i.test(text));
+  t.true(text.includes(`/v1/uploads/${upload.upload_id}/parts/1`), 'but what was asked for is there');
+  t.true(text.includes('request failed'));
+});

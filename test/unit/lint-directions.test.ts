@@ -1,0 +1,153 @@
+import { execFile } from 'node:child_process';
+import { access, copyFile, readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import test from 'ava';
+import { tempFolder } from '../support/temp.ts';
+import { writeTree } from '../support/tree.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const BIOME = join(ROOT, 'node_modules/.bin/biome');
+
+/** core ← blobs, registry ← usecases ← http ← server; cli/client knows core and the wire types. */
+const REFUSED: Record<string, string[]> = {
+  'src/core/file.ts': [
+    '../api/types.ts',
+    '../blobs/blob-store.ts',
+    '../registry/registry.ts',
+    '../usecases/services.ts',
+    '../http/routes/index.ts',
+    '../server.ts',
+    '../config.ts',
+    '../../cli/client/http.ts',
+    'node:fs',
+    'node:fs/promises',
+    'node:process',
+    'knex',
+    'koa',
+    'zod',
+  ],
+  'src/api/file.ts': [
+    '../blobs/blob-store.ts',
+    '../registry/registry.ts',
+    '../usecases/services.ts',
+    '../http/route.ts',
+    '../http/routes/index.ts',
+    '../server.ts',
+    '../../cli/client/http.ts',
+  ],
+  'src/blobs/file.ts': [
+    '../registry/registry.ts',
+    '../usecases/services.ts',
+    '../api/types.ts',
+    '../http/routes/index.ts',
+    '../server.ts',
+    '../config.ts',
+    '../../cli/client/http.ts',
+  ],
+  'src/registry/file.ts': [
+    '../blobs/blob-store.ts',
+    '../usecases/services.ts',
+    '../api/types.ts',
+    '../http/routes/index.ts',
+    '../server.ts',
+    '../config.ts',
+  ],
+  'src/usecases/file.ts': [
+    '../http/app.ts',
+    '../http/routes/index.ts',
+    '../api/types.ts',
+    '../server.ts',
+    '../config.ts',
+    '../../migrations/index.ts',
+    '../../cli/client/http.ts',
+    'koa',
+    'knex',
+  ],
+  'src/http/file.ts': ['../registry/registry.ts', '../server.ts', '../config.ts', '../../cli/client/http.ts', 'knex'],
+  'src/http/routes/file.ts': ['../../registry/registry.ts', '../../server.ts', '../../config.ts', 'knex'],
+  'cli/client/file.ts': [
+    '../../src/blobs/blob-store.ts',
+    '../../src/registry/registry.ts',
+    '../../src/usecases/services.ts',
+    '../../src/http/routes/index.ts',
+    '../../src/server.ts',
+    '../../src/config.ts',
+    '../commands/push.ts',
+  ],
+};
+
+const ALLOWED: Record<string, string[]> = {
+  'src/core/file.ts': ['./digest.ts', 'node:crypto'],
+  'src/api/file.ts': ['../core/digest.ts', 'zod'],
+  'src/blobs/file.ts': ['../core/digest.ts', './blob-store.ts', 'node:fs'],
+  'src/registry/file.ts': ['../core/digest.ts', '../../migrations/index.ts', 'knex'],
+  'src/usecases/file.ts': ['../core/digest.ts', '../blobs/blob-store.ts', '../registry/registry.ts'],
+  'src/http/file.ts': ['../core/digest.ts', '../api/types.ts', '../usecases/services.ts', 'koa'],
+  'src/http/routes/file.ts': ['../../usecases/services.ts', '../../api/types.ts', '../route.ts'],
+  'src/server.ts': ['./http/app.ts', './registry/registry.ts', './blobs/fs-store.ts', './config.ts'],
+  'cli/client/file.ts': ['../../src/core/digest.ts', '../../src/api/types.ts', '../errors.ts', 'got'],
+};
+
+interface Report {
+  diagnostics: Array<{ category: string; location: { path: string } }>;
+}
+
+/** What the project's own lint says to a tree in which each of these files has one import. */
+async function refusedImports(folder: string, imports: Record<string, string[]>): Promise<string[]> {
+  const importOf = new Map<string, string>();
+  const tree: Record<string, string> = {};
+  for (const [file, specifiers] of Object.entries(imports)) {
+    for (const [index, specifier] of specifiers.entries()) {
+      const name = file.replace(/(\w+)\.ts$/, `$1-${index}.ts`);
+      importOf.set(name, `${file}: ${specifier}`);
+      tree[name] = `import thing from '${specifier}';\n\nexport { thing };\n`;
+    }
+  }
+  await writeTree(folder, tree);
+  for (const name of ['biome.json', '.gitignore']) await copyFile(join(ROOT, name), join(folder, name));
+  const { code, stdout, stderr } = await run(BIOME, ['lint', '--reporter=json', '--max-diagnostics=none', '.'], folder);
+  const { diagnostics } = JSON.parse(stdout || `{"diagnostics": [], "stderr": ${JSON.stringify(stderr)}}`) as Report;
+  const refused = diagnostics.filter(({ category }) => category === 'lint/style/noRestrictedImports');
+  if ((code === 0) !== (refused.length === 0)) throw new Error(`biome ended with ${code}: ${stderr}${stdout}`);
+  return refused.map(({ location }) => importOf.get(location.path) ?? location.path);
+}
+
+function run(file: string, args: string[], cwd: string): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((done) => {
+    execFile(file, args, { cwd }, (error, stdout, stderr) => {
+      done({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+const listed = (imports: Record<string, string[]>): string[] =>
+  Object.entries(imports).flatMap(([file, specifiers]) => specifiers.map((specifier) => `${file}: ${specifier}`));
+
+test('lint refuses every import against the direction', async (t) => {
+  const refused = new Set(await refusedImports(await tempFolder(t), REFUSED));
+  t.deepEqual(
+    listed(REFUSED).filter((entry) => !refused.has(entry)),
+    [],
+    'these imports went through',
+  );
+});
+
+test('lint lets every import along the direction pass', async (t) => {
+  t.deepEqual(await refusedImports(await tempFolder(t), ALLOWED), []);
+});
+
+test('npm run check is types and lint over the whole tree, and warnings fail it', async (t) => {
+  const { scripts } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
+  const pieces = [...(scripts.check as string).matchAll(/npm run (\S+)/g)].map(([, name]) => name as string);
+  t.deepEqual(pieces, ['check:types', 'check:lint']);
+  t.is(scripts['check:types'], 'tsc --noEmit');
+  // `biome check` is lint, import order and format.
+  t.is(scripts['check:lint'], 'biome check --error-on-warnings .');
+  for (const tool of ['tsc', 'biome']) await t.notThrowsAsync(access(join(ROOT, 'node_modules/.bin', tool)));
+  const { include } = JSON.parse(await readFile(join(ROOT, 'tsconfig.json'), 'utf8')) as { include: string[] };
+  for (const folder of ['src', 'cli', 'migrations', 'test']) t.true(include.includes(folder), folder);
+  const ci = await readFile(join(ROOT, '.ci/run'), 'utf8');
+  t.regex(ci, /npm ci[\s\S]*npm run check[\s\S]*npm test/);
+});
