@@ -68,28 +68,42 @@ export async function discardFile(files: FileLayer, file: string): Promise<void>
 /** A system call for every packet would be most of the work. */
 const BATCH = 512 * 1024;
 
-/** @param check is told of every chunk: how many bytes wait with it */
+/**
+ * Puts small chunks together in one buffer that is used again and again: a new one for each batch would be garbage faster
+ * than it is collected. What is yielded is good until the next one is asked for.
+ * @param check is told of every chunk: how many bytes wait with it
+ */
 async function* gather(
   chunks: AsyncIterable<Uint8Array>,
   check: (waiting: number) => void,
 ): AsyncGenerator<Uint8Array> {
-  let batch: Uint8Array[] = [];
+  // A body of one chunk, as most are, needs no buffer.
+  let first: Uint8Array | null = null;
+  let buffer: Buffer | null = null;
   let waiting = 0;
   for await (const chunk of chunks) {
-    batch.push(chunk);
-    waiting += chunk.length;
-    check(waiting);
-    if (waiting < BATCH) continue;
-    yield together(batch, waiting);
-    batch = [];
-    waiting = 0;
+    check(waiting + chunk.length);
+    if (buffer === null) {
+      if (first === null) {
+        first = chunk;
+        waiting = chunk.length;
+        continue;
+      }
+      buffer = Buffer.allocUnsafe(Math.max(BATCH, first.length));
+      buffer.set(first);
+    }
+    if (waiting > 0 && waiting + chunk.length > buffer.length) {
+      yield buffer.subarray(0, waiting);
+      waiting = 0;
+    }
+    if (chunk.length > buffer.length) {
+      yield chunk;
+    } else {
+      buffer.set(chunk, waiting);
+      waiting += chunk.length;
+    }
   }
-  if (waiting > 0) yield together(batch, waiting);
-}
-
-function together(batch: readonly Uint8Array[], size: number): Uint8Array {
-  const [first] = batch;
-  return first && batch.length === 1 ? first : Buffer.concat(batch, size);
+  if (waiting > 0) yield buffer === null ? (first as Uint8Array) : buffer.subarray(0, waiting);
 }
 
 /**
