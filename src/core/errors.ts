@@ -60,10 +60,10 @@ export const ERROR_TABLE = {
   digest_mismatch: { status: 422, title: 'The bytes have another digest' },
   size_mismatch: { status: 422, title: 'The bytes have another size' },
   parts_required: { status: 422, title: 'An object of this size needs parts' },
+  invalid_pack: { status: 422, title: 'The pack is not the tar file of its members' },
   invalid_parts: { status: 422, title: 'The parts do not make up the object' },
   object_not_registered: { status: 422, title: 'No file of the package has this digest and size' },
   invalid_supersedes: { status: 422, title: 'A package that cannot be superseded' },
-  not_supported: { status: 422, title: 'This service cannot do that yet' },
 
   internal: { status: 500, title: 'The service failed' },
   integrity_failure: { status: 500, title: 'Stored bytes are not what they were' },

@@ -14,8 +14,11 @@ export interface Limits {
   min_part_size: number;
   max_parts: number;
   object_size_max: number;
-  /** Largest blob that goes into a pack; 0: this service takes no packs. */
+  /** Largest blob that goes into a pack. */
   pack_member_max: number;
+  /** Most members of one pack: they are recorded in one transaction. */
+  pack_members_max: number;
+  /** About how large a pack should be. */
   pack_target: number;
   files_per_call: number;
   objects_per_call: number;
@@ -38,7 +41,8 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   min_part_size: 5 * MIB,
   max_parts: 10_000,
   object_size_max: 5 * 1024 * GIB,
-  pack_member_max: 0,
+  pack_member_max: MIB,
+  pack_members_max: 2_000,
   pack_target: 16 * MIB,
   files_per_call: 1_000,
   objects_per_call: 1_000,

@@ -26,7 +26,7 @@ export function isFinal(state: UploadState): boolean {
 
 /** Why an upload failed: `upload_abandoned` (storage gave no clean answer) or what the bytes were instead. */
 export interface UploadFailure {
-  code: 'upload_abandoned' | 'digest_mismatch' | 'size_mismatch' | 'no_space';
+  code: 'upload_abandoned' | 'digest_mismatch' | 'size_mismatch' | 'invalid_pack' | 'no_space';
   detail: string;
   /** What was read, when the bytes were wrong. */
   actual_digest?: string;
