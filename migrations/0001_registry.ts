@@ -115,6 +115,7 @@ export async function up(db: Knex): Promise<void> {
     text(table, 'channel')
       .notNullable()
       .comment('direct: a client holds part URLs; service: bytes came through the service');
+    text(table, 'kind').notNullable().comment('blob or pack');
     table.binary('digest').notNullable();
     table.bigInteger('size').notNullable();
     text(table, 'state').notNullable();
@@ -147,6 +148,12 @@ export async function up(db: Knex): Promise<void> {
     table.bigInteger('offset').notNullable();
     table.bigInteger('size').notNullable();
     table.primary(['upload_id', 'number']);
+  });
+
+  // One row for all members of a pack: they are only ever read together, and their locations take over at the commit.
+  await db.schema.createTable('upload_members', (table) => {
+    text(table, 'upload_id').primary().references('uploads.id');
+    table.binary('members').notNullable().comment('32 bytes of digest and 4 of size each, in order');
   });
 
   await db.schema.createTable('holds', (table) => {

@@ -181,7 +181,8 @@ export const PlanUploads = z.strictObject({
         members: z
           .array(z.strictObject({ digest, offset: size, size }))
           .max(100_000)
-          .optional(),
+          .optional()
+          .describe('makes the object a pack: the tar file of these blobs, in this order'),
       }),
     )
     .min(1)
@@ -242,10 +243,12 @@ export const DownloadList = z.object({
   objects: z.array(
     z.object({
       url: z.string(),
-      headers: z.record(z.string(), z.string()),
-      size,
+      headers: z.record(z.string(), z.string()).describe('to be sent exactly so'),
+      size: size.describe('of the answer'),
       expires_at: time,
-      entries: z.array(z.object({ path: z.string(), digest: z.string(), offset: size, size })),
+      entries: z
+        .array(z.object({ path: z.string(), digest: z.string(), offset: size, size }))
+        .describe('which bytes of the answer are which file'),
     }),
   ),
   next_cursor: z.string().nullable(),

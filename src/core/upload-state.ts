@@ -28,6 +28,8 @@ export function isFinal(state: UploadState): boolean {
 export interface UploadFailure {
   code: 'upload_abandoned' | 'digest_mismatch' | 'size_mismatch' | 'invalid_pack' | 'no_space';
   detail: string;
+  /** The member of a pack that is at fault; else it is the object. */
+  member?: string;
   /** What was read, when the bytes were wrong. */
   actual_digest?: string;
   actual_size?: number;

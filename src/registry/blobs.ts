@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
-import { rowsOf } from './files.ts';
+import type { PackageId } from '../core/ids.ts';
+import { byDigest, provenFor, rowsOf, type Wanted, wantedRows } from './files.ts';
+import type { Reads } from './reads.ts';
 import { recordset } from './recordset.ts';
 
 export interface ObjectRecord {
@@ -11,13 +13,6 @@ export interface ObjectRecord {
   digest: Digest;
   size: number;
   created_at: number;
-}
-
-export interface LocationRecord {
-  digest: Digest;
-  object_id: string;
-  offset: number;
-  size: number;
 }
 
 /** Where a blob's bytes are. */
@@ -36,22 +31,40 @@ type ObjectRow = Omit<ObjectRecord, 'digest'> & { digest: Buffer };
 export function blobTable(db: Knex) {
   return {
     /**
-     * Takes the blob row's lock until the transaction ends (making the row when it is new), so that of two uploads of
-     * one digest exactly one adds its object. @returns whether the blob has a location already
+     * Takes the locks of these blobs' rows until the transaction ends (making the rows when they are new), so that of two
+     * uploads of one digest exactly one adds a location. @returns those that have a location already
      */
-    async lock(digest: Digest, size: number, now: number): Promise<{ stored: boolean }> {
-      const raw = digestToBytes(digest);
-      await db('blobs').insert({ digest: raw, size, created_at: now }).onConflict('digest').merge({ size });
-      const location = await db('blob_locations').where({ digest: raw }).first('object_id');
-      return { stored: location !== undefined };
+    async lock(blobs: readonly Wanted[], now: number): Promise<Set<Digest>> {
+      const rows = wantedRows(db, byDigest(blobs));
+      await db.raw(
+        `insert into blobs (digest, size, created_at) select digest, size, ? from ? r where true order by digest
+         on conflict (digest) do update set size = excluded.size`,
+        [now, rows],
+      );
+      const stored: Array<{ digest: Buffer }> = rowsOf(
+        await db.raw(
+          `select r.digest as digest from ? r where exists (select 1 from blob_locations l where l.digest = r.digest)`,
+          [rows],
+        ),
+      );
+      return new Set(stored.map((row) => digestFromBytes(row.digest)));
     },
 
     async addObject(object: ObjectRecord): Promise<void> {
       await db('objects').insert({ ...object, digest: digestToBytes(object.digest) });
     },
 
-    async addLocation({ digest, ...location }: LocationRecord): Promise<void> {
-      await db('blob_locations').insert({ ...location, digest: digestToBytes(digest) });
+    /** Says which bytes of an object are which blobs. */
+    async addLocations(objectId: string, places: ReadonlyArray<Wanted & { offset: number }>): Promise<void> {
+      const rows = recordset(
+        db,
+        { digest: 'bytes', start: 'integer', size: 'integer' },
+        byDigest(places).map(({ digest, offset, size }) => [digestToBytes(digest), offset, size]),
+      );
+      await db.raw(
+        `insert into blob_locations (digest, object_id, "offset", size) select digest, ?, start, size from ? r`,
+        [objectId, rows],
+      );
     },
 
     /** Where a blob's bytes are; null when nothing has them. */
@@ -79,6 +92,24 @@ export function blobTable(db: Knex) {
         await db.raw('select o.* from ? r cross join objects o where o.id = r.id', [wanted]),
       );
       return new Map(rows.map((row) => [row.id, { ...row, digest: digestFromBytes(row.digest) }]));
+    },
+
+    /** Which of these objects hold nothing but blobs that the caller has a right to (as `provableBy` says). */
+    async whollyReadable(reads: Reads, packageId: PackageId, ids: readonly string[]): Promise<Set<string>> {
+      if ('all' in reads) return new Set(ids);
+      const wanted = recordset(
+        db,
+        { id: 'text' },
+        ids.map((id) => [id]),
+      );
+      const rows: Array<{ id: string }> = rowsOf(
+        await db.raw(
+          `select r.id as id from ? r where not exists (
+             select 1 from blob_locations l where l.object_id = r.id and not ?)`,
+          [wanted, provenFor(db, reads, packageId, 'l')],
+        ),
+      );
+      return new Set(rows.map(({ id }) => id));
     },
 
     async getObjectByKey(key: string): Promise<ObjectRecord | null> {

@@ -65,13 +65,6 @@ const COLUMNS = ['path', 'digest', 'size', 'media_type', 'mtime', 'executable', 
  * index; left to itself it may scan the recordset once for every row of the table.
  */
 export function fileTable(db: Knex) {
-  const wantedRows = (wanted: readonly Wanted[]) =>
-    recordset(
-      db,
-      { digest: 'bytes', size: 'integer' },
-      wanted.map(({ digest, size }) => [digestToBytes(digest), size]),
-    );
-
   return {
     async get(packageId: PackageId, path: LogicalPath): Promise<FileRecord | null> {
       const row: Row | undefined = await db('package_files')
@@ -131,20 +124,11 @@ export function fileTable(db: Knex) {
      * @returns digest → size; a digest asked for with another size is not in it
      */
     async provableBy(reads: Reads, packageId: PackageId, wanted: readonly Wanted[]): Promise<Map<Digest, number>> {
-      const producers = 'all' in reads ? null : [...reads.producers];
-      const placeholders = (values: readonly unknown[]) => values.map(() => '?').join(', ');
-      const readable =
-        producers === null
-          ? ''
-          : `and (p.id = ? ${producers.length === 0 ? '' : `or p.producer in (${placeholders(producers)})`})`;
       const rows: Array<{ digest: Buffer; size: number }> = rowsOf(
-        await db.raw(
-          `select distinct r.digest as digest, r.size as size from ? r where exists (
-             select 1 from package_files f join packages p on p.id = f.package_id
-             where f.digest = r.digest and f.size = r.size and f.proven = true
-               and p.status in (${placeholders(LIVING_STATUSES)}) ${readable})`,
-          [wantedRows(wanted), ...LIVING_STATUSES, ...(producers === null ? [] : [packageId, ...producers])],
-        ),
+        await db.raw('select distinct r.digest as digest, r.size as size from ? r where ?', [
+          wantedRows(db, wanted),
+          provenFor(db, reads, packageId, 'r'),
+        ]),
       );
       return new Map(rows.map((row) => [digestFromBytes(row.digest), row.size]));
     },
@@ -189,11 +173,17 @@ export function fileTable(db: Knex) {
       await db('package_files').where({ package_id: packageId, path }).delete();
     },
 
-    /** Marks every file of the package that has these bytes. @returns how many */
-    async prove(packageId: PackageId, { digest, size }: Wanted): Promise<number> {
-      return db('package_files')
-        .where({ package_id: packageId, digest: digestToBytes(digest), size })
-        .update({ proven: true });
+    /** Marks every file of the package that has one of these blobs. @returns how many */
+    async prove(packageId: PackageId, blobs: readonly Wanted[]): Promise<number> {
+      const rows: unknown[] = rowsOf(
+        await db.raw(
+          `update package_files set proven = true from ? r
+           where package_files.package_id = ? and package_files.digest = r.digest and package_files.size = r.size
+           returning 1`,
+          [wantedRows(db, blobs), packageId],
+        ),
+      );
+      return rows.length;
     },
 
     /** Of these blobs: which ones files of the package need, and whether each is proven everywhere in it. */
@@ -202,7 +192,7 @@ export function fileTable(db: Knex) {
         await db.raw(
           `select r.digest as digest, sum(case when f.proven = true then 0 else 1 end) as unproven from ? r cross join package_files f
            where f.digest = r.digest and f.package_id = ? and f.size = r.size group by r.digest`,
-          [wantedRows(wanted), packageId],
+          [wantedRows(db, wanted), packageId],
         ),
       );
       return new Map(rows.map((row) => [digestFromBytes(row.digest), { proven: Number(row.unproven) === 0 }]));
@@ -289,6 +279,30 @@ export function fileTable(db: Knex) {
       rowsOf<{ path: LogicalPath; other: LogicalPath }>(await db.raw(sql, bindings as Knex.RawBinding[]))[0] ?? null
     );
   }
+}
+
+/**
+ * A condition: the blob of the row `alias` (its `digest` and `size`) is proven in a living package that the caller may
+ * read, or in this package, which it may.
+ */
+export function provenFor(db: Knex, reads: Reads, packageId: PackageId, alias: string): Knex.Raw {
+  const producers = 'all' in reads ? null : reads.producers;
+  const placeholders = (values: readonly unknown[]) => values.map(() => '?').join(', ');
+  const readable =
+    producers === null
+      ? ''
+      : `and (p.id = ? ${producers.length === 0 ? '' : `or p.producer in (${placeholders(producers)})`})`;
+  return db.raw(
+    `exists (select 1 from package_files f join packages p on p.id = f.package_id
+       where f.digest = ${alias}.digest and f.size = ${alias}.size and f.proven = true
+         and p.status in (${placeholders(LIVING_STATUSES)}) ${readable})`,
+    [...LIVING_STATUSES, ...(producers === null ? [] : [packageId, ...producers])],
+  );
+}
+
+export function wantedRows(db: Knex, wanted: readonly Wanted[]): Knex.Raw {
+  const cells = wanted.map(({ digest, size }) => [digestToBytes(digest), size]);
+  return recordset(db, { digest: 'bytes', size: 'integer' }, cells);
 }
 
 /** Batches are written in one order, whatever order they come in: two that meet then wait instead of deadlocking. */

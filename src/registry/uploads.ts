@@ -1,8 +1,9 @@
 import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId, UploadId } from '../core/ids.ts';
+import { decodeMembers, encodeMembers, type PackMember } from '../core/pack.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
-import { canMove, type UploadFailure, type UploadState } from '../core/upload-state.ts';
+import { canMove, isFinal, type UploadFailure, type UploadState } from '../core/upload-state.ts';
 import { isPostgres } from './dialect.ts';
 import { byDigest, rowsOf } from './files.ts';
 import { type Cell, recordset } from './recordset.ts';
@@ -11,6 +12,7 @@ export interface UploadRecord {
   id: UploadId;
   package_id: PackageId;
   channel: 'direct' | 'service';
+  kind: 'blob' | 'pack';
   digest: Digest;
   size: number;
   state: UploadState;
@@ -30,7 +32,11 @@ export interface UploadRecord {
 export type NewUpload = Pick<
   UploadRecord,
   'id' | 'package_id' | 'channel' | 'digest' | 'size' | 'key' | 'created_by' | 'created_at' | 'expires_at'
-> & { parts: readonly PlannedPart[] };
+> & {
+  parts: readonly PlannedPart[];
+  /** Of a pack; null: a loose blob. */
+  members: readonly PackMember[] | null;
+};
 
 type Row = Omit<UploadRecord, 'digest' | 'failure' | 'drop_key'> & {
   digest: Buffer;
@@ -100,6 +106,7 @@ export function uploadTable(db: Knex) {
         upload.id,
         upload.package_id,
         upload.channel,
+        upload.members === null ? 'blob' : 'pack',
         digestToBytes(upload.digest),
         upload.size,
         upload.key,
@@ -111,6 +118,7 @@ export function uploadTable(db: Knex) {
         id: 'text',
         package_id: 'text',
         channel: 'text',
+        kind: 'text',
         digest: 'bytes',
         size: 'integer',
         key: 'text',
@@ -142,6 +150,23 @@ export function uploadTable(db: Knex) {
           ),
         ],
       );
+      const packs = uploads.flatMap(({ id, members }): Cell[][] => (members ? [[id, encodeMembers(members)]] : []));
+      if (packs.length === 0) return;
+      const packRows = recordset(db, { upload_id: 'text', members: 'bytes' }, packs);
+      await db.raw('insert into upload_members (upload_id, members) select upload_id, members from ? r', [packRows]);
+    },
+
+    /** The members of those uploads that are packs and have not ended. */
+    async members(ids: readonly UploadId[]): Promise<Map<UploadId, PackMember[]>> {
+      const wanted = recordset(
+        db,
+        { id: 'text' },
+        ids.map((id) => [id]),
+      );
+      const rows: Array<{ upload_id: UploadId; members: Buffer }> = rowsOf(
+        await db.raw('select m.* from ? r cross join upload_members m where m.upload_id = r.id', [wanted]),
+      );
+      return new Map(rows.map((row) => [row.upload_id, decodeMembers(row.members)]));
     },
 
     /** Keeps the backend's names, where none is kept yet: the first of two planners wins. */
@@ -211,7 +236,10 @@ export function uploadTable(db: Knex) {
       if (!canMove(from, to)) throw new RangeError(`an upload never goes from ${from} to ${to}`);
       const query = db('uploads').where({ id, state: from });
       if (owner !== undefined) query.where({ owner });
-      return (await query.update({ state: to, ...forColumns(change) })) === 1;
+      if ((await query.update({ state: to, ...forColumns(change) })) !== 1) return false;
+      // A pack that was recorded has locations instead; one that failed or was aborted has nothing.
+      if (isFinal(to)) await db('upload_members').where({ upload_id: id }).delete();
+      return true;
     },
 
     /** Changes an upload that stays in its state, if it is still this owner's. */

@@ -1,19 +1,21 @@
-import { createHash } from 'node:crypto';
 import type { CompletedObject, Completion } from '../blobs/blob-store.ts';
-import type { ObjectKey } from '../blobs/key-layout.ts';
-import { type Digest, digestFromBytes } from '../core/digest.ts';
+import type { Digest } from '../core/digest.ts';
 import { isStoreError, StoreError } from '../core/errors.ts';
 import { newId, type UploadId } from '../core/ids.ts';
+import type { PackMember } from '../core/pack.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
-import { handleOf } from './plan-uploads.ts';
+import { contentsOf, handleOf } from './plan-uploads.ts';
 import { recordChange } from './record.ts';
 import type { Caller, Services } from './services.ts';
+import { verifyObject } from './verify-object.ts';
 
 /** How long an instance may be silent before another takes its completion over; it renews three times as often. */
 const LEASE_MS = 30_000;
+
+const OTHER_INSTANCE = 'another instance of the service has ended it';
 
 /** More that the recording transaction does, beside proving the package's files. */
 export type OnRecord = (tables: Tables) => Promise<void>;
@@ -65,7 +67,8 @@ export async function runCompletion(
       await failUpload(services, caller, upload, failure, completion);
       throw full ? error : abandoned(upload, messageOf(error), error);
     }
-    if (completed.digest === null) {
+    // What must be read back takes time: whoever takes over then need not give the object up.
+    if (completed.digest === null || upload.kind === 'pack') {
       await services.registry.transaction(async (tables) => {
         const change = { completed_at: await tables.now(), version_id: completed.versionId };
         await tables.uploads.amend(upload.id, 'completing', services.instance, change);
@@ -92,24 +95,17 @@ async function verifyAndRecord(
   knownDigest: Digest | null,
   onRecord?: OnRecord,
 ): Promise<void> {
-  const digest = knownDigest ?? (await readBack(services, upload));
-  if (digest === null) {
-    const detail = 'The completed object is not in storage.';
-    await failUpload(services, caller, upload, { code: 'upload_abandoned', detail }, 'clean');
-    throw abandoned(upload, detail);
-  }
-  if (digest !== upload.digest) {
-    const failure: UploadFailure = {
-      code: 'digest_mismatch',
-      detail: `The bytes sent for ${upload.digest} have the digest ${digest}.`,
-      actual_digest: digest,
-    };
+  const members = (await services.registry.read.uploads.members([upload.id])).get(upload.id) ?? null;
+  // The member list goes with the upload's end.
+  if (upload.kind === 'pack' && members === null) throw abandoned(upload, OTHER_INSTANCE);
+  const failure = await verifyObject(services, upload, members, knownDigest);
+  if (failure !== null) {
     await failUpload(services, caller, upload, failure, 'clean');
     throw failureError(upload, failure);
   }
   let kept: boolean | null;
   try {
-    kept = await recordUpload(services, caller, upload, onRecord);
+    kept = await recordUpload(services, caller, upload, contentsOf({ ...upload, members }), onRecord);
   } catch (error) {
     // The registry is away: the upload stays completing, and recovery ends it.
     if (!isStoreError(error) || (error.status >= 500 && error.code !== 'no_space')) throw error;
@@ -118,56 +114,52 @@ async function verifyAndRecord(
     await failUpload(services, caller, upload, { code, detail: error.message }, 'clean');
     throw error;
   }
-  if (kept === null) throw abandoned(upload, 'another instance of the service has ended it');
+  if (kept === null) throw abandoned(upload, OTHER_INSTANCE);
   if (!kept) await dropKey(services, { ...upload, drop_key: true }, 'clean');
 }
 
-/** Reads the object once, hashing it; null when it is not there. */
-async function readBack(services: Services, upload: UploadRecord): Promise<Digest | null> {
-  const ref = { key: upload.key as ObjectKey, versionId: upload.version_id };
-  const stream = await services.blobs.openObject(ref).catch((error) => {
-    if (isStoreError(error, 'object_not_found')) return null;
-    throw error;
-  });
-  if (stream === null) return null;
-  const hash = createHash('sha256');
-  for await (const chunk of stream) hash.update(chunk as Uint8Array);
-  return digestFromBytes(hash.digest());
-}
-
 /**
- * One transaction: the object and its location (unless another upload stored the digest first), the package's files
+ * One transaction: the object and its locations (unless other uploads stored all of its blobs first), the package's files
  * proven, the upload committed. @returns whether the object is kept; null when the upload was not ours any more
  */
 async function recordUpload(
   services: Services,
   caller: Caller,
   upload: UploadRecord,
+  contents: readonly PackMember[],
   onRecord?: OnRecord,
 ): Promise<boolean | null> {
   return services.registry.transaction(async (tables) => {
-    // Always the package before the blob, as everybody who needs both: and no file that is being registered is missed.
+    // Always the package before the blobs, as everybody who needs both: and no file that is being registered is missed.
     await tables.packages.lock(upload.package_id);
     const now = await tables.now();
-    const { stored } = await tables.blobs.lock(upload.digest, upload.size, now);
-    const change = { drop_key: stored, owner: null, lease_until: null };
+    const stored = await tables.blobs.lock(contents, now);
+    const duplicate = stored.size === contents.length;
+    const change = { drop_key: duplicate, owner: null, lease_until: null };
     if (!(await tables.uploads.move(upload.id, 'completing', 'committed', change, services.instance))) return null;
-    if (!stored) {
-      const object_id = newId('obj', now);
-      const { key, version_id, digest, size } = upload;
-      await tables.blobs.addObject({ id: object_id, kind: 'blob', key, version_id, digest, size, created_at: now });
-      await tables.blobs.addLocation({ digest, object_id, offset: 0, size });
+    if (!duplicate) {
+      const id = newId('obj', now);
+      const { kind, key, version_id, digest, size } = upload;
+      await tables.blobs.addObject({ id, kind, key, version_id, digest, size, created_at: now });
+      // Also of blobs that have a location elsewhere: who may read a whole pack is decided by all that it holds.
+      await tables.blobs.addLocations(id, contents);
     }
     await onRecord?.(tables);
-    const files = await tables.files.prove(upload.package_id, upload);
+    const files = await tables.files.prove(upload.package_id, contents);
     await recordChange(tables, caller, {
       at: now,
       action: 'upload.committed',
       package_id: upload.package_id,
       subject_id: upload.id,
-      detail: { digest: upload.digest, size: upload.size, files, duplicate: stored },
+      detail: {
+        digest: upload.digest,
+        size: upload.size,
+        ...(upload.kind === 'pack' ? { members: contents.length } : {}),
+        files,
+        duplicate,
+      },
     });
-    return !stored;
+    return !duplicate;
   });
 }
 
@@ -222,11 +214,12 @@ export function completionOf(upload: UploadRecord): Completion {
 
 /** What a failed upload answers for ever. */
 export function failureError(upload: UploadRecord, failure: UploadFailure): StoreError {
+  const digest = failure.member ?? upload.digest;
+  const { actual_digest } = failure;
   const extras = {
-    digest: upload.digest,
-    ...(failure.actual_digest === undefined
-      ? {}
-      : { expected_digest: upload.digest, actual_digest: failure.actual_digest }),
+    digest,
+    ...(failure.member === undefined ? {} : { pack: upload.digest }),
+    ...(actual_digest === undefined ? {} : { expected_digest: digest, actual_digest }),
   };
   if (failure.code === 'upload_abandoned') return abandoned(upload, failure.detail);
   return new StoreError(failure.code, failure.detail, extras);

@@ -1,24 +1,36 @@
-import type { SignedRequest } from '../blobs/blob-store.ts';
+import type { ByteRange, SignedRequest } from '../blobs/blob-store.ts';
 import type { ObjectKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
+import { sizeInPack } from '../core/pack.ts';
 import { assertReadable } from '../core/package-state.ts';
-import type { FileRecord } from '../registry/files.ts';
+import type { FileLocation, FileRecord } from '../registry/files.ts';
 import { readPackage } from './access.ts';
 import type { Caller, Services } from './services.ts';
 
+/** One request, and the files that its answer holds. */
 export interface PlannedDownload {
   /** Null: the entries are empty files, there is nothing to fetch. */
   request: SignedRequest | null;
+  /** How many bytes the request answers. */
   size: number;
-  entries: Array<{ path: LogicalPath; digest: Digest; offset: number; size: number }>;
+  entries: DownloadEntry[];
+}
+
+export interface DownloadEntry {
+  path: LogicalPath;
+  digest: Digest;
+  /** Of the file's first byte in the answer. */
+  offset: number;
+  size: number;
 }
 
 /**
- * Signed requests for the files' bytes, each object named once a page. Files whose bytes are not here are left out of a
- * whole package, and are an error when asked for by path.
+ * Signed requests for the files' bytes, each object named once a page. A pack is signed as a whole for those alone who may
+ * read every blob in it; for others, the ranges that are theirs. Files whose bytes are not here are left out of a whole
+ * package, and are an error when asked for by path.
  * @throws StoreError file_not_found, files_missing, package_deleted
  */
 export async function planDownloads(
@@ -38,27 +50,72 @@ export async function planDownloads(
     packageId,
     readable.filter((file) => file.size > 0).map((file) => file.path),
   );
-  const objects = await tables.blobs.getObjects([...new Set(locations.map((location) => location.object_id))]);
-  const expiresAt = (await tables.now()) + services.limits.url_lifetime * 1_000;
-  const downloads = new Map<string, PlannedDownload>();
-  for (const { object_id, path, digest, offset, size } of locations) {
-    const object = objects.get(object_id);
-    if (!object) throw new StoreError('integrity_failure', `Object ${object_id} is not in the registry.`, { path });
-    let download = downloads.get(object_id);
-    if (!download) {
-      const ref = { key: object.key as ObjectKey, versionId: object.version_id };
-      const request = await services.blobs.signDownload(ref, { objectId: object_id, expiresAt });
-      download = { request, size: object.size, entries: [] };
-      downloads.set(object_id, download);
-    }
-    download.entries.push({ path, digest, offset, size });
-  }
   const empty = readable.filter((file) => file.size === 0);
   const last = files.at(-1);
   return {
-    downloads: [...downloads.values(), ...(empty.length === 0 ? [] : [emptyFiles(empty)])],
+    downloads: [
+      ...(await requestsFor(services, caller, packageId, locations)),
+      ...(empty.length === 0 ? [] : [emptyFiles(empty)]),
+    ],
     next: 'limit' in page && last && files.length === page.limit ? last.path : null,
   };
+}
+
+/** @param locations ordered by object and offset */
+async function requestsFor(
+  services: Services,
+  caller: Caller,
+  packageId: PackageId,
+  locations: readonly FileLocation[],
+): Promise<PlannedDownload[]> {
+  const { blobs } = services.registry.read;
+  const byObject = Map.groupBy(locations, (location) => location.object_id);
+  const ids = [...byObject.keys()];
+  const objects = await blobs.getObjects(ids);
+  const packs = ids.filter((id) => objects.get(id)?.kind === 'pack');
+  const whole = await blobs.whollyReadable(caller.reads, packageId, packs);
+  const expiresAt = (await services.registry.read.now()) + services.limits.url_lifetime * 1_000;
+  const downloads: PlannedDownload[] = [];
+  for (const [objectId, entries] of byObject) {
+    const object = objects.get(objectId);
+    if (!object) throw new StoreError('integrity_failure', `Object ${objectId} is not in the registry.`);
+    const ref = { key: object.key as ObjectKey, versionId: object.version_id };
+    if (object.kind !== 'pack' || whole.has(objectId)) {
+      const request = await services.blobs.signDownload(ref, { objectId, expiresAt });
+      downloads.push({ request, size: object.size, entries: entries.map((entry) => entryAt(entry, 0)) });
+      continue;
+    }
+    for (const { offset, size, entries: within } of adjoining(entries)) {
+      const request = await services.blobs.signDownload(ref, { objectId, expiresAt, range: { offset, size } });
+      downloads.push({ request, size, entries: within.map((entry) => entryAt(entry, offset)) });
+    }
+  }
+  return downloads;
+}
+
+function entryAt({ path, digest, offset, size }: FileLocation, start: number): DownloadEntry {
+  return { path, digest, offset: offset - start, size };
+}
+
+/** The ranges of a pack that these entries take up; what stands next to each other is one range. */
+function adjoining(entries: readonly FileLocation[]): Array<ByteRange & { entries: FileLocation[] }> {
+  const ranges: Array<ByteRange & { entries: FileLocation[] }> = [];
+  for (const entry of entries) {
+    const range = ranges.at(-1);
+    const before = range?.entries.at(-1);
+    if (range && before && nextOffset(before) >= entry.offset) {
+      range.size = entry.offset + entry.size - range.offset;
+      range.entries.push(entry);
+    } else {
+      ranges.push({ offset: entry.offset, size: entry.size, entries: [entry] });
+    }
+  }
+  return ranges;
+}
+
+/** Where the bytes of the member that follows stand. */
+function nextOffset({ offset, size }: FileLocation): number {
+  return offset + sizeInPack(size);
 }
 
 async function filesAt(services: Services, packageId: PackageId, paths: readonly LogicalPath[]): Promise<FileRecord[]> {

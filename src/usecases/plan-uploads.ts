@@ -3,6 +3,7 @@ import { blobKey, type ObjectKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../core/ids.ts';
+import { checkMembers, type PackMember } from '../core/pack.ts';
 import { nextStatus } from '../core/package-state.ts';
 import { checkParts, type PlannedPart } from '../core/part-plan.ts';
 import type { Tables } from '../registry/registry.ts';
@@ -16,6 +17,18 @@ export interface ObjectInput {
   digest: Digest;
   size: number;
   parts?: ReadonlyArray<{ digest: Digest; size: number }> | undefined;
+  /** Makes it a pack. */
+  members?: readonly PackMember[] | undefined;
+}
+
+/** An object as it is to be uploaded, checked. */
+interface ObjectPlan {
+  digest: Digest;
+  size: number;
+  parts: PlannedPart[];
+  /** The client listed them: they are not just what follows from the size. */
+  partsGiven: boolean;
+  members: PackMember[] | null;
 }
 
 /** A part and the request that sends it. */
@@ -34,9 +47,9 @@ export interface PlannedUpload {
 const STORAGE_CONCURRENCY = 16;
 
 /**
- * Opens an upload for each object that files of the package still need. Planning a digest again gives its open upload
- * back, with the parts that have arrived marked: that is how a client resumes.
- * @throws StoreError object_not_registered, parts_required, invalid_parts, package_sealed, …
+ * Opens an upload for each object that holds what files of the package still need: a blob, or a pack of them. Planning a
+ * digest again gives its open upload back, with the parts that have arrived marked: that is how a client resumes.
+ * @throws StoreError object_not_registered, parts_required, invalid_parts, invalid_pack, package_sealed, …
  */
 export async function planUploads(
   services: Services,
@@ -86,49 +99,51 @@ export async function signUploadParts(
   return signParts(services, handle, wanted, received, await urlExpiry(services));
 }
 
-function checkObjects(
-  services: Services,
-  inputs: readonly ObjectInput[],
-): Map<Digest, ObjectInput & { plan: PlannedPart[] }> {
-  const plans = new Map<Digest, ObjectInput & { plan: PlannedPart[] }>();
+function checkObjects({ limits }: Services, inputs: readonly ObjectInput[]): Map<Digest, ObjectPlan> {
+  const plans = new Map<Digest, ObjectPlan>();
+  const held = new Set<Digest>();
   let parts = 0;
   for (const input of inputs) {
-    if (plans.has(input.digest)) {
-      throw new StoreError('invalid_request', `${input.digest} stands twice in the request.`, { digest: input.digest });
+    const { digest, size, members } = input;
+    const plan: ObjectPlan = {
+      digest,
+      size,
+      parts: size === 0 ? [] : checkParts(input, limits),
+      partsGiven: input.parts !== undefined,
+      members: members === undefined ? null : checkMembers({ digest, size, members }, limits),
+    };
+    parts += plan.parts.length;
+    const again = plans.has(digest) ? digest : contentsOf(plan).find((blob) => held.has(blob.digest))?.digest;
+    if (again !== undefined) {
+      throw new StoreError('invalid_request', `${again} stands twice in the request.`, { digest: again });
     }
-    const plan = input.size === 0 ? [] : checkParts(input, services.limits);
-    parts += plan.length;
-    plans.set(input.digest, { ...input, plan });
+    plans.set(digest, plan);
+    for (const blob of contentsOf(plan)) held.add(blob.digest);
   }
-  if (parts > services.limits.parts_per_call) {
+  if (parts > limits.parts_per_call) {
     throw new StoreError(
       'invalid_request',
-      `The objects have ${parts} parts together; plan at most ${services.limits.parts_per_call} a call.`,
+      `The objects have ${parts} parts together; plan at most ${limits.parts_per_call} a call.`,
     );
   }
   return plans;
+}
+
+/** The blobs that an object holds, and where: itself, or a pack's members. */
+export function contentsOf({ digest, size, members }: Pick<ObjectPlan, 'digest' | 'size' | 'members'>): PackMember[] {
+  return members ?? [{ digest, offset: 0, size }];
 }
 
 async function openUploads(
   services: Services,
   caller: Caller,
   packageId: PackageId,
-  plans: ReadonlyMap<Digest, ObjectInput & { plan: PlannedPart[] }>,
+  plans: ReadonlyMap<Digest, ObjectPlan>,
 ): Promise<{ needed: Map<Digest, UploadRecord>; fresh: Set<UploadId> }> {
   return services.registry.transaction(async (tables) => {
     const pkg = await lockPackage(tables, caller, packageId);
     nextStatus(pkg, 'register');
-    const objects = [...plans.values()];
-    const wanted = await tables.files.wantedBy(packageId, objects);
-    const stranger = objects.find(({ digest }) => !wanted.has(digest));
-    if (stranger) {
-      throw new StoreError(
-        'object_not_registered',
-        `No file of ${packageId} has the digest ${stranger.digest} and ${stranger.size} bytes: register the file first.`,
-        { digest: stranger.digest },
-      );
-    }
-    const unproven = objects.filter(({ digest }) => wanted.get(digest)?.proven === false);
+    const unproven = await findUnproven(tables, packageId, [...plans.values()]);
     const digests = unproven.map(({ digest }) => digest);
     const now = await tables.now();
     const live = await tables.uploads.findLive(packageId, digests);
@@ -137,7 +152,7 @@ async function openUploads(
       live.delete(stale.digest);
     }
     const missing = unproven.filter(({ digest }) => !live.has(digest));
-    const opened = missing.map(({ digest, size, plan }) => {
+    const opened = missing.map(({ digest, size, parts, members }) => {
       const id = newId('upl', now) as UploadId;
       return {
         id,
@@ -149,7 +164,8 @@ async function openUploads(
         created_by: caller.actor,
         created_at: now,
         expires_at: now + services.limits.upload_lifetime * 1_000,
-        parts: plan,
+        parts,
+        members,
       };
     });
     await tables.uploads.insert(opened);
@@ -166,26 +182,46 @@ async function openUploads(
   });
 }
 
-/** Open uploads that must not be handed out again: expired, or of another size or other parts than planned now. */
+/** The objects that hold a blob whose bytes the package still needs. @throws StoreError object_not_registered */
+async function findUnproven(tables: Tables, packageId: PackageId, plans: readonly ObjectPlan[]): Promise<ObjectPlan[]> {
+  const wanted = await tables.files.wantedBy(packageId, plans.flatMap(contentsOf));
+  for (const plan of plans) {
+    const stranger = contentsOf(plan).find(({ digest }) => !wanted.has(digest));
+    if (!stranger) continue;
+    const which = plan.members === null ? '' : ` It is a member of the pack ${plan.digest}.`;
+    throw new StoreError(
+      'object_not_registered',
+      `No file of ${packageId} has the digest ${stranger.digest} and ${stranger.size} bytes: register the file first.${which}`,
+      { digest: stranger.digest },
+    );
+  }
+  return plans.filter((plan) => contentsOf(plan).some(({ digest }) => wanted.get(digest)?.proven === false));
+}
+
+/** Open uploads that must not be handed out again: expired, or of another size, other parts or members than planned now. */
 async function findStale(
   tables: Tables,
   live: ReadonlyMap<Digest, UploadRecord>,
-  plans: ReadonlyMap<Digest, ObjectInput & { plan: PlannedPart[] }>,
+  plans: ReadonlyMap<Digest, ObjectPlan>,
   now: number,
 ): Promise<UploadRecord[]> {
   const open = [...live.values()].filter((upload) => upload.state === 'open');
-  const parts = await tables.uploads.parts(open.map((upload) => upload.id));
+  const ids = open.map((upload) => upload.id);
+  const parts = await tables.uploads.parts(ids);
+  const members = await tables.uploads.members(ids);
   return open.filter((upload) => {
     const wanted = plans.get(upload.digest);
     if (upload.expires_at <= now || wanted?.size !== upload.size) return true;
-    const standing = parts.get(upload.id) ?? [];
+    if (!sameBlobs(wanted.members ?? [], members.get(upload.id) ?? [])) return true;
     // Who lists no parts takes those that stand.
-    return wanted.parts !== undefined && !sameParts(wanted.plan, standing);
+    return wanted.partsGiven && !sameBlobs(wanted.parts, parts.get(upload.id) ?? []);
   });
 }
 
-function sameParts(a: readonly PlannedPart[], b: readonly PlannedPart[]): boolean {
-  return a.length === b.length && a.every((part, i) => part.digest === b[i]?.digest && part.size === b[i]?.size);
+type SizedDigest = { digest: Digest; size: number };
+
+function sameBlobs(a: readonly SizedDigest[], b: readonly SizedDigest[]): boolean {
+  return a.length === b.length && a.every(({ digest, size }, i) => digest === b[i]?.digest && size === b[i]?.size);
 }
 
 /**

@@ -110,6 +110,7 @@ async function store(
         created_at: now,
         expires_at: now + SERVICE_UPLOAD_LIFETIME_MS,
         parts,
+        members: null,
       },
     ]);
     return id;

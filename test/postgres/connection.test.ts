@@ -68,10 +68,10 @@ if (postgres !== null) {
     const crossing = (first: string, second: string) =>
       registry.transaction(async ({ blobs }) => {
         runs++;
-        await blobs.lock(digestOf(first), 1, 1);
+        await blobs.lock([{ digest: digestOf(first), size: 1 }], 1);
         holding++;
         await waitFor(() => holding >= 2);
-        await blobs.lock(digestOf(second), 1, 1);
+        await blobs.lock([{ digest: digestOf(second), size: 1 }], 1);
       });
     await Promise.all([crossing('a', 'b'), crossing('b', 'a')]);
     t.is(runs, 3, 'the victim twice');

@@ -137,11 +137,11 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     await one.transaction(async (tables) => {
       await tables.files.put(id, [large, small]);
       await tables.packages.addToCounts(id, 2, max);
-      t.deepEqual(await tables.blobs.lock(digest, max, 1), { stored: false });
+      t.deepEqual(await tables.blobs.lock([{ digest, size: max }], 1), new Set());
       const object = { kind: 'pack' as const, version_id: null, digest, size: max, created_at: 1 };
       await tables.blobs.addObject({ ...object, id: 'obj_1', key: 'k1' });
-      await tables.blobs.addLocation({ digest, object_id: 'obj_1', offset: max - 1, size: max });
-      t.deepEqual(await tables.blobs.lock(digest, max, 1), { stored: true });
+      await tables.blobs.addLocations('obj_1', [{ digest, offset: max - 1, size: max }]);
+      t.deepEqual(await tables.blobs.lock([{ digest, size: max }], 1), new Set([digest]));
     });
     t.deepEqual(await one.read.files.page(id, null, 10), [large, small]);
     t.deepEqual([...(await one.read.files.atPaths(id, [large.path, 'nope' as LogicalPath])).values()], [large]);
@@ -257,7 +257,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       const stored = await Promise.all(
         [one, two, one].map((registry, n) =>
           registry.transaction(async (tables) => {
-            const { stored } = await tables.blobs.lock(digest, 5, 1);
+            const stored = (await tables.blobs.lock([{ digest, size: 5 }], 1)).has(digest);
             if (stored) return stored;
             const object_id = `obj_${round}_${n}`;
             const key = `k ${round} ${n}`;
@@ -270,7 +270,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
               size: 5,
               created_at: 1,
             });
-            await tables.blobs.addLocation({ digest, object_id, offset: 0, size: 5 });
+            await tables.blobs.addLocations(object_id, [{ digest, offset: 0, size: 5 }]);
             return stored;
           }),
         ),
@@ -372,5 +372,6 @@ function uploadOf(packageId: PackageId, { digest, size }: FileRecord) {
     created_by: 'tests',
     ...times,
     parts,
+    members: null,
   };
 }

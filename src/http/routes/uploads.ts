@@ -1,6 +1,5 @@
 import * as schema from '../../api/schemas.ts';
 import { parseDigest } from '../../core/digest.ts';
-import { StoreError } from '../../core/errors.ts';
 import { parsePackageId, parseUploadId } from '../../core/ids.ts';
 import { parseLogicalPath } from '../../core/logical-path.ts';
 import { abortUpload } from '../../usecases/abort-upload.ts';
@@ -21,15 +20,12 @@ export const uploadRoutes: Route[] = [
     body: schema.PlanUploads,
     answers: { 200: schema.PlannedUploads },
     async handle(services, { params, body, caller }) {
-      const objects = body.objects.map(({ members, ...object }) => {
-        if (members)
-          throw new StoreError('not_supported', 'This service takes no packs yet: send each blob as an object.');
-        return {
-          ...object,
-          digest: parseDigest(object.digest),
-          parts: object.parts?.map((part) => ({ digest: parseDigest(part.digest), size: part.size })),
-        };
-      });
+      const objects = body.objects.map(({ digest, size, parts, members }) => ({
+        digest: parseDigest(digest),
+        size,
+        parts: parts?.map((part) => ({ ...part, digest: parseDigest(part.digest) })),
+        members: members?.map((member) => ({ ...member, digest: parseDigest(member.digest) })),
+      }));
       const planned = await planUploads(services, caller, parsePackageId(params.id as string), objects);
       return {
         status: 200,
