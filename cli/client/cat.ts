@@ -1,17 +1,22 @@
 import { parseLogicalPath } from '../../src/core/logical-path.ts';
 import type { ApiClient } from './api-client.ts';
-import { entriesOf, entryReader, integrityFailure } from './entry-reader.ts';
-import { closeAgents, newAgents } from './http.ts';
+import { Downloader } from './downloader.ts';
+import { integrityFailure } from './failures.ts';
+import { piecesOf } from './plan-pieces.ts';
 
-/** One file's bytes; the end is reached only if they have the file's digest. */
+/** One file's bytes; the end is reached only if they have the file's digest. @throws CliError integrity_failure */
 export async function* catFile(client: ApiClient, packageId: string, path: string): AsyncGenerator<Buffer> {
   const page = await client.planDownloads(packageId, { paths: [parseLogicalPath(path)] });
-  const entry = entriesOf(page).find((candidate) => candidate.path === path);
+  const entry = page.objects.flatMap(({ entries }) => entries).find((candidate) => candidate.path === path);
   if (!entry) throw integrityFailure(path, 'was asked for, and another file was offered.');
-  const agents = newAgents(1);
+  const { digest, size } = entry;
+  const downloader = new Downloader(client, packageId, 1);
   try {
-    yield* entryReader(client, packageId, agents).read(entry);
+    for (const piece of piecesOf([page], [{ path, digest, size, mtime: null, executable: false }])) {
+      const problem = yield* downloader.readHashed(piece);
+      if (problem !== null) throw integrityFailure(path, problem);
+    }
   } finally {
-    closeAgents(agents);
+    downloader.close();
   }
 }

@@ -1,15 +1,15 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { matchesGlob } from 'node:path';
 import type { Package } from '../../src/api/types.ts';
-import { findConflict, type LogicalPath } from '../../src/core/logical-path.ts';
 import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
-import { chunks, forEachLimit } from './concurrency.ts';
-import { type Entry, type EntryReader, entriesOf, entryReader, integrityFailure } from './entry-reader.ts';
-import { closeAgents, newAgents } from './http.ts';
+import { Downloader } from './downloader.ts';
+import { type Failure, failuresOf, integrityFailures } from './failures.ts';
+import { FollowHash } from './follow-hash.ts';
+import { LargeFile } from './large-file.ts';
+import { findMissing } from './missing-files.ts';
 import { type PackageFile, packageFiles } from './package-files.ts';
-import { differs, TargetFolder } from './target-folder.ts';
+import { bySize, type Piece, type Span, spansOf } from './pieces.ts';
+import { type Kept, TargetFolder } from './target-folder.ts';
 
 export interface PullOptions {
   directory: string;
@@ -17,22 +17,25 @@ export interface PullOptions {
   glob?: string | undefined;
   /** Restore modification times and the executable bit. */
   preserve?: boolean | undefined;
+  /** Connections. */
   parallel?: number | undefined;
 }
 
 export interface PullResult {
+  /** Written by this pull, and their bytes. */
   files: number;
   bytes: number;
+  /** Of those bytes, the ones that a pull before this one had left: not read again from the store. */
+  resumed_bytes: number;
   /** Files that were there already, with the same bytes. */
   skipped: number;
+  seconds: number;
 }
-
-const PARALLEL = 8;
-const PATHS_PER_CALL = 500;
 
 /**
  * Writes a package's files below the directory: every byte hashed, nothing replaced. All that can be refused is refused
- * before the first file is written. @throws CliError integrity_failure, file_differs, file_refused, invalid_path
+ * before the first file is written. Files with other bytes are left out and named at the end; the others are written.
+ * @throws CliError integrity_failure, file_differs, file_refused, invalid_path, unreachable
  */
 export async function pullPackage(
   client: ApiClient,
@@ -40,95 +43,111 @@ export async function pullPackage(
   options: PullOptions,
   watch?: (report: () => ProgressReport) => void,
 ): Promise<PullResult> {
+  const started = performance.now();
   const all = await packageFiles(client, pkg);
-  const wanted = options.glob === undefined ? all : all.filter(({ path }) => matchesGlob(path, options.glob as string));
-  const folder = await TargetFolder.open(options.directory);
+  const { glob } = options;
+  const wanted = glob === undefined ? all : all.filter(({ path }) => matchesGlob(path, glob));
+  const pull = new Pull(client, pkg.id, options);
   try {
-    const missing = await findMissing(folder, wanted, client.signal);
-    const total = { totalFiles: missing.length, totalBytes: sum(missing) };
-    const done = { files: 0, bytes: 0 };
-    watch?.(() => ({ phase: 'pulling', ...done, ...total }));
-    await readFiles(client, pkg.id, missing, options.parallel ?? PARALLEL, async (reader, entry, file) => {
-      const bytes = count(reader.read(entry), done);
-      const mtime = options.preserve && file.mtime !== null ? new Date(file.mtime) : null;
-      await folder.write(file.path, bytes, { executable: (options.preserve && file.executable) || false, mtime });
-      done.files += 1;
-    });
-    return { files: missing.length, bytes: total.totalBytes, skipped: wanted.length - missing.length };
+    const missing = await pull.findMissing(wanted);
+    const total = { totalFiles: missing.length, totalBytes: missing.reduce((sum, { size }) => sum + size, 0) };
+    watch?.(() => ({ phase: 'pulling', ...pull.done, ...total }));
+    await pull.write(missing);
+    return {
+      files: missing.length,
+      bytes: total.totalBytes,
+      resumed_bytes: pull.resumedBytes,
+      skipped: wanted.length - missing.length,
+      seconds: Math.round(performance.now() - started) / 1_000,
+    };
   } finally {
-    await folder.close();
+    await pull.close();
   }
 }
 
-/** Asks for signed URLs as they are needed, so that none expires in a queue, and hands over every file once. */
-export async function readFiles(
-  client: ApiClient,
-  packageId: string,
-  files: readonly PackageFile[],
-  parallel: number,
-  work: (reader: EntryReader, entry: Entry, file: PackageFile) => Promise<void>,
-): Promise<void> {
-  const agents = newAgents(parallel);
-  const reader = entryReader(client, packageId, agents);
-  try {
-    await forEachLimit(planned(client, packageId, files), parallel, async ({ entry, file }) => {
-      client.signal.throwIfAborted();
-      await work(reader, entry, file);
-    });
-  } finally {
-    closeAgents(agents);
-  }
-}
+class Pull {
+  readonly done = { files: 0, bytes: 0 };
+  resumedBytes = 0;
+  readonly #options: PullOptions;
+  readonly #folder: TargetFolder;
+  readonly #downloader: Downloader;
+  readonly #hashes = new FollowHash();
+  readonly #failures: Failure[] = [];
+  readonly #large = new Set<LargeFile>();
+  /** Every file has its name, or its problem. */
+  #ended = false;
 
-async function* planned(
-  client: ApiClient,
-  packageId: string,
-  files: readonly PackageFile[],
-): AsyncGenerator<{ entry: Entry; file: PackageFile }> {
-  for (const batch of chunks(files, PATHS_PER_CALL)) {
-    const page = await client.planDownloads(packageId, { paths: batch.map(({ path }) => path) });
-    const entries = new Map(entriesOf(page).map((entry) => [entry.path, entry]));
-    for (const file of batch) {
-      const entry = entries.get(file.path);
-      if (!entry || entry.digest !== file.digest || entry.size !== file.size) {
-        throw integrityFailure(file.path, 'is offered with another digest or size than the package lists.');
-      }
-      yield { entry, file };
+  constructor(client: ApiClient, packageId: string, options: PullOptions) {
+    this.#options = options;
+    this.#folder = TargetFolder.open(options.directory, packageId);
+    this.#downloader = new Downloader(client, packageId, options.parallel);
+  }
+
+  findMissing(files: readonly PackageFile[]): Promise<PackageFile[]> {
+    return findMissing(this.#folder, files, { hashes: this.#hashes, signal: this.#downloader.signal });
+  }
+
+  async write(files: readonly PackageFile[]): Promise<void> {
+    const tasks = this.#tasks(await this.#downloader.plan(files));
+    await this.#downloader.run(tasks);
+    this.#ended = true;
+    if (this.#failures.length > 0) throw integrityFailures(this.#failures, { files: this.done.files });
+  }
+
+  async close(): Promise<void> {
+    for (const large of this.#large) await large.close();
+    await this.#hashes.close();
+    this.#downloader.close();
+    this.#folder.close({ keep: !this.#ended });
+  }
+
+  *#tasks(pieces: readonly Piece[]): Generator<() => Promise<void>> {
+    const { empty, small, large } = bySize(pieces);
+    for (const piece of empty) yield async () => this.#write(piece, Buffer.alloc(0));
+    for (const span of spansOf(small)) yield () => this.#readSpan(span);
+    for (const piece of large) yield* this.#open(piece).tasks();
+  }
+
+  async #readSpan(span: Span): Promise<void> {
+    for await (const arrival of this.#downloader.readSpan(span)) {
+      if ('bytes' in arrival) this.#write(arrival.piece, arrival.bytes);
+      else this.#failures.push(...failuresOf(arrival.piece.files, arrival.problem));
     }
   }
-}
 
-async function findMissing(
-  folder: TargetFolder,
-  files: readonly PackageFile[],
-  signal: AbortSignal,
-): Promise<PackageFile[]> {
-  const conflict = findConflict(files.map(({ path }) => path as LogicalPath));
-  if (conflict !== null)
-    throw integrityFailure(conflict.path, `cannot stand beside ${JSON.stringify(conflict.other)}.`);
-  const missing: PackageFile[] = [];
-  for (const file of files) {
-    signal.throwIfAborted();
-    const there = await folder.look(file.path);
-    if (there === null) missing.push(file);
-    else if (there.size !== file.size || (await digestOfFile(there.absolute)) !== file.digest) throw differs(file.path);
+  #write({ files }: Piece, bytes: Buffer): void {
+    for (const file of files) {
+      this.#folder.write(file.path, bytes, this.#kept(file));
+      this.done.files += 1;
+      this.done.bytes += bytes.length;
+    }
   }
-  return missing;
-}
 
-async function digestOfFile(absolute: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(absolute, { highWaterMark: 1024 ** 2 })) hash.update(chunk as Buffer);
-  return `sha256:${hash.digest('hex')}`;
-}
-
-async function* count(bytes: AsyncIterable<Buffer>, done: { bytes: number }): AsyncGenerator<Buffer> {
-  for await (const chunk of bytes) {
-    done.bytes += chunk.length;
-    yield chunk;
+  #open(piece: Piece): LargeFile {
+    const places = piece.files.map((file) => ({ path: file.path, kept: this.#kept(file) }));
+    const large: LargeFile = new LargeFile(piece, places, {
+      downloader: this.#downloader,
+      folder: this.#folder,
+      hashes: this.#hashes,
+      count: (bytes) => {
+        this.done.bytes += bytes;
+      },
+      ended: (problem) => {
+        this.#large.delete(large);
+        if (problem !== null) this.#failures.push(...failuresOf(piece.files, problem));
+        else {
+          this.done.files += places.length;
+          this.done.bytes += (places.length - 1) * piece.size;
+        }
+      },
+    });
+    this.#large.add(large);
+    this.resumedBytes += large.resumedBytes;
+    return large;
   }
-}
 
-function sum(files: readonly PackageFile[]): number {
-  return files.reduce((total, { size }) => total + size, 0);
+  #kept({ executable, mtime }: PackageFile): Kept {
+    if (!this.#options.preserve) return { executable: false, mtime: null };
+    return { executable, mtime: mtime === null ? null : new Date(mtime) };
+  }
 }

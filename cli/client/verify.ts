@@ -1,15 +1,11 @@
 import type { Package } from '../../src/api/types.ts';
 import { comparePaths } from '../../src/core/logical-path.ts';
-import { CliError } from '../errors.ts';
 import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
+import { Downloader } from './downloader.ts';
+import { type Failure, failuresOf } from './failures.ts';
 import { packageFiles } from './package-files.ts';
-import { readFiles } from './pull.ts';
-
-export interface Failure {
-  path: string;
-  detail: string;
-}
+import { bySize, type Piece, type Span, spansOf } from './pieces.ts';
 
 export interface Verification {
   files: number;
@@ -18,12 +14,10 @@ export interface Verification {
   failures: Failure[];
 }
 
-const PARALLEL = 8;
-
 /**
- * Reads every file of a package through the service and hashes it; the manifest is held against its digest first. What
- * does not match is collected, so that one bad file does not hide the next. @throws CliError integrity_failure for the
- * manifest itself
+ * Reads every file of a package through the service and hashes it, each object once; the manifest is held against its
+ * digest first. What does not match is collected, so that one bad file does not hide the next.
+ * @throws CliError integrity_failure for the manifest itself
  */
 export async function verifyPackage(
   client: ApiClient,
@@ -35,26 +29,37 @@ export async function verifyPackage(
   const done = { files: 0, bytes: 0 };
   const failures: Failure[] = [];
   watch?.(() => ({ phase: 'verifying', ...done, totalFiles: files.length, totalBytes }));
-  await readFiles(client, pkg.id, files, PARALLEL, async (reader, entry, file) => {
-    try {
-      for await (const chunk of reader.read(entry)) done.bytes += chunk.length;
-    } catch (error) {
-      const failure = failureOf(file.path, error);
-      if (failure === null) throw error;
-      failures.push(failure);
+  const downloader = new Downloader(client, pkg.id);
+
+  function conclude(piece: Piece, problem: string | null): void {
+    done.files += piece.files.length;
+    if (problem !== null) failures.push(...failuresOf(piece.files, problem));
+  }
+
+  async function verifySpan(span: Span): Promise<void> {
+    for await (const arrival of downloader.readSpan(span)) {
+      done.bytes += arrival.piece.size * arrival.piece.files.length;
+      conclude(arrival.piece, 'problem' in arrival ? arrival.problem : null);
     }
-    done.files += 1;
-  });
+  }
+
+  async function verifyLarge(piece: Piece): Promise<void> {
+    const bytes = downloader.readHashed(piece);
+    let step = await bytes.next();
+    for (; !step.done; step = await bytes.next()) done.bytes += step.value.length * piece.files.length;
+    conclude(piece, step.value);
+  }
+
+  try {
+    const { empty, small, large } = bySize(await downloader.plan(files));
+    for (const piece of empty) conclude(piece, null);
+    await downloader.run([
+      ...spansOf(small).map((span) => () => verifySpan(span)),
+      ...large.map((piece) => () => verifyLarge(piece)),
+    ]);
+  } finally {
+    downloader.close();
+  }
   failures.sort((a, b) => comparePaths(a.path, b.path));
   return { files: files.length, bytes: totalBytes, failures };
-}
-
-/** Bytes that are wrong, or are not there: both are findings. Anything else ends the verification. */
-function failureOf(path: string, error: unknown): Failure | null {
-  if (error instanceof CliError && error.code === 'integrity_failure') return { path, detail: error.message };
-  const code = (error as { code?: unknown }).code;
-  if (code === 'integrity_failure' || code === 'object_not_found' || code === 'internal') {
-    return { path, detail: `${JSON.stringify(path)} cannot be read: ${(error as Error).message}` };
-  }
-  return null;
 }

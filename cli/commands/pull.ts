@@ -11,10 +11,10 @@ export const pull = defineVerb<Options>({
   name: 'pull',
   summary: "write a package's files into a directory",
   description:
-    'Writes the files of a package below DIR and checks every byte against its digest. A file that is there with the same bytes is skipped; one with other bytes is never replaced, and nothing is written outside DIR (exit 4). Bytes that do not match end the pull (exit 5).',
+    'Writes the files of a package below DIR and checks every byte against its digest. A file that is there with the same bytes is skipped; one with other bytes is never replaced, and nothing is written outside DIR (exit 4). A file whose bytes in the store do not match is not written; the others are, and all that failed are named (exit 5). A pull that was cut off continues where it stopped when it is run again.',
   examples: ['pull PACKAGE ./copy', "pull PACKAGE ./copy --path 'reports/**' --preserve"],
   client: true,
-  continues: 'Run the same command again: files that are complete are skipped.',
+  continues: 'Run the same command again: it continues where it stopped.',
   arguments: [
     { name: 'PACKAGE', description: 'its id, or its external id' },
     { name: 'DIR', description: 'made when it does not exist', completes: 'folder' },
@@ -22,7 +22,7 @@ export const pull = defineVerb<Options>({
   options: [
     { flags: '--path <glob>', description: 'only paths that match; ** crosses folders' },
     { flags: '--preserve', description: 'restore modification times and the executable bit' },
-    { flags: '--parallel <n>', description: 'files in flight (8)', parse: parseCount },
+    { flags: '--parallel <n>', description: 'connections (8)', parse: parseCount },
   ],
   async run(context, [named = '', directory = ''], { path: glob, preserve, parallel }) {
     const [{ pullPackage }, { findPackage }, { countOf, formatBytes }] = await Promise.all([
@@ -34,9 +34,10 @@ export const pull = defineVerb<Options>({
     const pkg = await findPackage(client, named);
     const options = { directory, glob, preserve, parallel };
     const result = await pullPackage(client, pkg, options, (report) => context.out.progress(report));
-    const { files, bytes, skipped } = result;
+    const { files, bytes, skipped, resumed_bytes: resumed } = result;
     const there = skipped === 0 ? '' : `; ${countOf(skipped, 'file')} there already`;
-    const text = `Pulled ${countOf(files, 'file')}, ${formatBytes(bytes)}, every byte checked${there}.`;
+    const before = resumed === 0 ? '' : `; ${formatBytes(resumed)} were left by the pull before`;
+    const text = `Pulled ${countOf(files, 'file')}, ${formatBytes(bytes)}, every byte checked${before}${there}.`;
     return { json: { package_id: pkg.id, manifest_digest: pkg.manifest_digest, directory, ...result }, text };
   },
 });
