@@ -33,6 +33,7 @@ const THREADS_MAX = 4;
 export class FollowHash {
   readonly #workers: Worker[] = [];
   readonly #waiting = new Map<number, Waiting>();
+  #broken: Error | null = null;
   #files = 0;
 
   follow(fd: number): Follower {
@@ -43,6 +44,7 @@ export class FollowHash {
       advance: (upTo) => send(upTo, false),
       finish: (size) =>
         new Promise((resolve, reject) => {
+          if (this.#broken) throw this.#broken;
           this.#waiting.set(id, { resolve, reject });
           send(size, true);
         }),
@@ -71,6 +73,7 @@ export class FollowHash {
       else waiting?.resolve(answer.sha256);
     });
     const fail = (error: Error): void => {
+      this.#broken ??= error;
       for (const { reject } of this.#waiting.values()) reject(error);
       this.#waiting.clear();
     };

@@ -22,6 +22,7 @@ import { pathProblem } from '../../src/core/logical-path.ts';
 import { CliError, EXIT } from '../errors.ts';
 import { PartialFile } from './partial-file.ts';
 import { PrivateFolder, privatePrefix } from './private-folder.ts';
+import { sameBytes } from './same-bytes.ts';
 
 /** Where `link` cannot be used: another mount below the folder, or a file system without hard links. */
 const NO_LINK = new Set(['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL']);
@@ -167,19 +168,27 @@ export class TargetFolder {
       linkSync(temporary, target);
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
-      if (code === 'EEXIST') this.#placeOverEmpty(temporary, path, target);
+      if (code === 'EEXIST') this.#placeOverOther(temporary, path, target);
       else if (NO_LINK.has(code)) this.#placeWithoutLink(temporary, path, target);
       else throw error;
     }
   }
 
-  #placeOverEmpty(temporary: string, path: string, target: string): void {
-    const there = lstatSync(target);
-    if (!this.#unfinished.has(path) || !there.isFile() || there.size > 0) throw differs(path, there.size);
+  /** Something took the name since it was looked at, or it is what a pull left that was cut off. */
+  #placeOverOther(temporary: string, path: string, target: string): void {
+    if (!this.#mayReplace(path, target)) {
+      if (lstatSync(target).isFile() && sameBytes(temporary, target)) return;
+      throw differs(path, lstatSync(target).size);
+    }
     // Through a name of its own, since `temporary` is the caller's to remove.
     const name = this.#private.newName();
     linkSync(temporary, name);
     renameSync(name, target);
+  }
+
+  #mayReplace(path: string, target: string): boolean {
+    const there = lstatSync(target);
+    return this.#unfinished.has(path) && there.isFile() && there.size === 0;
   }
 
   /** A copy beside its place, whole and synced before it gets its name. */
@@ -198,7 +207,7 @@ export class TargetFolder {
       }
       // Without links this is as near as it gets to not replacing what is there.
       const there = lstatSync(target, { throwIfNoEntry: false });
-      if (there && !(this.#unfinished.has(path) && there.isFile() && there.size === 0)) throw differs(path, there.size);
+      if (there && !this.#mayReplace(path, target)) throw differs(path, there.size);
       renameSync(copy, target);
     } finally {
       rmSync(copy, { force: true });

@@ -6,6 +6,8 @@ export interface RelayedRequest {
   method: string;
   /** Path and query. */
   url: string;
+  /** The Range header. */
+  range: string | undefined;
 }
 
 export interface Relay {
@@ -25,7 +27,8 @@ export interface Relay {
  */
 export async function startRelay(target: string): Promise<Relay> {
   const server = createServer(async (incoming, outgoing) => {
-    const seen = { method: incoming.method ?? '', url: incoming.url ?? '' };
+    const { method = '', url = '', headers } = incoming;
+    const seen = { method, url, range: headers.range };
     relay.seen.push(seen);
     const decision = await relay.before(seen);
     if (decision === 'drop') {
