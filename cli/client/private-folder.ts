@@ -63,9 +63,9 @@ export class PrivateFolder {
     return join(this.path, randomBytes(12).toString('hex'));
   }
 
-  /** @param keep leave what another pull can go on with */
+  /** @param keep leave what the next pull can go on with, and what tells it that one was cut off */
   close({ keep }: { keep: boolean }): void {
-    if (keep && readdirSync(this.path).some((name) => name.endsWith('.part'))) return;
+    if (keep && (this.continued || readdirSync(this.path).some((name) => name.endsWith('.part')))) return;
     rmSync(this.path, { recursive: true, force: true });
   }
 }
