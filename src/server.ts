@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Knex } from 'knex';
 import { type Logger, pino } from 'pino';
 import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
+import { openDigestThread } from './blobs/digest-thread.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
 import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
 import { openConfiguredBlobs } from './configured-blobs.ts';
@@ -82,10 +83,13 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     });
     closers.push(() => store.close());
 
+    const digester = openDigestThread();
+    closers.push(() => digester.close());
     const services: HttpServices = {
       registry,
       blobs,
       spool,
+      digester,
       limits: { ...DEFAULT_LIMITS, ...overrides.limits },
       log,
       instance: randomUUID(),

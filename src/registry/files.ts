@@ -177,8 +177,9 @@ export function fileTable(db: Knex) {
     async prove(packageId: PackageId, blobs: readonly Wanted[]): Promise<number> {
       const rows: unknown[] = rowsOf(
         await db.raw(
-          `update package_files set proven = true from ? r
-           where package_files.package_id = ? and package_files.digest = r.digest and package_files.size = r.size
+          `update package_files set proven = true where (package_id, path) in (
+             select f.package_id, f.path from ? r cross join package_files f
+             where f.digest = r.digest and f.package_id = ? and f.size = r.size)
            returning 1`,
           [wantedRows(db, blobs), packageId],
         ),

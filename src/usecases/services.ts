@@ -1,4 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
+import type { StreamDigester } from '../blobs/digest-thread.ts';
 import type { Spool } from '../blobs/spool.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { Limits } from '../core/limits.ts';
@@ -27,6 +28,7 @@ export interface Services {
   registry: Registry;
   blobs: BlobStore;
   spool: Spool;
+  digester: StreamDigester;
   limits: Limits;
   log: Log;
   /** Names this process in upload leases. */

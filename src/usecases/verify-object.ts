@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ObjectKey } from '../blobs/key-layout.ts';
 import { type Digest, digestFromBytes } from '../core/digest.ts';
@@ -7,6 +7,9 @@ import { type PackMember, PackVerifier } from '../core/pack.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import type { Services } from './services.ts';
+
+/** Objects below this many bytes are hashed between other work; larger ones in a thread of their own. */
+const INLINE_BELOW = 8 * 1024 ** 2;
 
 /**
  * Holds a completed object against what was planned: its digest, and a pack's members one by one. Reads it once, unless
@@ -23,12 +26,13 @@ export async function verifyObject(
   if (members !== null || digest === null) {
     const stream = await openCompleted(services, upload);
     if (stream === null) return { code: 'upload_abandoned', detail: 'The completed object is not in storage.' };
-    try {
-      digest = await readObject(stream, members && new PackVerifier(members), knownDigest);
-    } catch (error) {
-      const failure = memberFailure(error);
-      if (failure === null) throw error;
-      return failure;
+    if (members === null) {
+      digest = await (upload.size < INLINE_BELOW ? digestHere(stream) : services.digester.digestOf(stream));
+    } else {
+      const hash = digest === null ? createHash('sha256') : null;
+      const failure = await verifyMembers(stream, new PackVerifier(members), hash);
+      if (failure !== null) return failure;
+      digest ??= digestFromBytes((hash as Hash).digest());
     }
   }
   if (digest === upload.digest) return null;
@@ -45,19 +49,30 @@ async function openCompleted(services: Services, upload: UploadRecord): Promise<
   }
 }
 
-/** @throws StoreError digest_mismatch, invalid_pack, naming the member */
-async function readObject(
+async function digestHere(stream: Readable): Promise<Digest> {
+  const hash = createHash('sha256');
+  for await (const chunk of stream as AsyncIterable<Uint8Array>) hash.update(chunk);
+  return digestFromBytes(hash.digest());
+}
+
+/** @param whole is given the bytes as well */
+async function verifyMembers(
   stream: Readable,
-  verifier: PackVerifier | null,
-  knownDigest: Digest | null,
-): Promise<Digest> {
-  const hash = knownDigest === null ? createHash('sha256') : null;
-  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-    verifier?.write(chunk);
-    hash?.update(chunk);
+  verifier: PackVerifier,
+  whole: Hash | null,
+): Promise<UploadFailure | null> {
+  try {
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      verifier.write(chunk);
+      whole?.update(chunk);
+    }
+    verifier.end();
+    return null;
+  } catch (error) {
+    const failure = memberFailure(error);
+    if (failure === null) throw error;
+    return failure;
   }
-  verifier?.end();
-  return hash === null ? (knownDigest as Digest) : digestFromBytes(hash.digest());
 }
 
 function memberFailure(error: unknown): UploadFailure | null {

@@ -220,7 +220,7 @@ export function uploadsSuite(startTestService: StartTestService): void {
     ],
     ['another size than was registered', (digest) => ({ digest, size: 61 }), 'object_not_registered'],
     ['an object that no file has', () => ({ digest: sha256('nobody'), size: 60 }), 'object_not_registered'],
-    ['a pack', (digest) => ({ digest, size: 60, members: [] }), 'not_supported'],
+    ['a pack without members', (digest) => ({ digest, size: 60, members: [] }), 'invalid_pack'],
   ];
   for (const [what, object, code] of BAD_PLANS) {
     test(`planning ${what} is refused with ${code}`, async (t) => {
