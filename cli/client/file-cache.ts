@@ -61,6 +61,8 @@ export class FileCache {
       db.pragma('journal_mode = WAL');
       // A torn page after a power failure shows: every entry has a checksum.
       db.pragma('synchronous = OFF');
+      // Rows come in the order of the table: pages need not be kept. KiB, as SQLite counts.
+      db.pragma('cache_size = -1000');
       db.pragma(`max_page_count = ${MOST_PAGES}`);
       db.exec(SCHEMA);
     });

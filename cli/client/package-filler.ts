@@ -2,6 +2,7 @@ import { digestToBytes, EMPTY_DIGEST } from '../../src/core/digest.ts';
 import type { Limits } from '../../src/core/limits.ts';
 import { partSizeFor } from '../../src/core/part-plan.ts';
 import { cut, forEachLimit, Reused } from './concurrency.ts';
+import { DigestClaims } from './digest-claims.ts';
 import type { FileCache } from './file-cache.ts';
 import { type FileIndex, type FileList, RAW_DIGEST_SIZE } from './file-list.ts';
 import { hashFiles } from './hash-files.ts';
@@ -51,8 +52,8 @@ export class PackageFiller {
   readonly #uploader: Uploader;
   readonly #cache: FileCache;
   readonly #memory: Reused<SharedArrayBuffer>;
-  /** Digests whose bytes this push sends, one character for each byte. */
-  readonly #claimed = new Set<string>();
+  /** Each digest is sent once in the whole push. */
+  readonly #claims: DigestClaims;
   #failure: { error: unknown } | null = null;
   /** Files whose own bytes need not be sent, and those bytes. */
   readonly settled = { files: 0, bytes: 0 };
@@ -64,6 +65,7 @@ export class PackageFiller {
     this.#registrar = registrar;
     this.#uploader = uploader;
     this.#cache = cache;
+    this.#claims = new DigestClaims(files);
     this.#memory = new Reused(() => new SharedArrayBuffer(packMemory(limits)));
   }
 
@@ -141,7 +143,7 @@ export class PackageFiller {
       const missing = registered
         ? [...without(indexes, wrong), ...(await this.#registrar.register(wrong, true))]
         : await this.#registrar.register(indexes);
-      const claimed = missing.filter((index) => this.#claim(index));
+      const claimed = missing.filter((index) => this.#claims.claim(index));
       const object = packObject(this.#files, indexes, claimed, { digest: pack.digest, memory: Buffer.from(memory) });
       if (object) await this.#uploader.send([object]);
       this.#settle(indexes, claimed);
@@ -163,7 +165,7 @@ export class PackageFiller {
     if (this.#failure) return;
     if (!registered) await hashFiles(this.#files, indexes, this.#readers, this.#cache);
     const missing = registered ? indexes : await this.#registrar.register(indexes);
-    const claimed = missing.filter((index) => this.#claim(index));
+    const claimed = missing.filter((index) => this.#claims.claim(index));
     const files = claimed.map((index) => ({
       ...this.#files.at(index),
       digest: this.#files.digest(index),
@@ -171,12 +173,6 @@ export class PackageFiller {
     }));
     await this.#uploader.send(files.map(fileObject));
     this.#settle(indexes, claimed);
-  }
-
-  /** Each digest is sent once in the whole push. */
-  #claim(index: FileIndex): boolean {
-    const raw = this.#files.rawDigest(index).toString('latin1');
-    return !this.#claimed.has(raw) && this.#claimed.add(raw) !== undefined;
   }
 
   #settle(indexes: readonly FileIndex[], others: readonly FileIndex[]): void {

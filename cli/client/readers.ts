@@ -26,6 +26,9 @@ export interface ReadPack {
 
 interface Work {
   task: ReaderTask;
+  bytes: number;
+  /** When it was asked, as performance.now tells. */
+  since: number;
   resolve: (answer: ReaderAnswer) => void;
   reject: (error: Error) => void;
 }
@@ -37,6 +40,9 @@ interface Thread {
 
 const THREADS_MIN = 2;
 const THREADS_MAX = 8;
+/** Work of this size is worth another thread at once; other work when it has waited for so long. */
+const MUCH_BYTES = 64 * 1024 ** 2;
+const PATIENCE_MS = 150;
 const STOPPED = 'A reading thread ended early.';
 /** So little is read faster than a thread starts. */
 const FEW_FILES = 250;
@@ -53,6 +59,7 @@ export class Readers {
   readonly #counter = new BigInt64Array(new SharedArrayBuffer(8));
   readonly #threads: Thread[] = [];
   readonly #waiting: Work[] = [];
+  readonly #mostThreads = Math.min(THREADS_MAX, Math.max(THREADS_MIN, availableParallelism()));
 
   constructor(limits: Limits) {
     this.#limits = limits;
@@ -101,7 +108,7 @@ export class Readers {
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
     if (files.length <= FEW_FILES && bytes <= FEW_BYTES && this.#threads.length === 0) return this.#here(task) as T;
     const answer = await new Promise<ReaderAnswer>((resolve, reject) => {
-      this.#waiting.push({ task, resolve, reject });
+      this.#waiting.push({ task, bytes, since: performance.now(), resolve, reject });
       this.#start();
     });
     return answer as T;
@@ -111,16 +118,17 @@ export class Readers {
     return newReader((bytes) => Atomics.add(this.#counter, 0, BigInt(bytes)))(task);
   }
 
-  /** Gives waiting work to a thread that has none, or to a new one. */
+  /** Gives waiting work to a thread that has none. Each thread costs as much as some thousand small files. */
   #start(): void {
-    const most = Math.min(THREADS_MAX, Math.max(THREADS_MIN, availableParallelism()));
-    let idle = this.#threads.find(({ work }) => work === null);
-    if (!idle && this.#threads.length < most) {
-      idle = this.#newThread();
-      this.#threads.push(idle);
+    const [work] = this.#waiting;
+    if (!work) return;
+    let idle = this.#threads.find((thread) => thread.work === null);
+    if (!idle && this.#threads.length < this.#mostThreads) {
+      const waited = performance.now() - work.since;
+      if (this.#threads.length === 0 || work.bytes >= MUCH_BYTES || waited >= PATIENCE_MS) idle = this.#newThread();
+      else setTimeout(() => this.#start(), Math.ceil(PATIENCE_MS - waited)).unref();
     }
-    const work = this.#waiting[0];
-    if (!idle || !work) return;
+    if (!idle) return;
     this.#waiting.shift();
     idle.work = work;
     idle.worker.ref();
@@ -147,6 +155,7 @@ export class Readers {
       end(({ reject }) => reject(new Error(STOPPED)));
     });
     worker.unref();
+    this.#threads.push(thread);
     return thread;
   }
 }
