@@ -11,6 +11,8 @@ export const IDENTITY_SIZE = IDENTITY_FIELDS * 8;
 export const RAW_DIGEST_SIZE = 32;
 const FIRST_FILES = 1_024;
 const PATH_GUESS = 48;
+/** Old columns and new ones are in memory together while they grow. */
+const GROWTH = 1.5;
 
 /** A file's place in its list. */
 export type FileIndex = number;
@@ -178,7 +180,7 @@ export class FileList {
   }
 
   #growFiles(): void {
-    const room = this.#ends.length * 2;
+    const room = Math.ceil(this.#ends.length * GROWTH);
     this.#ends = larger(this.#ends, new Uint32Array(room));
     this.#identities = larger(this.#identities, new BigInt64Array(room * IDENTITY_FIELDS));
     this.#executable = larger(this.#executable, new Uint8Array(room));
@@ -187,7 +189,7 @@ export class FileList {
   }
 
   #growPaths(): void {
-    this.#paths = larger(this.#paths, Buffer.allocUnsafeSlow(this.#paths.length * 2));
+    this.#paths = larger(this.#paths, Buffer.allocUnsafeSlow(Math.ceil(this.#paths.length * GROWTH)));
   }
 }
 
