@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import { type Digest, digestFromBytes } from '../../src/core/digest.ts';
+import { type Digest, digestFromBytes, digestToBytes, EMPTY_DIGEST } from '../../src/core/digest.ts';
 import type { LogicalPath } from '../../src/core/logical-path.ts';
 import type { ComparedFile } from './compare.ts';
 import type { FileIdentity, FoundFile } from './local-file.ts';
@@ -13,6 +13,8 @@ const FIRST_FILES = 1_024;
 const PATH_GUESS = 48;
 /** Old columns and new ones are in memory together while they grow. */
 const GROWTH = 1.5;
+
+const EMPTY_RAW = digestToBytes(EMPTY_DIGEST);
 
 /** A file's place in its list. */
 export type FileIndex = number;
@@ -56,7 +58,7 @@ export class FileList {
     return this.#totalBytes;
   }
 
-  /** Files come in order. */
+  /** Files come in order. What an empty one holds is known. */
   add(path: string, absolute: string, stats: BigIntStats): void {
     const index = this.#length;
     if (index === this.#ends.length) this.#growFiles();
@@ -71,6 +73,7 @@ export class FileList {
     this.#identities[at + CTIME] = stats.ctimeNs;
     this.#executable[index] = (stats.mode & 0o111n) === 0n ? 0 : 1;
     if (absolute !== `${this.root}/${path}`) this.#elsewhere.set(index, absolute);
+    if (stats.size === 0n) this.setDigest(index, EMPTY_RAW);
     this.#length += 1;
     this.#totalBytes += Number(stats.size);
   }

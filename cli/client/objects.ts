@@ -50,7 +50,12 @@ export function fileObject(file: HashedFile): SentObject {
     assertUnchanged: () => assertUnchanged(file),
     async differs() {
       await assertUnchanged(file);
-      return fileChanged(path, 'no longer had the bytes that were hashed');
+      return new CliError(`${JSON.stringify(path)} does not have the bytes that were hashed: nothing was finalized.`, {
+        exit: EXIT.failed,
+        code: 'file_changed',
+        next: 'Run the command again with --rehash: then no file is taken for unchanged.',
+        extras: { path },
+      });
     },
   };
 }

@@ -1,4 +1,3 @@
-import { digestToBytes, EMPTY_DIGEST } from '../../src/core/digest.ts';
 import type { Limits } from '../../src/core/limits.ts';
 import { partSizeFor } from '../../src/core/part-plan.ts';
 import { cut, forEachLimit, Reused } from './concurrency.ts';
@@ -84,7 +83,6 @@ export class PackageFiller {
   #sort(): Record<'known' | 'small' | 'large', FileIndex[]> {
     const sorted = { known: [] as FileIndex[], small: [] as FileIndex[], large: [] as FileIndex[] };
     for (let index = 0; index < this.#files.length; index += 1) {
-      if (this.#files.size(index) === 0) this.#files.setDigest(index, digestToBytes(EMPTY_DIGEST));
       const kind = this.#isKnown(index) ? 'known' : this.#isSmall(index) ? 'small' : 'large';
       sorted[kind].push(index);
     }
