@@ -14,9 +14,10 @@ export async function compareDirectory(
 ): Promise<Differences> {
   const found = await walk(directory, { ...options, signal: client.signal });
   const theirs = await packageFiles(client, pkg);
-  const readers = new Readers(await client.limits());
+  const limits = await client.limits();
+  const readers = new Readers();
   try {
-    return compareFiles(theirs, await readers.hash([...found]));
+    return compareFiles(theirs, await readers.hash([...found], limits));
   } finally {
     await readers.stop();
   }

@@ -157,6 +157,17 @@ export class FileList {
     }
   }
 
+  /** Files that have no digest, and their bytes. */
+  unhashed(): { files: number; bytes: number } {
+    const found = { files: 0, bytes: 0 };
+    for (let index = 0; index < this.#length; index += 1) {
+      if (this.hasDigest(index)) continue;
+      found.files += 1;
+      found.bytes += this.size(index);
+    }
+    return found;
+  }
+
   hasDigest(index: FileIndex): boolean {
     return this.#hashed[index] === 1;
   }

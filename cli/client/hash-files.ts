@@ -1,4 +1,5 @@
 import { digestToBytes } from '../../src/core/digest.ts';
+import type { Limits } from '../../src/core/limits.ts';
 import type { FileCache } from './file-cache.ts';
 import type { FileIndex, FileList } from './file-list.ts';
 import type { Readers } from './readers.ts';
@@ -7,14 +8,13 @@ import type { Readers } from './readers.ts';
 export async function hashFiles(
   files: FileList,
   indexes: readonly FileIndex[],
-  readers: Readers,
-  cache: FileCache,
+  { readers, limits, cache }: { readers: Readers; limits: Limits; cache: FileCache },
 ): Promise<void> {
   const readAt = Date.now();
-  const hashed = await readers.hash(indexes.map((index) => files.at(index)));
-  for (const [place, index] of indexes.entries()) {
-    const file = hashed[place];
-    if (file) files.setDigest(index, digestToBytes(file.digest), file.parts);
+  const found = indexes.map((index) => files.at(index));
+  const hashed = await readers.hash(found, limits);
+  for (const [place, { digest, parts }] of hashed.entries()) {
+    files.setDigest(indexes[place] as FileIndex, digestToBytes(digest), parts);
   }
   cache.save(files, indexes, readAt);
 }

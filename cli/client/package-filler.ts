@@ -12,8 +12,10 @@ import type { Readers } from './readers.ts';
 import type { Registrar } from './registrar.ts';
 import type { Uploader } from './uploader.ts';
 
-/** Packs in memory: one being read, one registered, one on the wire, one being verified. */
-const PACKS_AT_ONCE = 4;
+/** Packs in memory: being read, registered, on the wire, being verified. */
+const PACKS_AT_ONCE = 6;
+/** The first one is small, so that the service has something to do soon. */
+const FIRST_PACK_SHARE = 4;
 /** Large files are hashed in lists of about so many bytes; while some are sent the next ones are hashed. */
 const LIST = { items: 100, bytes: 256 * 1024 ** 2 };
 const LISTS_AT_ONCE = 3;
@@ -45,11 +47,7 @@ interface List {
  */
 export class PackageFiller {
   readonly #files: FileList;
-  readonly #limits: Limits;
-  readonly #readers: Readers;
-  readonly #registrar: Registrar;
-  readonly #uploader: Uploader;
-  readonly #cache: FileCache;
+  readonly #parts: FillerParts;
   readonly #memory: Reused<SharedArrayBuffer>;
   /** Each digest is sent once in the whole push. */
   readonly #claims: DigestClaims;
@@ -57,13 +55,10 @@ export class PackageFiller {
   /** Files whose own bytes need not be sent, and those bytes. */
   readonly settled = { files: 0, bytes: 0 };
 
-  constructor({ files, limits, readers, registrar, uploader, cache }: FillerParts) {
+  constructor(parts: FillerParts) {
+    const { files, limits } = parts;
+    this.#parts = parts;
     this.#files = files;
-    this.#limits = limits;
-    this.#readers = readers;
-    this.#registrar = registrar;
-    this.#uploader = uploader;
-    this.#cache = cache;
     this.#claims = new DigestClaims(files);
     this.#memory = new Reused(() => new SharedArrayBuffer(packMemory(limits)));
   }
@@ -71,7 +66,7 @@ export class PackageFiller {
   /** Registers every file and sends what the service does not have. */
   async fill(): Promise<void> {
     const { known, small, large } = this.#sort();
-    const missing = this.#registrar.register(known);
+    const missing = this.#parts.registrar.register(known);
     await Promise.all([
       this.#lane(missing.then((indexes) => this.#settle(known, indexes))),
       this.#lane(forEachLimit(this.#packs(small, missing), PACKS_AT_ONCE, (list) => this.#sendPack(list))),
@@ -93,12 +88,12 @@ export class PackageFiller {
   #isKnown(index: FileIndex): boolean {
     if (!this.#files.hasDigest(index)) return false;
     const size = this.#files.size(index);
-    const partSize = partSizeFor(size, this.#limits);
+    const partSize = partSizeFor(size, this.#parts.limits);
     return partSize === size || this.#files.parts(index)?.[0]?.size === partSize;
   }
 
   #isSmall(index: FileIndex): boolean {
-    return this.#files.size(index) <= this.#limits.pack_member_max;
+    return this.#files.size(index) <= this.#parts.limits.pack_member_max;
   }
 
   /** One failure ends everything; what fails after it is its echo. */
@@ -107,15 +102,19 @@ export class PackageFiller {
       await work;
     } catch (error) {
       this.#failure ??= { error };
-      this.#uploader.stop();
-      await this.#readers.stop();
+      this.#parts.uploader.stop();
+      await this.#parts.readers.stop();
     }
   }
 
   async *#packs(unread: readonly FileIndex[], missing: Promise<FileIndex[]>): AsyncGenerator<List> {
-    const cut = (indexes: readonly FileIndex[]) => cutPacks(indexes, (index) => this.#files.size(index), this.#limits);
-    for (const indexes of cut(unread)) yield { indexes, registered: false };
-    for (const indexes of cut((await missing).filter((index) => this.#isSmall(index)))) {
+    const { limits } = this.#parts;
+    const sizeOf = (index: FileIndex) => this.#files.size(index);
+    const [first = []] = cutPacks(unread, sizeOf, { ...limits, pack_target: limits.pack_target / FIRST_PACK_SHARE });
+    if (first.length > 0) yield { indexes: first, registered: false };
+    for (const indexes of cutPacks(unread.slice(first.length), sizeOf, limits)) yield { indexes, registered: false };
+    const small = (await missing).filter((index) => this.#isSmall(index));
+    for (const indexes of cutPacks(small, sizeOf, limits)) {
       yield { indexes, registered: true };
     }
   }
@@ -132,18 +131,18 @@ export class PackageFiller {
     if (this.#failure) return;
     await this.#memory.use(async (memory) => {
       const readAt = Date.now();
-      const pack = await this.#readers.pack(
+      const pack = await this.#parts.readers.pack(
         indexes.map((index) => this.#files.at(index)),
         memory,
       );
       const wrong = this.#takeDigests(indexes, pack.digests);
-      this.#cache.save(this.#files, indexes, readAt);
+      this.#parts.cache.save(this.#files, indexes, readAt);
       const missing = registered
-        ? [...without(indexes, wrong), ...(await this.#registrar.register(wrong, true))]
-        : await this.#registrar.register(indexes);
+        ? [...without(indexes, wrong), ...(await this.#parts.registrar.register(wrong, true))]
+        : await this.#parts.registrar.register(indexes);
       const claimed = missing.filter((index) => this.#claims.claim(index));
       const object = packObject(this.#files, indexes, claimed, { digest: pack.digest, memory: Buffer.from(memory) });
-      if (object) await this.#uploader.send([object]);
+      if (object) await this.#parts.uploader.send([object]);
       this.#settle(indexes, claimed);
     });
   }
@@ -161,15 +160,15 @@ export class PackageFiller {
 
   async #sendLarge({ indexes, registered }: List): Promise<void> {
     if (this.#failure) return;
-    if (!registered) await hashFiles(this.#files, indexes, this.#readers, this.#cache);
-    const missing = registered ? indexes : await this.#registrar.register(indexes);
+    if (!registered) await hashFiles(this.#files, indexes, this.#parts);
+    const missing = registered ? indexes : await this.#parts.registrar.register(indexes);
     const claimed = missing.filter((index) => this.#claims.claim(index));
     const files = claimed.map((index) => ({
       ...this.#files.at(index),
       digest: this.#files.digest(index),
       parts: this.#files.parts(index),
     }));
-    await this.#uploader.send(files.map(fileObject));
+    await this.#parts.uploader.send(files.map(fileObject));
     this.#settle(indexes, claimed);
   }
 

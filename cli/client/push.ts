@@ -92,13 +92,14 @@ export async function pushDirectory(
   if (files.length === 0) throw usageError(`${JSON.stringify(directory)} holds no file: there is nothing to push.`);
   const name = options.name ?? basename(resolve(directory));
   const state = pushState(env, { url: client.url, directory: files.root, producer: options.producer, name });
-  const cache = await FileCache.open({ env, note: progress.note });
-  const limits = await client.limits();
-  const readers = new Readers(limits);
+  const readers = new Readers();
   const stop = (): void => void readers.stop();
   client.signal.addEventListener('abort', stop);
+  const cache = await FileCache.open({ env, note: progress.note });
   try {
     if (!rehash) cache.load(files);
+    readers.expect(files.unhashed());
+    const limits = await client.limits();
     const push = new Push({ client, options: { ...options, name }, walkOptions, state, files, cache, readers, limits });
     progress.watch?.(() => push.report());
     const result = await push.run();
@@ -220,10 +221,10 @@ class Push {
   }
 
   async #hashAll(): Promise<void> {
-    const { files, readers, cache } = this.#parts;
+    const { files } = this.#parts;
     const unread = Array.from({ length: files.length }, (_, index) => index).filter((index) => !files.hasDigest(index));
     for (const indexes of cut(unread, HASH_LIST, (index) => files.size(index))) {
-      await hashFiles(files, indexes, readers, cache);
+      await hashFiles(files, indexes, this.#parts);
     }
   }
 

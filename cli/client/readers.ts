@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Digest } from '../../src/core/digest.ts';
-import type { Limits } from '../../src/core/limits.ts';
 import { partSizeFor } from '../../src/core/part-plan.ts';
 import { cut } from './concurrency.ts';
 import type { FilePart } from './file-list.ts';
@@ -23,6 +22,8 @@ export interface ReadPack {
   digests: Uint8Array<ArrayBuffer>;
   digest: Digest;
 }
+
+type PartLimits = Parameters<typeof partSizeFor>[1];
 
 interface Work {
   task: ReaderTask;
@@ -55,15 +56,10 @@ const LIST = { items: 50, bytes: 4 * 1024 ** 2 };
  * whatever the files' sizes. Everything may be asked at once: it waits for a thread.
  */
 export class Readers {
-  readonly #limits: Limits;
   readonly #counter = new BigInt64Array(new SharedArrayBuffer(8));
   readonly #threads: Thread[] = [];
   readonly #waiting: Work[] = [];
   readonly #mostThreads = Math.min(THREADS_MAX, Math.max(THREADS_MIN, availableParallelism()));
-
-  constructor(limits: Limits) {
-    this.#limits = limits;
-  }
 
   /** Files read so far. */
   files = 0;
@@ -73,10 +69,15 @@ export class Readers {
     return Number(Atomics.load(this.#counter, 0));
   }
 
-  /** In the order given. @throws CliError file_changed, file_unreadable, naming a file that failed */
-  async hash(files: readonly FoundFile[]): Promise<HashedFile[]> {
+  /** Says what will be asked, as far as it is known: a thread that is worth it starts while others wait for answers. */
+  expect({ files, bytes }: { files: number; bytes: number }): void {
+    if (!isLittle(files, bytes) && this.#threads.length === 0) this.#newThread();
+  }
+
+  /** In the order given; of parts as the service wants them. @throws CliError file_changed, file_unreadable, naming a file that failed */
+  async hash(files: readonly FoundFile[], limits: PartLimits): Promise<HashedFile[]> {
     const lists = [...cut(files, LIST, ({ size }) => size)].map(async (list) => {
-      const outcomes = await this.#do<HashOutcome[]>({ hash: list.map((file) => this.#job(file)) }, list);
+      const outcomes = await this.#do<HashOutcome[]>({ hash: list.map((file) => jobOf(file, limits)) }, list);
       const hashed = list.map((file, index) => conclude(file, outcomes[index]));
       this.files += hashed.length;
       return hashed;
@@ -99,14 +100,9 @@ export class Readers {
     await Promise.all(this.#threads.splice(0).map(({ worker }) => worker.terminate()));
   }
 
-  #job(file: FoundFile): HashJob {
-    const partSize = Math.max(1, partSizeFor(file.size, this.#limits));
-    return { absolute: file.absolute, identity: file.identity, partSize };
-  }
-
   async #do<T extends ReaderAnswer>(task: ReaderTask, files: readonly FoundFile[]): Promise<T> {
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    if (files.length <= FEW_FILES && bytes <= FEW_BYTES && this.#threads.length === 0) return this.#here(task) as T;
+    if (isLittle(files.length, bytes) && this.#threads.length === 0) return this.#here(task) as T;
     const answer = await new Promise<ReaderAnswer>((resolve, reject) => {
       this.#waiting.push({ task, bytes, since: performance.now(), resolve, reject });
       this.#start();
@@ -158,6 +154,14 @@ export class Readers {
     this.#threads.push(thread);
     return thread;
   }
+}
+
+function isLittle(files: number, bytes: number): boolean {
+  return files <= FEW_FILES && bytes <= FEW_BYTES;
+}
+
+function jobOf({ absolute, identity, size }: FoundFile, limits: PartLimits): HashJob {
+  return { absolute, identity, partSize: Math.max(1, partSizeFor(size, limits)) };
 }
 
 function conclude(file: FoundFile, outcome: HashOutcome | undefined): HashedFile {

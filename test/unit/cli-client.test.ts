@@ -51,10 +51,10 @@ test('hashes and part digests are those of the bytes, in threads and without', a
   const edge = randomBytes(6 * MIB);
   await writeTree(folder, { large, edge, empty: '', small: 'S' });
   for (let index = 0; index < 120; index += 1) await writeTree(folder, { [`many/${index}`]: `content ${index}` });
-  const readers = new Readers(LIMITS);
+  const readers = new Readers();
   t.teardown(() => readers.stop());
   const files = [...(await walk(folder, LOOK))];
-  const hashed = new Map((await readers.hash(files)).map((file) => [file.path as string, file]));
+  const hashed = new Map((await readers.hash(files, LIMITS)).map((file) => [file.path as string, file]));
   t.is(hashed.get('large')?.digest, sha256(large));
   t.is(hashed.get('edge')?.digest, sha256(edge));
   t.is(hashed.get('edge')?.parts, null);
@@ -69,7 +69,10 @@ test('hashes and part digests are those of the bytes, in threads and without', a
     readers.bytes,
     files.reduce((sum, file) => sum + file.size, 0),
   );
-  const few = await readers.hash(files.filter(({ path }) => path === 'small'));
+  const few = await readers.hash(
+    files.filter(({ path }) => path === 'small'),
+    LIMITS,
+  );
   t.is(few[0]?.digest, sha256(Buffer.from('S')));
 });
 
@@ -80,8 +83,8 @@ test('a file that is no longer the one that was found has no hash', async (t) =>
     for (let index = 0; index < many; index += 1) await writeFile(join(folder, 'x', String(index)), 'same');
     const files = [...(await walk(folder, LOOK))];
     await appendFile(join(folder, 'x', '0'), 'more');
-    const readers = new Readers(LIMITS);
-    await t.throwsAsync(readers.hash(files), { code: 'file_changed', message: /"x\/0"/ });
+    const readers = new Readers();
+    await t.throwsAsync(readers.hash(files, LIMITS), { code: 'file_changed', message: /"x\/0"/ });
     await readers.stop();
   }
 });
