@@ -153,7 +153,8 @@ export class Uploader {
 
   async #sendPart(object: SentObject, uploadId: string, planned: PartRequest): Promise<void> {
     let part = planned;
-    await withRetries({ tries: PART_TRIES, signal: this.#signal, again: isWorthAnotherTry }, async () => {
+    const rule = { tries: PART_TRIES, signal: this.#signal, again: isWorthAnotherTry };
+    const sending = withRetries(rule, async () => {
       let counted = 0;
       try {
         await sendPart(part, object, {
@@ -169,6 +170,9 @@ export class Uploader {
         part = await this.#afterFailure(object, uploadId, part, error);
         throw error;
       }
+    });
+    await sending.catch((error: unknown) => {
+      throw connectionFailure(error) ? storageUnreachable(object, part, error) : error;
     });
   }
 
@@ -221,6 +225,18 @@ function isWorthAnotherTry(error: unknown): boolean {
 /** This upload will take nothing more. */
 function isOver(error: unknown): boolean {
   return isApiError(error, 'upload_closed', 'upload_not_found', 'upload_abandoned', 'part_not_found');
+}
+
+function storageUnreachable(object: SentObject, part: PartRequest, error: unknown): CliError {
+  const { code, message } = error as { code?: string; message: string };
+  const { origin } = new URL(part.url);
+  return new CliError(`Cannot send ${object.label} to the storage at ${origin} (${code ?? message}).`, {
+    exit: EXIT.unreachable,
+    code: 'unreachable',
+    next: 'Run the same command again later: what is stored is not sent again.',
+    extras: { url: origin, ...object.named() },
+    cause: error,
+  });
 }
 
 function gaveUp(object: SentObject, why: string): CliError {

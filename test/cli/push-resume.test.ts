@@ -121,6 +121,17 @@ test('lost connections, 503 and 403 in the middle are got over', async (t) => {
   );
 });
 
+test('storage that cannot be reached is told with its address and what was to be sent', async (t) => {
+  const { relay, push } = await bench(t);
+  relay.before = async (request) => (isPart(request) ? 'drop' : 'pass');
+  const pushed = await push();
+  t.is(pushed.code, 6, pushed.stdout);
+  t.like(pushed.json.error, { code: 'unreachable', url: relay.url });
+  t.regex(pushed.json.error.message, /Cannot send a pack of 2 files to the storage at http/);
+  relay.before = async () => 'pass';
+  t.is((await push()).code, 0);
+});
+
 test('an upload that the service gave up is planned again', async (t) => {
   const { relay, push } = await bench(t);
   let aborted = '';
