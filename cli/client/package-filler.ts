@@ -18,7 +18,7 @@ const PACKS_AT_ONCE = 6;
 const FIRST_PACK_SHARE = 4;
 /** Large files are hashed in lists of about so many bytes; while some are sent the next ones are hashed. */
 const LIST = { items: 100, bytes: 256 * 1024 ** 2 };
-const LISTS_AT_ONCE = 3;
+const LISTS_AT_ONCE = 4;
 
 export interface FillerParts {
   files: FileList;
