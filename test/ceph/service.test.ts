@@ -57,11 +57,12 @@ if (ceph && postgres) {
         await writeFile(join(run, path), bytes);
       }
       const args = ['--producer', 'ceph', '--external-id', 'run-1', '--json', '--url', service.url];
-      const pushed = await runCli(['push', run, ...args]);
+      const cache = { env: { XDG_CACHE_HOME: join(dir, 'cache') } };
+      const pushed = await runCli(['push', run, ...args], cache);
       t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
       const { package_id, status, manifest_digest } = JSON.parse(pushed.stdout);
       t.is(status, 'finalized');
-      const again = await runCli(['push', run, ...args]);
+      const again = await runCli(['push', run, ...args], cache);
       t.true(JSON.parse(again.stdout).reused);
       const pulled = await runCli(['pull', package_id, join(dir, 'copy'), '--url', service.url]);
       t.is(pulled.code, 0, pulled.stderr);
