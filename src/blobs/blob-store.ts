@@ -137,13 +137,34 @@ export interface DownloadOptions {
   range?: ByteRange;
 }
 
+/** Something that a backend was seen to guarantee, or not, in words for operators. */
+export interface Finding {
+  /** As among the capabilities. */
+  guarantee: string;
+  held: boolean;
+  /** What it means when it did not hold: failure, the store must not be used so; note, nothing needs to be done. */
+  weight: 'failure' | 'warning' | 'note';
+  /** A sentence for everybody: it names nothing of this installation. */
+  short: string;
+  /** The same with what was seen. */
+  says: string;
+  /** What to change; null when nothing needs to be. */
+  advice: string | null;
+}
+
 export interface BlobHealth {
   kind: string;
+  /** Where it is; for operators alone. */
+  place: string;
   ok: boolean;
   latency_ms: number;
   /** Null where the backend does not tell. */
   free_bytes: number | null;
   /** What the backend was seen to guarantee, in words of docs/operations.md. */
   capabilities: Record<string, boolean>;
+  findings: Finding[];
+  /** What is wrong and what to do; may name folders, buckets and addresses. */
   error?: string;
+  /** The same in one word, for everybody: EROFS, NoSuchBucket. */
+  error_code?: string;
 }

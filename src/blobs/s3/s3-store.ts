@@ -33,6 +33,7 @@ import type {
 import type { ObjectKey } from '../key-layout.ts';
 import { openAccess, type S3Access } from './access.ts';
 import { signDownload } from './downloads.ts';
+import { checkBucketHealth } from './health.ts';
 import type { S3StoreOptions } from './options.ts';
 import { bodyHeaders, checksumOf, partRequest } from './part-requests.ts';
 import { asking, isNoSuchObject, isNoSuchUpload, refusalOf } from './s3-errors.ts';
@@ -280,30 +281,11 @@ class S3Store implements BlobStore {
     return signDownload(this.#access, ref, options);
   }
 
-  async health(): Promise<BlobHealth> {
-    const started = performance.now();
-    const report = this.#options.guarantees();
-    let problem: string | null = null;
-    try {
-      await this.#ask('looking at the bucket', () => this.#findBucket());
-    } catch (error) {
-      problem = error instanceof Error ? error.message : String(error);
-    }
-    return {
-      kind: 's3',
-      ok: problem === null,
-      latency_ms: Math.round((performance.now() - started) * 100) / 100,
-      free_bytes: null,
-      capabilities: {
-        ...report?.held,
-        writable: problem === null && (report?.held.part_urls_work ?? false),
-        part_digest_enforced: report?.enforcing ?? false,
-        // S3 has neither: keys are never used twice, and the registry lets one instance complete, once.
-        object_overwrite_refused: false,
-        completion_exclusive: false,
-      },
-      ...(problem === null ? {} : { error: problem }),
-    };
+  health(): Promise<BlobHealth> {
+    const { guarantees, verify } = this.#options;
+    return checkBucketHealth(this.#access, guarantees(), verify, () =>
+      this.#ask('looking at the bucket', () => this.#findBucket()),
+    );
   }
 
   async close(): Promise<void> {
