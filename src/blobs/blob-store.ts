@@ -15,6 +15,12 @@ export interface BlobStore {
   readonly kind: 'folder' | 's3';
 
   /**
+   * How deliverPart takes an object: `whole`, as one part of any size, whose file may become the object without a byte
+   * being copied; or in `parts`, cut as clients cut theirs.
+   */
+  readonly delivery: 'whole' | 'parts';
+
+  /**
    * Starts the upload of one object. Nothing is visible under the key until it is completed.
    * @returns the backend's own name for the upload (S3: UploadId), to be kept by the caller
    */
@@ -24,8 +30,8 @@ export interface BlobStore {
   signPart(upload: UploadHandle, part: PlannedPart, expiresAt: number): Promise<SignedRequest>;
 
   /**
-   * The service itself delivers a part from a file that it spooled and hashed. The file may be linked instead of
-   * copied, so it must not be written to afterwards. Again with the same bytes: no change.
+   * The service itself delivers a part of an object that it spooled and hashed: the part is in the file at its offset. The
+   * file may be linked instead of copied, so it must not be written to afterwards. Again with the same bytes: no change.
    */
   deliverPart(upload: UploadHandle, part: PlannedPart, file: string): Promise<void>;
 
@@ -105,6 +111,8 @@ export interface CompletedObject {
    * Null: the caller must read the object back and hash it.
    */
   digest: Digest | null;
+  /** Each part could only be the bytes of its planned digest: whoever knows that they make the object need not read it. */
+  partsBound: boolean;
 }
 
 export interface ObjectRef {

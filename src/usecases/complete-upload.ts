@@ -65,13 +65,15 @@ export async function runCompletion(
       await failUpload(services, caller, upload, failure, completion);
       throw full ? error : abandoned(upload, messageOf(error), error);
     }
-    if (completed.digest === null) {
+    // What the service delivered it cut itself from bytes that it hashed.
+    const digest = completed.digest ?? (completed.partsBound && upload.channel === 'service' ? upload.digest : null);
+    if (digest === null) {
       await services.registry.transaction(async (tables) => {
         const change = { completed_at: await tables.now(), version_id: completed.versionId };
         await tables.uploads.amend(upload.id, 'completing', services.instance, change);
       });
     }
-    await verifyAndRecord(services, caller, { ...upload, version_id: completed.versionId }, completed.digest, onRecord);
+    await verifyAndRecord(services, caller, { ...upload, version_id: completed.versionId }, digest, onRecord);
   });
 }
 

@@ -50,6 +50,7 @@ export function openS3Store(options: S3StoreOptions): BlobStore {
 
 class S3Store implements BlobStore {
   readonly kind = 's3';
+  readonly delivery = 'parts';
   readonly #options: S3StoreOptions;
   readonly #access: S3Access;
 
@@ -81,15 +82,16 @@ class S3Store implements BlobStore {
   async deliverPart(upload: UploadHandle, part: PlannedPart, file: string): Promise<void> {
     const { names, internal, signing, agent } = this.#access;
     const { size } = await lstat(file);
-    if (size !== part.size) {
-      throw new StoreError('body_length_mismatch', `Part ${part.number} has ${part.size} bytes, not ${size}.`);
+    if (size < part.offset + part.size) {
+      const detail = `Part ${part.number} ends at ${part.offset + part.size}, but the file has ${size} bytes.`;
+      throw new StoreError('body_length_mismatch', detail);
     }
     const name = parseUploadName(upload.storageUploadId);
     const sign = () =>
       signing(partRequest(internal, names.toName(upload.key), name, part, this.#access.clock() + OWN_URL_MS));
     await this.#ask(`delivering part ${part.number} of upload ${upload.id}`, async () => {
       try {
-        await sendFile(sign, file, agent);
+        await sendFile(sign, { file, offset: part.offset, size: part.size }, agent);
       } catch (error) {
         if (!isNoSuchUpload(error)) throw error;
         throw new StoreError('upload_closed', `Upload ${upload.id} takes no more parts.`, {}, { cause: error });
@@ -155,6 +157,7 @@ class S3Store implements BlobStore {
       size: ordered.reduce((sum, { size }) => sum + size, 0),
       versionId: answer.VersionId && answer.VersionId !== 'null' ? answer.VersionId : null,
       digest: enforced && first !== undefined && ordered.length === 1 ? first.digest : null,
+      partsBound: enforced,
     };
   }
 
@@ -189,7 +192,7 @@ class S3Store implements BlobStore {
           signing({ method: 'PUT', address: internal, name, headers, expiresAt: clock() + OWN_URL_MS });
         const written = await this.#ask(`writing ${key}`, async () => {
           try {
-            await sendFile(sign, file, agent);
+            await sendFile(sign, { file, offset: 0, size }, agent);
             return true;
           } catch (error) {
             if (stoodAlready(error)) return false;
