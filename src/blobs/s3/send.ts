@@ -21,7 +21,6 @@ export interface Answer {
 export interface FileRange {
   file: string;
   offset: number;
-  /** At least one byte. */
   size: number;
 }
 
@@ -41,8 +40,9 @@ export function send(request: OutgoingRequest, options: SendOptions = {}): Promi
   const open = request.url.startsWith('https:') ? httpsRequest : httpRequest;
   return new Promise<Answer>((resolve, reject) => {
     const { method, headers } = request;
-    const outgoing = open(request.url, { method, headers, agent });
+    const bytes = body instanceof Uint8Array ? body : undefined;
     const source = body === undefined || body instanceof Uint8Array ? null : openRange(body);
+    const outgoing = open(request.url, { method, headers, agent });
     outgoing.setTimeout(idleMs, () => {
       outgoing.destroy(Object.assign(new Error(`nothing moved for ${idleMs} ms`), { code: 'ETIMEDOUT' }));
     });
@@ -68,12 +68,14 @@ export function send(request: OutgoingRequest, options: SendOptions = {}): Promi
       source?.destroy();
       if (!answering) reject(error);
     });
-    if (source === null) outgoing.end(body);
+    if (source === null) outgoing.end(bytes);
     else source.on('error', (error) => outgoing.destroy(error)).pipe(outgoing);
   });
 }
 
-function openRange({ file, offset, size }: FileRange): ReadStream {
+/** Null: nothing of it. */
+function openRange({ file, offset, size }: FileRange): ReadStream | null {
+  if (size === 0) return null;
   return createReadStream(file, { start: offset, end: offset + size - 1 });
 }
 
