@@ -8,14 +8,14 @@ import { digestOf } from '../../src/core/digest.ts';
 import { StoreError } from '../../src/core/errors.ts';
 import type { PlannedPart } from '../../src/core/part-plan.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
-import { CEPH, type Ceph } from '../support/ceph.ts';
 import { required } from '../support/required.ts';
-import { createBucket, s3Client } from '../support/s3-harness.ts';
+import { createBucket } from '../support/s3-harness.ts';
+import { S3, type S3Server, s3Client } from '../support/s3-server.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 
-/** `PUT …/files/{path}` onto real S3: one part for what is small, several for what is large, none read back. */
-const started = await required('PUT through the service onto Ceph', CEPH);
-const ceph = started as Ceph;
+/** `PUT …/files/{path}` onto a real S3 server: one part for what is small, several for what is large, none read back. */
+const started = await required('PUT through the service onto S3', S3);
+const server = started as S3Server;
 const MIB = 1024 ** 2;
 const PART = 5 * MIB;
 const LIMITS = { single_part_max: PART, part_size: PART, max_parts: 4, object_size_max: 30 * MIB };
@@ -33,14 +33,14 @@ interface Watched {
 }
 
 async function start(t: ExecutionContext, env: Record<string, string> = {}): Promise<Watched> {
-  const bucket = await createBucket(ceph);
+  const bucket = await createBucket(server);
   const service = await startTestService({
     limits: LIMITS,
     env: {
       ARTIFACT_STORE_S3_BUCKET: bucket,
-      ARTIFACT_STORE_S3_ENDPOINT: ceph.endpoint,
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: ceph.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: ceph.credentials.secretAccessKey,
+      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
+      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
       ...env,
     },
   });
@@ -85,7 +85,7 @@ function* slices(bytes: Buffer): Generator<Buffer> {
 }
 
 async function left(bucket: string): Promise<{ objects: number; uploads: number }> {
-  const client = s3Client(ceph);
+  const client = s3Client(server);
   const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: 'objects/' }));
   const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
   client.destroy();
@@ -93,7 +93,7 @@ async function left(bucket: string): Promise<{ objects: number; uploads: number 
 }
 
 if (started !== null) {
-  test.after.always('Ceph ends', () => ceph.stop());
+  test.after.always('the S3 server ends', () => server.stop());
 
   test.serial(
     'one part up to single_part_max, several above; nothing is read back; all come back as they went',
@@ -129,7 +129,7 @@ if (started !== null) {
       t.deepEqual(await left(bucket), { objects, uploads: 0 });
       t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
       // Ceph destroys what it took for garbage: what can be read now stays.
-      await ceph.collectGarbage();
+      await server.collectGarbage();
       for (const { path, digest } of (await api.get(`/v1/packages/${id}/files`)).body.items) {
         const came = await fetch(`${service.url}/v1/packages/${id}/files/${path}?redirect=false`);
         t.is(sha256(Buffer.from(await came.arrayBuffer())), digest, path);
