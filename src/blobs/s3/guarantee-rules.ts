@@ -26,8 +26,8 @@ export const RULES: Record<Guarantee, Rule> = {
     rule: ({ trials }) => trials.part?.status === 200 && trials.part.stored === 'right',
     holds: 'A part sent to its signed URL is stored.',
     fails: 'A part sent to its signed URL through the public endpoint was not stored',
-    advice: ({ hasUploadKey }) =>
-      `Check ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: the service must reach it too, and no proxy may change the host or the headers${
+    advice: ({ hasUploadKey, clockSkewMs }) =>
+      `${clockSkewMs === null || clocksAgree(clockSkewMs) ? '' : 'First set both clocks by NTP. '}Check ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: the service must reach it too, and no proxy may change the host or the headers${
         hasUploadKey ? '. Check that the key of ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID may write to the bucket' : ''
       }. ${READS_BACK}`,
   },
@@ -147,7 +147,7 @@ export const RULES: Record<Guarantee, Rule> = {
   clocks_agree: {
     weight: 'warning',
     trials: [],
-    rule: ({ clockSkewMs }) => clockSkewMs !== null && Math.abs(clockSkewMs) <= CLOCK_SKEW_MAX_MS,
+    rule: ({ clockSkewMs }) => clocksAgree(clockSkewMs),
     holds: "The storage's clock agrees with this machine's.",
     fails: "The storage's clock does not agree with this machine's",
     advice: () =>
@@ -158,6 +158,10 @@ export const RULES: Record<Guarantee, Rule> = {
         : `it is ${Math.round(Math.abs(clockSkewMs) / 1_000)} s ${clockSkewMs > 0 ? 'ahead' : 'behind'}`,
   },
 };
+
+function clocksAgree(skewMs: number | null): boolean {
+  return skewMs !== null && Math.abs(skewMs) <= CLOCK_SKEW_MAX_MS;
+}
 
 function allRefused(
   weight: Finding['weight'],
