@@ -13,7 +13,7 @@ import type { Registrar } from './registrar.ts';
 import type { Uploader } from './uploader.ts';
 
 /** Packs in memory: being read, registered, on the wire, being verified. */
-const PACKS_AT_ONCE = 6;
+const PACKS_AT_ONCE = 5;
 /** The first one is small, so that the service has something to do soon. */
 const FIRST_PACK_SHARE = 4;
 /** Large files are hashed in lists of about so many bytes; while some are sent the next ones are hashed. */

@@ -43,7 +43,7 @@ const THREADS_MIN = 2;
 const THREADS_MAX = 8;
 /** Work of this size is worth another thread at once; other work when it has waited for so long. */
 const MUCH_BYTES = 64 * 1024 ** 2;
-const PATIENCE_MS = 150;
+const PATIENCE_MS = 1_000;
 const STOPPED = 'A reading thread ended early.';
 /** So little is read faster than a thread starts. */
 const FEW_FILES = 250;
