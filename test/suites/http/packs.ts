@@ -1,4 +1,3 @@
-import anyTest, { type TestFn } from 'ava';
 import type { DownloadList, PlannedUpload } from '../../../src/api/types.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
@@ -6,20 +5,13 @@ import type { PackMember } from '../../../src/core/pack.ts';
 import { planDownloads } from '../../../src/usecases/plan-downloads.ts';
 import { registerFiles } from '../../../src/usecases/register-files.ts';
 import type { Caller } from '../../../src/usecases/services.ts';
-import { type Api, apiOf } from '../../support/api.ts';
+import type { Api } from '../../support/api.ts';
 import { packOf, type TestPack } from '../../support/pack.ts';
-import type { StartTestService, TestService } from '../../support/service.ts';
+import type { StartTestService } from '../../support/service.ts';
+import { testOfService } from '../../support/service-suite.ts';
 
 export function packsSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<{ service: TestService; api: Api }>;
-
-  test.before(async (t) => {
-    const service = await startTestService();
-    t.context = { service, api: apiOf(service.url) };
-  });
-  test.after.always(async (t) => {
-    await t.context.service?.dispose();
-  });
+  const test = testOfService(startTestService);
 
   /** A package with a file `path → text` for each. */
   async function packageWith(api: Api, files: Record<string, string>, fields = {}): Promise<string> {
