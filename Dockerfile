@@ -21,5 +21,5 @@ USER node
 VOLUME /data
 EXPOSE 8420
 HEALTHCHECK --interval=30s --timeout=5s CMD ["node", "-e", "fetch('http://127.0.0.1:8420/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=8", "dist/cli/bin.js"]
+ENTRYPOINT ["node", "dist/cli/bin.js"]
 CMD ["serve"]

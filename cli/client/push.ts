@@ -10,7 +10,6 @@ import { cut } from './concurrency.ts';
 import { FileCache } from './file-cache.ts';
 import type { FileList } from './file-list.ts';
 import { hashFiles } from './hash-files.ts';
-import { keepHeapSmall } from './lean-heap.ts';
 import { packageFiles } from './package-files.ts';
 import { PackageFiller } from './package-filler.ts';
 import { type PushState, pushState } from './push-state.ts';
@@ -80,7 +79,6 @@ export async function pushDirectory(
   env: Record<string, string | undefined> = process.env,
 ): Promise<PushResult> {
   const started = performance.now();
-  keepHeapSmall();
   const { directory, rehash } = options;
   const walkOptions: WalkOptions = {
     symlinks: options.symlinks ?? 'refuse',
