@@ -152,7 +152,9 @@ export function packagesSuite(startTestService: StartTestService): void {
     const { next_cursor } = (await api.get('/v1/packages?producer=cursor&limit=1')).body;
     for (const url of [
       `/v1/audit?cursor=${next_cursor}`,
-      `/v1/packages?cursor=x${next_cursor.slice(1)}A`,
+      `/v1/packages?cursor=${next_cursor.startsWith('x') ? 'y' : 'x'}${next_cursor.slice(1)}`,
+      `/v1/packages?cursor=${next_cursor}A`,
+      `/v1/packages?cursor=${next_cursor}!`,
       '/v1/packages?cursor=',
     ]) {
       const answer = await api.get(url);
