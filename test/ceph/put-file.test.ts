@@ -107,8 +107,10 @@ if (started !== null) {
         [3 * PART, 3],
         [3 * PART + 7, 4],
       ] as const) {
-        for (const how of ['with its length', 'with its digest', 'chunked'] as const) {
+        for (const [nth, how] of (['with its length', 'with its digest', 'chunked'] as const).entries()) {
           const bytes = randomBytes(size);
+          // Of one random byte two would be the same now and then, and the second need no upload.
+          bytes[0] = nth;
           const url = `/v1/packages/${id}/files/${size}-${how.replaceAll(' ', '-')}`;
           delivered.length = 0;
           const query = how === 'with its digest' ? `?digest=${sha256(bytes)}` : '';
