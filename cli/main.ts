@@ -2,12 +2,14 @@ import { VERSION } from '../src/version.ts';
 import type { Context, Outcome, Verb } from './command.ts';
 import { VERBS } from './commands/index.ts';
 import { type CliError, EXIT, interrupted, toCliError, usageError } from './errors.ts';
+import { keepHeapSmall } from './lean-heap.ts';
 import { Output } from './output.ts';
 import { type Invocation, parseCommandLine } from './program.ts';
 import { checkCommon, newSession } from './session.ts';
 
 /** The whole command line: parse, run, print, and say how it ended. @returns the exit code; never throws */
 export async function main(process: NodeJS.Process): Promise<number> {
+  keepHeapSmall();
   const argv = process.argv.slice(2);
   // A reader that went away (`| head`) is no error; everything is written through Output, which notices.
   process.stdout.on('error', () => {});

@@ -32,6 +32,8 @@ export interface BlobsOptions {
 
 /** The gateway behind an endpoint may be another one tomorrow: what it guarantees is looked at again. */
 const PROBE_INTERVAL_MS = 15 * 60_000;
+/** After a probe that could not be carried out: whoever mends what was wrong sees it soon. */
+const PROBE_AGAIN_MS = 60_000;
 
 export function openConfiguredBlobs(s3: S3Config | null, options: BlobsOptions): Promise<ConfiguredBlobs> {
   return s3 === null ? openFolder(options) : openBucket(s3, options);
@@ -64,22 +66,22 @@ async function openBucket(s3: S3Config, { folder, files, log }: BlobsOptions): P
   const spool = openSpool(files, async () => dir);
   const options = { ...s3, clock: Date.now };
   let report: ProbeReport | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
   const probe = async (): Promise<void> => {
     report = await probeBackend(options);
     tellFindings(report, log);
+    if (!closed) timer = setTimeout(probe, report.problem === null ? PROBE_INTERVAL_MS : PROBE_AGAIN_MS);
   };
   await probe();
-  const timer = setInterval(
-    () => void probe().catch((err) => log.warn({ err }, 'the probe failed')),
-    PROBE_INTERVAL_MS,
-  );
   const blobs = openS3Store({ ...options, verify: s3.verify, guarantees: () => report, spool });
   return {
     blobs,
     spool,
     signedBytes: null,
     async close() {
-      clearInterval(timer);
+      closed = true;
+      clearTimeout(timer);
       await blobs.close();
     },
   };
@@ -90,8 +92,8 @@ function tellFindings({ problem, enforcing, findings }: ProbeReport, log: Log): 
     log.warn({ problem }, 'the backend could not be probed: nothing is believed, every object is read back');
     return;
   }
-  for (const { guarantee, held, says, advice } of findings) {
-    if (!held) log.warn({ guarantee, advice }, says);
+  for (const { guarantee, held, weight, says, advice } of findings) {
+    if (!held) log[weight === 'note' ? 'info' : 'warn']({ guarantee, advice }, says);
   }
   log.info({ enforcing }, enforcing ? 'the backend enforces digests' : 'every object is read back and hashed');
 }

@@ -6,6 +6,11 @@ import { connectPostgres, placeOf } from './registry/connect-postgres.ts';
 import { NewerSchemaError } from './registry/migrate.ts';
 import { openRegistry, type Registry, type RegistryOptions } from './registry/registry.ts';
 
+/** Where the registry is, without the user's password. */
+export function describeDatabase({ databaseUrl }: Pick<Config, 'databaseUrl'>): string {
+  return databaseUrl === null ? 'SQLite in the data folder' : `PostgreSQL at ${placeOf(databaseUrl)}`;
+}
+
 /**
  * The registry that the configuration names: PostgreSQL, or the SQLite file.
  * @throws ConfigError that names the variable, when the database cannot be reached or refuses; NewerSchemaError

@@ -7,9 +7,10 @@ import { type Logger, pino } from 'pino';
 import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
 import { openDigestThread } from './blobs/digest-thread.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
+import { freeBytes } from './blobs/fs-health.ts';
 import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
 import { openConfiguredBlobs } from './configured-blobs.ts';
-import { openConfiguredRegistry } from './configured-registry.ts';
+import { describeDatabase, openConfiguredRegistry } from './configured-registry.ts';
 import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
 import { createApp } from './http/app.ts';
@@ -98,6 +99,13 @@ export async function startService(config: Config, overrides: ServiceOverrides =
       cursors: cursorCodec(derive(key, 'cursor')),
       version: VERSION,
       signedBytes,
+      surroundings: {
+        dataDir: folder.dir,
+        database: describeDatabase(config),
+        hasToken: config.adminToken !== null,
+        reachable: !isLoopback(config.host),
+        freeBytes: () => freeBytes(files, folder.dir),
+      },
     };
     closers.push(async () => {
       await Promise.allSettled(services.running.values());

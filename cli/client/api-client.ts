@@ -215,6 +215,10 @@ export class ApiClient {
     throw notAStore(`${this.url}/readyz`);
   }
 
+  diagnosis(): Promise<wire.Diagnosis> {
+    return this.#json({ method: 'GET', path: '/v1/diagnosis' });
+  }
+
   async #json<T>(call: Call): Promise<T> {
     return parse(await this.#send(call));
   }

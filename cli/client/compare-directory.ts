@@ -1,8 +1,8 @@
 import type { Package } from '../../src/api/types.ts';
 import type { ApiClient } from './api-client.ts';
 import { compareFiles, type Differences } from './compare.ts';
-import { HashPool } from './hash.ts';
 import { packageFiles } from './package-files.ts';
+import { Readers } from './readers.ts';
 import { type WalkOptions, walk } from './walk.ts';
 
 /** What a directory has that the package has not, and the other way round: by path and bytes. */
@@ -14,10 +14,11 @@ export async function compareDirectory(
 ): Promise<Differences> {
   const found = await walk(directory, { ...options, signal: client.signal });
   const theirs = await packageFiles(client, pkg);
-  const pool = new HashPool(await client.limits());
+  const limits = await client.limits();
+  const readers = new Readers();
   try {
-    return compareFiles(theirs, await pool.hash(found));
+    return compareFiles(theirs, await readers.hash([...found], limits));
   } finally {
-    await pool.close();
+    await readers.stop();
   }
 }

@@ -20,6 +20,25 @@ export class Slots {
   }
 }
 
+/** Things that are made when they are first needed, and used again; `Slots` or `forEachLimit` say how many there are. */
+export class Reused<T> {
+  readonly #make: () => T;
+  readonly #idle: T[] = [];
+
+  constructor(make: () => T) {
+    this.#make = make;
+  }
+
+  async use<R>(work: (thing: T) => Promise<R>): Promise<R> {
+    const thing = this.#idle.pop() ?? this.#make();
+    try {
+      return await work(thing);
+    } finally {
+      this.#idle.push(thing);
+    }
+  }
+}
+
 /**
  * Does the work for every item, `limit` at a time. After a failure nothing new begins, and it is thrown when all that
  * had begun has ended: nothing goes on behind the caller's back.
@@ -51,4 +70,25 @@ export function chunks<T>(items: readonly T[], size: number): T[][] {
   const lists: T[][] = [];
   for (let start = 0; start < items.length; start += size) lists.push(items.slice(start, start + size));
   return lists;
+}
+
+/** Lists, in order, of at most so many items and so many bytes together; an item that is larger is a list of its own. */
+export function* cut<T>(
+  items: Iterable<T>,
+  most: { items: number; bytes: number },
+  bytesOf: (item: T) => number,
+): Generator<T[]> {
+  let list: T[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const more = bytesOf(item);
+    if (list.length > 0 && (list.length >= most.items || bytes + more > most.bytes)) {
+      yield list;
+      list = [];
+      bytes = 0;
+    }
+    list.push(item);
+    bytes += more;
+  }
+  if (list.length > 0) yield list;
 }

@@ -19,9 +19,6 @@ export interface FoundFile {
   absolute: string;
   size: number;
   identity: FileIdentity;
-  /** RFC 3339, UTC. */
-  mtime: string;
-  executable: boolean;
 }
 
 /** A symlink that took the file's place, or a fifo that would block for ever, is not opened. */

@@ -1,12 +1,16 @@
 import { once } from 'node:events';
-import { type FileHandle, open } from 'node:fs/promises';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { PartRequest } from '../../src/api/types.ts';
 import { type Agents, problemOf } from './http.ts';
-import { type FoundFile, fileChanged, fileError, identityOf, OPEN_FLAGS, sameIdentity } from './local-file.ts';
+
+/** Where an object's bytes come from. */
+export interface ByteSource {
+  /** For messages: what the bytes are. */
+  label: string;
+  /** Pieces of some bytes, in order. A piece need not stay as it is once the second one after it is asked for. */
+  pieces(offset: number, size: number): AsyncGenerator<Buffer> | Generator<Buffer>;
+}
 
 export interface SendOptions {
   agents: Agents;
@@ -15,56 +19,24 @@ export interface SendOptions {
   sent: (bytes: number) => void;
 }
 
-/** Up to here a body goes out in one piece; above, it is streamed. */
-const WHOLE_MAX = 512 * 1024;
-const CHUNK = 512 * 1024;
 /** A connection on which nothing moves for so long is given up. */
 const IDLE_MS = 120_000;
 
 /**
- * PUTs one part to its signed URL, straight from the file. What is opened is compared with what was hashed, so that a
- * file that was replaced meanwhile is noticed here, and named.
- * @throws CliError file_changed, file_unreadable; ApiError for an error status; connection errors as they are
+ * PUTs one part to its signed URL.
+ * @throws ApiError for an error status; what the source throws; connection errors as they are
  */
-export async function sendPart(part: PartRequest, file: FoundFile, options: SendOptions): Promise<void> {
-  const handle = await open(file.absolute, OPEN_FLAGS).catch((error: unknown) => {
-    throw fileError(file.path, error);
-  });
-  try {
-    const stats = await handle.stat({ bigint: true });
-    if (!sameIdentity(identityOf(stats), file.identity)) throw fileChanged(file.path);
-    const response = await put(part, bodyOf(handle, part, file, options.sent), options);
-    if (response.status >= 300) throw problemOf(response.status, response.body, `Part ${part.number} of ${file.path}`);
-  } finally {
-    await handle.close();
-  }
-}
-
-async function* bodyOf(
-  handle: FileHandle,
-  { offset, size }: PartRequest,
-  file: FoundFile,
-  sent: (bytes: number) => void,
-): AsyncGenerator<Buffer> {
-  const step = size <= WHOLE_MAX ? size : CHUNK;
-  for (let done = 0; done < size; ) {
-    const wanted = Math.min(step, size - done);
-    // A buffer of its own for each piece: the socket keeps it until it is sent.
-    const buffer = Buffer.allocUnsafe(wanted);
-    const { bytesRead } = await handle.read(buffer, 0, wanted, offset + done).catch((error: unknown) => {
-      throw fileError(file.path, error);
-    });
-    if (bytesRead === 0) throw fileChanged(file.path, 'became shorter');
-    done += bytesRead;
-    yield buffer.subarray(0, bytesRead);
-    sent(bytesRead);
+export async function sendPart(part: PartRequest, source: ByteSource, options: SendOptions): Promise<void> {
+  const response = await put(part, source, options);
+  if (response.status >= 300) {
+    throw problemOf(response.status, response.body, `Part ${part.number} of ${source.label}`);
   }
 }
 
 async function put(
-  { url, method, headers, size }: PartRequest,
-  body: AsyncGenerator<Buffer>,
-  { agents, signal }: SendOptions,
+  { url, method, headers, offset, size }: PartRequest,
+  source: ByteSource,
+  { agents, signal, sent }: SendOptions,
 ): Promise<{ status: number; body: string }> {
   const secure = url.startsWith('https:');
   const request = (secure ? httpsRequest : httpRequest)(url, {
@@ -83,15 +55,40 @@ async function put(
     return early;
   });
   answered.catch(() => {});
-  const sending = pipeline(Readable.from(body, { objectMode: false, highWaterMark: CHUNK }), request);
-  sending.catch(() => {});
+  const sending = writeAll(request, source.pieces(offset, size), sent, answered);
+  sending.catch(() => request.destroy());
   try {
     return await readAnswer(await Promise.race([answered, sending.then(() => answered)]));
   } catch (error) {
     // An error status may arrive, and the connection end, while the body is still being sent: the answer says more.
     if (early && !early.readableAborted) return readAnswer(early);
     throw error;
+  } finally {
+    // Nothing reads from the source's memory any more when this is over.
+    if (!request.writableFinished) request.destroy();
   }
+}
+
+/** One piece on the wire, and the next one being read. */
+async function writeAll(
+  request: ClientRequest,
+  pieces: AsyncGenerator<Buffer> | Generator<Buffer>,
+  sent: (bytes: number) => void,
+  answered: Promise<unknown>,
+): Promise<void> {
+  const failed = answered.then(() => {});
+  let writing: Promise<void> = Promise.resolve();
+  for await (const piece of pieces) {
+    await writing;
+    if (request.destroyed) break;
+    const written = new Promise<void>((resolve, reject) => {
+      request.write(piece, (error) => (error ? reject(error) : resolve()));
+    });
+    writing = Promise.race([written, failed]).then(() => sent(piece.length));
+    writing.catch(() => {});
+  }
+  await writing;
+  request.end();
 }
 
 async function readAnswer(response: IncomingMessage): Promise<{ status: number; body: string }> {

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { isId } from '../../src/core/ids.ts';
+import { cacheFolder } from './cache-folder.ts';
 
 /** Which package an unfinished push of this directory was making: how it continues without an external id. */
 export interface PushState {
@@ -20,8 +20,7 @@ export interface PushKey {
 }
 
 export function pushState(env: Record<string, string | undefined>, key: PushKey): PushState {
-  const cache = env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache');
-  const folder = join(cache, 'artifact-store', 'pushes');
+  const folder = join(cacheFolder(env), 'pushes');
   const { url, directory, producer, name } = key;
   const file = join(folder, `${hash('sha256', JSON.stringify([url, directory, producer, name]), 'hex')}.json`);
   return {

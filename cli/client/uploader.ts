@@ -4,9 +4,8 @@ import type { Limits } from '../../src/core/limits.ts';
 import { ApiError, CliError, EXIT, isApiError } from '../errors.ts';
 import type { ApiClient } from './api-client.ts';
 import { chunks, forEachLimit, Slots } from './concurrency.ts';
-import type { HashedFile } from './hash.ts';
 import { type Agents, closeAgents, newAgents } from './http.ts';
-import { assertUnchanged, fileChanged } from './local-file.ts';
+import { mismatch, type SentObject } from './objects.ts';
 import { sendPart } from './part-sender.ts';
 import { connectionFailure, withRetries } from './retry.ts';
 
@@ -39,8 +38,8 @@ export class Uploader {
   readonly #stopped = new AbortController();
   readonly #signal: AbortSignal;
   #failure: { error: unknown } | null = null;
-  /** Objects sent, and their bytes; bytes on the wire, including those of parts that are not done. */
-  readonly totals = { objects: 0, bytes: 0, wire: 0 };
+  /** Objects sent, their files and bytes; bytes on the wire, including those of parts that are not done. */
+  readonly totals = { objects: 0, files: 0, bytes: 0, wire: 0 };
 
   constructor(options: UploaderOptions) {
     this.#options = options;
@@ -59,102 +58,106 @@ export class Uploader {
   }
 
   /**
-   * Sends each file's bytes; no digest may stand twice in the list. The first failure of all ends every object that is
-   * on its way, and is what each `send` throws.
+   * Sends each object; no digest may stand twice in the list. The first failure of all ends every object that is on its
+   * way, and is what each `send` throws.
    */
-  async send(files: readonly HashedFile[]): Promise<void> {
+  async send(objects: readonly SentObject[]): Promise<void> {
     try {
-      await this.#sendAll(files);
+      for (const batch of this.#batches(objects)) {
+        const uploads = await this.#plan(batch);
+        const work = batch.map((object, index) => ({ object, upload: uploads[index] as PlannedUpload }));
+        // Enough objects at once that small ones keep every slot busy while others are committed.
+        const atOnce = this.#options.parallel + COMMITS_AT_ONCE;
+        await forEachLimit(work, atOnce, ({ object, upload }) => this.#sendObject(object, upload));
+      }
     } catch (error) {
-      this.#failure ??= { error };
-      this.stop();
-      throw this.#failure.error;
+      throw this.#failed(error);
     }
   }
 
-  async #sendAll(files: readonly HashedFile[]): Promise<void> {
-    const { limits } = this.#options;
-    for (const batch of this.#batches(files)) {
-      const uploads = await this.#plan(batch);
-      const work = batch.map((file, index) => ({ file, upload: uploads[index] as PlannedUpload }));
-      // Enough objects at once that small ones keep every slot busy while others are committed.
-      const atOnce = Math.min(limits.objects_per_call, this.#options.parallel + COMMITS_AT_ONCE);
-      await forEachLimit(work, atOnce, ({ file, upload }) => this.#sendObject(file, upload));
-    }
-  }
-
-  *#batches(files: readonly HashedFile[]): Generator<HashedFile[]> {
+  *#batches(objects: readonly SentObject[]): Generator<SentObject[]> {
     const { objects_per_call, parts_per_call } = this.#options.limits;
-    for (const list of chunks(files, objects_per_call)) {
-      let batch: HashedFile[] = [];
+    for (const list of chunks(objects, objects_per_call)) {
+      let batch: SentObject[] = [];
       let parts = 0;
-      for (const file of list) {
-        const count = file.parts?.length ?? 1;
+      for (const object of list) {
+        const count = object.parts?.length ?? 1;
         if (batch.length > 0 && parts + count > parts_per_call) {
           yield batch;
           batch = [];
           parts = 0;
         }
-        batch.push(file);
+        batch.push(object);
         parts += count;
       }
       yield batch;
     }
   }
 
-  async #plan(files: readonly HashedFile[]): Promise<PlannedUpload[]> {
+  async #plan(objects: readonly SentObject[]): Promise<PlannedUpload[]> {
     const { client, packageId } = this.#options;
     const { uploads } = await client.planUploads(
       packageId,
-      files.map(({ digest, size, parts }) => ({ digest, size, ...(parts === null ? {} : { parts }) })),
+      objects.map(({ digest, size, parts, members }) => ({
+        digest,
+        size,
+        ...(parts === null ? {} : { parts }),
+        ...(members === null ? {} : { members }),
+      })),
     );
     const byDigest = new Map(uploads.map((upload) => [upload.digest, upload]));
-    return files.map(({ digest }) => {
+    return objects.map(({ digest }) => {
       const upload = byDigest.get(digest);
       if (upload) return upload;
       throw new CliError(`The service planned no upload for ${digest}.`, { exit: EXIT.failed, code: 'failed' });
     });
   }
 
-  async #sendObject(file: HashedFile, planned: PlannedUpload): Promise<void> {
+  async #sendObject(object: SentObject, planned: PlannedUpload): Promise<void> {
     let upload: PlannedUpload | undefined = planned;
     for (let round = 1; ; round += 1) {
-      upload ??= (await this.#plan([file]))[0] as PlannedUpload;
+      upload ??= (await this.#plan([object]))[0] as PlannedUpload;
       try {
-        await this.#sendUpload(file, upload);
+        await this.#sendUpload(object, upload);
         return;
       } catch (error) {
         if (!(error instanceof PlanAgain)) throw this.#failed(error);
-        if (round === PLAN_ROUNDS) throw this.#failed(gaveUp(file, error.message));
+        if (round === PLAN_ROUNDS) throw this.#failed(gaveUp(object, error.message));
         upload = undefined;
       }
     }
   }
 
+  /** @returns the failure that ended it all: what comes after it is its echo */
   #failed(error: unknown): unknown {
     this.#failure ??= { error };
     this.stop();
-    return error;
+    return this.#failure.error;
   }
 
-  async #sendUpload(file: HashedFile, { upload_id, state, parts }: PlannedUpload): Promise<void> {
-    if (state === 'stored' || upload_id === null) return;
+  async #sendUpload(object: SentObject, { upload_id, state, parts }: PlannedUpload): Promise<void> {
+    if (state === 'stored' || upload_id === null) {
+      this.totals.files += object.files;
+      return;
+    }
     const missing = parts.filter(({ received }) => !received);
     await forEachLimit(missing, this.#options.parallel, (part) =>
-      this.#parts.use(() => this.#sendPart(file, upload_id, part)),
+      this.#parts.use(() => this.#sendPart(object, upload_id, part)),
     );
-    await assertUnchanged(file);
-    await this.#commits.use(() => this.#commit(file, upload_id));
+    await object.assertUnchanged();
+    await this.#commits.use(() => this.#commit(object, upload_id));
     this.totals.objects += 1;
+    this.totals.files += object.files;
     this.totals.bytes += missing.reduce((sum, { size }) => sum + size, 0);
   }
 
-  async #sendPart(file: HashedFile, uploadId: string, planned: PartRequest): Promise<void> {
+  async #sendPart(object: SentObject, uploadId: string, planned: PartRequest): Promise<void> {
     let part = planned;
-    await withRetries({ tries: PART_TRIES, signal: this.#signal, again: isWorthAnotherTry }, async () => {
+    const rule = { tries: PART_TRIES, signal: this.#signal, again: isWorthAnotherTry };
+    const sending = withRetries(rule, async () => {
       let counted = 0;
       try {
-        await sendPart(part, file, {
+        await sendPart(part, object, {
           agents: this.#agents,
           signal: this.#signal,
           sent: (bytes) => {
@@ -164,20 +167,20 @@ export class Uploader {
         });
       } catch (error) {
         this.totals.wire -= counted;
-        part = await this.#afterFailure(file, uploadId, part, error);
+        part = await this.#afterFailure(object, uploadId, part, error);
         throw error;
       }
+    });
+    await sending.catch((error: unknown) => {
+      throw connectionFailure(error) ? storageUnreachable(object, part, error) : error;
     });
   }
 
   /** @returns the part to try next; throws what must not be tried again */
-  async #afterFailure(file: HashedFile, uploadId: string, part: PartRequest, error: unknown): Promise<PartRequest> {
+  async #afterFailure(object: SentObject, uploadId: string, part: PartRequest, error: unknown): Promise<PartRequest> {
     if (!(error instanceof ApiError)) return part;
     if (isOver(error)) throw new PlanAgain(error.detail);
-    if (error.code === 'part_digest_mismatch') {
-      await assertUnchanged(file);
-      throw fileChanged(file.path, 'no longer had the bytes that were hashed');
-    }
+    if (error.code === 'part_digest_mismatch') throw await object.differs(error.detail);
     // The URL expired, or the service's key changed: another one may do.
     if (error.status !== 403) return part;
     try {
@@ -188,7 +191,7 @@ export class Uploader {
     }
   }
 
-  async #commit(file: HashedFile, uploadId: string): Promise<void> {
+  async #commit(object: SentObject, uploadId: string): Promise<void> {
     const { client } = this.#options;
     try {
       const { state } = await client.commitUpload(uploadId);
@@ -198,11 +201,15 @@ export class Uploader {
         const upload = await client.getUpload(uploadId);
         if (upload.state === 'committed') return;
         if (upload.state === 'open' || upload.state === 'completing') continue;
-        if (upload.failure && upload.failure.code !== 'upload_abandoned') throw mismatch(file, upload.failure.detail);
+        if (upload.failure && upload.failure.code !== 'upload_abandoned') {
+          throw mismatch(object.label, object.named(), upload.failure.detail);
+        }
         throw new PlanAgain(upload.failure?.detail ?? `the upload is ${upload.state}`);
       }
     } catch (error) {
-      if (isApiError(error, 'digest_mismatch', 'size_mismatch')) throw mismatch(file, error.detail);
+      if (isApiError(error, 'digest_mismatch', 'size_mismatch', 'invalid_pack')) {
+        throw mismatch(object.label, object.named(error.extras.digest), error.detail);
+      }
       if (isOver(error) || isApiError(error, 'upload_incomplete')) throw new PlanAgain((error as Error).message);
       throw error;
     }
@@ -220,19 +227,23 @@ function isOver(error: unknown): boolean {
   return isApiError(error, 'upload_closed', 'upload_not_found', 'upload_abandoned', 'part_not_found');
 }
 
-function gaveUp(file: HashedFile, why: string): CliError {
-  return new CliError(`${JSON.stringify(file.path)} could not be stored in ${PLAN_ROUNDS} attempts: ${why}`, {
-    exit: EXIT.failed,
-    code: 'upload_abandoned',
+function storageUnreachable(object: SentObject, part: PartRequest, error: unknown): CliError {
+  const { code, message } = error as { code?: string; message: string };
+  const { origin } = new URL(part.url);
+  return new CliError(`Cannot send ${object.label} to the storage at ${origin} (${code ?? message}).`, {
+    exit: EXIT.unreachable,
+    code: 'unreachable',
     next: 'Run the same command again later: what is stored is not sent again.',
-    extras: { path: file.path, digest: file.digest },
+    extras: { url: origin, ...object.named() },
+    cause: error,
   });
 }
 
-function mismatch(file: HashedFile, why: string): CliError {
-  return new CliError(`${JSON.stringify(file.path)} arrived with other bytes: ${why}`, {
-    exit: EXIT.integrity,
-    code: 'digest_mismatch',
-    extras: { path: file.path, digest: file.digest },
+function gaveUp(object: SentObject, why: string): CliError {
+  return new CliError(`${object.label} could not be stored in ${PLAN_ROUNDS} attempts: ${why}`, {
+    exit: EXIT.failed,
+    code: 'upload_abandoned',
+    next: 'Run the same command again later: what is stored is not sent again.',
+    extras: object.named(),
   });
 }

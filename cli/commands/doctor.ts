@@ -4,7 +4,7 @@ export const doctor = defineVerb({
   name: 'doctor',
   summary: 'say what of the service works',
   description:
-    'Asks the service whether its registry and its blob store answer and whether the token is one of its tokens, and says so in words. With --local it opens the data folder itself.',
+    'Asks the service what an operator should look at and says it in words: the data folder and its space, the registry, the blob store and which guarantees it was seen to hold, the token, the address; for what is wrong, what to change. With --local it opens the data folder itself.',
   examples: ['doctor', 'doctor --url https://store.example', 'doctor --local --data-dir /srv/artifacts'],
   client: true,
   async run(context) {

@@ -1,15 +1,10 @@
 import { type Context, defineVerb } from '../command.ts';
 import { usageError } from '../errors.ts';
 import type { IngestResult, StatehubTarget } from '../guide-board/ingest-run.ts';
-import { parseCount, parseStatehub } from '../view/options.ts';
+import { PUSH_OPTIONS, type PushValues, pushValues } from '../push-options.ts';
+import { parseStatehub } from '../view/options.ts';
 
-interface Options {
-  retentionClass?: string;
-  revision?: boolean;
-  finalize: boolean;
-  parallel?: number;
-  symlinks: 'refuse' | 'skip' | 'follow';
-  special: 'refuse' | 'skip';
+interface Options extends PushValues {
   statehub?: string;
   author?: string;
   workstream?: string;
@@ -32,22 +27,7 @@ export const ingestGuideBoard = defineVerb<Options>({
   continues: 'Run the same command again: it continues where it stopped.',
   arguments: [{ name: 'RUN_DIR', description: 'the directory that holds run.json', completes: 'folder' }],
   options: [
-    { flags: '--retention-class <class>', description: 'how long it is kept (raw-evidence)' },
-    { flags: '--revision', description: 'if the run changed since: a new package that supersedes the old one' },
-    { flags: '--no-finalize', description: 'leave the package open' },
-    { flags: '--parallel <n>', description: 'parts in flight (8)', parse: parseCount },
-    {
-      flags: '--symlinks <how>',
-      description: 'follow: only to targets inside the directory',
-      choices: ['refuse', 'skip', 'follow'],
-      default: 'refuse',
-    },
-    {
-      flags: '--special <how>',
-      description: 'sockets, fifos, devices',
-      choices: ['refuse', 'skip'],
-      default: 'refuse',
-    },
+    ...PUSH_OPTIONS,
     {
       flags: '--statehub <url>',
       description: 'then tell this Statehub: URL/progress/; its failure is no failure here',
@@ -65,10 +45,9 @@ export const ingestGuideBoard = defineVerb<Options>({
       import('../format.ts'),
     ]);
     const client = await context.client();
-    const { retentionClass, revision, finalize, parallel, symlinks, special } = options;
     const result: IngestResult = await ingestRun(
       client,
-      { directory, retentionClass, revision, finalize, parallel, symlinks, special },
+      { ...pushValues(options), directory },
       {
         watch: (report) => void context.out.progress(report),
         // What a run says of itself may hold anything.

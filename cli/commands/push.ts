@@ -1,19 +1,13 @@
 import { defineVerb } from '../command.ts';
-import { parseCount } from '../view/options.ts';
+import { PUSH_OPTIONS, type PushValues } from '../push-options.ts';
 
-interface Options {
+interface Options extends PushValues {
   name?: string;
   producer: string;
   subject?: string;
   externalId?: string;
-  retentionClass?: string;
   metadata?: string;
-  finalize: boolean;
-  revision?: boolean;
   resume?: string;
-  parallel?: number;
-  symlinks: 'refuse' | 'skip' | 'follow';
-  special: 'refuse' | 'skip';
   dryRun?: boolean;
 }
 
@@ -38,24 +32,9 @@ export const push = defineVerb<Options>({
       flags: '--external-id <id>',
       description: "the producer's own id: names one package, however often it is pushed",
     },
-    { flags: '--retention-class <class>', description: 'how long to keep it (raw-evidence)' },
     { flags: '--metadata <file>', description: 'a JSON object to keep with the package', completes: 'file' },
-    { flags: '--no-finalize', description: 'leave the package open' },
-    { flags: '--revision', description: 'make a new package when a finalized one differs' },
     { flags: '--resume <package>', description: 'the id of a package to continue' },
-    { flags: '--parallel <n>', description: 'parts in flight (8)', parse: parseCount },
-    {
-      flags: '--symlinks <how>',
-      description: 'follow: inside DIR only',
-      choices: ['refuse', 'skip', 'follow'],
-      default: 'refuse',
-    },
-    {
-      flags: '--special <how>',
-      description: 'sockets, fifos, devices',
-      choices: ['refuse', 'skip'],
-      default: 'refuse',
-    },
+    ...PUSH_OPTIONS,
     { flags: '--dry-run', description: 'look at the directory only, and send nothing' },
   ],
   async run(context, [directory = ''], options) {

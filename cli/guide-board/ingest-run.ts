@@ -16,7 +16,7 @@ export interface StatehubTarget {
 /** What push takes and a run does not say by itself. */
 export type IngestOptions = Pick<
   PushOptions,
-  'directory' | 'retentionClass' | 'revision' | 'finalize' | 'parallel' | 'symlinks' | 'special'
+  'directory' | 'retentionClass' | 'revision' | 'finalize' | 'rehash' | 'parallel' | 'symlinks' | 'special'
 >;
 
 export interface IngestResult extends PushResult {

@@ -1,44 +1,64 @@
-import type { Readiness } from '../../src/api/types.ts';
+import type { Diagnosis, Readiness } from '../../src/api/types.ts';
 import type { ApiClient } from '../client/api-client.ts';
 import type { Outcome } from '../command.ts';
-import { ApiError, EXIT, toCliError } from '../errors.ts';
-import { formatBytes, printable } from '../format.ts';
+import { ApiError, type CliError, EXIT, type Exit, toCliError } from '../errors.ts';
+import { printable } from '../format.ts';
 
-/** Readiness and access, in words. */
+type Check = Diagnosis['checks'][number];
+
+const MARKS: Record<Check['level'], string> = { ok: 'ok  ', note: 'note', warning: 'WARN', failure: 'FAIL' };
+
+/** What the service says of itself and its surroundings, in words; to strangers, what `/readyz` says to everybody. */
 export async function examine(client: ApiClient): Promise<Outcome> {
   const readiness = await client.readiness();
-  const access = await client.limits().then(
-    () => null,
+  const told = await client.diagnosis().then(
+    ({ checks }) => ({ checks, access: null }),
     (error: unknown) => {
-      if (error instanceof ApiError) return toCliError(error);
+      if (error instanceof ApiError) return { checks: publicChecks(readiness), access: toCliError(error) };
       throw error;
     },
   );
-  const { registry, blob_store: blobs, version } = readiness;
-  const lines = [
-    `ok   ${client.url} answers: artifact-store ${printable(version)}`,
-    `${mark(registry.ok)} registry (${registry.kind}${registry.schema === null ? '' : `, schema ${registry.schema}`}): ${answer(registry)}`,
-    `${mark(blobs.ok)} blob store (${blobs.kind}): ${answer(blobs)}${blobs.free_bytes === null ? '' : `, ${formatBytes(blobs.free_bytes)} free`}`,
-    access === null
-      ? 'ok   the service takes requests from this caller'
-      : `FAIL access: ${access.message} ${access.next ?? ''}`.trimEnd(),
-  ];
-  const ready = readiness.status === 'ready';
+  const { access, checks } = told;
+  const answers = `${client.url} answers: artifact-store ${readiness.version}`;
+  const all: Check[] = [check('service', true, answers), ...checks, accessCheck(access)];
   return {
     json: {
       url: client.url,
       ...readiness,
       access: access === null ? { ok: true } : { ok: false, code: access.code, detail: access.message },
+      checks: all,
     },
-    text: lines.join('\n'),
-    exit: !ready ? EXIT.failed : access === null ? EXIT.done : access.exit,
+    text: all.flatMap(linesOf).join('\n'),
+    exit: exitOf(readiness, checks, access),
   };
 }
 
-function mark(ok: boolean): string {
-  return ok ? 'ok  ' : 'FAIL';
+function exitOf(readiness: Readiness, checks: readonly Check[], access: CliError | null): Exit {
+  if (readiness.status !== 'ready' || checks.some(({ level }) => level === 'failure')) return EXIT.failed;
+  return access === null ? EXIT.done : access.exit;
+}
+
+function linesOf({ level, says, advice }: Check): string[] {
+  const line = `${MARKS[level]} ${printable(says)}`;
+  return advice === null ? [line] : [line, `     → ${printable(advice)}`];
+}
+
+function publicChecks({ registry, blob_store: blobs }: Readiness): Check[] {
+  return [
+    check('registry', registry.ok, `registry (${registry.kind}): ${answer(registry)}`),
+    check('blob_store', blobs.ok, `blob store (${blobs.kind}): ${answer(blobs)}`),
+  ];
+}
+
+function accessCheck(access: CliError | null): Check {
+  if (access === null) return check('access', true, 'The service takes requests from this caller.');
+  return { ...check('access', false, `access: ${access.message}`), advice: access.next ?? null };
+}
+
+function check(name: string, ok: boolean, says: string): Check {
+  return { name, level: ok ? 'ok' : 'failure', says, advice: null };
 }
 
 function answer({ ok, latency_ms, error }: Readiness['registry'] | Readiness['blob_store']): string {
-  return ok ? `answers in ${Math.round(latency_ms)} ms` : printable(error ?? 'does not answer');
+  return ok ? `answers in ${Math.round(latency_ms)} ms` : (error ?? 'does not answer');
 }

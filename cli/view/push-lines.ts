@@ -32,9 +32,8 @@ export async function dryRun(
   const { walk } = await import('../client/walk.ts');
   const skipped = (path: string, why: string): void => out.note(`left out: ${JSON.stringify(path)} ${why}`);
   const files = await walk(directory, { symlinks: options.symlinks, special: options.special, signal, skipped });
-  const total = files.reduce((sum, { size }) => sum + size, 0);
   return {
-    json: { dry_run: true, file_count: files.length, total_size: total },
-    text: `${countOf(files.length, 'file')}, ${formatBytes(total)}: all of them can be pushed.`,
+    json: { dry_run: true, file_count: files.length, total_size: files.totalBytes },
+    text: `${countOf(files.length, 'file')}, ${formatBytes(files.totalBytes)}: all of them can be pushed.`,
   };
 }

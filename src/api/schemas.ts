@@ -355,7 +355,19 @@ export const Readiness = z.object({
   blob_store: component.extend({
     free_bytes: size.nullable(),
     capabilities: z.record(z.string(), z.boolean()),
+    findings: z.array(z.string()).describe('what the backend does not guarantee, in words'),
   }),
+});
+
+export const Diagnosis = z.object({
+  checks: z.array(
+    z.object({
+      name: z.string(),
+      level: z.enum(['ok', 'note', 'warning', 'failure']),
+      says: z.string(),
+      advice: z.string().nullable().describe('what to change; null: nothing'),
+    }),
+  ),
 });
 
 /** RFC 9457. */

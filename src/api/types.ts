@@ -26,4 +26,5 @@ export type Retention = z.infer<typeof schemas.Retention>;
 export type AuditEvent = z.infer<typeof schemas.AuditEvent>;
 export type AuditList = z.infer<typeof schemas.AuditList>;
 export type Readiness = z.infer<typeof schemas.Readiness>;
+export type Diagnosis = z.infer<typeof schemas.Diagnosis>;
 export type Problem = z.infer<typeof schemas.Problem>;

@@ -15,6 +15,12 @@ export interface BlobStore {
   readonly kind: 'folder' | 's3';
 
   /**
+   * How deliverPart takes an object: `whole`, as one part of any size, whose file may become the object without a byte
+   * being copied; or in `parts`, cut as clients cut theirs.
+   */
+  readonly delivery: 'whole' | 'parts';
+
+  /**
    * Starts the upload of one object. Nothing is visible under the key until it is completed.
    * @returns the backend's own name for the upload (S3: UploadId), to be kept by the caller
    */
@@ -24,8 +30,8 @@ export interface BlobStore {
   signPart(upload: UploadHandle, part: PlannedPart, expiresAt: number): Promise<SignedRequest>;
 
   /**
-   * The service itself delivers a part from a file that it spooled and hashed. The file may be linked instead of
-   * copied, so it must not be written to afterwards. Again with the same bytes: no change.
+   * The service itself delivers a part of an object that it spooled and hashed: the part is in the file at its offset. The
+   * file may be linked instead of copied, so it must not be written to afterwards. Again with the same bytes: no change.
    */
   deliverPart(upload: UploadHandle, part: PlannedPart, file: string): Promise<void>;
 
@@ -105,6 +111,8 @@ export interface CompletedObject {
    * Null: the caller must read the object back and hash it.
    */
   digest: Digest | null;
+  /** Each part could only be the bytes of its planned digest: whoever knows that they make the object need not read it. */
+  partsBound: boolean;
 }
 
 export interface ObjectRef {
@@ -137,13 +145,34 @@ export interface DownloadOptions {
   range?: ByteRange;
 }
 
+/** Something that a backend was seen to guarantee, or not, in words for operators. */
+export interface Finding {
+  /** As among the capabilities. */
+  guarantee: string;
+  held: boolean;
+  /** What it means when it did not hold: failure, the store must not be used so; note, nothing needs to be done. */
+  weight: 'failure' | 'warning' | 'note';
+  /** A sentence for everybody: it names nothing of this installation. */
+  short: string;
+  /** The same with what was seen. */
+  says: string;
+  /** What to change; null when nothing needs to be. */
+  advice: string | null;
+}
+
 export interface BlobHealth {
   kind: string;
+  /** Where it is; for operators alone. */
+  place: string;
   ok: boolean;
   latency_ms: number;
   /** Null where the backend does not tell. */
   free_bytes: number | null;
   /** What the backend was seen to guarantee, in words of docs/operations.md. */
   capabilities: Record<string, boolean>;
+  findings: Finding[];
+  /** What is wrong and what to do; may name folders, buckets and addresses. */
   error?: string;
+  /** The same in one word, for everybody: EROFS, NoSuchBucket. */
+  error_code?: string;
 }

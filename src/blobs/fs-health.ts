@@ -1,15 +1,24 @@
-import type { BlobHealth } from './blob-store.ts';
-import type { FileLayer } from './file-layer.ts';
+import type { BlobHealth, Finding } from './blob-store.ts';
+import { type FileLayer, hasErrno } from './file-layer.ts';
 import { storageError } from './fs-errors.ts';
 import { discardFile, privateName } from './private-file.ts';
 
 /** Held by the code of this backend, whatever the file system: every byte is hashed on arrival, and `link` replaces nothing. */
 const HELD = {
-  part_digest_enforced: true,
-  object_overwrite_refused: true,
-  completion_exclusive: true,
-  download_range_enforced: true,
+  part_digest_enforced: 'A part URL takes only the bytes that it was signed for.',
+  object_overwrite_refused: 'Nothing can be put in the place of a committed object.',
+  completion_exclusive: 'Of completions that race one makes the object, and the others change nothing.',
+  download_range_enforced: 'A download URL for a range gives that range alone.',
 };
+
+const FINDINGS: readonly Finding[] = Object.entries(HELD).map(([guarantee, says]) => ({
+  guarantee,
+  held: true,
+  weight: 'failure',
+  short: says,
+  says,
+  advice: null,
+}));
 
 /** Writes and removes a small file. Never throws. @param directory gives the folder to write in, checked */
 export async function checkFolderHealth(
@@ -22,15 +31,21 @@ export async function checkFolderHealth(
   const problem = await tryToWrite(files, directory);
   return {
     kind: 'folder',
+    place: root,
     ok: problem === null,
     latency_ms: Math.round((performance.now() - started) * 100) / 100,
     free_bytes,
-    capabilities: { writable: problem === null, ...HELD },
-    ...(problem === null ? {} : { error: problem }),
+    capabilities: {
+      writable: problem === null,
+      ...Object.fromEntries(FINDINGS.map(({ guarantee, held }) => [guarantee, held])),
+    },
+    findings: [...FINDINGS],
+    ...(problem === null ? {} : { error: problem.detail, error_code: problem.code }),
   };
 }
 
-async function freeBytes(files: FileLayer, root: string): Promise<number | null> {
+/** Bytes that this user may still write there; null where the file system does not tell. */
+export async function freeBytes(files: FileLayer, root: string): Promise<number | null> {
   try {
     const { bavail, bsize } = await files.statfs(root);
     return bavail * bsize;
@@ -39,7 +54,10 @@ async function freeBytes(files: FileLayer, root: string): Promise<number | null>
   }
 }
 
-async function tryToWrite(files: FileLayer, directory: () => Promise<string>): Promise<string | null> {
+async function tryToWrite(
+  files: FileLayer,
+  directory: () => Promise<string>,
+): Promise<{ detail: string; code: string } | null> {
   try {
     const file = privateName(await directory());
     const handle = await files.create(file);
@@ -54,6 +72,7 @@ async function tryToWrite(files: FileLayer, directory: () => Promise<string>): P
   } catch (error) {
     const told = storageError(error, 'writing a small file');
     const { cause, message } = told as Error;
-    return cause instanceof Error ? `${message} ${cause.message}` : message;
+    const code = hasErrno(cause) ? (cause.code ?? '') : 'unavailable';
+    return { detail: cause instanceof Error ? `${message} ${cause.message}` : message, code };
   }
 }

@@ -64,6 +64,7 @@ export function openFolderStore(options: FolderStoreOptions): Promise<FolderStor
 
 class LockedFolder implements FolderStore {
   readonly kind = 'folder';
+  readonly delivery = 'whole';
   readonly spool: Spool;
   readonly #options: FolderStoreOptions;
   readonly #tree: FolderTree;
@@ -97,7 +98,7 @@ class LockedFolder implements FolderStore {
   async deliverPart({ id }: UploadHandle, part: PlannedPart, file: string): Promise<void> {
     await storing(`delivering part ${part.number} of upload ${id}`, async () => {
       const stat = await this.#options.files.lstat(file);
-      if (!stat.isFile() || stat.size !== part.size) {
+      if (!stat.isFile() || part.offset !== 0 || stat.size !== part.size) {
         throw new StoreError('body_length_mismatch', `Part ${part.number} has ${part.size} bytes, not ${stat.size}.`);
       }
       await this.#uploads.add(id, part, file);
@@ -117,7 +118,7 @@ class LockedFolder implements FolderStore {
       if (folder === null) throw new StoreError('upload_abandoned', `Upload ${id} has been ended by somebody else.`);
       try {
         const { size, digest } = await this.#putTogether(folder, key, ordered);
-        return { size, digest, versionId: null };
+        return { size, digest, versionId: null, partsBound: true };
       } finally {
         // What cannot be removed now goes at the next start; what the completion came to is decided already.
         await this.#uploads.discard(folder, ordered).catch(() => {});

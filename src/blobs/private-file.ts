@@ -14,6 +14,8 @@ export interface PrivateFile {
 export interface WriteRules {
   /** Asked after every chunk with the size so far: throws as soon as the body is too long. */
   checkSize?: (size: number) => void;
+  /** Told of all bytes in their order, as they are hashed; they are good until it returns. */
+  onBytes?: (bytes: Uint8Array) => void;
   /** Asked at the end: throws when these are not the bytes that were to come. */
   checkBytes?: (size: number, digest: Digest) => void;
 }
@@ -44,6 +46,7 @@ export async function writePrivateFile(
         // The write goes on in another thread while this one hashes.
         const writing = handle.write(bytes);
         hash.update(bytes);
+        rules.onBytes?.(bytes);
         await writing;
       }
       const digest = digestFromBytes(hash.digest());

@@ -15,6 +15,8 @@ export interface Spool {
 
 export interface SpoolOptions {
   maxSize?: number;
+  /** Told of all bytes in their order; they are good until it returns. */
+  onBytes?: (bytes: Uint8Array) => void;
 }
 
 /** Read-only and durable; the caller discards it. */
@@ -29,12 +31,15 @@ export interface Spooled {
 /** @param directory gives the folder to write in, checked; asked for every body */
 export function openSpool(files: FileLayer, directory: () => Promise<string>): Spool {
   return {
-    receive: (body, { maxSize = Number.POSITIVE_INFINITY } = {}) =>
+    receive: (body, { maxSize = Number.POSITIVE_INFINITY, onBytes } = {}) =>
       storing('taking in a body', async () => {
         const checkSize = (size: number): void => {
           if (size > maxSize) throw new StoreError('body_too_large', `The body is longer than ${maxSize} bytes.`);
         };
-        const written = await writePrivateFile(files, await directory(), body, { checkSize });
+        const written = await writePrivateFile(files, await directory(), body, {
+          checkSize,
+          ...(onBytes && { onBytes }),
+        });
         return { ...written, discard: () => discardFile(files, written.file) };
       }),
   };

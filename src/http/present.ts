@@ -1,5 +1,6 @@
 import type * as wire from '../api/types.ts';
 import { eligibility } from '../core/retention.ts';
+import type { BlobHealth, RegistryHealth } from '../usecases/check-readiness.ts';
 import type { PartRequest } from '../usecases/plan-uploads.ts';
 import type {
   AuditRecord,
@@ -15,6 +16,30 @@ import type { RetentionState } from '../usecases/retention.ts';
 
 export function iso(time: number): string {
   return new Date(time).toISOString();
+}
+
+/** What everybody may know: no folder, bucket, address, database or role is named. */
+export function presentReadiness(
+  { ready, registry, blob_store }: { ready: boolean; registry: RegistryHealth; blob_store: BlobHealth },
+  version: string,
+): wire.Readiness {
+  const component = ({ kind, ok, latency_ms, error_code }: RegistryHealth | BlobHealth) => ({
+    kind,
+    ok,
+    latency_ms,
+    ...(ok ? {} : { error: `It does not work (${error_code}): \`artifact-store doctor\` with a token says why.` }),
+  });
+  return {
+    status: ready ? 'ready' : 'not_ready',
+    version,
+    registry: { ...component(registry), schema: registry.schema },
+    blob_store: {
+      ...component(blob_store),
+      free_bytes: blob_store.free_bytes,
+      capabilities: blob_store.capabilities,
+      findings: blob_store.findings.filter(({ held }) => !held).map(({ short }) => short),
+    },
+  };
 }
 
 function isoOrNull(time: number | null): string | null {

@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import type { z } from 'zod';
 import type { Limits } from '../core/limits.ts';
+import type { Surroundings } from '../usecases/diagnose.ts';
 import type { Caller, Services } from '../usecases/services.ts';
 import type { CursorCodec } from './cursor.ts';
 import type { SignedBytes } from './signed-bytes.ts';
@@ -12,6 +13,7 @@ export interface HttpServices extends Services {
   version: string;
   /** Only when this service itself serves signed URLs: the local folder. */
   signedBytes: SignedBytes | null;
+  surroundings: Surroundings;
 }
 
 /** A validated request. */

@@ -31,5 +31,5 @@ export async function abortUpload(services: Services, caller: Caller, id: Upload
 export async function finishAbort(services: Services, upload: UploadRecord): Promise<void> {
   // An upload that storage never named may still have begun there; aborting what is unknown is no error.
   await services.blobs.abortUpload(handleOf({ ...upload, storage_upload_id: upload.storage_upload_id ?? upload.id }));
-  await services.registry.read.uploads.move(upload.id, 'aborting', 'aborted');
+  await services.registry.transaction((tables) => tables.uploads.move(upload.id, 'aborting', 'aborted'));
 }

@@ -1,4 +1,7 @@
 import type { BlobHealth } from '../blobs/blob-store.ts';
+
+export type { BlobHealth };
+
 import type { Services } from './services.ts';
 
 export interface RegistryHealth {
@@ -6,7 +9,10 @@ export interface RegistryHealth {
   ok: boolean;
   latency_ms: number;
   schema: string | null;
+  /** What is wrong and what to do; may name hosts and databases. */
   error?: string;
+  /** The same in one word, for everybody: ECONNREFUSED, 28P01. */
+  error_code?: string;
 }
 
 /** Asks both halves of the store whether they answer. Never throws. */
@@ -25,8 +31,16 @@ async function checkRegistry({ registry }: Services): Promise<RegistryHealth> {
     return { ...facts, ok: true, latency_ms: elapsed(started) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { ...facts, ok: false, latency_ms: elapsed(started), error: message };
+    return { ...facts, ok: false, latency_ms: elapsed(started), error: message, error_code: codeOf(error) };
   }
+}
+
+function codeOf(error: unknown): string {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    const { code } = at as { code?: unknown };
+    if (typeof code === 'string' && /^[A-Z0-9_]+$/.test(code)) return code;
+  }
+  return 'unavailable';
 }
 
 function elapsed(started: number): number {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StoreError } from '../core/errors.ts';
+import { isStoreError, StoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { readUpload } from './access.ts';
@@ -71,6 +71,8 @@ async function begin(services: Services, caller: Caller, upload: UploadRecord): 
     storage_upload_id: handle.storageUploadId,
   };
   runCompletion(services, caller, claimed, parts).catch((error) => {
-    if (!(error instanceof StoreError)) services.log.error({ upload: upload.id, err: error }, 'completion broke off');
+    // What ended the upload stands in the registry and the audit.
+    if (isStoreError(error) && (error.status < 500 || error.code === 'no_space')) return;
+    services.log.error({ upload: upload.id, err: error }, 'completion broke off; recovery takes it up');
   });
 }

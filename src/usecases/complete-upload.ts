@@ -67,14 +67,16 @@ export async function runCompletion(
       await failUpload(services, caller, upload, failure, completion);
       throw full ? error : abandoned(upload, messageOf(error), error);
     }
+    // What the service delivered it cut itself from bytes that it hashed.
+    const digest = completed.digest ?? (completed.partsBound && upload.channel === 'service' ? upload.digest : null);
     // What must be read back takes time: whoever takes over then need not give the object up.
-    if (completed.digest === null || upload.kind === 'pack') {
+    if (digest === null || upload.kind === 'pack') {
       await services.registry.transaction(async (tables) => {
         const change = { completed_at: await tables.now(), version_id: completed.versionId };
         await tables.uploads.amend(upload.id, 'completing', services.instance, change);
       });
     }
-    await verifyAndRecord(services, caller, { ...upload, version_id: completed.versionId }, completed.digest, onRecord);
+    await verifyAndRecord(services, caller, { ...upload, version_id: completed.versionId }, digest, onRecord);
   });
 }
 

@@ -1,4 +1,7 @@
-/** Maps with at most `limit` calls in flight, keeping the order. After a failure no further call begins. */
+/**
+ * Maps with at most `limit` calls in flight, keeping the order. After a failure no further call begins, and it is thrown
+ * when those that are under way have ended.
+ */
 export async function mapLimit<In, Out>(
   items: readonly In[],
   limit: number,
@@ -18,6 +21,7 @@ export async function mapLimit<In, Out>(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, work));
+  const workers = await Promise.allSettled(Array.from({ length: Math.min(limit, items.length) }, work));
+  for (const worker of workers) if (worker.status === 'rejected') throw worker.reason;
   return results;
 }

@@ -5,13 +5,15 @@ import { StoreError } from '../core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
-import type { PlannedPart } from '../core/part-plan.ts';
+import { partCutter } from '../core/part-cutter.ts';
+import { type PlannedPart, partSizeFor } from '../core/part-plan.ts';
 import type { FileRecord } from '../registry/files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { abortUpload } from './abort-upload.ts';
 import { lockPackage, readPackage } from './access.ts';
 import { claimForCompletion, runCompletion } from './complete-upload.ts';
+import { mapLimit } from './map-limit.ts';
 import { handleOf, nameInStorage } from './plan-uploads.ts';
 import { type NewFile, putFiles } from './register-files.ts';
 import type { Caller, Services } from './services.ts';
@@ -22,10 +24,16 @@ export interface PutFileInput {
   /** Checked against the bytes, when given. */
   digest?: Digest | undefined;
   replace: boolean;
+  /** Bytes that will come, where the sender tells. */
+  size?: number | undefined;
 }
 
 /** An upload of the service's own ends within the request; one that a crash left open is aborted after this. */
 const SERVICE_UPLOAD_LIFETIME_MS = 3_600_000;
+/** Slower than this, bytes per ms, delivering a large object is given up. */
+const SLOWEST_DELIVERY = 1_000;
+/** Parts of one object that are delivered at the same time. */
+const DELIVERIES = 4;
 
 /**
  * Takes a file's bytes through the service: spools and hashes them, then stores and proves them like any upload. The
@@ -41,7 +49,7 @@ export async function putFile(
 ): Promise<FileRecord> {
   const pkg = await readPackage(services.registry.read, caller, packageId);
   nextStatus(pkg, 'register');
-  const spooled = await services.spool.receive(body, { maxSize: services.limits.object_size_max });
+  const { spooled, parts } = await spool(services, input, body);
   try {
     if (input.digest !== undefined && input.digest !== spooled.digest) {
       throw new StoreError(
@@ -57,11 +65,32 @@ export async function putFile(
     }
     return (
       (await registerKnown(services, caller, packageId, input, spooled)) ??
-      (await store(services, caller, pkg, input, spooled))
+      (await store(services, caller, pkg, input, spooled, parts))
     );
   } finally {
     await spooled.discard();
   }
+}
+
+/**
+ * Takes the body in and cuts it, in one pass: what is planned as parts is what was hashed. A body of unknown length is cut
+ * by the smallest part size, which bounds how long it may be.
+ */
+async function spool(
+  { blobs, limits, spool }: Services,
+  { size }: PutFileInput,
+  body: AsyncIterable<Uint8Array>,
+): Promise<{ spooled: Spooled; parts: PlannedPart[] }> {
+  const partSize = size === undefined ? limits.part_size : partSizeFor(size, limits);
+  const cut = blobs.delivery === 'parts' && partSize !== size;
+  const cutter = cut ? partCutter(partSize) : null;
+  const maxSize = cut ? Math.min(limits.object_size_max, partSize * limits.max_parts) : limits.object_size_max;
+  if (size !== undefined && size > maxSize) {
+    throw new StoreError('body_too_large', `The body has ${size} bytes; at most ${maxSize} are taken.`);
+  }
+  const spooled = await spool.receive(body, { maxSize, ...(cutter && { onBytes: cutter.update }) });
+  if (cutter !== null && spooled.size > limits.single_part_max) return { spooled, parts: cutter.end() };
+  return { spooled, parts: [{ number: 1, digest: spooled.digest, offset: 0, size: spooled.size }] };
 }
 
 /** Bytes that the caller has a right to already need no second object. Null: they must be stored. */
@@ -93,8 +122,8 @@ async function store(
   pkg: PackageRecord,
   input: PutFileInput,
   spooled: Spooled,
+  parts: readonly PlannedPart[],
 ): Promise<FileRecord> {
-  const parts: PlannedPart[] = [{ number: 1, digest: spooled.digest, offset: 0, size: spooled.size }];
   const uploadId = await services.registry.transaction(async (tables) => {
     const now = await tables.now();
     const id = newId('upl', now) as UploadId;
@@ -108,7 +137,7 @@ async function store(
         key: blobKey(spooled.digest, id),
         created_by: caller.actor,
         created_at: now,
-        expires_at: now + SERVICE_UPLOAD_LIFETIME_MS,
+        expires_at: now + SERVICE_UPLOAD_LIFETIME_MS + Math.ceil(spooled.size / SLOWEST_DELIVERY),
         parts,
         members: null,
       },
@@ -141,7 +170,7 @@ async function deliver(
     await nameInStorage(services, [opened]);
     const upload = await services.registry.read.uploads.get(uploadId);
     if (!upload) throw new Error(`upload ${uploadId} has vanished`);
-    await services.blobs.deliverPart(handleOf(upload), parts[0] as PlannedPart, spooled.file);
+    await mapLimit(parts, DELIVERIES, (part) => services.blobs.deliverPart(handleOf(upload), part, spooled.file));
     if (await claimForCompletion(services, uploadId)) return { ...upload, owner: services.instance };
     throw new StoreError('unavailable', `The upload of ${JSON.stringify(input.path)} took too long: send it again.`, {
       path: input.path,

@@ -5,34 +5,34 @@ import { text } from 'node:stream/consumers';
 import test from 'ava';
 import { Client as Witness } from 'minio';
 import { apiOf, sha256 } from '../support/api.ts';
-import { CEPH } from '../support/ceph.ts';
 import { runCli } from '../support/cli-child.ts';
 import { POSTGRES } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
 import { createBucket } from '../support/s3-harness.ts';
+import { S3 } from '../support/s3-server.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 
-/** The whole service on PostgreSQL and a real Ceph: the same command line, the same answers. */
-const ceph = await required('The service on PostgreSQL and Ceph', CEPH);
-const postgres = ceph && (await required('The service on PostgreSQL and Ceph', POSTGRES));
+/** The whole service on PostgreSQL and a real S3 server: the same command line, the same answers. */
+const server = await required('The service on PostgreSQL and S3', S3);
+const postgres = server && (await required('The service on PostgreSQL and S3', POSTGRES));
 
-if (ceph && postgres) {
-  test.after.always('Ceph ends', () => ceph.stop());
+if (server && postgres) {
+  test.after.always('the S3 server ends', () => server.stop());
   test.after.always('PostgreSQL ends', () => postgres.close());
 
   test.serial('a directory goes straight into Ceph and comes back byte for byte', async (t) => {
-    const bucket = await createBucket(ceph);
+    const bucket = await createBucket(server);
     const env = {
       ARTIFACT_STORE_DATABASE_URL: await postgres.createDatabase(),
       ARTIFACT_STORE_S3_BUCKET: bucket,
-      ARTIFACT_STORE_S3_ENDPOINT: ceph.endpoint,
-      ARTIFACT_STORE_S3_REGION: ceph.region,
+      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+      ARTIFACT_STORE_S3_REGION: server.region,
       ARTIFACT_STORE_S3_PREFIX: 'preserved',
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: ceph.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: ceph.credentials.secretAccessKey,
-      ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: ceph.uploadCredentials.accessKeyId,
-      ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: ceph.uploadCredentials.secretAccessKey,
+      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
+      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+      ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: server.uploadCredentials.accessKeyId,
+      ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: server.uploadCredentials.secretAccessKey,
     };
     const limits = { single_part_max: 16 * 1024 ** 2, part_size: 8 * 1024 ** 2 };
     const service = await startTestService({ env, limits });
@@ -57,11 +57,12 @@ if (ceph && postgres) {
         await writeFile(join(run, path), bytes);
       }
       const args = ['--producer', 'ceph', '--external-id', 'run-1', '--json', '--url', service.url];
-      const pushed = await runCli(['push', run, ...args]);
+      const cache = { env: { XDG_CACHE_HOME: join(dir, 'cache') } };
+      const pushed = await runCli(['push', run, ...args], cache);
       t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
       const { package_id, status, manifest_digest } = JSON.parse(pushed.stdout);
       t.is(status, 'finalized');
-      const again = await runCli(['push', run, ...args]);
+      const again = await runCli(['push', run, ...args], cache);
       t.true(JSON.parse(again.stdout).reused);
       const pulled = await runCli(['pull', package_id, join(dir, 'copy'), '--url', service.url]);
       t.is(pulled.code, 0, pulled.stderr);
@@ -87,15 +88,15 @@ if (ceph && postgres) {
       t.is((await api.get(`/v1/packages/${id}/files/curl.txt`)).body, 'by curl');
 
       // An independent client sees one object for each blob, and the manifest as it was sealed.
-      const { hostname, port } = new URL(ceph.endpoint);
-      const { accessKeyId: accessKey, secretAccessKey: secretKey } = ceph.credentials;
+      const { hostname, port } = new URL(server.endpoint);
+      const { accessKeyId: accessKey, secretAccessKey: secretKey } = server.credentials;
       const witness = new Witness({
         endPoint: hostname,
         port: Number(port),
         useSSL: false,
         accessKey,
         secretKey,
-        region: ceph.region,
+        region: server.region,
       });
       const names: string[] = [];
       for await (const object of witness.listObjectsV2(bucket, '', true)) names.push((object as { name: string }).name);
@@ -113,10 +114,10 @@ if (ceph && postgres) {
     const env = {
       ARTIFACT_STORE_DATABASE_URL: await postgres.createDatabase(),
       ARTIFACT_STORE_SIGNING_KEY: randomBytes(24).toString('hex'),
-      ARTIFACT_STORE_S3_BUCKET: await createBucket(ceph),
-      ARTIFACT_STORE_S3_ENDPOINT: ceph.endpoint,
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: ceph.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: ceph.credentials.secretAccessKey,
+      ARTIFACT_STORE_S3_BUCKET: await createBucket(server),
+      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
+      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
     };
     const replicas = [await startTestService({ env }), await startTestService({ env })];
     try {

@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { describeRun } from '../../cli/guide-board/describe-run.ts';
 import { readRun } from '../../cli/guide-board/read-run.ts';
 import { FIXTURE_RUN } from '../../fixtures/generate-guide-board.ts';
+import { PACK_END_SIZE, sizeInPack } from '../../src/core/pack.ts';
 import { apiOf, sha256 } from '../support/api.ts';
 import { cliOf } from '../support/cli-process.ts';
 import { startTestService, type TestService } from '../support/service.ts';
@@ -123,8 +124,8 @@ test('another run with the same files: only what differs is sent', async (t) => 
   const changed = ['run.json', 'normalized/evidence.json', 'normalized/findings.json'];
   const files = await filesOf(two.directory);
   t.deepEqual(second.json.uploaded, {
-    objects: changed.length,
-    bytes: changed.reduce((sum, file) => sum + (files.get(file)?.length ?? 0), 0),
+    objects: 1,
+    bytes: changed.reduce((sum, file) => sum + sizeInPack(files.get(file)?.length ?? 0), PACK_END_SIZE),
   });
   t.is((await api.get(`/v1/packages/${second.json.package_id}`)).body.retention.class, 'summary-evidence');
 });

@@ -50,11 +50,11 @@ test('a file that changes, vanishes or grows while it is pushed stops the push w
     vanished: () => rm(join(run, 'b')),
     replaced: async () => {
       await rm(join(run, 'b'));
-      await writeFile(join(run, 'b'), 'B');
+      await writeFile(join(run, 'b'), 'replaced B');
     },
   };
   for (const [how, act] of Object.entries(acts)) {
-    await writeTree(run, { a: 'A', b: 'B', c: 'C' });
+    await writeTree(run, { a: `${how} A`, b: `${how} B`, c: `${how} C` });
     let acted = false;
     relay.before = async ({ method, url }) => {
       if (method === 'POST' && url.endsWith('/uploads') && !acted) {

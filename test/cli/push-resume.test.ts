@@ -7,14 +7,16 @@ import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';
 
-const FILES = 20;
+/** Two files each: as many objects as a test counts. */
+const PACKS = 20;
+const FILES = 2 * PACKS;
 
 async function bench(t: ExecutionContext): Promise<{
   relay: Relay;
   push: (args?: string[], onSpawn?: (child: ChildProcess) => void) => ReturnType<typeof runCli>;
 }> {
   const folder = await tempFolder(t);
-  const service = await startTestService();
+  const service = await startTestService({ limits: { pack_members_max: 2 } });
   const relay = await startRelay(service.url);
   t.teardown(async () => {
     await relay.close();
@@ -57,15 +59,15 @@ for (const [how, args] of [
     });
     t.is(killed.signal, 'SIGKILL');
     const partsBefore = relay.seen.filter(isPart).length;
-    t.true(partsBefore >= 9 && partsBefore < FILES, `${partsBefore} parts were sent before`);
+    t.true(partsBefore >= 9 && partsBefore < PACKS, `${partsBefore} parts were sent before`);
 
     relay.seen.length = 0;
     relay.before = async () => 'pass';
     const done = await push([...args]);
     t.is(done.code, 0, done.stderr + done.stdout);
     t.like(done.json, { status: 'finalized', file_count: FILES, reused: false });
-    t.true(relay.seen.filter(isPart).length <= FILES - 8, 'what is committed is not sent again');
-    t.true(relay.seen.filter(isCommit).length <= FILES - 8);
+    t.true(relay.seen.filter(isPart).length <= PACKS - 8, 'what is committed is not sent again');
+    t.true(relay.seen.filter(isCommit).length <= PACKS - 8);
   });
 }
 
@@ -84,7 +86,7 @@ test('Ctrl-C ends with 130 and says how to continue; what was sent is kept', asy
   relay.before = async () => 'pass';
   const done = await push();
   t.is(done.code, 0, done.stderr);
-  t.true(done.json.uploaded.objects <= FILES - 5);
+  t.true(done.json.uploaded.objects <= PACKS - 5);
 });
 
 /** Fails the first request of each kind once. */
@@ -112,11 +114,22 @@ test('lost connections, 503 and 403 in the middle are got over', async (t) => {
   const pushed = await push(['--external-id', 'rough']);
   t.is(pushed.code, 0, pushed.stderr + pushed.stdout);
   t.like(pushed.json, { status: 'finalized', file_count: FILES });
-  t.is(pushed.json.uploaded.objects, FILES);
+  t.is(pushed.json.uploaded.objects, PACKS);
   t.true(
     relay.seen.some(({ url }) => url.endsWith('/urls')),
     'a 403 asks for fresh URLs',
   );
+});
+
+test('storage that cannot be reached is told with its address and what was to be sent', async (t) => {
+  const { relay, push } = await bench(t);
+  relay.before = async (request) => (isPart(request) ? 'drop' : 'pass');
+  const pushed = await push();
+  t.is(pushed.code, 6, pushed.stdout);
+  t.like(pushed.json.error, { code: 'unreachable', url: relay.url });
+  t.regex(pushed.json.error.message, /Cannot send a pack of 2 files to the storage at http/);
+  relay.before = async () => 'pass';
+  t.is((await push()).code, 0);
 });
 
 test('an upload that the service gave up is planned again', async (t) => {
@@ -132,7 +145,7 @@ test('an upload that the service gave up is planned again', async (t) => {
   const pushed = await push();
   t.is(pushed.code, 0, pushed.stderr + pushed.stdout);
   t.not(aborted, '');
-  t.is(pushed.json.uploaded.objects, FILES);
+  t.is(pushed.json.uploaded.objects, PACKS);
 });
 
 test('making a package without an external id is not repeated: it could make two', async (t) => {

@@ -48,8 +48,9 @@ test('wrong usage: exit 2, what was meant, and where to read', async (t) => {
 
 test('no service: exit 6, its URL and the next step', async (t) => {
   const folder = await writeTree(await tempFolder(t), { a: 'A' });
+  const env = { XDG_CACHE_HOME: await tempFolder(t) };
   for (const args of [['ls'], ['push', folder, '--producer', 'p'], ['pull', 'x', 'y'], ['doctor']]) {
-    const plain = await runCli([...args, '--url', NOBODY_THERE]);
+    const plain = await runCli([...args, '--url', NOBODY_THERE], { env });
     t.is(plain.code, 6, plain.stderr);
     t.regex(plain.stderr, /http:\/\/127\.0\.0\.1:1 \(ECONNREFUSED\)/);
     t.regex(plain.stderr, /artifact-store serve.*--local/);

@@ -146,6 +146,7 @@ test('what the service answers is what the document says', async (t) => {
   await check('get', '/v1/retention/eligible', api.get('/v1/retention/eligible'));
   await check('get', '/v1/audit', api.get('/v1/audit'));
   await check('get', '/v1/limits', api.get('/v1/limits'));
+  await check('get', '/v1/diagnosis', api.get('/v1/diagnosis'));
   await check('get', '/healthz', api.get('/healthz'));
   await check('get', '/readyz', api.get('/readyz'));
   // What answers with bytes, or with nothing, has no schema.

@@ -203,6 +203,18 @@ export function blobStoreSuite(test: TestFn, { name, open }: BlobStoreSuite): vo
     t.deepEqual(await read(store, upload.ref.key), bytes);
   });
 
+  check('the service delivers the parts of one file, in any order', async (t, { store, spool }) => {
+    const bytes = randomBytes(2 * PART + 7);
+    const upload = await plan(store, bytes, store.delivery === 'parts' ? [PART, PART, 7] : [bytes.length]);
+    const spooled = await spool.receive(chunks(bytes, 100_000));
+    for (const part of upload.parts.toReversed()) await store.deliverPart(upload.handle, part, spooled.file);
+    const beyond = { ...upload.part(1), number: 9, offset: bytes.length };
+    await t.throwsAsync(store.deliverPart(upload.handle, beyond, spooled.file), undefined, 'bytes that are not there');
+    await spooled.discard();
+    await store.completeUpload(upload.handle, upload.parts);
+    t.deepEqual(await read(store, upload.ref.key), bytes);
+  });
+
   check('a part URL that is expired, altered or used for anything else is refused', async (t, { store }) => {
     const upload = await plan(store, randomBytes(PART + 100), [PART, 100]);
     const other = await plan(store, randomBytes(100));

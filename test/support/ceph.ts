@@ -6,29 +6,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Requirement } from './required.ts';
+import type { S3Server } from './s3-server.ts';
 
 const SCRIPT = fileURLToPath(new URL('ceph-rgw.sh', import.meta.url));
 const PROGRAMS = ['ceph', 'ceph-mon', 'ceph-osd', 'monmaptool', 'radosgw', 'radosgw-admin'];
 
-export interface S3Keys {
-  accessKeyId: string;
-  secretAccessKey: string;
-}
-
-/** One running Ceph with its S3 gateway. */
-export interface Ceph {
-  endpoint: string;
-  region: string;
-  /** May do everything with the user's buckets. */
-  credentials: S3Keys;
-  /** May only write. */
-  uploadCredentials: S3Keys;
-  /** Ceph destroys what it has taken for garbage, however young: what is readable afterwards stays readable. */
-  collectGarbage(): Promise<void>;
+/** One running Ceph with its S3 gateway. `collectGarbage` destroys what Ceph has taken for garbage, however young. */
+export interface Ceph extends S3Server {
   admin(...args: string[]): Promise<string>;
   killGateway(): Promise<void>;
   startGateway(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 export const CEPH: Requirement<Ceph> = {

@@ -74,8 +74,14 @@ const service = await startService(
   }),
   {
     files,
-    // Small parts, so that a small push has every phase.
-    limits: { single_part_max: 64 * 1024, part_size: 64 * 1024, min_part_size: 1024 },
+    // Small parts and packs, so that a small push has every phase.
+    limits: {
+      single_part_max: 64 * 1024,
+      part_size: 64 * 1024,
+      min_part_size: 1024,
+      pack_member_max: 8 * 1024,
+      pack_target: 16 * 1024,
+    },
     connect: (file) => {
       const db = connectSqlite(file);
       db.on('query', () => effect());

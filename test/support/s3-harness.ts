@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import { realFileLayer } from '../../src/blobs/file-layer.ts';
 import type { ProbeReport } from '../../src/blobs/s3/guarantees.ts';
 import type { S3Options, S3StoreOptions } from '../../src/blobs/s3/options.ts';
@@ -7,14 +7,14 @@ import { probeBackend } from '../../src/blobs/s3/probe.ts';
 import { openS3Store } from '../../src/blobs/s3/s3-store.ts';
 import { openSpool } from '../../src/blobs/spool.ts';
 import type { BlobStoreHarness } from '../suites/blob-store.ts';
-import type { Ceph } from './ceph.ts';
+import { type S3Server, s3Client } from './s3-server.ts';
 
 export function freshBucketName(): string {
   return `store-${randomBytes(6).toString('hex')}`;
 }
 
-export async function createBucket(ceph: Ceph, bucket = freshBucketName()): Promise<string> {
-  const client = s3Client(ceph);
+export async function createBucket(server: S3Server, bucket = freshBucketName()): Promise<string> {
+  const client = s3Client(server);
   try {
     await client.send(new CreateBucketCommand({ Bucket: bucket }));
     return bucket;
@@ -23,27 +23,15 @@ export async function createBucket(ceph: Ceph, bucket = freshBucketName()): Prom
   }
 }
 
-export function s3Client(ceph: Ceph): S3Client {
-  const { endpoint, region, credentials } = ceph;
-  return new S3Client({
-    endpoint,
-    region,
-    credentials,
-    forcePathStyle: true,
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-  });
-}
-
-export function s3Options(ceph: Ceph, bucket: string, change: Partial<S3Options> = {}): S3Options {
+export function s3Options(server: S3Server, bucket: string, change: Partial<S3Options> = {}): S3Options {
   return {
-    endpoint: ceph.endpoint,
+    endpoint: server.endpoint,
     publicEndpoint: null,
-    region: ceph.region,
+    region: server.region,
     bucket,
     prefix: null,
     forcePathStyle: true,
-    credentials: ceph.credentials,
+    credentials: server.credentials,
     uploadCredentials: null,
     clock: Date.now,
     ...change,

@@ -61,7 +61,7 @@ const BELIEF: readonly TrialName[] = [
 ];
 
 function judge(trials: Observations['trials'], change: Partial<Observations> = {}): ProbeReport {
-  return evaluate({ problem: null, trials, hasUploadKey: true, ...change }, AT);
+  return evaluate({ problem: null, trials, hasUploadKey: true, clockSkewMs: 400, ...change }, AT);
 }
 
 test('a backend on which everything holds', (t) => {
@@ -81,9 +81,10 @@ test('each attack that succeeds costs a guarantee, and says what to do', (t) => 
     const lost = report.findings.filter(({ held }) => !held);
     t.true(lost.length > 0, name);
     t.is(report.enforcing, !BELIEF.includes(name), name);
-    for (const { guarantee, says, advice } of lost) {
+    for (const { weight, short, says, advice } of lost) {
       t.regex(says, /\.$/, name);
-      if (guarantee !== 'checksum_header_honoured') t.truthy(advice, name);
+      t.regex(short, /\.$/, name);
+      t.is(advice === null, weight === 'note', name);
     }
   }
 });
@@ -97,20 +98,37 @@ test('what was not tried, or only in part, is not held', (t) => {
       return report.enforcing === whole;
     }),
   );
-  t.true(Object.values(judge({}).held).every((held) => !held));
+  t.true(Object.values(judge({}, { clockSkewMs: null }).held).every((held) => !held));
 });
 
 test('a probe that broke off proves nothing', (t) => {
   const report = judge(PERFECT, { problem: 'the public endpoint cannot be reached' });
   t.false(report.enforcing);
   t.true(Object.values(report.held).every((held) => !held));
-  t.true(report.findings.every(({ says }) => says.includes('the public endpoint cannot be reached')));
+  t.is(report.problem, 'the public endpoint cannot be reached');
+  t.deepEqual(report.findings, [], 'one problem is told once');
 });
 
 test('where nothing is taken at all, refusals prove nothing', (t) => {
   const report = judge({ ...PERFECT, part: refused() });
   t.false(report.held.part_digest_enforced);
   t.false(report.held.part_copy_refused);
+  const told = report.findings.filter(({ guarantee, weight }) => guarantee.startsWith('part_') && weight !== 'note');
+  t.deepEqual(
+    told.map(({ guarantee }) => guarantee),
+    ['part_urls_work'],
+    'one cause is told once',
+  );
+});
+
+test('clocks that differ by more than a minute, or cannot be compared, do not agree', (t) => {
+  const clocks = (clockSkewMs: number | null) =>
+    judge(PERFECT, { clockSkewMs }).findings.find(({ guarantee }) => guarantee === 'clocks_agree');
+  for (const skew of [0, 60_000, -60_000]) t.true(clocks(skew)?.held);
+  t.regex(clocks(-1_200_000)?.says ?? '', /1200 s behind/);
+  t.regex(clocks(90_000)?.says ?? '', /90 s ahead/);
+  t.regex(clocks(90_000)?.advice ?? '', /NTP/);
+  t.false(clocks(null)?.held);
 });
 
 test('without an upload-only key the copy hole is answered with one', (t) => {

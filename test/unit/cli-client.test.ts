@@ -5,7 +5,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { compareFiles } from '../../cli/client/compare.ts';
 import { forEachLimit, Slots } from '../../cli/client/concurrency.ts';
-import { HashPool } from '../../cli/client/hash.ts';
+import { Readers } from '../../cli/client/readers.ts';
 import { retryDelay } from '../../cli/client/retry.ts';
 import { walk } from '../../cli/client/walk.ts';
 import { ApiError, EXIT, toCliError } from '../../cli/errors.ts';
@@ -40,7 +40,7 @@ test('a walk comes in the order of manifests, whatever the names', async (t) => 
     '\u{1f600}': '',
     '\uffee': '',
   });
-  const paths = (await walk(folder, LOOK)).map(({ path }) => path);
+  const paths = Array.from(await walk(folder, LOOK), ({ path }) => path);
   t.is(paths.length, 9);
   t.deepEqual(paths, [...paths].sort(comparePaths));
 });
@@ -51,10 +51,10 @@ test('hashes and part digests are those of the bytes, in threads and without', a
   const edge = randomBytes(6 * MIB);
   await writeTree(folder, { large, edge, empty: '', small: 'S' });
   for (let index = 0; index < 120; index += 1) await writeTree(folder, { [`many/${index}`]: `content ${index}` });
-  const pool = new HashPool(LIMITS);
-  t.teardown(() => pool.close());
-  const files = await walk(folder, LOOK);
-  const hashed = new Map((await pool.hash(files)).map((file) => [file.path as string, file]));
+  const readers = new Readers();
+  t.teardown(() => readers.stop());
+  const files = [...(await walk(folder, LOOK))];
+  const hashed = new Map((await readers.hash(files, LIMITS)).map((file) => [file.path as string, file]));
   t.is(hashed.get('large')?.digest, sha256(large));
   t.is(hashed.get('edge')?.digest, sha256(edge));
   t.is(hashed.get('edge')?.parts, null);
@@ -66,10 +66,13 @@ test('hashes and part digests are those of the bytes, in threads and without', a
   const planned = checkParts({ digest: digest as Digest, size: size as number, parts: parts ?? [] }, LIMITS);
   for (const part of planned) t.is(part.digest, sha256(large.subarray(part.offset, part.offset + part.size)));
   t.is(
-    pool.bytes,
+    readers.bytes,
     files.reduce((sum, file) => sum + file.size, 0),
   );
-  const few = await pool.hash(files.filter(({ path }) => path === 'small'));
+  const few = await readers.hash(
+    files.filter(({ path }) => path === 'small'),
+    LIMITS,
+  );
   t.is(few[0]?.digest, sha256(Buffer.from('S')));
 });
 
@@ -78,11 +81,11 @@ test('a file that is no longer the one that was found has no hash', async (t) =>
   await mkdir(join(folder, 'x'));
   for (const many of [1, 200]) {
     for (let index = 0; index < many; index += 1) await writeFile(join(folder, 'x', String(index)), 'same');
-    const files = await walk(folder, LOOK);
+    const files = [...(await walk(folder, LOOK))];
     await appendFile(join(folder, 'x', '0'), 'more');
-    const pool = new HashPool(LIMITS);
-    await t.throwsAsync(pool.hash(files), { code: 'file_changed', message: /"x\/0"/ });
-    await pool.close();
+    const readers = new Readers();
+    await t.throwsAsync(readers.hash(files, LIMITS), { code: 'file_changed', message: /"x\/0"/ });
+    await readers.stop();
   }
 });
 

@@ -1,5 +1,9 @@
+import type { Finding } from '../blob-store.ts';
+import { RULES } from './guarantee-rules.ts';
+
 /**
- * What the probe saw, and what follows from it. Pure: the trials themselves are in probe.ts.
+ * What the probe saw, and what follows from it. Pure: the trials themselves are in probe.ts, the rules in
+ * guarantee-rules.ts.
  */
 
 /** What a backend may guarantee; the names stand in /readyz and `doctor`. */
@@ -17,6 +21,7 @@ export const GUARANTEES = [
   'download_forced_attachment',
   'anonymous_read_refused',
   'upload_key_write_only',
+  'clocks_agree',
 ] as const;
 
 export type Guarantee = (typeof GUARANTEES)[number];
@@ -46,6 +51,8 @@ export interface Observations {
   /** A trial that was not made proves nothing. */
   trials: Partial<Record<TrialName, Trial>>;
   hasUploadKey: boolean;
+  /** The storage's clock minus ours, ms; null when it did not tell the time. */
+  clockSkewMs: number | null;
 }
 
 export type TrialName =
@@ -76,15 +83,6 @@ export type TrialName =
   | 'anonymous_read'
   | 'upload_key_read';
 
-export interface Finding {
-  guarantee: Guarantee;
-  held: boolean;
-  /** What was seen, in a sentence. */
-  says: string;
-  /** What to change; null when nothing needs to be. */
-  advice: string | null;
-}
-
 export interface ProbeReport {
   probedAt: number;
   /** What signed URLs name. */
@@ -94,179 +92,46 @@ export interface ProbeReport {
   /** The digest of an object of one part is believed without reading it. */
   enforcing: boolean;
   held: Record<Guarantee, boolean>;
-  findings: Finding[];
+  /** One for each guarantee; none when nothing could be proved. */
+  findings: Array<Finding & { guarantee: Guarantee }>;
 }
 
 /** What the observations prove. Whatever was not seen to hold does not hold. */
 export function evaluate(observations: Observations, at: { probedAt: number; endpoint: string }): ProbeReport {
-  const findings = GUARANTEES.map((guarantee): Finding => {
-    const { rule, holds, fails, advice } = RULES[guarantee];
-    const held = observations.problem === null && controlWorks(guarantee, observations) && rule(observations);
-    const trouble = held ? [] : troubleOf(observations, RULES[guarantee].trials);
-    const saw = trouble.length > 0 ? ` (${trouble.join('; ')})` : '';
-    return { guarantee, held, says: held ? holds : `${fails}${saw}.`, advice: held ? null : advice(observations) };
-  });
-  const held = Object.fromEntries(findings.map((finding) => [finding.guarantee, finding.held]));
+  const { problem } = observations;
+  const findings = problem === null ? GUARANTEES.map((guarantee) => judge(guarantee, observations)) : [];
+  const seen = new Map(findings.map(({ guarantee, held }) => [guarantee, held]));
+  const held = Object.fromEntries(GUARANTEES.map((guarantee) => [guarantee, seen.get(guarantee) ?? false]));
   return {
     ...at,
-    problem: observations.problem,
-    enforcing: observations.problem === null && NEEDED_TO_BELIEVE.every((guarantee) => held[guarantee]),
+    problem,
+    enforcing: NEEDED_TO_BELIEVE.every((guarantee) => held[guarantee]),
     held: held as Record<Guarantee, boolean>,
     findings,
   };
 }
 
-/** Where nothing is taken at all, a refusal proves nothing. */
-function controlWorks(guarantee: Guarantee, observations: Observations): boolean {
-  if (guarantee.startsWith('part_')) return RULES.part_urls_work.rule(observations);
-  if (guarantee.startsWith('download_')) return RULES.download_urls_work.rule(observations);
-  return true;
+function judge(guarantee: Guarantee, observations: Observations): Finding & { guarantee: Guarantee } {
+  const { rule, holds, fails, advice, weight, trials, told } = RULES[guarantee];
+  const control = CONTROLS.find(([prefix]) => guarantee.startsWith(prefix))?.[1] ?? guarantee;
+  if (!RULES[control].rule(observations) && control !== guarantee) {
+    // Where nothing is taken at all, a refusal proves nothing.
+    const says = `Not known, as long as that does not hold: ${RULES[control].holds} Then: ${holds}`;
+    return { guarantee, held: false, weight: 'note', short: says, says, advice: null };
+  }
+  if (rule(observations)) return { guarantee, held: true, weight, short: holds, says: holds, advice: null };
+  const trouble = told === undefined ? troubleOf(observations, trials) : [told(observations)];
+  const says = `${fails} (${trouble.join('; ')}).`;
+  return { guarantee, held: false, weight, short: `${fails}.`, says, advice: advice(observations) };
 }
 
-interface Rule {
-  trials: readonly TrialName[];
-  rule(observations: Observations): boolean;
-  holds: string;
-  /** Without its full stop: what was seen follows. */
-  fails: string;
-  advice(observations: Observations): string | null;
-}
+/** What must work before a refusal says anything. */
+const CONTROLS: ReadonlyArray<[string, Guarantee]> = [
+  ['part_', 'part_urls_work'],
+  ['download_', 'download_urls_work'],
+];
 
-const READS_BACK = 'Until then the service reads every object back, which is safe but slower.';
-const RULES: Record<Guarantee, Rule> = {
-  part_urls_work: {
-    trials: ['part'],
-    rule: ({ trials }) => trials.part?.status === 200 && trials.part.stored === 'right',
-    holds: 'A part sent to its signed URL is stored.',
-    fails: 'A part sent to its signed URL through the public endpoint was not stored',
-    advice: ({ hasUploadKey }) =>
-      `Check ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: the service must reach it too, and no proxy may change the host or the headers${
-        hasUploadKey ? '. Check that the key of ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID may write to the bucket' : ''
-      }. ${READS_BACK}`,
-  },
-  part_digest_enforced: allRefused(
-    ['wrong_body', 'other_hash', 'no_hash'],
-    'A part URL takes only the bytes that it was signed for.',
-    'A part URL takes other bytes than it was signed for',
-    () => `This server does not check the signed SHA-256 of a body: nothing to configure. ${READS_BACK}`,
-  ),
-  part_length_enforced: allRefused(
-    ['empty_body', 'shorter_body', 'longer_body'],
-    'A part URL takes only a body of the length that it was signed for.',
-    'A part URL takes a body of another length',
-    () => `Look for a proxy in front of the storage that rewrites Content-Length. ${READS_BACK}`,
-  ),
-  part_copy_refused: {
-    trials: ['copy_with_body', 'copy_without_body'],
-    rule: ({ trials }) =>
-      [trials.copy_with_body, trials.copy_without_body].every(
-        (trial) => trial !== undefined && trial.stored !== 'other',
-      ),
-    holds: 'A part URL cannot be turned into a copy of another object.',
-    fails: 'With one more header a part URL copies another object in place of the signed bytes',
-    advice: ({ hasUploadKey }) =>
-      hasUploadKey
-        ? 'The key of ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID may read objects: take that right away from it. Upgrade Ceph to 19.2.6, 20.2.4 or later (CVE-2026-54330).'
-        : `Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID to a key that may only write. Upgrade Ceph to 19.2.6, 20.2.4 or later (CVE-2026-54330). ${READS_BACK}`,
-  },
-  part_url_ends_with_upload: {
-    trials: ['late_part', 'late_wrong_part', 'late_empty_part', 'late_copy'],
-    rule: ({ trials }) =>
-      [trials.late_part, trials.late_wrong_part, trials.late_empty_part, trials.late_copy].every(
-        (trial) => trial !== undefined && refused(trial) && trial.stored === 'right',
-      ),
-    holds: 'After an object is committed its part URLs are dead.',
-    fails: 'A part URL is still answered after its object was committed',
-    advice: () =>
-      'This server must not be used for preservation: a committed object could be changed. Use another server or version.',
-  },
-  part_url_expires: allRefused(
-    ['expired'],
-    'An expired part URL is refused.',
-    'An expired part URL is still taken',
-    () => "Check the storage server's clock (NTP).",
-  ),
-  part_url_method_bound: {
-    trials: ['get', 'post', 'delete'],
-    rule: ({ trials }) =>
-      [trials.get, trials.post, trials.delete].every(
-        (trial) => trial !== undefined && refused(trial) && trial.stored === 'right',
-      ),
-    holds: 'A part URL is good for PUT alone.',
-    fails: 'A part URL can be used with another method',
-    advice: () => 'The server or a proxy in front of it does not check signatures fully: use another.',
-  },
-  checksum_header_honoured: {
-    trials: ['right_checksum', 'wrong_checksum'],
-    rule: ({ trials: { right_checksum: right, wrong_checksum: wrong } }) =>
-      right?.status === 200 && right.stored === 'right' && isHarmless(wrong),
-    holds: 'The server checks x-amz-checksum-sha256 too; part URLs carry it.',
-    fails: 'The server takes x-amz-checksum-sha256 and ignores it, or does not know it; part URLs do without',
-    advice: () => null,
-  },
-  download_urls_work: {
-    trials: ['download'],
-    rule: ({ trials }) => trials.download?.status === 200 && trials.download.stored === 'right',
-    holds: 'A signed download URL gives the object.',
-    fails: 'A signed download URL through the public endpoint did not give the object',
-    advice: () => 'Check ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: no proxy may change the host or the query.',
-  },
-  download_range_enforced: {
-    trials: ['range', 'wider_range', 'no_range'],
-    rule: ({ trials: { range, wider_range, no_range } }) =>
-      range?.status === 206 && range.stored === 'right' && isHarmless(wider_range) && isHarmless(no_range),
-    holds: 'A download URL for a range gives that range alone.',
-    fails: 'A download URL for a range gives other bytes of the object too',
-    advice: () => 'Members of packs are read through the service for callers that may not read the whole pack.',
-  },
-  download_forced_attachment: {
-    trials: ['download_headers'],
-    rule: ({ trials }) => trials.download_headers?.stored === 'right',
-    holds: 'Downloads come as attachments without a type of their own.',
-    fails: 'The server ignores response-content-disposition or response-content-type in signed downloads',
-    advice: () =>
-      'A browser may show stored HTML under the address of the storage: serve nothing else from that host name.',
-  },
-  anonymous_read_refused: allRefused(
-    ['anonymous_read'],
-    'Nobody reads an object without a signature.',
-    'An object can be read without any signature',
-    () => 'The bucket is public: remove the policy or ACL that says so. Evidence can hold secrets.',
-  ),
-  upload_key_write_only: {
-    trials: ['upload_key_read'],
-    // Refused for what it asks, not for how it is signed.
-    rule: ({ hasUploadKey, trials: { upload_key_read: read } }) =>
-      hasUploadKey && isHarmless(read) && read?.code === 'AccessDenied',
-    holds: 'Part URLs are signed with a key that may not read.',
-    fails: 'Part URLs are signed with a key that may also read',
-    advice: ({ hasUploadKey }) =>
-      hasUploadKey
-        ? 'Take the right to read away from the key of ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID.'
-        : 'Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID and _S3_UPLOAD_SECRET_ACCESS_KEY to a key that may only write: it closes holes of the copy-source kind.',
-  },
-};
-
-function allRefused(
-  names: readonly TrialName[],
-  holds: string,
-  fails: string,
-  advice: (observations: Observations) => string | null,
-): Rule {
-  return { trials: names, rule: ({ trials }) => names.every((name) => isHarmless(trials[name])), holds, fails, advice };
-}
-
-/** A server that closes the connection has refused too: the control trial showed that it can be reached. */
-function refused({ status }: Trial): boolean {
-  return status === 0 || (status >= 400 && status < 500) || status === 501;
-}
-
-function isHarmless(trial: Trial | undefined): boolean {
-  return trial !== undefined && refused(trial) && trial.stored === 'nothing';
-}
-
-function troubleOf({ problem, trials }: Observations, names: readonly TrialName[]): string[] {
-  if (problem !== null) return [problem];
+function troubleOf({ trials }: Observations, names: readonly TrialName[]): string[] {
   return names.map((name) => {
     const trial = trials[name];
     const said = name.replaceAll('_', ' ');

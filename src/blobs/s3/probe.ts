@@ -32,16 +32,16 @@ export async function probeBackend(options: S3Options): Promise<ProbeReport> {
   const access = openAccess(options);
   const endpoint = `${access.public.protocol}//${access.public.host}`;
   const probedAt = options.clock();
-  const trials: Observations['trials'] = {};
+  const seen: Pick<Observations, 'trials' | 'clockSkewMs'> = { trials: {}, clockSkewMs: null };
   let problem: string | null = null;
   try {
-    problem = await new Probe(access, trials).run();
+    problem = await new Probe(access, seen).run();
   } catch (error) {
     problem = error instanceof Error ? error.message : String(error);
   } finally {
     access.close();
   }
-  return evaluate({ problem, trials, hasUploadKey: access.hasUploadKey }, { probedAt, endpoint });
+  return evaluate({ ...seen, problem, hasUploadKey: access.hasUploadKey }, { probedAt, endpoint });
 }
 
 interface ProbeUpload {
@@ -51,6 +51,7 @@ interface ProbeUpload {
 
 class Probe {
   readonly #access: S3Access;
+  readonly #seen: Pick<Observations, 'trials' | 'clockSkewMs'>;
   readonly #trials: Observations['trials'];
   readonly #id = randomBytes(8).toString('hex');
   readonly #right = randomBytes(SIZE);
@@ -58,9 +59,10 @@ class Probe {
   readonly #digest: Digest;
   #checksums = false;
 
-  constructor(access: S3Access, trials: Observations['trials']) {
+  constructor(access: S3Access, seen: Pick<Observations, 'trials' | 'clockSkewMs'>) {
     this.#access = access;
-    this.#trials = trials;
+    this.#seen = seen;
+    this.#trials = seen.trials;
     this.#digest = digestOf(this.#right);
   }
 
@@ -110,8 +112,10 @@ class Probe {
     try {
       const control = await this.#attempt(await this.#sign(upload, 1));
       if (control.status === 0) {
-        return `the public endpoint ${this.#access.public.protocol}//${this.#access.public.host} cannot be reached from the service: ${control.reason}`;
+        return `the public endpoint ${this.#access.public.protocol}//${this.#access.public.host} cannot be reached from the service: ${control.reason}. Correct ARTIFACT_STORE_S3_PUBLIC_ENDPOINT, or let the service's machine reach it (DNS, firewall).`;
       }
+      const told = Date.parse(control.headers.date ?? '');
+      if (!Number.isNaN(told)) this.#seen.clockSkewMs = told - this.#access.clock();
       const attacks: Array<[TrialName, Attack]> = [
         ['wrong_body', { body: this.#wrong }],
         ['empty_body', { body: Buffer.alloc(0) }],

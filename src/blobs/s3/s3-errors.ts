@@ -105,6 +105,16 @@ export async function asking<Result>(bucket: string, doing: string, work: () => 
   }
 }
 
+/** What went wrong, in one word that names nothing of the installation: NoSuchBucket, ECONNREFUSED. */
+export function errorCodeOf(error: unknown): string {
+  for (let at: unknown = error; at instanceof Error; at = at instanceof AggregateError ? at.errors[0] : at.cause) {
+    const code =
+      refusalOf(at)?.code ?? (at instanceof StoreError ? at.extras.storage_code : (at as { code?: unknown }).code);
+    if (typeof code === 'string') return code;
+  }
+  return 'unavailable';
+}
+
 function extrasOf(refusal: S3Refusal | null): ErrorExtras {
   return refusal === null ? {} : { storage_code: refusal.code };
 }

@@ -33,6 +33,7 @@ import type {
 import type { ObjectKey } from '../key-layout.ts';
 import { openAccess, type S3Access } from './access.ts';
 import { signDownload } from './downloads.ts';
+import { checkBucketHealth } from './health.ts';
 import type { S3StoreOptions } from './options.ts';
 import { bodyHeaders, checksumOf, partRequest } from './part-requests.ts';
 import { asking, isNoSuchObject, isNoSuchUpload, refusalOf } from './s3-errors.ts';
@@ -49,6 +50,7 @@ export function openS3Store(options: S3StoreOptions): BlobStore {
 
 class S3Store implements BlobStore {
   readonly kind = 's3';
+  readonly delivery = 'parts';
   readonly #options: S3StoreOptions;
   readonly #access: S3Access;
 
@@ -80,15 +82,16 @@ class S3Store implements BlobStore {
   async deliverPart(upload: UploadHandle, part: PlannedPart, file: string): Promise<void> {
     const { names, internal, signing, agent } = this.#access;
     const { size } = await lstat(file);
-    if (size !== part.size) {
-      throw new StoreError('body_length_mismatch', `Part ${part.number} has ${part.size} bytes, not ${size}.`);
+    if (size < part.offset + part.size) {
+      const detail = `Part ${part.number} ends at ${part.offset + part.size}, but the file has ${size} bytes.`;
+      throw new StoreError('body_length_mismatch', detail);
     }
     const name = parseUploadName(upload.storageUploadId);
     const sign = () =>
       signing(partRequest(internal, names.toName(upload.key), name, part, this.#access.clock() + OWN_URL_MS));
     await this.#ask(`delivering part ${part.number} of upload ${upload.id}`, async () => {
       try {
-        await sendFile(sign, file, agent);
+        await sendFile(sign, { file, offset: part.offset, size: part.size }, agent);
       } catch (error) {
         if (!isNoSuchUpload(error)) throw error;
         throw new StoreError('upload_closed', `Upload ${upload.id} takes no more parts.`, {}, { cause: error });
@@ -154,6 +157,7 @@ class S3Store implements BlobStore {
       size: ordered.reduce((sum, { size }) => sum + size, 0),
       versionId: answer.VersionId && answer.VersionId !== 'null' ? answer.VersionId : null,
       digest: enforced && first !== undefined && ordered.length === 1 ? first.digest : null,
+      partsBound: enforced,
     };
   }
 
@@ -188,7 +192,7 @@ class S3Store implements BlobStore {
           signing({ method: 'PUT', address: internal, name, headers, expiresAt: clock() + OWN_URL_MS });
         const written = await this.#ask(`writing ${key}`, async () => {
           try {
-            await sendFile(sign, file, agent);
+            await sendFile(sign, { file, offset: 0, size }, agent);
             return true;
           } catch (error) {
             if (stoodAlready(error)) return false;
@@ -280,30 +284,11 @@ class S3Store implements BlobStore {
     return signDownload(this.#access, ref, options);
   }
 
-  async health(): Promise<BlobHealth> {
-    const started = performance.now();
-    const report = this.#options.guarantees();
-    let problem: string | null = null;
-    try {
-      await this.#ask('looking at the bucket', () => this.#findBucket());
-    } catch (error) {
-      problem = error instanceof Error ? error.message : String(error);
-    }
-    return {
-      kind: 's3',
-      ok: problem === null,
-      latency_ms: Math.round((performance.now() - started) * 100) / 100,
-      free_bytes: null,
-      capabilities: {
-        ...report?.held,
-        writable: problem === null && (report?.held.part_urls_work ?? false),
-        part_digest_enforced: report?.enforcing ?? false,
-        // S3 has neither: keys are never used twice, and the registry lets one instance complete, once.
-        object_overwrite_refused: false,
-        completion_exclusive: false,
-      },
-      ...(problem === null ? {} : { error: problem }),
-    };
+  health(): Promise<BlobHealth> {
+    const { guarantees, verify } = this.#options;
+    return checkBucketHealth(this.#access, guarantees(), verify, () =>
+      this.#ask('looking at the bucket', () => this.#findBucket()),
+    );
   }
 
   async close(): Promise<void> {

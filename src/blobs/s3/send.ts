@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, type ReadStream } from 'node:fs';
 import { type Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,8 +17,15 @@ export interface Answer {
   body: Buffer;
 }
 
+/** Bytes of a file. */
+export interface FileRange {
+  file: string;
+  offset: number;
+  size: number;
+}
+
 export interface SendOptions {
-  body?: Uint8Array | { file: string };
+  body?: Uint8Array | FileRange;
   agent?: Agent | false;
   /** A connection on which nothing moves for so long is given up. */
   idleMs?: number;
@@ -33,8 +40,9 @@ export function send(request: OutgoingRequest, options: SendOptions = {}): Promi
   const open = request.url.startsWith('https:') ? httpsRequest : httpRequest;
   return new Promise<Answer>((resolve, reject) => {
     const { method, headers } = request;
+    const bytes = body instanceof Uint8Array ? body : undefined;
+    const source = body === undefined || body instanceof Uint8Array ? null : openRange(body);
     const outgoing = open(request.url, { method, headers, agent });
-    const source = body === undefined || body instanceof Uint8Array ? null : createReadStream(body.file);
     outgoing.setTimeout(idleMs, () => {
       outgoing.destroy(Object.assign(new Error(`nothing moved for ${idleMs} ms`), { code: 'ETIMEDOUT' }));
     });
@@ -60,22 +68,28 @@ export function send(request: OutgoingRequest, options: SendOptions = {}): Promi
       source?.destroy();
       if (!answering) reject(error);
     });
-    if (source === null) outgoing.end(body);
+    if (source === null) outgoing.end(bytes);
     else source.on('error', (error) => outgoing.destroy(error)).pipe(outgoing);
   });
+}
+
+/** Null: nothing of it. */
+function openRange({ file, offset, size }: FileRange): ReadStream | null {
+  if (size === 0) return null;
+  return createReadStream(file, { start: offset, end: offset + size - 1 });
 }
 
 const ATTEMPTS = 4;
 
 /**
- * Sends a file with a signed request that may be repeated, until it is taken.
+ * Sends bytes of a file with a signed request that may be repeated, until it is taken.
  * @param sign gives a fresh request for every attempt
  * @throws S3AnswerError when storage refuses it, Error of the connection
  */
-export async function sendFile(sign: () => Promise<OutgoingRequest>, file: string, agent: Agent): Promise<Answer> {
+export async function sendFile(sign: () => Promise<OutgoingRequest>, body: FileRange, agent: Agent): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const answer = await send(await sign(), { body: { file }, agent });
+      const answer = await send(await sign(), { body, agent });
       if (answer.status >= 200 && answer.status < 300) return answer;
       throw new S3AnswerError(answer.status, answer.body.toString());
     } catch (error) {

@@ -84,6 +84,8 @@ export const fileRoutes: Route[] = [
       if (ctx.get('content-range') !== '') {
         throw new StoreError('bad_range', 'PUT takes whole files: send all of it, without Content-Range.');
       }
+      // While storage takes what came, nothing moves on this connection: that is no reason to close it.
+      ctx.req.once('end', () => ctx.req.socket.setTimeout(0));
       const file = await putFile(
         services,
         caller,
@@ -93,6 +95,7 @@ export const fileRoutes: Route[] = [
           media_type: mediaTypeOf(ctx.get('content-type')),
           digest: expectedDigest(ctx.get('repr-digest'), query.digest),
           replace: query.replace === 'true',
+          size: contentLength(ctx.get('content-length')),
         },
         ctx.req,
       );
@@ -189,6 +192,11 @@ function expectedDigest(reprDigest: string, query: string | undefined): Digest |
 }
 
 /** curl calls everything it sends with -d or -T a form or nothing: neither says what the file is. */
+/** Undefined: a chunked body, whose length shows at its end. */
+function contentLength(header: string): number | undefined {
+  return header === '' ? undefined : Number(header);
+}
+
 function mediaTypeOf(contentType: string): string | undefined {
   if (contentType === '' || contentType.startsWith('application/x-www-form-urlencoded')) return undefined;
   const parsed = schema.mediaType.safeParse(contentType);

@@ -1,5 +1,7 @@
 import * as schema from '../../api/schemas.ts';
 import { checkReadiness } from '../../usecases/check-readiness.ts';
+import { diagnose } from '../../usecases/diagnose.ts';
+import { presentReadiness } from '../present.ts';
 import { type Route, route } from '../route.ts';
 
 export const operationRoutes: Route[] = [
@@ -33,11 +35,18 @@ export const operationRoutes: Route[] = [
     access: 'open',
     answers: { 200: schema.Readiness, 503: schema.Readiness },
     async handle(services) {
-      const { ready, registry, blob_store } = await checkReadiness(services);
-      return {
-        status: ready ? 200 : 503,
-        body: { status: ready ? 'ready' : 'not_ready', version: services.version, registry, blob_store },
-      };
+      const readiness = await checkReadiness(services);
+      return { status: readiness.ready ? 200 : 503, body: presentReadiness(readiness, services.version) };
     },
+  }),
+
+  route({
+    method: 'get',
+    path: '/v1/diagnosis',
+    operationId: 'getDiagnosis',
+    summary: 'What an operator should look at, in words, with what to change',
+    tag: 'Operations',
+    answers: { 200: schema.Diagnosis },
+    handle: async (services) => ({ status: 200, body: { checks: await diagnose(services, services.surroundings) } }),
   }),
 ];

@@ -1,18 +1,10 @@
 import { request } from 'node:http';
-import anyTest, { type TestFn } from 'ava';
-import { type Api, apiOf, sha256 } from '../../support/api.ts';
-import type { StartTestService, TestService } from '../../support/service.ts';
+import { sha256 } from '../../support/api.ts';
+import type { StartTestService } from '../../support/service.ts';
+import { testOfService } from '../../support/service-suite.ts';
 
 export function filesSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<{ service: TestService; api: Api }>;
-
-  test.before(async (t) => {
-    const service = await startTestService();
-    t.context = { service, api: apiOf(service.url) };
-  });
-  test.after.always(async (t) => {
-    await t.context.service?.dispose();
-  });
+  const test = testOfService(startTestService);
 
   const file = (path: string, content = path, more: object = {}) => ({
     path,

@@ -1,17 +1,9 @@
-import anyTest, { type TestFn } from 'ava';
-import { type Api, apiOf, sha256 } from '../../support/api.ts';
-import type { StartTestService, TestService } from '../../support/service.ts';
+import { apiOf, sha256 } from '../../support/api.ts';
+import type { StartTestService } from '../../support/service.ts';
+import { testOfService } from '../../support/service-suite.ts';
 
 export function packagesSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<{ service: TestService; api: Api }>;
-
-  test.before(async (t) => {
-    const service = await startTestService();
-    t.context = { service, api: apiOf(service.url) };
-  });
-  test.after.always(async (t) => {
-    await t.context.service?.dispose();
-  });
+  const test = testOfService(startTestService);
 
   test('a package goes from created to finalized, and its manifest lists every file', async (t) => {
     const { api } = t.context;
@@ -160,7 +152,9 @@ export function packagesSuite(startTestService: StartTestService): void {
     const { next_cursor } = (await api.get('/v1/packages?producer=cursor&limit=1')).body;
     for (const url of [
       `/v1/audit?cursor=${next_cursor}`,
-      `/v1/packages?cursor=x${next_cursor.slice(1)}A`,
+      `/v1/packages?cursor=${next_cursor.startsWith('x') ? 'y' : 'x'}${next_cursor.slice(1)}`,
+      `/v1/packages?cursor=${next_cursor}A`,
+      `/v1/packages?cursor=${next_cursor}!`,
       '/v1/packages?cursor=',
     ]) {
       const answer = await api.get(url);

@@ -1,25 +1,17 @@
-import anyTest, { type TestFn } from 'ava';
-import type { DownloadList, PartRequest, PlannedUpload } from '../../../src/api/types.ts';
+import type { DownloadList, PlannedUpload } from '../../../src/api/types.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
 import type { PackMember } from '../../../src/core/pack.ts';
 import { planDownloads } from '../../../src/usecases/plan-downloads.ts';
 import { registerFiles } from '../../../src/usecases/register-files.ts';
 import type { Caller } from '../../../src/usecases/services.ts';
-import { type Api, apiOf } from '../../support/api.ts';
+import type { Api } from '../../support/api.ts';
 import { packOf, type TestPack } from '../../support/pack.ts';
-import type { StartTestService, TestService } from '../../support/service.ts';
+import type { StartTestService } from '../../support/service.ts';
+import { testOfService } from '../../support/service-suite.ts';
 
 export function packsSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<{ service: TestService; api: Api }>;
-
-  test.before(async (t) => {
-    const service = await startTestService();
-    t.context = { service, api: apiOf(service.url) };
-  });
-  test.after.always(async (t) => {
-    await t.context.service?.dispose();
-  });
+  const test = testOfService(startTestService);
 
   /** A package with a file `path → text` for each. */
   async function packageWith(api: Api, files: Record<string, string>, fields = {}): Promise<string> {
@@ -204,7 +196,8 @@ export function packsSuite(startTestService: StartTestService): void {
     const turned = packOf(Object.values(files).toReversed());
     const other = await plan(api, id, { ...turned, digest: pack.digest });
     t.not(other.upload_id, upload.upload_id);
-    t.is((await api.send(upload.parts[0] as PartRequest, pack.bytes)).status >= 400, true, 'the first one has ended');
+    const commit = await api.post(`/v1/uploads/${upload.upload_id}/commit`);
+    t.deepEqual([commit.status, commit.body.code], [409, 'upload_abandoned'], 'the first one has ended');
   });
 
   test('packs of one content, sent at once by several producers, keep one object', async (t) => {

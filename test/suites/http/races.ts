@@ -1,20 +1,12 @@
-import anyTest, { type TestFn } from 'ava';
-import { type Api, apiOf, sha256 } from '../../support/api.ts';
-import type { StartTestService, TestService } from '../../support/service.ts';
+import { sha256 } from '../../support/api.ts';
+import type { StartTestService } from '../../support/service.ts';
+import { testOfService } from '../../support/service-suite.ts';
 
 const AT_ONCE = 12;
 
 /** Requests that meet. Each pair ends as if one had come after the other. */
 export function racesSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<{ service: TestService; api: Api }>;
-
-  test.before(async (t) => {
-    const service = await startTestService();
-    t.context = { service, api: apiOf(service.url) };
-  });
-  test.after.always(async (t) => {
-    await t.context.service?.dispose();
-  });
+  const test = testOfService(startTestService);
 
   test('one digest planned many times at once has one upload', async (t) => {
     const { api } = t.context;

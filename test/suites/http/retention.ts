@@ -1,19 +1,11 @@
-import anyTest, { type TestFn } from 'ava';
-import { type Api, apiOf } from '../../support/api.ts';
-import type { StartTestService, TestService } from '../../support/service.ts';
+import { apiOf } from '../../support/api.ts';
+import type { StartTestService } from '../../support/service.ts';
+import { testOfService } from '../../support/service-suite.ts';
 
 const DAY = 86_400_000;
 
 export function retentionSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<{ service: TestService; api: Api }>;
-
-  test.before(async (t) => {
-    const service = await startTestService();
-    t.context = { service, api: apiOf(service.url) };
-  });
-  test.after.always(async (t) => {
-    await t.context.service?.dispose();
-  });
+  const test = testOfService(startTestService);
 
   test('the five classes are there, with their days', async (t) => {
     const { items } = (await t.context.api.get('/v1/retention/classes')).body;

@@ -1,25 +1,17 @@
 import { request } from 'node:http';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import anyTest, { type TestFn } from 'ava';
 import type { PartRequest, PlannedUpload } from '../../../src/api/types.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
 import { parseLogicalPath } from '../../../src/core/logical-path.ts';
 import { readFile } from '../../../src/usecases/read-file.ts';
 import { type Api, apiOf, sha256 } from '../../support/api.ts';
-import type { StartTestService, TestService } from '../../support/service.ts';
+import type { StartTestService } from '../../support/service.ts';
+import { testOfService } from '../../support/service-suite.ts';
 
 export function uploadsSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<{ service: TestService; api: Api }>;
-
-  test.before(async (t) => {
-    const limits = { single_part_max: 100, part_size: 40, min_part_size: 10, url_lifetime: 3600 };
-    const service = await startTestService({ limits });
-    t.context = { service, api: apiOf(service.url) };
-  });
-  test.after.always(async (t) => {
-    await t.context.service?.dispose();
-  });
+  const limits = { single_part_max: 100, part_size: 40, min_part_size: 10, url_lifetime: 3600 };
+  const test = testOfService(startTestService, { limits });
 
   /** Registers one file and plans its upload. */
   async function plan(api: Api, bytes: Buffer, partSize = bytes.length) {

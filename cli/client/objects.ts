@@ -1,0 +1,130 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Digest } from '../../src/core/digest.ts';
+import type { PackMember } from '../../src/core/pack.ts';
+import { CliError, EXIT } from '../errors.ts';
+import type { FilePart } from './file-list.ts';
+import {
+  assertUnchanged,
+  type FoundFile,
+  fileChanged,
+  fileError,
+  identityOf,
+  OPEN_FLAGS,
+  sameIdentity,
+} from './local-file.ts';
+import type { ByteSource } from './part-sender.ts';
+import type { HashedFile } from './readers.ts';
+
+/** One thing that is sent: a file of its own, or a pack. */
+export interface SentObject extends ByteSource {
+  digest: Digest;
+  size: number;
+  /** Only when it is sent in several. */
+  parts: FilePart[] | null;
+  /** Only of a pack. */
+  members: PackMember[] | null;
+  /** How many files' bytes it holds. */
+  files: number;
+  /** What a message about it names. @param digest the member's, when it is about one */
+  named(digest?: string): { path: string; digest: string };
+  /** Throws when the bytes are no longer those that were hashed. */
+  assertUnchanged(): Promise<void>;
+  /** Why the service saw other bytes than those that were hashed. */
+  differs(why: string): Promise<Error>;
+}
+
+const PIECE = 1024 ** 2;
+
+/** A file's bytes, straight from the disk. What is opened is compared with what was hashed. */
+export function fileObject(file: HashedFile): SentObject {
+  const { path, digest, size, parts } = file;
+  return {
+    digest,
+    size,
+    parts,
+    members: null,
+    files: 1,
+    label: JSON.stringify(path),
+    named: () => ({ path, digest }),
+    pieces: (offset, length) => readPieces(file, offset, length),
+    assertUnchanged: () => assertUnchanged(file),
+    async differs() {
+      await assertUnchanged(file);
+      return new CliError(`${JSON.stringify(path)} does not have the bytes that were hashed: nothing was finalized.`, {
+        exit: EXIT.failed,
+        code: 'file_changed',
+        next: 'Run the command again with --rehash: then no file is taken for unchanged.',
+        extras: { path },
+      });
+    },
+  };
+}
+
+/** Bytes that are in memory, and stay there until the object is stored: a pack, or a small file alone. */
+export function memoryObject(
+  object: { digest: Digest; size: number; members: PackMember[] | null },
+  bytes: Buffer,
+  pathOf: (digest: Digest) => string,
+): SentObject {
+  const { digest, members } = object;
+  const files = members?.length ?? 1;
+  const named = (about?: string) => {
+    const named = members?.find((member) => member.digest === about)?.digest ?? members?.[0]?.digest ?? digest;
+    return { path: pathOf(named), digest: named };
+  };
+  const label = members === null ? JSON.stringify(pathOf(digest)) : `a pack of ${files} files`;
+  return {
+    ...object,
+    parts: null,
+    files,
+    label,
+    named,
+    *pieces(offset, length) {
+      const end = offset + length;
+      for (let at = offset; at < end; at += PIECE) yield bytes.subarray(at, Math.min(end, at + PIECE));
+    },
+    assertUnchanged: async () => {},
+    differs: async (why) => mismatch(label, named(), why),
+  };
+}
+
+export function mismatch(label: string, named: { path: string; digest: string }, why: string): CliError {
+  const message = `${label} arrived with other bytes: ${why}`;
+  return new CliError(message, { exit: EXIT.integrity, code: 'digest_mismatch', extras: named });
+}
+
+async function* readPieces(file: FoundFile, offset: number, size: number): AsyncGenerator<Buffer> {
+  const handle = await open(file.absolute, OPEN_FLAGS).catch((error: unknown) => {
+    throw fileError(file.path, error);
+  });
+  try {
+    const stats = await handle.stat({ bigint: true });
+    if (!sameIdentity(identityOf(stats), file.identity)) throw fileChanged(file.path);
+    // While one is on the wire the other one is filled.
+    const buffers: Buffer[] = [];
+    for (let done = 0, turn = 0; done < size; turn ^= 1) {
+      const buffer = buffers[turn] ?? Buffer.allocUnsafeSlow(Math.min(PIECE, size));
+      buffers[turn] = buffer;
+      const piece = await readPiece(handle, buffer, offset + done, size - done, file);
+      done += piece.length;
+      yield piece;
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readPiece(
+  handle: FileHandle,
+  buffer: Buffer,
+  position: number,
+  left: number,
+  file: FoundFile,
+): Promise<Buffer> {
+  const wanted = Math.min(buffer.length, left);
+  const { bytesRead } = await handle.read(buffer, 0, wanted, position).catch((error: unknown) => {
+    throw fileError(file.path, error);
+  });
+  if (bytesRead === 0) throw fileChanged(file.path, 'became shorter');
+  return buffer.subarray(0, bytesRead);
+}

@@ -1,0 +1,187 @@
+import type { Limits } from '../../src/core/limits.ts';
+import { partSizeFor } from '../../src/core/part-plan.ts';
+import { cut, forEachLimit, Reused } from './concurrency.ts';
+import { DigestClaims } from './digest-claims.ts';
+import type { FileCache } from './file-cache.ts';
+import { type FileIndex, type FileList, RAW_DIGEST_SIZE } from './file-list.ts';
+import { hashFiles } from './hash-files.ts';
+import { fileObject } from './objects.ts';
+import { cutPacks, packMemory } from './pack-builder.ts';
+import { packObject } from './pack-object.ts';
+import type { Readers } from './readers.ts';
+import type { Registrar } from './registrar.ts';
+import type { Uploader } from './uploader.ts';
+
+/** Packs in memory: being read, registered, on the wire, being verified. */
+const PACKS_AT_ONCE = 5;
+/** The first one is small, so that the service has something to do soon. */
+const FIRST_PACK_SHARE = 4;
+/** Large files are hashed in lists of about so many bytes; while some are sent the next ones are hashed. */
+const LIST = { items: 100, bytes: 256 * 1024 ** 2 };
+const LISTS_AT_ONCE = 4;
+
+export interface FillerParts {
+  files: FileList;
+  limits: Limits;
+  readers: Readers;
+  registrar: Registrar;
+  uploader: Uploader;
+  cache: FileCache;
+}
+
+/** Files whose digests the service was told, or not yet. */
+interface List {
+  indexes: FileIndex[];
+  registered: boolean;
+}
+
+/**
+ * Gets a directory's files into a package, everything overlapping:
+ *
+ *     files with a digest ─▶ register ─▶ missing: to one of these, as if they had none
+ *     small files ─────────▶ read into a pack ─▶ register ─▶ leave out what is stored ─▶ send the pack
+ *     large files ─────────▶ hash ─────────────▶ register ─▶ send what is missing from the disk
+ *
+ * Memory is bounded by PACKS_AT_ONCE packs, whatever the directory. The bytes of small files that are sent are those
+ * that were hashed, so a wrong digest in the cache does no harm.
+ */
+export class PackageFiller {
+  readonly #files: FileList;
+  readonly #parts: FillerParts;
+  readonly #memory: Reused<SharedArrayBuffer>;
+  /** Each digest is sent once in the whole push. */
+  readonly #claims: DigestClaims;
+  #failure: { error: unknown } | null = null;
+  /** Files whose own bytes need not be sent, and those bytes. */
+  readonly settled = { files: 0, bytes: 0 };
+
+  constructor(parts: FillerParts) {
+    const { files, limits } = parts;
+    this.#parts = parts;
+    this.#files = files;
+    this.#claims = new DigestClaims(files);
+    this.#memory = new Reused(() => new SharedArrayBuffer(packMemory(limits)));
+  }
+
+  /** Registers every file and sends what the service does not have. */
+  async fill(): Promise<void> {
+    const { known, small, large } = this.#sort();
+    const missing = this.#parts.registrar.register(known);
+    await Promise.all([
+      this.#lane(missing.then((indexes) => this.#settle(known, indexes))),
+      this.#lane(forEachLimit(this.#packs(small, missing), PACKS_AT_ONCE, (list) => this.#sendPack(list))),
+      this.#lane(forEachLimit(this.#lists(large, missing), LISTS_AT_ONCE, (list) => this.#sendLarge(list))),
+    ]);
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  #sort(): Record<'known' | 'small' | 'large', FileIndex[]> {
+    const sorted = { known: [] as FileIndex[], small: [] as FileIndex[], large: [] as FileIndex[] };
+    for (let index = 0; index < this.#files.length; index += 1) {
+      const kind = this.#isKnown(index) ? 'known' : this.#isSmall(index) ? 'small' : 'large';
+      sorted[kind].push(index);
+    }
+    return sorted;
+  }
+
+  /** Parts are remembered as an earlier service wanted them. */
+  #isKnown(index: FileIndex): boolean {
+    if (!this.#files.hasDigest(index)) return false;
+    const size = this.#files.size(index);
+    const partSize = partSizeFor(size, this.#parts.limits);
+    return partSize === size || this.#files.parts(index)?.[0]?.size === partSize;
+  }
+
+  #isSmall(index: FileIndex): boolean {
+    return this.#files.size(index) <= this.#parts.limits.pack_member_max;
+  }
+
+  /** One failure ends everything; what fails after it is its echo. */
+  async #lane(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.#failure ??= { error };
+      this.#parts.uploader.stop();
+      await this.#parts.readers.stop();
+    }
+  }
+
+  async *#packs(unread: readonly FileIndex[], missing: Promise<FileIndex[]>): AsyncGenerator<List> {
+    const { limits } = this.#parts;
+    const sizeOf = (index: FileIndex) => this.#files.size(index);
+    const [first = []] = cutPacks(unread, sizeOf, { ...limits, pack_target: limits.pack_target / FIRST_PACK_SHARE });
+    if (first.length > 0) yield { indexes: first, registered: false };
+    for (const indexes of cutPacks(unread.slice(first.length), sizeOf, limits)) yield { indexes, registered: false };
+    const small = (await missing).filter((index) => this.#isSmall(index));
+    for (const indexes of cutPacks(small, sizeOf, limits)) {
+      yield { indexes, registered: true };
+    }
+  }
+
+  async *#lists(unread: readonly FileIndex[], missing: Promise<FileIndex[]>): AsyncGenerator<List> {
+    const cutLists = (indexes: readonly FileIndex[]) => cut(indexes, LIST, (index) => this.#files.size(index));
+    for (const indexes of cutLists(unread)) yield { indexes, registered: false };
+    for (const indexes of cutLists((await missing).filter((index) => !this.#isSmall(index)))) {
+      yield { indexes, registered: true };
+    }
+  }
+
+  async #sendPack({ indexes, registered }: List): Promise<void> {
+    if (this.#failure) return;
+    await this.#memory.use(async (memory) => {
+      const readAt = Date.now();
+      const pack = await this.#parts.readers.pack(
+        indexes.map((index) => this.#files.at(index)),
+        memory,
+      );
+      const wrong = this.#takeDigests(indexes, pack.digests);
+      this.#parts.cache.save(this.#files, indexes, readAt);
+      const missing = registered
+        ? [...without(indexes, wrong), ...(await this.#parts.registrar.register(wrong, true))]
+        : await this.#parts.registrar.register(indexes);
+      const claimed = missing.filter((index) => this.#claims.claim(index));
+      const object = packObject(this.#files, indexes, claimed, { digest: pack.digest, memory: Buffer.from(memory) });
+      if (object) await this.#parts.uploader.send([object]);
+      this.#settle(indexes, claimed);
+    });
+  }
+
+  /** @returns those of which another digest was remembered */
+  #takeDigests(indexes: readonly FileIndex[], digests: Uint8Array): FileIndex[] {
+    const wrong: FileIndex[] = [];
+    for (const [place, index] of indexes.entries()) {
+      const raw = digests.subarray(place * RAW_DIGEST_SIZE, (place + 1) * RAW_DIGEST_SIZE);
+      if (this.#files.hasDigest(index) && !this.#files.rawDigest(index).equals(raw)) wrong.push(index);
+      this.#files.setDigest(index, raw);
+    }
+    return wrong;
+  }
+
+  async #sendLarge({ indexes, registered }: List): Promise<void> {
+    if (this.#failure) return;
+    if (!registered) await hashFiles(this.#files, indexes, this.#parts);
+    const missing = registered ? indexes : await this.#parts.registrar.register(indexes);
+    const claimed = missing.filter((index) => this.#claims.claim(index));
+    const files = claimed.map((index) => ({
+      ...this.#files.at(index),
+      digest: this.#files.digest(index),
+      parts: this.#files.parts(index),
+    }));
+    await this.#parts.uploader.send(files.map(fileObject));
+    this.#settle(indexes, claimed);
+  }
+
+  #settle(indexes: readonly FileIndex[], others: readonly FileIndex[]): void {
+    for (const index of without(indexes, others)) {
+      this.settled.files += 1;
+      this.settled.bytes += this.#files.size(index);
+    }
+  }
+}
+
+function without(indexes: readonly FileIndex[], others: readonly FileIndex[]): readonly FileIndex[] {
+  if (others.length === 0) return indexes;
+  const out = new Set(others);
+  return indexes.filter((index) => !out.has(index));
+}

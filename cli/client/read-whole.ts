@@ -1,0 +1,49 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { type FileIdentity, identityOf, OPEN_FLAGS, sameIdentity } from './local-file.ts';
+
+/** A file as it was found; plain values, so that it can be sent to a thread. */
+export interface ReadJob {
+  absolute: string;
+  identity: FileIdentity;
+}
+
+/** Why a file could not be read, in a form that crosses threads. */
+export type ReadFailure = { ok: false; changed: true } | { ok: false; changed: false; code?: string; message: string };
+
+/**
+ * Opens the file that was found, has it read, and looks at it before and after: bytes that moved meanwhile are no result.
+ * @param read gives null when bytes are missing
+ */
+export function readUnchanged<T>({ absolute, identity }: ReadJob, read: (fd: number) => T | null): T | ReadFailure {
+  let fd: number;
+  try {
+    fd = openSync(absolute, OPEN_FLAGS);
+  } catch (error) {
+    return failure(error);
+  }
+  try {
+    const unchanged = () => sameIdentity(identityOf(fstatSync(fd, { bigint: true })), identity);
+    if (!unchanged()) return { ok: false, changed: true };
+    const result = read(fd);
+    return result !== null && unchanged() ? result : { ok: false, changed: true };
+  } catch (error) {
+    return failure(error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Reads on from where the file stands. @returns false when it ends before */
+export function readFull(fd: number, buffer: Buffer, at: number, size: number): boolean {
+  for (let got = 0; got < size; ) {
+    const count = readSync(fd, buffer, at + got, size - got, null);
+    if (count === 0) return false;
+    got += count;
+  }
+  return true;
+}
+
+function failure(error: unknown): ReadFailure {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return { ok: false, changed: false, message, ...(code === undefined ? {} : { code }) };
+}

@@ -1,0 +1,8 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { newReader, type ReaderTask } from './reader-task.ts';
+
+/** A thread of the reader pool: takes tasks, answers in the same order. */
+const counter = new BigInt64Array((workerData as { counter: SharedArrayBuffer }).counter);
+const read = newReader((bytes) => Atomics.add(counter, 0, BigInt(bytes)));
+
+parentPort?.on('message', (task: ReaderTask) => parentPort?.postMessage(read(task)));

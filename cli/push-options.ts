@@ -1,0 +1,48 @@
+import type { VerbOption } from './command.ts';
+import { parseCount } from './view/options.ts';
+
+/** What `push` and `ingest` take alike: how a directory becomes a package. */
+export const PUSH_OPTIONS: readonly VerbOption[] = [
+  { flags: '--retention-class <class>', description: 'how long to keep it (raw-evidence)' },
+  { flags: '--no-finalize', description: 'leave the package open' },
+  { flags: '--revision', description: 'make a new package when a finalized one differs' },
+  { flags: '--rehash', description: 'read every file, also those that are remembered as unchanged' },
+  { flags: '--parallel <n>', description: 'parts in flight (8)', parse: parseCount },
+  {
+    flags: '--symlinks <how>',
+    description: 'follow: only to targets inside the directory',
+    choices: ['refuse', 'skip', 'follow'],
+    default: 'refuse',
+  },
+  {
+    flags: '--special <how>',
+    description: 'sockets, fifos, devices',
+    choices: ['refuse', 'skip'],
+    default: 'refuse',
+  },
+];
+
+/** Their values. */
+export interface PushValues {
+  retentionClass?: string;
+  finalize: boolean;
+  revision?: boolean;
+  rehash?: boolean;
+  parallel?: number;
+  symlinks: 'refuse' | 'skip' | 'follow';
+  special: 'refuse' | 'skip';
+}
+
+/** Only what PUSH_OPTIONS say, of a verb's options. */
+export function pushValues(options: PushValues): PushValues {
+  const { retentionClass, finalize, revision, rehash, parallel, symlinks, special } = options;
+  return {
+    finalize,
+    symlinks,
+    special,
+    ...(retentionClass === undefined ? {} : { retentionClass }),
+    ...(revision === undefined ? {} : { revision }),
+    ...(rehash === undefined ? {} : { rehash }),
+    ...(parallel === undefined ? {} : { parallel }),
+  };
+}

@@ -1,0 +1,133 @@
+import type { BlobHealth, Finding } from '../blobs/blob-store.ts';
+import { checkReadiness, type RegistryHealth } from './check-readiness.ts';
+import type { Services } from './services.ts';
+
+/** What only the composition root knows of the service's surroundings. */
+export interface Surroundings {
+  dataDir: string;
+  /** Where the registry is, without a password: `SQLite in the data folder`. */
+  database: string;
+  hasToken: boolean;
+  /** Other machines can reach the socket. */
+  reachable: boolean;
+  /** Bytes that may still be written to the data folder; null where the file system does not tell. */
+  freeBytes(): Promise<number | null>;
+}
+
+export interface Check {
+  name: string;
+  level: 'ok' | 'note' | 'warning' | 'failure';
+  says: string;
+  /** What to change; null when nothing needs to be. */
+  advice: string | null;
+}
+
+/** Below so many bytes the next uploads may not fit. */
+const SPACE_MIN = 1e9;
+const CLOCK_SKEW_MAX_MS = 5_000;
+
+/**
+ * Everything that an operator should look at, in words, the most basic first. For authenticated callers: it names
+ * folders, buckets and addresses, but never a key, a password or a token. Never throws.
+ */
+export async function diagnose(services: Services, around: Surroundings): Promise<Check[]> {
+  const [{ registry, blob_store }, free] = await Promise.all([checkReadiness(services), around.freeBytes()]);
+  return [
+    dataFolder(around, free),
+    registryCheck(registry, around),
+    ...(registry.ok && registry.kind === 'postgres' ? [await databaseClock(services)] : []),
+    blobStore(blob_store),
+    ...(blob_store.ok ? blob_store.findings.map(finding) : []),
+    ...(registry.kind === 'sqlite' && blob_store.kind === 's3' ? [BOTH_HALVES] : []),
+    token(around),
+    publicUrl(services.publicUrl(), around),
+  ];
+}
+
+function dataFolder({ dataDir }: Surroundings, free: number | null): Check {
+  const name = 'data_folder';
+  if (free === null) return { name, level: 'ok', says: `The data folder is ${dataDir}.`, advice: null };
+  const says = `The data folder is ${dataDir}; ${gigabytes(free)} may still be written there.`;
+  if (free >= SPACE_MIN) return { name, level: 'ok', says, advice: null };
+  const advice =
+    'Make room, or move the folder: what comes in through the service does not fit, and is answered with 507.';
+  return { name, level: 'warning', says, advice };
+}
+
+function registryCheck({ ok, latency_ms, schema, error }: RegistryHealth, { database }: Surroundings): Check {
+  const name = 'registry';
+  if (ok) {
+    const says = `The registry is ${database} (schema ${schema}); it answers in ${Math.round(latency_ms)} ms.`;
+    return { name, level: 'ok', says, advice: null };
+  }
+  const advice = 'Nothing works without it: start the database, or correct ARTIFACT_STORE_DATABASE_URL.';
+  return { name, level: 'failure', says: `The registry, ${database}, does not work: ${error}`, advice };
+}
+
+async function databaseClock({ registry }: Services): Promise<Check> {
+  const name = 'database_clock';
+  const skew = await registry.read.now().then(
+    (now) => Math.abs(now - Date.now()),
+    () => 0,
+  );
+  if (skew <= CLOCK_SKEW_MAX_MS) {
+    return { name, level: 'ok', says: "The database's clock agrees with this machine's.", advice: null };
+  }
+  const says = `The database's clock and this machine's differ by ${Math.round(skew / 1_000)} s.`;
+  const advice = "Set both by NTP: signed URLs expire by this machine's clock, retention counts by the database's.";
+  return { name, level: 'warning', says, advice };
+}
+
+function blobStore({ kind, place, ok, latency_ms, error }: BlobHealth): Check {
+  const name = 'blob_store';
+  const what = kind === 'folder' ? `the folder ${place}` : `the ${place}`;
+  if (ok)
+    return {
+      name,
+      level: 'ok',
+      says: `Blobs are in ${what}; it answers in ${Math.round(latency_ms)} ms.`,
+      advice: null,
+    };
+  return { name, level: 'failure', says: `Blobs are in ${what}, which does not work: ${error}`, advice: null };
+}
+
+function finding({ guarantee, held, weight, says, advice }: Finding): Check {
+  return { name: guarantee, level: held ? 'ok' : weight, says, advice };
+}
+
+const BOTH_HALVES: Check = {
+  name: 'replicas',
+  level: 'note',
+  says: 'The registry is in the data folder and the bytes are in a bucket: one service alone can run so.',
+  advice: 'Back up both. For several replicas set ARTIFACT_STORE_DATABASE_URL.',
+};
+
+function token({ hasToken }: Surroundings): Check {
+  if (hasToken) return { name: 'token', level: 'ok', says: 'Requests need the token.', advice: null };
+  return {
+    name: 'token',
+    level: 'note',
+    says: 'There is no token: everybody on this machine may do everything, and only loopback is served.',
+    advice: 'Set ARTIFACT_STORE_ADMIN_TOKEN if others use this machine.',
+  };
+}
+
+function publicUrl(text: string, { reachable }: Surroundings): Check {
+  const name = 'public_url';
+  const { protocol, hostname } = new URL(text);
+  const says = `Clients reach the service at ${text}`;
+  const local = /^(localhost|127\..*|\[::1\])$/.test(hostname);
+  if (hostname === '0.0.0.0' || hostname === '[::]' || (local && reachable)) {
+    const advice = 'Set ARTIFACT_STORE_PUBLIC_URL to what clients on other machines use: signed URLs carry it.';
+    return { name, level: 'warning', says: `${says}, which is no address on other machines.`, advice };
+  }
+  if (protocol === 'http:' && !local) {
+    const advice = 'Put a proxy with TLS before the service, and its https URL into ARTIFACT_STORE_PUBLIC_URL.';
+    return { name, level: 'warning', says: `${says}, so tokens and bytes travel unencrypted.`, advice };
+  }
+  return { name, level: 'ok', says: `${says}.`, advice: null };
+}
+
+function gigabytes(bytes: number): string {
+  return bytes < 1e9 ? `${Math.floor(bytes / 1e6)} MB` : `${Math.floor(bytes / 1e9)} GB`;
+}

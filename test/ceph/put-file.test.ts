@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto';
+import { request } from 'node:http';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import test, { type ExecutionContext } from 'ava';
+import { digestOf } from '../../src/core/digest.ts';
+import { StoreError } from '../../src/core/errors.ts';
+import type { PlannedPart } from '../../src/core/part-plan.ts';
+import { type Api, apiOf, sha256 } from '../support/api.ts';
+import { required } from '../support/required.ts';
+import { createBucket } from '../support/s3-harness.ts';
+import { S3, type S3Server, s3Client } from '../support/s3-server.ts';
+import { startTestService, type TestService } from '../support/service.ts';
+
+/** `PUT …/files/{path}` onto a real S3 server: one part for what is small, several for what is large, none read back. */
+const started = await required('PUT through the service onto S3', S3);
+const server = started as S3Server;
+const MIB = 1024 ** 2;
+const PART = 5 * MIB;
+const LIMITS = { single_part_max: PART, part_size: PART, max_parts: 4, object_size_max: 30 * MIB };
+
+interface Watched {
+  service: TestService;
+  api: Api;
+  id: string;
+  bucket: string;
+  /** What the service did with storage. */
+  delivered: PlannedPart[];
+  opened: string[];
+  /** Makes the delivery of a part fail. */
+  failing: (number: number | null) => void;
+}
+
+async function start(t: ExecutionContext, env: Record<string, string> = {}): Promise<Watched> {
+  const bucket = await createBucket(server);
+  const service = await startTestService({
+    limits: LIMITS,
+    env: {
+      ARTIFACT_STORE_S3_BUCKET: bucket,
+      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
+      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+      ...env,
+    },
+  });
+  t.teardown(() => service.dispose());
+  const { blobs } = service.services;
+  const delivered: PlannedPart[] = [];
+  const opened: string[] = [];
+  let fails: number | null = null;
+  const deliverPart = blobs.deliverPart.bind(blobs);
+  blobs.deliverPart = async (upload, part, file) => {
+    if (part.number === fails) throw new StoreError('unavailable', 'as the test wants it');
+    await deliverPart(upload, part, file);
+    delivered.push(part);
+  };
+  const openObject = blobs.openObject.bind(blobs);
+  blobs.openObject = (ref, range) => {
+    opened.push(ref.key);
+    return openObject(ref, range);
+  };
+  const api = apiOf(service.url);
+  const failing = (number: number | null): void => {
+    fails = number;
+  };
+  return { service, api, id: await api.create(), bucket, delivered, opened, failing };
+}
+
+/** Without a length, as `curl -T -` sends it. */
+async function putChunked(
+  url: string,
+  bytes: Buffer,
+): Promise<{ status: number; body: { code?: string; digest?: string } }> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { method: 'PUT', headers: { 'transfer-encoding': 'chunked' } }, (answer) => {
+      text(answer).then((body) => resolve({ status: answer.statusCode ?? 0, body: JSON.parse(body) }), reject);
+    });
+    Readable.from(slices(bytes)).pipe(outgoing.on('error', reject));
+  });
+}
+
+function* slices(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += 70_001) yield bytes.subarray(at, at + 70_001);
+}
+
+async function left(bucket: string): Promise<{ objects: number; uploads: number }> {
+  const client = s3Client(server);
+  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: 'objects/' }));
+  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+  client.destroy();
+  return { objects: Contents.length, uploads: Uploads.length };
+}
+
+if (started !== null) {
+  test.after.always('the S3 server ends', () => server.stop());
+
+  test.serial(
+    'one part up to single_part_max, several above; nothing is read back; all come back as they went',
+    async (t) => {
+      const { service, api, id, bucket, delivered, opened } = await start(t);
+      let objects = 0;
+      for (const [size, parts] of [
+        [1, 1],
+        [PART, 1],
+        [PART + 1, 2],
+        [3 * PART, 3],
+        [3 * PART + 7, 4],
+      ] as const) {
+        for (const [nth, how] of (['with its length', 'with its digest', 'chunked'] as const).entries()) {
+          const bytes = randomBytes(size);
+          // Of one random byte two would be the same now and then, and the second need no upload.
+          bytes[0] = nth;
+          const url = `/v1/packages/${id}/files/${size}-${how.replaceAll(' ', '-')}`;
+          delivered.length = 0;
+          const query = how === 'with its digest' ? `?digest=${sha256(bytes)}` : '';
+          const { status, body } =
+            how === 'chunked' ? await putChunked(service.url + url, bytes) : await api.call('PUT', url + query, bytes);
+          t.is(status, 201, `${size} ${how}: ${JSON.stringify(body)}`);
+          t.is(body.digest, sha256(bytes));
+          const cut = delivered.toSorted((a, b) => a.number - b.number);
+          t.is(cut.length, parts, `${size} ${how}`);
+          for (const part of cut) t.is(part.digest, digestOf(bytes.subarray(part.offset, part.offset + part.size)));
+          t.deepEqual(opened, [], 'the service hashed every byte, and storage refused all others');
+          const came = await fetch(`${service.url}${url}?redirect=false`);
+          t.is(sha256(Buffer.from(await came.arrayBuffer())), sha256(bytes));
+          opened.length = 0;
+          objects += 1;
+        }
+      }
+      t.deepEqual(await left(bucket), { objects, uploads: 0 });
+      t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
+      // Ceph destroys what it took for garbage: what can be read now stays.
+      await server.collectGarbage();
+      for (const { path, digest } of (await api.get(`/v1/packages/${id}/files`)).body.items) {
+        const came = await fetch(`${service.url}/v1/packages/${id}/files/${path}?redirect=false`);
+        t.is(sha256(Buffer.from(await came.arrayBuffer())), digest, path);
+      }
+    },
+  );
+
+  test.serial('what storage is not known to enforce is read back once', async (t) => {
+    const { api, id, opened } = await start(t, { ARTIFACT_STORE_S3_VERIFY: 'read' });
+    t.is((await api.call('PUT', `/v1/packages/${id}/files/f`, randomBytes(2 * PART + 1))).status, 201);
+    t.is(opened.length, 1);
+  });
+
+  test.serial(
+    'a part that cannot be delivered, a wrong digest, a body too long: an error, and nothing stays',
+    async (t) => {
+      const { service, api, id, bucket, failing } = await start(t);
+      const url = `/v1/packages/${id}/files/f`;
+      const bytes = randomBytes(3 * PART);
+      failing(2);
+      const broken = await api.call('PUT', url, bytes);
+      t.is(broken.status, 503);
+      t.is(broken.body.code, 'unavailable');
+      failing(null);
+      t.is((await api.call('PUT', `${url}?digest=${sha256('other')}`, bytes)).status, 422);
+      t.is(
+        (await putChunked(service.url + url, randomBytes(4 * PART + 1))).status,
+        413,
+        'more than 4 parts, unannounced',
+      );
+      t.deepEqual(await left(bucket), { objects: 0, uploads: 0 });
+      t.deepEqual((await api.get(`/v1/packages/${id}/files`)).body.items, []);
+      t.is((await api.call('PUT', url, randomBytes(4 * PART + 1))).status, 201, 'announced, its parts are larger');
+    },
+  );
+
+  test.serial('a length beyond what is taken is refused before a byte comes', async (t) => {
+    const { service, id } = await start(t);
+    const status = await new Promise((resolve, reject) => {
+      const headers = { 'content-length': LIMITS.object_size_max + 1 };
+      const outgoing = request(`${service.url}/v1/packages/${id}/files/f`, { method: 'PUT', headers }, (answer) => {
+        resolve(answer.statusCode);
+        outgoing.destroy();
+      });
+      outgoing.on('error', reject).flushHeaders();
+    });
+    t.is(status, 413);
+  });
+}

@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { Writable } from 'node:stream';
+import test from 'ava';
+import { pino } from 'pino';
+import { StoreError } from '../../src/core/errors.ts';
+import { apiOf, sha256 } from '../support/api.ts';
+import { recordingFileLayer } from '../support/recording-file-layer.ts';
+import { startTestService } from '../support/service.ts';
+
+test('while storage takes a file, its sender waits as long as it must', async (t) => {
+  let socket: Socket | undefined;
+  const seen: Array<number | undefined> = [];
+  const { files } = recordingFileLayer((effect) => {
+    if (effect.name === 'link' && effect.path.includes('/spool/')) seen.push(socket?.timeout);
+  });
+  const service = await startTestService({ files });
+  t.teardown(() => service.dispose());
+  const watch = (message: unknown): void => {
+    const { request } = message as { request: IncomingMessage };
+    if (request.method === 'PUT' && request.socket.localPort === Number(new URL(service.url).port))
+      socket = request.socket;
+  };
+  subscribe('http.server.request.start', watch);
+  t.teardown(() => unsubscribe('http.server.request.start', watch));
+  const api = apiOf(service.url);
+  const id = await api.create();
+  t.is((await api.call('PUT', `/v1/packages/${id}/files/f`, randomBytes(100_000))).status, 201);
+  t.deepEqual([...new Set(seen)], [0], 'no limit on a silence that is the service’s own');
+});
+
+test('a completion that storage breaks off is logged, with its upload', async (t) => {
+  const lines: Array<Record<string, unknown>> = [];
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(JSON.parse(String(chunk)));
+      done();
+    },
+  });
+  const service = await startTestService({ log: pino({ level: 'info' }, sink) });
+  t.teardown(() => service.dispose());
+  const { blobs } = service.services;
+  const { completeUpload, openObject } = blobs;
+  // As S3 does it with several parts: the object stands, and must be read back.
+  blobs.completeUpload = async (...args) => ({ ...(await completeUpload.apply(blobs, args)), digest: null });
+  blobs.openObject = async () => {
+    throw new StoreError('unavailable', 'The storage could not be reached.');
+  };
+  const api = apiOf(service.url);
+  const id = await api.create();
+  const commit = async (bytes: Buffer) => {
+    const object = { digest: sha256(bytes), size: bytes.length };
+    await api.post(`/v1/packages/${id}/files`, { files: [{ path: object.digest, ...object }] });
+    const [upload] = (await api.post(`/v1/packages/${id}/uploads`, { objects: [object] })).body.uploads;
+    t.is((await api.send(upload.parts[0], bytes)).status, 200);
+    return { upload, answer: await api.post(`/v1/uploads/${upload.upload_id}/commit`) };
+  };
+  const broken = await commit(randomBytes(1_000));
+  t.is(broken.answer.status, 202, 'not ended: recovery takes it up');
+  const told = lines.filter(({ msg }) => String(msg).startsWith('completion broke off'));
+  t.like(told[0], { level: 50, upload: broken.upload.upload_id, err: { code: 'unavailable' } });
+  t.is(told.length, 1);
+
+  // What has an end of its own stands in the audit instead.
+  blobs.openObject = openObject.bind(blobs);
+  blobs.completeUpload = async () => {
+    throw new StoreError('unavailable', 'no clean answer');
+  };
+  t.is((await commit(randomBytes(1_000))).answer.status, 409);
+  t.is(lines.filter(({ msg }) => String(msg).startsWith('completion broke off')).length, 1);
+});

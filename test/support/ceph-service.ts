@@ -1,0 +1,32 @@
+import test from 'ava';
+import { POSTGRES } from './postgres.ts';
+import { required } from './required.ts';
+import { createBucket } from './s3-harness.ts';
+import { S3 } from './s3-server.ts';
+import { type StartTestService, startTestService } from './service.ts';
+
+/** Runs a suite of the whole service on PostgreSQL and a real S3 server: a database and a bucket for each data folder. */
+export async function onCeph(name: string, suite: (start: StartTestService) => void): Promise<void> {
+  const server = await required(`The suite ${name} on PostgreSQL and S3`, S3);
+  const postgres = server && (await required(`The suite ${name} on PostgreSQL and S3`, POSTGRES));
+  if (!server || !postgres) return;
+  test.after.always('the S3 server ends', () => server.stop());
+  test.after.always('PostgreSQL ends', () => postgres.close());
+  const pairs = new Map<string, Record<string, string>>();
+  suite(async (options = {}) => {
+    const known = options.dataDir === undefined ? undefined : pairs.get(options.dataDir);
+    const pair = known ?? {
+      ARTIFACT_STORE_DATABASE_URL: await postgres.createDatabase(),
+      ARTIFACT_STORE_S3_BUCKET: await createBucket(server),
+      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+      ARTIFACT_STORE_S3_REGION: server.region,
+      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
+      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+      ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: server.uploadCredentials.accessKeyId,
+      ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: server.uploadCredentials.secretAccessKey,
+    };
+    const service = await startTestService({ ...options, env: { ...pair, ...options.env } });
+    pairs.set(service.dataDir, pair);
+    return service;
+  });
+}

@@ -1,0 +1,51 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+
+/**
+ * `npm run test:compose`: the suites of PostgreSQL and S3 against the PostgreSQL and the MinIO of compose.yaml, for
+ * machines with Docker. Servers of their own are not started; what kills one does not run.
+ */
+const ROOT = resolve(import.meta.dirname, '../..');
+const SUITES = [
+  'test/postgres/*.test.ts',
+  'test/ceph/s3-store.test.ts',
+  'test/ceph/service.test.ts',
+  'test/ceph/put-file.test.ts',
+];
+const SERVERS = {
+  ARTIFACT_STORE_TEST_DATABASE_URL: 'postgres://artifact_store:artifact_store@127.0.0.1:5432/artifact_store',
+  ARTIFACT_STORE_TEST_S3_ENDPOINT: 'http://127.0.0.1:9000',
+  ARTIFACT_STORE_TEST_S3_ACCESS_KEY_ID: 'artifact-store',
+  ARTIFACT_STORE_TEST_S3_SECRET_ACCESS_KEY: 'artifact-store-secret',
+  ARTIFACT_STORE_TEST_S3_UPLOAD_ACCESS_KEY_ID: 'artifact-store-upload',
+  ARTIFACT_STORE_TEST_S3_UPLOAD_SECRET_ACCESS_KEY: 'artifact-store-upload-secret',
+};
+
+function compose(...args: string[]): void {
+  execFileSync('docker', ['compose', '--project-name', 'artifact-store-test', '--profile', 's3', ...args], {
+    cwd: ROOT,
+    stdio: 'inherit',
+    // compose.yaml asks for it, though no service of ours is started.
+    env: { ...process.env, ARTIFACT_STORE_ADMIN_TOKEN: 'not-used-by-the-tests' },
+  });
+}
+
+if (spawnSync('docker', ['compose', 'version']).status !== 0) {
+  process.stderr.write(
+    'npm run test:compose needs Docker with its compose plugin; `npm test` starts its own servers.\n',
+  );
+  process.exit(1);
+}
+try {
+  compose('up', '--detach', '--wait', 'postgres', 'minio');
+  compose('run', '--rm', 'minio-setup');
+  const suites = process.argv.length > 2 ? process.argv.slice(2) : SUITES;
+  const { status } = spawnSync(process.execPath, [resolve(ROOT, 'test/run.ts'), ...suites], {
+    cwd: ROOT,
+    stdio: 'inherit',
+    env: { ...process.env, ...SERVERS, CI: 'true' },
+  });
+  process.exitCode = status ?? 1;
+} finally {
+  compose('down', '--volumes');
+}

@@ -1,0 +1,64 @@
+import { S3Client } from '@aws-sdk/client-s3';
+import { startCeph } from './ceph.ts';
+import type { Requirement } from './required.ts';
+
+export interface S3Keys {
+  accessKeyId: string;
+  secretAccessKey: string;
+}
+
+/** An S3 server that suites may make buckets on. */
+export interface S3Server {
+  endpoint: string;
+  region: string;
+  /** May do everything with the buckets that it makes. */
+  credentials: S3Keys;
+  /** May only write. */
+  uploadCredentials: S3Keys;
+  /** What is readable afterwards stays readable. Of a server that somebody else runs, nothing is done. */
+  collectGarbage(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const PREFIX = 'ARTIFACT_STORE_TEST_S3_';
+
+/** The server of ARTIFACT_STORE_TEST_S3_ENDPOINT, or a Ceph of our own. For suites that kill nothing. */
+export const S3: Requirement<S3Server> = {
+  what: 'an S3 server',
+  how: `Install Ceph (test/support/ceph.ts), or name a server: ${PREFIX}ENDPOINT, ${PREFIX}ACCESS_KEY_ID, ${PREFIX}SECRET_ACCESS_KEY, and a key that may only write in ${PREFIX}UPLOAD_ACCESS_KEY_ID and ${PREFIX}UPLOAD_SECRET_ACCESS_KEY.`,
+  async start() {
+    const endpoint = process.env[`${PREFIX}ENDPOINT`];
+    return endpoint ? given(endpoint) : startCeph();
+  },
+};
+
+async function given(endpoint: string): Promise<S3Server> {
+  return {
+    endpoint,
+    region: process.env[`${PREFIX}REGION`] || 'us-east-1',
+    credentials: { accessKeyId: named('ACCESS_KEY_ID'), secretAccessKey: named('SECRET_ACCESS_KEY') },
+    uploadCredentials: {
+      accessKeyId: named('UPLOAD_ACCESS_KEY_ID'),
+      secretAccessKey: named('UPLOAD_SECRET_ACCESS_KEY'),
+    },
+    collectGarbage: async () => {},
+    stop: async () => {},
+  };
+}
+
+function named(name: string): string {
+  const value = process.env[PREFIX + name];
+  if (!value) throw new Error(`${PREFIX}${name} is not set`);
+  return value;
+}
+
+export function s3Client({ endpoint, region, credentials }: S3Server): S3Client {
+  return new S3Client({
+    endpoint,
+    region,
+    credentials,
+    forcePathStyle: true,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
+}

@@ -1,0 +1,87 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import test from 'ava';
+import { parse } from 'yaml';
+import { loadConfig } from '../../src/config.ts';
+
+/** compose.yaml, held against what the service reads: no Docker is needed for this. */
+interface Service {
+  build?: string;
+  image?: string;
+  profiles?: string[];
+  ports?: string[];
+  environment?: Record<string, string>;
+  volumes?: string[];
+  depends_on?: Record<string, { condition: string }>;
+}
+interface Compose {
+  services: Record<string, Service>;
+  volumes: Record<string, unknown>;
+}
+
+const read = (name: string): Promise<string> => readFile(resolve(import.meta.dirname, '../..', name), 'utf8');
+const compose = async (): Promise<Compose> => parse(await read('compose.yaml'));
+
+/** As compose does it, with a `.env` that holds what is asked for. */
+function interpolate(text: string): string {
+  return text.replace(/\$\{(\w+)(?::([-?])([^}]*))?\}/g, (_, name, kind, rest) => {
+    if (kind === '-') return rest;
+    if (name === 'ARTIFACT_STORE_ADMIN_TOKEN' && kind === '?') return 'a-token-of-the-env-file';
+    throw new Error(`${name} is asked for, and no .env of the docs has it`);
+  });
+}
+
+/** What the image sets. */
+async function imageEnvironment(): Promise<Record<string, string>> {
+  const set = (await read('Dockerfile')).matchAll(/\b(ARTIFACT_STORE_\w+)=(\S+)/g);
+  return Object.fromEntries([...set].map(([, name, value]) => [name as string, value as string]));
+}
+
+test('the environment of each service of ours loads', async (t) => {
+  const { services } = await compose();
+  const ours = Object.entries(services).filter(([, { build }]) => build !== undefined);
+  t.deepEqual(
+    ours.map(([name]) => name),
+    ['artifact-store', 'artifact-store-s3'],
+  );
+  const image = await imageEnvironment();
+  t.like(image, { ARTIFACT_STORE_HOST: '0.0.0.0', ARTIFACT_STORE_DATA_DIR: '/data' });
+  const [simple, s3] = ours.map(([, { environment = {} }]) => {
+    const values = Object.entries(environment).map(([key, value]) => [key, interpolate(value)]);
+    return loadConfig({ ...image, ...Object.fromEntries(values) });
+  });
+  t.like(simple, { s3: null, databaseUrl: null, publicUrl: 'http://127.0.0.1:8420' });
+  t.like(s3, { publicUrl: 'http://127.0.0.1:8421' });
+  t.truthy(s3?.databaseUrl);
+  t.truthy(s3?.s3?.uploadCredentials);
+});
+
+test('plain `docker compose up` is the simple one, and nothing is published beyond this machine', async (t) => {
+  const { services, volumes } = await compose();
+  const plain = Object.entries(services).filter(([, { profiles }]) => profiles === undefined);
+  t.deepEqual(
+    plain.map(([name]) => name),
+    ['artifact-store'],
+  );
+  for (const [name, { ports = [], image, build, volumes: mounts = [], depends_on = {} }] of Object.entries(services)) {
+    for (const port of ports) t.regex(port, /^127\.0\.0\.1:\d+:\d+$/, name);
+    if (build === undefined) t.regex(image ?? '', /:[\w.-]*\d[\w.-]*$/, `${name} names a version`);
+    for (const mount of mounts) t.true((mount.split(':')[0] as string) in volumes, `${name} ${mount}`);
+    for (const needed of Object.keys(depends_on)) t.true(needed in services, `${name} needs ${needed}`);
+  }
+});
+
+test('the keys that the service uses are those that MinIO is given', async (t) => {
+  const { services } = await compose();
+  const { environment: ours = {} } = services['artifact-store-s3'] as Service;
+  const { environment: minio = {} } = services.minio as Service;
+  t.is(ours.ARTIFACT_STORE_S3_ACCESS_KEY_ID, minio.MINIO_ROOT_USER);
+  t.is(ours.ARTIFACT_STORE_S3_SECRET_ACCESS_KEY, minio.MINIO_ROOT_PASSWORD);
+  const setup = (services['minio-setup'] as { command?: string[] }).command?.[1] ?? '';
+  t.true(setup.includes(`store/${ours.ARTIFACT_STORE_S3_BUCKET}\n`));
+  const { ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: id, ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: secret } = ours;
+  t.true(setup.includes(`user add store ${id} ${secret}\n`));
+  const tests = await read('test/support/compose.ts');
+  for (const value of [minio.MINIO_ROOT_USER, minio.MINIO_ROOT_PASSWORD, id, secret])
+    t.true(tests.includes(`'${value}'`));
+});

@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { DigestClaims } from '../../cli/client/digest-claims.ts';
+import type { FileList } from '../../cli/client/file-list.ts';
+import { RAW_DIGEST_SIZE } from '../../cli/client/file-list.ts';
+import type { SentObject } from '../../cli/client/objects.ts';
+import { buildPack, cutPacks, packMemory } from '../../cli/client/pack-builder.ts';
+import { packObject } from '../../cli/client/pack-object.ts';
+import { walk } from '../../cli/client/walk.ts';
+import { digestOf, EMPTY_DIGEST } from '../../src/core/digest.ts';
+import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
+import { checkMembers, PackVerifier } from '../../src/core/pack.ts';
+import { tempFolder } from '../support/temp.ts';
+import { writeTree } from '../support/tree.ts';
+
+const KIB = 1024;
+const LIMITS = { ...DEFAULT_LIMITS, pack_member_max: 8 * KIB, pack_members_max: 12, pack_target: 24 * KIB };
+const LOOK = { symlinks: 'refuse', special: 'refuse', signal: new AbortController().signal } as const;
+
+function bytesOf(object: SentObject): Buffer {
+  const pieces = [...(object.pieces(0, object.size) as Generator<Buffer>)];
+  return Buffer.concat(pieces);
+}
+
+/** Sends what a push would send of these files. @param stored what the service has already */
+function packsOf(files: FileList, stored: (content: number) => boolean): SentObject[] {
+  const claims = new DigestClaims(files);
+  const memory = new SharedArrayBuffer(packMemory(LIMITS));
+  // As if packs had been built here before.
+  Buffer.from(memory).fill('x');
+  const indexes = Array.from({ length: files.length }, (_, index) => index).filter((index) => files.size(index) > 0);
+  const objects: SentObject[] = [];
+  for (const list of cutPacks(indexes, (index) => files.size(index), LIMITS)) {
+    const pack = buildPack({ files: list.map((index) => files.at(index)), memory }, () => {});
+    if (!pack.ok) throw new Error('a file could not be read');
+    for (const [place, index] of list.entries()) {
+      files.setDigest(index, pack.digests.subarray(place * RAW_DIGEST_SIZE, (place + 1) * RAW_DIGEST_SIZE));
+    }
+    const wanted = list.filter((index) => !stored(index)).filter((index) => claims.claim(index));
+    const object = packObject(files, list, wanted, { digest: pack.digest, memory: Buffer.from(memory) });
+    if (object === null) continue;
+    // The memory is used again for the next one.
+    const bytes = Buffer.from(bytesOf(object));
+    objects.push({ ...object, pieces: () => [bytes].values() as Generator<Buffer> });
+  }
+  return objects;
+}
+
+test('any files become packs that the service takes: every blob once, none too large, none with a blob it has', async (t) => {
+  const file = fc.record({
+    size: fc.oneof(fc.nat({ max: 8 * KIB }), fc.constantFrom(0, 1, 511, 512, 513, 8 * KIB)),
+    content: fc.nat({ max: 5 }),
+    stored: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(file, { maxLength: 40 }), fc.boolean(), async (inputs, nothingStored) => {
+      const folder = await tempFolder({ teardown: (work) => void cleanups.push(work) });
+      const names = inputs.map((_, index) => `f${String(index).padStart(3, '0')}`);
+      const contents = inputs.map(({ size, content }) => Buffer.alloc(size, content));
+      await Promise.all(names.map((name, index) => writeFile(join(folder, name), contents[index] as Buffer)));
+      const files = await walk(folder, LOOK);
+      // Whether the service has a blob depends on the blob alone.
+      const digests = contents.map((content) => digestOf(content));
+      const has = new Set(nothingStored ? [] : digests.filter((_, index) => inputs[index]?.stored));
+      const objects = packsOf(files, (index) => has.has(digests[index] as (typeof digests)[number]));
+      const sent = objects.flatMap((object) => {
+        const bytes = bytesOf(object);
+        t.is(digestOf(bytes), object.digest);
+        t.is(bytes.length, object.size);
+        if (object.members === null) return [object.digest];
+        t.true(object.size <= LIMITS.pack_target);
+        t.true(object.members.length >= 2, 'a blob alone needs no frame');
+        const members = checkMembers({ ...object, members: object.members }, LIMITS);
+        const verifier = new PackVerifier(members);
+        verifier.write(bytes);
+        verifier.end();
+        return members.map(({ digest }) => digest);
+      });
+      const expected = [...new Set(digests)].filter((digest) => digest !== EMPTY_DIGEST && !has.has(digest));
+      t.deepEqual(sent.sort(), expected.sort());
+    }),
+    { numRuns: 60 },
+  );
+  for (const cleanup of cleanups) await cleanup();
+});
+const cleanups: Array<() => Promise<void>> = [];
+
+test('what a message about a pack names is the file of the member', async (t) => {
+  const folder = await writeTree(await tempFolder(t), { one: 'first', two: 'second', three: 'third' });
+  const [pack] = packsOf(await walk(folder, LOOK), () => false);
+  const digest = digestOf('second');
+  t.deepEqual(pack?.named(digest), { path: 'two', digest });
+  t.like(pack?.named('sha256:unknown'), { path: 'one' });
+  const error = await pack?.differs('why');
+  t.like(error, { code: 'digest_mismatch', message: 'a pack of 3 files arrived with other bytes: why' });
+});
+
+test('a file that is no longer the one that was found is not packed', async (t) => {
+  const folder = await writeTree(await tempFolder(t), { a: 'A', b: 'B', c: 'C' });
+  const files = [...(await walk(folder, LOOK))];
+  await writeFile(join(folder, 'b'), 'BB');
+  const memory = new SharedArrayBuffer(packMemory(LIMITS));
+  t.like(
+    buildPack({ files, memory }, () => {}),
+    { ok: false, changed: true, file: 1 },
+  );
+});
+
+test('the same files make the same pack: an interrupted upload of it is found again', async (t) => {
+  const content = { x: 'X'.repeat(700), y: 'Y', z: createHash('sha256').update('z').digest() };
+  const digests = [];
+  for (let round = 0; round < 2; round += 1) {
+    const folder = await writeTree(await tempFolder(t), content);
+    digests.push(packsOf(await walk(folder, LOOK), () => false).map(({ digest }) => digest));
+  }
+  t.deepEqual(digests[0], digests[1]);
+});
