@@ -108,12 +108,17 @@ export function fileTable(db: Knex) {
       const above = await findAbove(packageId, keys as Array<[string, string]>);
       if (above) return { ...above, kind: 'folder_of_other' };
 
-      // "/" is followed by "0": everything between is below the folder.
+      // "/" is followed by "0": everything between is below the folder. One look into the index for each path: of a join
+      // PostgreSQL expects a match soon, which there hardly ever is, and reads the whole package for each path instead.
       const ranges = keys.map(([path, key]): Cell[] => [path as Cell, `${key}/`, `${key}0`]);
       const below = await first(
-        `select r.path as path, f.path as other from ? r cross join package_files f
-         where f.package_id = ? and f.path_key > r.low and f.path_key < r.high limit 1`,
-        [recordset(db, { path: 'text', low: 'text', high: 'text' }, ranges), packageId],
+        `select path, other from (
+           select r.path as path,
+             (select f.path from package_files f where f.package_id = ? and f.path_key > r.low and f.path_key < r.high
+              order by f.path_key limit 1) as other
+           from ? r) found
+         where other is not null limit 1`,
+        [packageId, recordset(db, { path: 'text', low: 'text', high: 'text' }, ranges)],
       );
       return below ? { ...below, kind: 'folder_of_other' } : null;
     },
