@@ -42,9 +42,14 @@ export interface BlobStore {
    * Makes the object out of its parts, durably, and ends the upload. Call it once: after any error the key is
    * abandoned, and the parts may be gone. A part that has not arrived, or an object that stands under the key already, is an error.
    * Afterwards every part request, however late, fails and changes nothing.
+   * @param received what `listParts` has answered, if it was asked
    * @throws StoreError upload_incomplete before anything was completed; after any other error nobody knows
    */
-  completeUpload(upload: UploadHandle, parts: readonly PlannedPart[]): Promise<CompletedObject>;
+  completeUpload(
+    upload: UploadHandle,
+    parts: readonly PlannedPart[],
+    received?: readonly ReceivedPart[],
+  ): Promise<CompletedObject>;
 
   /** Ends an upload that was never completed and frees its parts. An unknown upload is no error. */
   abortUpload(upload: UploadHandle): Promise<void>;

@@ -1,11 +1,18 @@
 import { chmodSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { setImmediate as turn } from 'node:timers/promises';
 import knex, { type Knex } from 'knex';
 import { StoreError } from '../core/errors.ts';
 import { refuseNul } from './dialect.ts';
 
 type Query = string | { sql: string; bindings?: readonly unknown[] };
-type SqliteConnection = { inTransaction: boolean; pragma(text: string): unknown; prepare(sql: string): unknown };
+type SqliteConnection = {
+  inTransaction: boolean;
+  pragma(text: string): unknown;
+  prepare(sql: string): unknown;
+  /** When others were let in last, by performance.now(). */
+  lastTurn?: number;
+};
 type SqliteClient = new (
   ...settings: unknown[]
 ) => {
@@ -59,12 +66,23 @@ class DurableSqlite extends Client {
       return await super.query(connection, query);
     } catch (error) {
       throw registryError(error);
+    } finally {
+      await letOthersIn(connection);
     }
   }
 
   override transaction(...args: unknown[]): unknown {
     return new ImmediateTransaction(this, ...args);
   }
+}
+
+const TURN_MS = 5;
+
+/** A statement waits for nothing, so that without this one transaction after the other would run and no request be read. */
+async function letOthersIn(connection: SqliteConnection): Promise<void> {
+  if (performance.now() - (connection.lastTurn ?? 0) < TURN_MS) return;
+  await turn();
+  connection.lastTurn = performance.now();
 }
 
 /** What an error of SQLite means to a caller; anything else stays what it is. */

@@ -47,7 +47,8 @@ async function begin(services: Services, caller: Caller, upload: UploadRecord): 
   const handle = (await nameInStorage(services, [upload])).get(upload.id);
   if (!handle) return;
   const parts = (await services.registry.read.uploads.parts([upload.id])).get(upload.id) ?? [];
-  const received = new Map((await services.blobs.listParts(handle)).map((part) => [part.number, part]));
+  const listed = await services.blobs.listParts(handle);
+  const received = new Map(listed.map((part) => [part.number, part]));
   const missing = parts.filter((part) => received.get(part.number)?.size !== part.size).map((part) => part.number);
   // An expired upload can take no part any more: claiming it ends it.
   const expired = upload.expires_at <= (await services.registry.read.now());
@@ -70,7 +71,7 @@ async function begin(services: Services, caller: Caller, upload: UploadRecord): 
     owner: services.instance,
     storage_upload_id: handle.storageUploadId,
   };
-  runCompletion(services, caller, claimed, parts).catch((error) => {
+  runCompletion(services, caller, claimed, parts, { received: listed }).catch((error) => {
     // What ended the upload stands in the registry and the audit.
     if (isStoreError(error) && (error.status < 500 || error.code === 'no_space')) return;
     services.log.error({ upload: upload.id, err: error }, 'completion broke off; recovery takes it up');

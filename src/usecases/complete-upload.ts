@@ -1,4 +1,4 @@
-import type { CompletedObject, Completion } from '../blobs/blob-store.ts';
+import type { CompletedObject, Completion, ReceivedPart } from '../blobs/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
 import { isStoreError, StoreError } from '../core/errors.ts';
 import { newId, type UploadId } from '../core/ids.ts';
@@ -50,12 +50,12 @@ export async function runCompletion(
   caller: Caller,
   upload: UploadRecord,
   parts: readonly PlannedPart[],
-  onRecord?: OnRecord,
+  { received, onRecord }: { received?: readonly ReceivedPart[]; onRecord?: OnRecord } = {},
 ): Promise<void> {
   await withLease(services, upload, async () => {
     let completed: CompletedObject;
     try {
-      completed = await services.blobs.completeUpload(handleOf(upload), parts);
+      completed = await services.blobs.completeUpload(handleOf(upload), parts, received);
     } catch (error) {
       // No clean answer: this key is never used again, whatever has become of it.
       const full = isStoreError(error, 'no_space');

@@ -12,7 +12,7 @@ import type { PackageRecord } from '../registry/packages.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { abortUpload } from './abort-upload.ts';
 import { lockPackage, readPackage } from './access.ts';
-import { claimForCompletion, runCompletion } from './complete-upload.ts';
+import { claimForCompletion, type OnRecord, runCompletion } from './complete-upload.ts';
 import { mapLimit } from './map-limit.ts';
 import { handleOf, nameInStorage } from './plan-uploads.ts';
 import { type NewFile, putFiles } from './register-files.ts';
@@ -146,10 +146,11 @@ async function store(
   });
   const upload = await deliver(services, caller, pkg.id, uploadId, parts, input, spooled);
   let file: FileRecord | undefined;
-  await runCompletion(services, caller, upload, parts, async (tables) => {
+  const onRecord: OnRecord = async (tables) => {
     const locked = await lockPackage(tables, caller, pkg.id);
     [file] = await putFiles(tables, caller, locked, [fileOf(input, spooled)], () => input.replace);
-  });
+  };
+  await runCompletion(services, caller, upload, parts, { onRecord });
   if (!file) throw new Error(`${input.path} was recorded without a file`);
   return file;
 }

@@ -14,6 +14,8 @@ const PROGRAMS = ['ceph', 'ceph-mon', 'ceph-osd', 'monmaptool', 'radosgw', 'rado
 /** One running Ceph with its S3 gateway. `collectGarbage` destroys what Ceph has taken for garbage, however young. */
 export interface Ceph extends S3Server {
   admin(...args: string[]): Promise<string>;
+  /** What the gateway has counted since it started: `req`, `put_b`, `get_b` (bytes) and others. */
+  counters(): Promise<Record<string, number>>;
   killGateway(): Promise<void>;
   startGateway(): Promise<void>;
 }
@@ -55,6 +57,11 @@ export async function startCeph(): Promise<Ceph> {
     credentials: { accessKeyId: 'testkey', secretAccessKey: 'testsecret' },
     uploadCredentials: { accessKeyId: 'uploadkey', secretAccessKey: 'uploadsecret' },
     admin,
+    async counters() {
+      const socket = join(dir, 'run', 'client.rgw.asok');
+      const { stdout } = await promisify(execFile)('ceph', ['--admin-daemon', socket, 'perf', 'dump', 'rgw']);
+      return JSON.parse(stdout).rgw;
+    },
     async collectGarbage() {
       await admin('gc', 'process', '--include-all');
     },

@@ -127,9 +127,13 @@ class S3Store implements BlobStore {
     });
   }
 
-  async completeUpload(upload: UploadHandle, parts: readonly PlannedPart[]): Promise<CompletedObject> {
+  async completeUpload(
+    upload: UploadHandle,
+    parts: readonly PlannedPart[],
+    listed?: readonly ReceivedPart[],
+  ): Promise<CompletedObject> {
     const ordered = parts.toSorted((a, b) => a.number - b.number);
-    const received = new Map((await this.listParts(upload)).map((part) => [part.number, part]));
+    const received = new Map((listed ?? (await this.listParts(upload))).map((part) => [part.number, part]));
     const missing = ordered.filter((part) => received.get(part.number)?.size !== part.size);
     if (missing.length > 0) {
       const numbers = missing.slice(0, 100).map(({ number }) => number);

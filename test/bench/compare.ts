@@ -1,0 +1,135 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startCeph } from '../support/ceph.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { DATA_SETS, makeSource, type Source } from './data.ts';
+import type { Field } from './field.ts';
+import { assertMeasurable, type Measured, measure } from './measure.ts';
+import { type Found, writeReport } from './report.ts';
+import { BIN } from './service-process.ts';
+import { type Area, cephStore, folderStore, type Store } from './stores.ts';
+import { type Job, OURS, ourselves, PEERS, type Session, type Tool } from './tools.ts';
+
+/**
+ * `npm run bench`: every job, for us and for every peer that is on this machine, in turns, on a real Ceph and on a folder.
+ * Writes docs/performance.md between its marks, and docs/performance.svg. ARTIFACT_STORE_TEST_SETS and
+ * ARTIFACT_STORE_TEST_TOOLS name some of the data sets and tools; then nothing is written.
+ */
+process.env.CEPH_BYTES ??= String(10 * 1024 ** 3);
+assertMeasurable();
+if (!existsSync(BIN)) throw new Error('dist/ is not built: npm run build');
+const { ARTIFACT_STORE_TEST_SETS: onlySets, ARTIFACT_STORE_TEST_TOOLS: onlyTools } = process.env;
+const started = performance.now();
+const dir = await mkdtemp(join(process.env.ARTIFACT_STORE_TEST_BENCH_DIR ?? tmpdir(), 'artifact-store-bench-'));
+const [ceph, postgres] = await Promise.all([startCeph(), startPostgres()]);
+try {
+  const stores = [cephStore(ceph, dir), folderStore(dir)];
+  const tools = await present([
+    ourselves('artifact-store', OURS, null),
+    ourselves('artifact-store on PostgreSQL', { small: OURS.small }, () => postgres.createDatabase('C')),
+    ...PEERS,
+  ]);
+  const fields: Field[] = [];
+  for (const set of DATA_SETS) {
+    if (onlySets && !onlySets.split(',').includes(set.name)) continue;
+    const source = makeSource(set, join(dir, set.name));
+    for (const store of stores) fields.push(await compare(source, store, tools));
+  }
+  const minutes = (performance.now() - started) / 60_000;
+  await writeReport({ fields, tools, minutes, keep: !onlySets && !onlyTools });
+} finally {
+  await Promise.all([ceph.stop(), postgres.close()]);
+  await rm(dir, { recursive: true, force: true });
+}
+
+async function present(tools: readonly Tool[]): Promise<Found[]> {
+  const found: Found[] = [];
+  for (const tool of tools) {
+    if (onlyTools && !onlyTools.split(',').includes(tool.name)) continue;
+    try {
+      found.push({ ...tool, found: await tool.version() });
+    } catch (error) {
+      console.log(`${tool.name} is not measured: ${(error as Error).message}`);
+    }
+  }
+  return found;
+}
+
+/** One data set on one store: rounds, and in each of them every tool, another one first each time. */
+async function compare(source: Source, store: Store, tools: readonly Found[]): Promise<Field> {
+  const { set, bytes } = source;
+  const field: Field = { set, bytes, store, measurements: [] };
+  const here = tools.filter(({ stores, rounds }) => stores.includes(store.kind) && rounds[set.name] !== undefined);
+  const rounds = Math.max(...here.map((tool) => tool.rounds[set.name]?.length ?? 0));
+  for (let round = 0; round < rounds; round += 1) {
+    const from = round % here.length;
+    for (const tool of [...here.slice(from), ...here.slice(0, from)]) {
+      const jobs = tool.rounds[set.name]?.[round];
+      if (jobs) await runJobs(field, { tool, jobs, source, isFirst: round === 0 });
+    }
+  }
+  return field;
+}
+
+interface Turn {
+  tool: Tool;
+  jobs: readonly Job[];
+  source: Source;
+  isFirst: boolean;
+}
+
+async function runJobs(field: Field, { tool, jobs, source, isFirst }: Turn): Promise<void> {
+  const { set, store } = field;
+  const area: Area = await store.open();
+  const session: Session = await tool.open(area);
+  const pulled = join(area.dir, 'pulled');
+  try {
+    for (const job of jobs) {
+      if (job === 'changed') source.change();
+      const act = job === 'pull' ? session.pull : session.push;
+      if (act === null) continue;
+      await settle();
+      const measurement = await watched(session, store, () => act(job === 'pull' ? pulled : source.dir));
+      field.measurements.push({ tool: tool.name, job, ...measurement });
+      const { seconds, memory, service } = measurement;
+      const beside = service
+        ? `, service ${Math.round(service.memory)} MiB, ${service.cpu.toFixed(1)} s CPU, event loop ${Math.round(service.delay * 1_000)} ms`
+        : '';
+      console.log(
+        `${set.name} ${store.kind} ${tool.name} ${job}: ${seconds.toFixed(2)} s, ${Math.round(memory)} MiB${beside}`,
+      );
+    }
+    if (isFirst && jobs.includes('pull')) await measure('diff', ['-r', source.dir, pulled]);
+  } finally {
+    await session.close();
+    await area.drop();
+    // ext4 gives no inode out again soon, and looks at each one that was freed: whoever made files next would pay for it.
+    if (set.files < 1_000) await rm(area.dir, { recursive: true });
+  }
+}
+
+/** What was written before is not written back at the cost of what comes next. */
+async function settle(): Promise<void> {
+  await measure('sync', ['-f', dir]);
+}
+
+async function watched(session: Session, store: Store, act: () => Promise<Measured>) {
+  const { service } = session;
+  await service?.forget();
+  const [before, cpu] = [await store.traffic(), service?.cpu() ?? 0];
+  const { seconds, cpu: clientCpu, memory } = await act();
+  const after = await store.traffic();
+  return {
+    seconds,
+    cpu: clientCpu,
+    memory,
+    traffic: before && after && { requests: after.requests - before.requests, bytes: after.bytes - before.bytes },
+    service: service && {
+      cpu: service.cpu() - cpu,
+      memory: service.peakMemory(),
+      delay: await service.eventLoopDelay(),
+    },
+  };
+}
