@@ -43,7 +43,7 @@ export const OURS: Tool['rounds'] = {
   small: [ALL, ALL, ALL],
   run: [ALL, ALL, ALL],
   large: [ALL, ALL, ALL],
-  tiny: [ALL, ALL],
+  tiny: [ALL],
 };
 
 /** @param database where the registry is; null: SQLite in the area's folder */
@@ -93,7 +93,7 @@ export function s3Variables({ endpoint, bucket, keys, uploadKeys }: Area): Recor
 const restic: Tool = {
   name: 'restic',
   stores: ['ceph', 'folder'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [ALL], tiny: [ALL, ALL] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [ALL], tiny: [ALL] },
   besides: 'encrypts, cuts into chunks by content, compresses; not read back',
   version: () => firstLine('restic', ['version']),
   async open(area) {
@@ -157,7 +157,7 @@ function rcloneVariables({ endpoint, keys }: Area): Record<string, string> {
 const rclone: Tool = {
   name: 'rclone',
   stores: ['ceph'],
-  rounds: { small: [ALL, PUSH] },
+  rounds: { small: [ALL] },
   besides: 'one object a file, 32 at once, MD5 sent along; not read back',
   version: () => firstLine('rclone', ['version']),
   async open(area) {
