@@ -1,39 +1,26 @@
-import { request } from 'node:http';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { PartRequest, PlannedUpload } from '../../../src/api/types.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
 import { parseLogicalPath } from '../../../src/core/logical-path.ts';
 import { readFile } from '../../../src/usecases/read-file.ts';
-import { type Api, apiOf, sha256 } from '../../support/api.ts';
+import { sha256 } from '../../support/api.ts';
+import { planOne, sliceOf } from '../../support/one-upload.ts';
 import type { StartTestService } from '../../support/service.ts';
 import { testOfService } from '../../support/service-suite.ts';
 
-export function uploadsSuite(startTestService: StartTestService): void {
-  const limits = { single_part_max: 100, part_size: 40, min_part_size: 10, url_lifetime: 3600 };
+/** @param part bytes of a part: as few as the storage takes, for S3 5 MiB */
+export function uploadsSuite(startTestService: StartTestService, part = 40): void {
+  const limits = { single_part_max: part * 2.5, part_size: part, min_part_size: Math.ceil(part / 4) };
   const test = testOfService(startTestService, { limits });
-
-  /** Registers one file and plans its upload. */
-  async function plan(api: Api, bytes: Buffer, partSize = bytes.length) {
-    const id = await api.create();
-    const digest = sha256(bytes);
-    await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', digest, size: bytes.length }] });
-    const parts: Array<{ digest: string; size: number }> = [];
-    for (let at = 0; at < bytes.length; at += partSize) {
-      const part = bytes.subarray(at, at + partSize);
-      parts.push({ digest: sha256(part), size: part.length });
-    }
-    const objects = [{ digest, size: bytes.length, ...(parts.length > 1 ? { parts } : {}) }];
-    const answer = await api.post(`/v1/packages/${id}/uploads`, { objects });
-    return { id, digest, objects, answer, upload: answer.body.uploads?.[0] as PlannedUpload };
-  }
-
-  const slice = (bytes: Buffer, part: PartRequest) => bytes.subarray(part.offset, part.offset + part.size);
+  /** So many parts of bytes, that no other test has. */
+  const bytesOf = (title: string, parts: number) =>
+    Buffer.concat([Buffer.from(title), Buffer.alloc(part * parts, 'parts ')]).subarray(0, part * parts);
 
   test('one part: plan, send, commit, and the file is stored; committing again says the same', async (t) => {
     const { api } = t.context;
     const bytes = Buffer.from('one part');
-    const { id, upload } = await plan(api, bytes);
+    const { id, upload } = await planOne(api, bytes);
     t.is(upload.state, 'open');
     t.is(upload.parts.length, 1);
     t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).body.code, 'upload_incomplete');
@@ -49,10 +36,11 @@ export function uploadsSuite(startTestService: StartTestService): void {
 
   test('many parts, in any order, lost ones again; planning again gives the same upload with the received marked', async (t) => {
     const { api } = t.context;
-    const bytes = Buffer.from(Array.from({ length: 250 }, (_, n) => n));
-    const { id, objects, upload } = await plan(api, bytes, 40);
+    const bytes = bytesOf('any order', 6.25);
+    const { id, objects, upload } = await planOne(api, bytes, part);
     t.is(upload.parts.length, 7);
-    for (const part of upload.parts.slice(3).toReversed()) t.is((await api.send(part, slice(bytes, part))).status, 200);
+    for (const part of upload.parts.slice(3).toReversed())
+      t.is((await api.send(part, sliceOf(bytes, part))).status, 200);
     const again = (await api.post(`/v1/packages/${id}/uploads`, { objects })).body.uploads[0] as PlannedUpload;
     t.is(again.upload_id, upload.upload_id);
     t.deepEqual(
@@ -69,11 +57,15 @@ export function uploadsSuite(startTestService: StartTestService): void {
     });
     const fresh = (await api.post(`/v1/uploads/${upload.upload_id}/urls`, { parts: [1, 2, 3] })).body
       .parts as PartRequest[];
-    for (const part of fresh) t.is((await api.send(part, slice(bytes, part))).status, 200);
-    t.is((await api.send(fresh[0] as PartRequest, slice(bytes, fresh[0] as PartRequest))).status, 200, 'a part again');
+    for (const part of fresh) t.is((await api.send(part, sliceOf(bytes, part))).status, 200);
+    t.is(
+      (await api.send(fresh[0] as PartRequest, sliceOf(bytes, fresh[0] as PartRequest))).status,
+      200,
+      'a part again',
+    );
     t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).status, 200);
     const response = await fetch(`${t.context.service.url}/v1/packages/${id}/files/f`);
-    t.deepEqual(Buffer.from(await response.arrayBuffer()), bytes);
+    t.is(sha256(Buffer.from(await response.arrayBuffer())), sha256(bytes));
     t.deepEqual((await api.post(`/v1/packages/${id}/uploads`, { objects })).body.uploads[0], {
       upload_id: null,
       digest: upload.digest,
@@ -84,14 +76,15 @@ export function uploadsSuite(startTestService: StartTestService): void {
 
   test('parts that are each right but make another object: 422 with both digests, and the file stays missing', async (t) => {
     const { api } = t.context;
-    const bytes = Buffer.from(Array.from({ length: 120 }, (_, n) => n));
+    const bytes = bytesOf('another object', 3);
+    const size = bytes.length;
     const id = await api.create();
     const digest = sha256('something else entirely');
-    await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', digest, size: 120 }] });
-    const parts = [0, 1, 2].map((n) => ({ digest: sha256(bytes.subarray(n * 40, n * 40 + 40)), size: 40 }));
-    const objects = [{ digest, size: 120, parts }];
+    await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', digest, size }] });
+    const parts = [0, 1, 2].map((n) => ({ digest: sha256(bytes.subarray(n * part, (n + 1) * part)), size: part }));
+    const objects = [{ digest, size, parts }];
     const upload = (await api.post(`/v1/packages/${id}/uploads`, { objects })).body.uploads[0] as PlannedUpload;
-    for (const part of upload.parts) await api.send(part, slice(bytes, part));
+    for (const part of upload.parts) await api.send(part, sliceOf(bytes, part));
     for (let n = 0; n < 2; n++) {
       const answer = await api.post(`/v1/uploads/${upload.upload_id}/commit`);
       t.is(answer.status, 422);
@@ -102,86 +95,11 @@ export function uploadsSuite(startTestService: StartTestService): void {
     t.not(next.upload_id, upload.upload_id, 'a failed upload is never handed out again');
   });
 
-  test('a part URL takes exactly its bytes, and dies with its upload', async (t) => {
-    const { api, service } = t.context;
-    const bytes = Buffer.from('exactly these bytes');
-    const { upload } = await plan(api, bytes);
-    const part = upload.parts[0] as PartRequest;
-    const put = async (url: string, body: Buffer, method = 'PUT') => {
-      const answer = await api.call(method, url, method === 'GET' ? undefined : body);
-      return [answer.status, answer.body.code];
-    };
-    t.deepEqual(await put(part.url, Buffer.from('exactly those bytes')), [400, 'part_digest_mismatch']);
-    t.deepEqual(await put(part.url, Buffer.from('short')), [400, 'body_length_mismatch']);
-    t.deepEqual(await put(part.url, Buffer.from('exactly these bytes and more')), [400, 'body_length_mismatch']);
-    t.deepEqual(await put(part.url, Buffer.alloc(0)), [400, 'body_length_mismatch']);
-    const url = new URL(part.url);
-    for (const [name, value] of [
-      ['expires', String(Number(url.searchParams.get('expires')) + 1)],
-      ['signature', 'AAAA'],
-    ] as const) {
-      const altered = new URL(part.url);
-      altered.searchParams.set(name, value);
-      t.deepEqual(await put(altered.href, bytes), [403, 'invalid_signature']);
-    }
-    t.deepEqual(await put(part.url.replace('/parts/1', '/parts/2'), bytes), [404, 'part_not_found']);
-    t.deepEqual(await put(part.url.replace(/\?.*/, ''), bytes), [422, 'invalid_request']);
-    t.deepEqual(await put(part.url, bytes, 'GET'), [405, 'method_not_allowed']);
-    t.deepEqual(await put(part.url, bytes, 'POST'), [405, 'method_not_allowed']);
-    const other = (await plan(api, Buffer.from('another object here'))).upload.parts[0] as PartRequest;
-    t.deepEqual(await put(other.url.replace(/\?.*/, url.search), bytes), [403, 'invalid_signature']);
-
-    t.is((await api.send(part, bytes)).status, 200);
-    await api.post(`/v1/uploads/${upload.upload_id}/commit`);
-    t.deepEqual(await put(part.url, bytes), [404, 'upload_closed']);
-    t.truthy(service);
-  });
-
-  test('chunked bodies are counted too', async (t) => {
-    const { api } = t.context;
-    const bytes = Buffer.from('chunked bytes');
-    const { upload } = await plan(api, bytes);
-    const part = upload.parts[0] as PartRequest;
-    const chunked = (body: Buffer) =>
-      new Promise<number>((resolve, reject) => {
-        const sending = request(part.url, { method: 'PUT' }, (answer) => {
-          answer.resume();
-          resolve(answer.statusCode ?? 0);
-        });
-        sending.on('error', reject);
-        for (const byte of body) sending.write(Buffer.from([byte]));
-        sending.end();
-      });
-    t.is(await chunked(bytes.subarray(1)), 400);
-    t.is(await chunked(Buffer.concat([bytes, bytes])), 400);
-    t.is(await chunked(bytes), 200);
-  });
-
-  test('an expired URL is told so, and a fresh one works; an expired upload is planned anew', async (t) => {
-    const service = await startTestService();
-    const api = apiOf(service.url);
-    const bytes = Buffer.from('too late');
-    const { id, objects, upload } = await plan(api, bytes);
-    service.sleepDays(1);
-    const part = upload.parts[0] as PartRequest;
-    const late = await api.send(part, bytes);
-    t.is(late.status, 403);
-    t.is(late.body.code, 'url_expired');
-    const fresh = (await api.post(`/v1/uploads/${upload.upload_id}/urls`, { parts: [1] })).body.parts[0] as PartRequest;
-    t.is((await api.send(fresh, bytes)).status, 200);
-    service.sleepDays(8);
-    t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).body.code, 'upload_abandoned');
-    const next = (await api.post(`/v1/packages/${id}/uploads`, { objects })).body.uploads[0] as PlannedUpload;
-    t.not(next.upload_id, upload.upload_id);
-    t.is((await api.post(`/v1/uploads/${upload.upload_id}/urls`, { parts: [1] })).body.code, 'upload_closed');
-    await service.dispose();
-  });
-
   test('commits that race complete once, and all say stored', async (t) => {
     const { api } = t.context;
-    const bytes = Buffer.from(Array.from({ length: 90 }, (_, n) => n));
-    const { id, upload } = await plan(api, bytes, 40);
-    for (const part of upload.parts) await api.send(part, slice(bytes, part));
+    const bytes = bytesOf('racing', 2.25);
+    const { id, upload } = await planOne(api, bytes, part);
+    for (const part of upload.parts) await api.send(part, sliceOf(bytes, part));
     const answers = await Promise.all(
       Array.from({ length: 10 }, () => api.post(`/v1/uploads/${upload.upload_id}/commit`)),
     );
@@ -191,12 +109,12 @@ export function uploadsSuite(startTestService: StartTestService): void {
 
   test('aborting ends an upload, again is no error, and a commit cannot follow', async (t) => {
     const { api } = t.context;
-    const { upload } = await plan(api, Buffer.from('never mind'));
+    const { upload } = await planOne(api, Buffer.from('never mind'));
     const url = `/v1/uploads/${upload.upload_id}`;
     t.is((await api.call('DELETE', url)).body.state, 'aborted');
     t.is((await api.call('DELETE', url)).body.state, 'aborted');
     t.is((await api.post(`${url}/commit`)).body.code, 'upload_abandoned');
-    t.is((await api.send(upload.parts[0] as PartRequest, Buffer.from('never mind'))).body.code, 'upload_closed');
+    t.true((await api.send(upload.parts[0] as PartRequest, Buffer.from('never mind'))).status >= 400);
   });
 
   const BAD_PLANS: Array<[string, (digest: string) => object, string]> = [
@@ -229,15 +147,18 @@ export function uploadsSuite(startTestService: StartTestService): void {
   test('above single_part_max the parts must be listed', async (t) => {
     const { api } = t.context;
     const id = await api.create();
-    await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', digest: sha256('big'), size: 101 }] });
-    const answer = await api.post(`/v1/packages/${id}/uploads`, { objects: [{ digest: sha256('big'), size: 101 }] });
+    const tooMuch = limits.single_part_max + 1;
+    await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', digest: sha256('big'), size: tooMuch }] });
+    const answer = await api.post(`/v1/packages/${id}/uploads`, {
+      objects: [{ digest: sha256('big'), size: tooMuch }],
+    });
     t.is(answer.body.code, 'parts_required');
   });
 
   test('a second package with the same bytes sends nothing; two at once keep one object', async (t) => {
     const { api, service } = t.context;
     const bytes = Buffer.from('shared by many');
-    const both = await Promise.all([plan(api, bytes), plan(api, bytes)]);
+    const both = await Promise.all([planOne(api, bytes), planOne(api, bytes)]);
     await Promise.all(both.map(({ upload }) => api.send(upload.parts[0] as PartRequest, bytes)));
     const commits = await Promise.all(both.map(({ upload }) => api.post(`/v1/uploads/${upload.upload_id}/commit`)));
     t.deepEqual(
@@ -309,21 +230,22 @@ export function uploadsSuite(startTestService: StartTestService): void {
 
   test('a plan with another size or other parts ends the open upload of before, and opens a right one', async (t) => {
     const { api } = t.context;
-    const bytes = Buffer.from(Array.from({ length: 120 }, (_, n) => n));
-    const { id, digest, upload } = await plan(api, bytes, 40);
+    const bytes = bytesOf('other parts', 3);
+    const half = bytes.length / 2;
+    const { id, digest, upload } = await planOne(api, bytes, part);
     const parts = [
-      { digest: sha256(bytes.subarray(0, 60)), size: 60 },
-      { digest: sha256(bytes.subarray(60)), size: 60 },
+      { digest: sha256(bytes.subarray(0, half)), size: half },
+      { digest: sha256(bytes.subarray(half)), size: half },
     ];
-    const again = await api.post(`/v1/packages/${id}/uploads`, { objects: [{ digest, size: 120, parts }] });
+    const again = await api.post(`/v1/packages/${id}/uploads`, { objects: [{ digest, size: bytes.length, parts }] });
     const other = again.body.uploads[0] as PlannedUpload;
     t.not(other.upload_id, upload.upload_id);
     t.deepEqual(
       other.parts.map((part) => part.size),
-      [60, 60],
+      [half, half],
     );
     t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).body.code, 'upload_abandoned');
-    for (const part of other.parts) await api.send(part, slice(bytes, part));
+    for (const part of other.parts) await api.send(part, sliceOf(bytes, part));
     t.is((await api.post(`/v1/uploads/${other.upload_id}/commit`)).status, 200);
   });
 
