@@ -77,6 +77,8 @@ async function writeAll(
   answered: Promise<unknown>,
 ): Promise<void> {
   const failed = answered.then(() => {});
+  // The connection may break before the first piece is there, when nobody waits for it yet.
+  failed.catch(() => {});
   let writing: Promise<void> = Promise.resolve();
   for await (const piece of pieces) {
     await writing;
