@@ -31,6 +31,7 @@ export function chartOf(fields: readonly Field[], tools: readonly Tool[]): strin
   }
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y + 10}" font-family="system-ui, sans-serif" font-size="13">`,
+    '<title>Seconds of each tool for each job, on each data set and store</title>',
     '<style>text{fill:#1f2328}.grid{stroke:#d0d7de}.ours{fill:#0969da;stroke:#0969da}.peer{fill:#6e7781;stroke:#6e7781}.back{fill:#fff}',
     '@media (prefers-color-scheme: dark){text{fill:#e6edf3}.grid{stroke:#30363d}.ours{fill:#58a6ff;stroke:#58a6ff}.peer{fill:#8b949e;stroke:#8b949e}.back{fill:#0d1117}}</style>',
     `<rect class="back" width="${WIDTH}" height="${y + 10}"/>`,
