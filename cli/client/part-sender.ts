@@ -77,6 +77,8 @@ async function writeAll(
   answered: Promise<unknown>,
 ): Promise<void> {
   const failed = answered.then(() => {});
+  // The connection may fail before there is a piece to wait for it.
+  failed.catch(() => {});
   let writing: Promise<void> = Promise.resolve();
   for await (const piece of pieces) {
     await writing;
