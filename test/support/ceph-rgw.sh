@@ -24,8 +24,9 @@ stop() { # stop NAME SIGNAL : and wait until it is gone
 }
 
 down() {
-  stop client.rgw TERM
-  stop osd.0 KILL # its store goes with it
+  # Their store goes with them; told to end, the gateway takes five seconds.
+  stop client.rgw KILL
+  stop osd.0 KILL
   stop mon.a TERM
   rm -rf "$dir"
 }
@@ -97,7 +98,7 @@ rgw run sync thread = false
 # Deleted objects give their memory back within seconds, not hours.
 rgw gc obj min wait = 5
 rgw gc processor period = 5
-rgw gc processor max time = 60
+rgw gc processor max time = 10
 # With auth "none" the gateway hangs in AUTH_CONNECTING unless its monitor connection is plain crc.
 ms mon client mode = crc
 CONF

@@ -3,11 +3,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Exchange, Framing, Slice } from './exchanges.ts';
 
 /**
- * Where in an exchange something happens: `asked`, before any of it is passed on (of HTTP: when its head has come); after so many
- * bytes of its body; `sent`, when all of it was passed on; `answering`, when the server has answered and the client was
- * told nothing yet.
+ * Where in an exchange something happens: `asked`, before any of it is passed on (of HTTP: when its head has come); after
+ * so many bytes of its body were passed on; `sent`, when all of it was; `answering`, when the server has answered and the
+ * client was told nothing yet; after it was told so many bytes of the answer, head included.
  */
-export type Point = 'asked' | { bytes: number } | 'sent' | 'answering';
+export type Point = 'asked' | { sent: number } | 'sent' | 'answering' | { told: number };
 
 /** The connection on which it happens. */
 export interface Link {
@@ -68,6 +68,7 @@ export async function startFaultProxy(target: Target, framing: () => Framing): P
   function link(client: Socket, upstream: Socket): void {
     const cutUp = framing();
     let current: Exchange | undefined;
+    let told = 0;
     const both = (end: (socket: Socket) => void): void => {
       end(client);
       end(upstream);
@@ -82,33 +83,40 @@ export async function startFaultProxy(target: Target, framing: () => Framing): P
       }
     }
 
+    /** Passes bytes on that have `offset` others before them, and stops wherever a fault wants to know. */
+    async function pass(to: Socket, bytes: Buffer, offset: number, way: 'sent' | 'told', of: Exchange): Promise<void> {
+      const stops = faults.map(({ point }) => stopOf(point, way) - offset);
+      let done = 0;
+      for (const stop of stops.filter((at) => at > 0 && at <= bytes.length).toSorted((a, b) => a - b)) {
+        await write(to, bytes.subarray(done, stop), proxy.slow(of));
+        done = stop;
+        await reach(of, (point) => stopOf(point, way) === offset + stop);
+      }
+      await write(to, bytes.subarray(done), proxy.slow(of));
+    }
+
     async function up({ exchange, bytes, offset, last }: Slice): Promise<void> {
       if (exchange !== current) {
         current = exchange;
+        told = 0;
         proxy.seen.push(exchange);
         await reach(exchange, (point) => point === 'asked');
       }
-      let passed = 0;
-      if (offset !== null) {
-        const stops = faults.flatMap(({ point }) => (typeof point === 'object' ? [point.bytes - offset] : []));
-        for (const stop of stops.filter((at) => at > 0 && at <= bytes.length).toSorted((a, b) => a - b)) {
-          await pass(upstream, bytes.subarray(passed, stop), exchange);
-          passed = stop;
-          await reach(exchange, (point) => typeof point === 'object' && point.bytes === offset + stop);
-        }
-      }
-      await pass(upstream, bytes.subarray(passed), exchange);
+      await (offset === null ? write(upstream, bytes, false) : pass(upstream, bytes, offset, 'sent', exchange));
       if (!last) return;
       exchange.sent = true;
       await reach(exchange, (point) => point === 'sent');
     }
 
     async function down(bytes: Buffer): Promise<void> {
-      if (current && !current.answered) {
+      if (current === undefined) return write(client, bytes, false);
+      if (!current.answered) {
         current.answered = true;
         await reach(current, (point) => point === 'answering');
       }
-      await pass(client, bytes, current);
+      const before = told;
+      told += bytes.length;
+      await pass(client, bytes, before, 'told', current);
     }
 
     const failed = (error: unknown): void => {
@@ -120,15 +128,6 @@ export async function startFaultProxy(target: Target, framing: () => Framing): P
       for (const slice of cutUp(chunk)) await up(slice);
     }).catch(failed);
     forward(upstream, client, down).catch(failed);
-  }
-
-  async function pass(to: Socket, bytes: Buffer, exchange: Exchange | undefined): Promise<void> {
-    if (bytes.length === 0) return;
-    if (exchange === undefined || !proxy.slow(exchange)) return write(to, bytes);
-    for (let at = 0; at < bytes.length; at += SLOW_PIECE) {
-      await write(to, bytes.subarray(at, at + SLOW_PIECE));
-      await turn();
-    }
   }
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -186,8 +185,16 @@ function forward(from: Socket, to: Socket, take: (chunk: Buffer) => Promise<void
   });
 }
 
-function write(to: Socket, bytes: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    to.write(bytes, (error) => (error ? reject(error) : resolve()));
-  });
+async function write(to: Socket, bytes: Buffer, slowly: boolean): Promise<void> {
+  const size = slowly ? SLOW_PIECE : bytes.length;
+  for (let at = 0; at < bytes.length; at += size) {
+    await new Promise<void>((resolve, reject) => {
+      to.write(bytes.subarray(at, at + size), (error) => (error ? reject(error) : resolve()));
+    });
+    if (slowly) await turn();
+  }
+}
+
+function stopOf(point: Point, way: 'sent' | 'told'): number {
+  return typeof point === 'object' && way in point ? (point as Record<typeof way, number>)[way] : Number.NaN;
 }

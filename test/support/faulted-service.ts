@@ -3,10 +3,12 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { Client as Witness } from 'minio';
 import { pino } from 'pino';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
+import { mapLimit } from '../../src/usecases/map-limit.ts';
 import { recover } from '../../src/usecases/recover.ts';
 import { type Api, apiOf } from './api.ts';
 import type { Ceph } from './ceph.ts';
@@ -14,7 +16,6 @@ import { type CliEnding, runCli } from './cli-child.ts';
 import { type Exchange, httpFraming, postgresFraming } from './exchanges.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import type { Postgres } from './postgres.ts';
-import { createBucket } from './s3-harness.ts';
 import { startTestService, type TestService } from './service.ts';
 import { tempFolder } from './temp.ts';
 import { writeTree } from './tree.ts';
@@ -25,6 +26,8 @@ const PART = 5 * MIB;
 export const OBJECTS = { large: 2, parts: 3, packs: 5 };
 const SMALL = { files: 300, size: 4_000 };
 const LIMITS = { single_part_max: PART, part_size: PART, pack_target: MIB / 4 };
+/** How long a test waits for a fault that may never be made. */
+const PATIENCE_MS = 30_000;
 /** Longer than a lease. */
 const LEASE_DAYS = 31 / 86_400;
 
@@ -54,14 +57,14 @@ export interface Tree {
   digests: Map<string, string>;
 }
 
+/** @param bucket made before the first gateway is killed: Ceph makes none while it waits for one that is gone */
 export async function startFaulted(
   t: ExecutionContext,
   ceph: Ceph,
   postgres: Postgres,
-  change: Record<string, string> = {},
+  bucket: string,
 ): Promise<Faulted> {
   const folder = await tempFolder(t);
-  const bucket = await createBucket(ceph);
   const url = new URL(await postgres.createDatabase());
   const gateway = await startFaultProxy(addressOf(ceph.endpoint), httpFraming);
   const database = await startFaultProxy(addressOf(url.href), postgresFraming);
@@ -86,7 +89,6 @@ export async function startFaulted(
       ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: ceph.credentials.secretAccessKey,
       ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: ceph.uploadCredentials.accessKeyId,
       ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: ceph.uploadCredentials.secretAccessKey,
-      ...change,
     },
   });
   const front = await startFaultProxy(addressOf(service.url), httpFraming);
@@ -143,7 +145,7 @@ export async function assertWhole(t: ExecutionContext, place: Faulted, tree: Tre
     const locations = await db('blob_locations').select('object_id', 'digest', 'offset', 'size');
     const whole = new Set<string>();
     const witness = witnessOf(ceph);
-    for (const { id, key, digest, size } of objects) {
+    await mapLimit(objects, 4, async ({ id, key, digest, size }) => {
       const bytes = await buffer(await witness.getObject(bucket, key));
       t.is(bytes.length, size, key);
       t.is(hash('sha256', bytes, 'hex'), digest.toString('hex'), key);
@@ -151,7 +153,7 @@ export async function assertWhole(t: ExecutionContext, place: Faulted, tree: Tre
         const own = at.digest.toString('hex');
         if (hash('sha256', bytes.subarray(at.offset, at.offset + at.size), 'hex') === own) whole.add(own);
       }
-    }
+    });
     const files = await db('package_files as f')
       .join('packages as p', 'p.id', 'f.package_id')
       .where('p.status', 'finalized')
@@ -167,7 +169,10 @@ export async function assertWhole(t: ExecutionContext, place: Faulted, tree: Tre
     t.is(mine.length, tree.digests.size, 'all of them');
     service.sleepDays(LEASE_DAYS);
     await recover(service.services);
-    const half = await db('uploads').whereIn('state', ['open', 'completing', 'aborting']).orWhere('drop_key', true);
+    const half = await db('uploads')
+      .where('package_id', packageId)
+      .where((either) => either.whereIn('state', ['open', 'completing', 'aborting']).orWhere('drop_key', true))
+      .select('id', 'state');
     t.deepEqual(half, [], 'every upload has ended');
     const verified = await cli('verify', packageId);
     t.is(verified.code, 0, verified.stdout + verified.stderr);
@@ -176,6 +181,29 @@ export async function assertWhole(t: ExecutionContext, place: Faulted, tree: Tre
   } finally {
     await db.destroy();
   }
+}
+
+/**
+ * A push of a new tree, in which a fault is made: it must end well by itself, and be whole. Its numbers go to the test's
+ * log. @param make sets the fault up, and settles when it was made and repaired
+ */
+export async function endsWell(
+  t: ExecutionContext,
+  place: Faulted,
+  what: string,
+  make: () => Promise<string | undefined>,
+): Promise<void> {
+  const tree = await place.newTree();
+  mendWhileWaited(place);
+  const fault = make();
+  const pushed = await place.push(tree);
+  const made = await Promise.race([fault.then((seen) => ({ seen })), sleep(PATIENCE_MS, null, { ref: false })]);
+  t.truthy(made, `${what}: the fault was made`);
+  for (const proxy of [place.front, place.gateway, place.database]) proxy.clear();
+  t.is(pushed.code, 0, `${what}: ${pushed.stdout}${pushed.stderr}`);
+  const objects = await assertWhole(t, place, tree, pushed.json.package_id);
+  const seen = made?.seen === undefined ? '' : ` ${made.seen};`;
+  t.log(`${what}:${seen} the push ended well in ${pushed.json.seconds} s, ${objects} objects read back`);
 }
 
 /** Nothing was finalized of a push that failed. */
