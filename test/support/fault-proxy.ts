@@ -73,7 +73,8 @@ export async function startFaultProxy(target: Target, framing: () => Framing): P
       end(client);
       end(upstream);
     };
-    const reset = (): void => both((socket) => socket.resetAndDestroy());
+    // A reset of a connection that is still being made would leave it in Node's hands for ever.
+    const reset = (): void => both((socket) => (socket.connecting ? socket.destroy() : socket.resetAndDestroy()));
     const cut = (): void => both((socket) => socket.destroy());
 
     async function reach(exchange: Exchange, isAt: (point: Point) => boolean): Promise<void> {

@@ -200,6 +200,14 @@ export async function endsWell(
   const made = await Promise.race([fault.then((seen) => ({ seen })), sleep(PATIENCE_MS, null, { ref: false })]);
   t.truthy(made, `${what}: the fault was made`);
   for (const proxy of [place.front, place.gateway, place.database]) proxy.clear();
+  if (pushed.code !== 0)
+    t.log(
+      place
+        .log()
+        .split('\n')
+        .filter((line) => line.includes('"level":50'))
+        .join('\n'),
+    );
   t.is(pushed.code, 0, `${what}: ${pushed.stdout}${pushed.stderr}`);
   const objects = await assertWhole(t, place, tree, pushed.json.package_id);
   const seen = made?.seen === undefined ? '' : ` ${made.seen};`;

@@ -128,7 +128,7 @@ async function restart(...server: Parameters<typeof serve>): Promise<void> {
     try {
       return await serve(...server);
     } catch (error) {
-      if (!/shared memory block/.test(String(error)) || Date.now() > until) throw error;
+      if (!/shared memory block|postmaster\.pid/.test(String(error)) || Date.now() > until) throw error;
     }
   }
 }
