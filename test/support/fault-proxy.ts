@@ -73,8 +73,9 @@ export async function startFaultProxy(target: Target, framing: () => Framing): P
       end(client);
       end(upstream);
     };
-    // A reset of a connection that is still being made would leave it in Node's hands for ever.
-    const reset = (): void => both((socket) => (socket.connecting ? socket.destroy() : socket.resetAndDestroy()));
+    // Node keeps the handle of a connection for ever that is reset while it is being made, or after its end was sent.
+    const reset = (): void =>
+      both((socket) => (socket.connecting || socket.writableEnded ? socket.destroy() : socket.resetAndDestroy()));
     const cut = (): void => both((socket) => socket.destroy());
 
     async function reach(exchange: Exchange, isAt: (point: Point) => boolean): Promise<void> {
