@@ -15,7 +15,7 @@ import {
 } from '../support/faulted-service.ts';
 import { POSTGRES } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
-import { createBucket } from '../support/s3-harness.ts';
+import { createBucket, freshBucketName } from '../support/s3-harness.ts';
 
 /** A bucket that is away, keys that are revoked, connections that are reset or slow, while a push is under way. */
 const started = await required('Faults of bucket, keys and connections', CEPH);
@@ -131,6 +131,26 @@ onCeph('a gateway that answers slowly: the push ends well, and nothing is sent t
   t.true(completes.length > 5);
   t.is(new Set(completes).size, completes.length, 'each Complete was sent once');
 });
+
+if (postgres) {
+  test.serial(
+    'a bucket that is missing at the start: a clear error, and the same command ends well when it is made',
+    async (t) => {
+      const bucket = freshBucketName();
+      const place = await startFaulted(t, ceph, postgres, bucket);
+      const tree = await place.newTree();
+      const { code, message, next } = errorOf(await place.push(tree));
+      t.log(`${code}: ${message} → ${next}`);
+      t.regex(message, new RegExp(`bucket "${bucket}" does not exist: create it, or correct ARTIFACT_STORE_S3_BUCKET`));
+      t.regex((await place.api.get('/readyz')).body.blob_store.error, /NoSuchBucket/);
+      await assertNotFinalized(t, place, tree);
+      await createBucket(ceph, bucket);
+      const pushed = await place.push(tree);
+      t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
+      await assertWhole(t, place, tree, pushed.json.package_id);
+    },
+  );
+}
 
 for (const [name, { of, begin, mend, says, ready }] of Object.entries(TROUBLES)) {
   onCeph(`${name}: a clear error, and the same command ends well when it is mended`, async (t, place) => {
