@@ -64,7 +64,6 @@ async function restartAt(
   point: Point,
 ): Promise<string> {
   let inHand = 0;
-  gateway.seen.length = 0;
   const act = async (): Promise<void> => {
     const killed = ceph.killGateway();
     inHand = gateway.seen.filter((each) => of(each) && each.sent && !each.answered).length;

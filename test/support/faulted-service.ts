@@ -194,6 +194,7 @@ export async function endsWell(
   make: () => Promise<string | undefined>,
 ): Promise<void> {
   const tree = await place.newTree();
+  place.gateway.seen.length = 0;
   mendWhileWaited(place);
   const fault = make();
   const pushed = await place.push(tree);
@@ -209,9 +210,23 @@ export async function endsWell(
         .join('\n'),
     );
   t.is(pushed.code, 0, `${what}: ${pushed.stdout}${pushed.stderr}`);
+  assertCompletedOnce(t, place, what);
   const objects = await assertWhole(t, place, tree, pushed.json.package_id);
   const seen = made?.seen === undefined ? '' : ` ${made.seen};`;
   t.log(`${what}:${seen} the push ended well in ${pushed.json.seconds} s, ${objects} objects read back`);
+}
+
+/** What destroys objects on this Ceph, later and silently, is never sent: a second Complete, an Abort after one. */
+function assertCompletedOnce(t: ExecutionContext, { gateway }: Faulted, what: string): void {
+  const uploads = (of: (exchange: Exchange) => boolean) =>
+    gateway.seen.filter(of).map((each) => /uploadId=([^& ]+)/.exec(each.what)?.[1]);
+  const completed = new Set(uploads(asks.complete));
+  t.is(uploads(asks.complete).length, completed.size, `${what}: no Complete was sent twice`);
+  t.deepEqual(
+    uploads(asks.abort).filter((upload) => completed.has(upload)),
+    [],
+    `${what}: no Abort after a Complete`,
+  );
 }
 
 /** Nothing was finalized of a push that failed. */
