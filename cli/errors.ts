@@ -85,13 +85,20 @@ export function isApiError(error: unknown, ...codes: ErrorCode[]): error is ApiE
 
 const INTEGRITY: ReadonlySet<string> = new Set<ErrorCode>(['integrity_failure', 'digest_mismatch', 'size_mismatch']);
 const SET_TOKEN = 'Set ARTIFACT_STORE_TOKEN to a token of this service, or give --token.';
+const AGAIN = 'Run the same command again when it answers: `artifact-store doctor` says what fails.';
 
 function exitOf(error: ApiError): Exit {
   if (INTEGRITY.has(error.code)) return EXIT.integrity;
+  if (error.code === 'unavailable') return EXIT.failed;
   if (error.status === 404) return EXIT.notFound;
   if ([401, 403, 409, 410, 412].includes(error.status)) return EXIT.refused;
   if (error.status === 422 || error.status === 400) return EXIT.usage;
   return EXIT.failed;
+}
+
+function nextOf(error: ApiError): string | undefined {
+  if (error.status === 401 || error.code === 'forbidden') return SET_TOKEN;
+  return error.code === 'unavailable' ? AGAIN : undefined;
 }
 
 /** Refusals that are about a package's life, though their status says that the request is wrong. */
@@ -102,8 +109,13 @@ export function toCliError(thrown: unknown): CliError {
   if (thrown instanceof CliError) return thrown;
   if (thrown instanceof ApiError) {
     const exit = REFUSALS.has(thrown.code) ? EXIT.refused : exitOf(thrown);
-    const next = thrown.status === 401 || thrown.code === 'forbidden' ? SET_TOKEN : undefined;
-    return new CliError(thrown.detail, { exit, code: thrown.code, next, extras: { ...thrown.extras }, cause: thrown });
+    return new CliError(thrown.detail, {
+      exit,
+      code: thrown.code,
+      next: nextOf(thrown),
+      extras: { ...thrown.extras },
+      cause: thrown,
+    });
   }
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   // By name: loading the service's or the guide-board's modules only to compare classes would slow every verb.

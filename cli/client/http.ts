@@ -27,6 +27,12 @@ export function problemOf(status: number, body: string, what: string): ApiError 
     const { code, detail, type: _type, title: _title, status: _status, ...extras } = problem;
     return new ApiError(code as ErrorCode, status, detail as string, extras as ErrorExtras);
   }
+  const storageCode = /<Code>([A-Za-z]{1,100})<\/Code>/.exec(body)?.[1];
+  if (storageCode !== undefined) {
+    // S3's own error document: it means what our part URLs mean by it, or that storage is not as it should be.
+    const code = storageCode === 'NoSuchUpload' ? 'upload_closed' : 'unavailable';
+    return new ApiError(code, status, `${what} was answered by the storage with ${status} ${storageCode}.`);
+  }
   const known = (Object.keys(ERROR_TABLE) as ErrorCode[]).find((code) => ERROR_TABLE[code].status === status);
   const shown = body.replace(/\s+/g, ' ').trim().slice(0, 200);
   const detail = `${what} was answered with ${status}${shown === '' ? '' : `: ${shown}`}`;

@@ -14,7 +14,7 @@ const DISK_FULL = '53100';
 
 /** Errors of the connection that neither Node nor PostgreSQL gives a code. */
 const LOST =
-  /Connection terminated|timeout expired|timeout exceeded|Query read timeout|Timeout acquiring a connection/i;
+  /Connection terminated|timeout expired|timeout exceeded|Query read timeout|Timeout acquiring a connection|is not queryable/i;
 
 /** Indexes that decide races which SQLite's single writer does not know: who loses one looks again and finds the winner. */
 const RACES = ['packages_external_id_names_one', 'uploads_one_per_digest'];
@@ -59,5 +59,6 @@ function reasonOf(error: Error): string {
   const { errors } = error as Coded;
   const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
   const message = error.message || (first instanceof Error ? first.message : '') || codeOf(error);
-  return message.replace(/\.$/, '');
+  // knex puts the statement before what was wrong with it.
+  return message.slice(message.lastIndexOf(' - ') + 1).replace(/^- |\.$/g, '');
 }

@@ -1,10 +1,14 @@
 import { fork } from 'node:child_process';
 import test from 'ava';
 import { digestOf } from '../../src/core/digest.ts';
+import type { StoreError } from '../../src/core/errors.ts';
+import type { PackageId } from '../../src/core/ids.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
 import { migrate, NewerSchemaError } from '../../src/registry/migrate.ts';
 import { openRegistry } from '../../src/registry/registry.ts';
 import { apiOf } from '../support/api.ts';
+import { postgresFraming } from '../support/exchanges.ts';
+import { startFaultProxy } from '../support/fault-proxy.ts';
 import { POSTGRES } from '../support/postgres.ts';
 import { startPostgresProcess } from '../support/postgres-process.ts';
 import { required } from '../support/required.ts';
@@ -76,6 +80,30 @@ if (postgres !== null) {
     await Promise.all([crossing('a', 'b'), crossing('b', 'a')]);
     t.is(runs, 3, 'the victim twice');
     await registry.close();
+  });
+
+  test('a connection that is lost in a transaction is told as unavailable, and not by its SQL', async (t) => {
+    const url = new URL(await postgres.createDatabase());
+    const proxy = await startFaultProxy({ host: url.hostname, port: Number(url.port) }, postgresFraming);
+    t.teardown(() => proxy.close());
+    url.port = String(proxy.port);
+    const registry = await openRegistry(connectPostgres(url.href));
+    t.teardown(() => registry.close());
+    for (const [point, end] of [
+      ['asked', 'reset'],
+      ['answering', 'reset'],
+      ['sent', 'cut'],
+    ] as const) {
+      for (const statement of [/^select .* from "packages"/, /^commit/i]) {
+        const made = proxy.once({ point, of: ({ what }) => statement.test(what), act: (link) => link[end]() });
+        const work = registry.transaction((tables) => tables.packages.get('pkg_none' as PackageId));
+        const error = (await t.throwsAsync(work)) as StoreError;
+        await made;
+        t.is(error.code, 'unavailable', `${statement} ${point}: ${error.message}`);
+        t.notRegex(error.message, /select|commit|rollback/i);
+      }
+    }
+    t.is(await registry.read.packages.get('pkg_none' as PackageId), null, 'and works again');
   });
 
   test('a connection says who it is, and gives up waiting', async (t) => {

@@ -4,14 +4,13 @@
 #   ceph-rgw.sh up DIR PORT MON_V2 MON_V1 [OWNER]  start it; returns when the gateway answers. When the process OWNER
 #                                                  ends, however it ends, Ceph is stopped and DIR removed.
 #   ceph-rgw.sh gateway DIR                        start the gateway again
-#   ceph-rgw.sh kill-gateway DIR                   kill -9 the gateway
 #   ceph-rgw.sh down DIR                           stop it and remove DIR
 #
 # Objects live in memory (memstore) unless CEPH_STORE=bluestore; CEPH_BYTES bounds them (default 4 GiB).
 # Two S3 users are made: one with full rights, one that may only write (for signing upload URLs).
 set -euo pipefail
 
-verb=${1:?up, gateway, kill-gateway or down} dir=${2:?a folder}
+verb=${1:?up, gateway or down} dir=${2:?a folder}
 
 pid_of() { cat "$dir/run/$1.pid" 2>/dev/null || true; }
 
@@ -25,8 +24,9 @@ stop() { # stop NAME SIGNAL : and wait until it is gone
 }
 
 down() {
-  stop client.rgw TERM
-  stop osd.0 KILL # its store goes with it
+  # Their store goes with them; told to end, the gateway takes five seconds.
+  stop client.rgw KILL
+  stop osd.0 KILL
   stop mon.a TERM
   rm -rf "$dir"
 }
@@ -49,9 +49,8 @@ gateway() {
 case $verb in
   down) down; exit ;;
   gateway) gateway; exit ;;
-  kill-gateway) stop client.rgw KILL; exit ;;
   up) port=${3:?a port} mon_v2=${4:?a port} mon_v1=${5:?a port} owner=${6:-} ;;
-  *) echo "usage: ceph-rgw.sh up|gateway|kill-gateway|down DIR …" >&2; exit 2 ;;
+  *) echo "usage: ceph-rgw.sh up|gateway|down DIR …" >&2; exit 2 ;;
 esac
 
 store=${CEPH_STORE:-memstore} bytes=${CEPH_BYTES:-4294967296}
@@ -99,7 +98,7 @@ rgw run sync thread = false
 # Deleted objects give their memory back within seconds, not hours.
 rgw gc obj min wait = 5
 rgw gc processor period = 5
-rgw gc processor max time = 60
+rgw gc processor max time = 10
 # With auth "none" the gateway hangs in AUTH_CONNECTING unless its monitor connection is plain crc.
 ms mon client mode = crc
 CONF

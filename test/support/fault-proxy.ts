@@ -1,114 +1,202 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Exchange, Framing, Slice } from './exchanges.ts';
 
 /**
- * What becomes of a request. `reset`: the connection breaks before any byte of it is passed on. `cutAfter`: it breaks
- * after so many bytes. `loseAnswer`: all of it is passed on, and the connection breaks when its answer begins. `slow`: it
- * is passed on in pieces of so many bytes, with a pause after each.
+ * Where in an exchange something happens: `asked`, before any of it is passed on (of HTTP: when its head has come); after
+ * so many bytes of its body were passed on; `sent`, when all of it was; `answering`, when the server has answered and the
+ * client was told nothing yet; after it was told so many bytes of the answer, head included.
  */
-export type Fault = 'pass' | 'reset' | 'loseAnswer' | { cutAfter: number } | { slow: number };
+export type Point = 'asked' | { sent: number } | 'sent' | 'answering' | { told: number };
 
+/** The connection on which it happens. */
+export interface Link {
+  exchange: Exchange;
+  /** Ends both sides with RST. */
+  reset(): void;
+  /** Ends both sides with FIN, wherever they are. */
+  cut(): void;
+}
+
+export interface Fault {
+  point: Point;
+  /** Is it this one's turn? Asked of every exchange that reaches the point. */
+  of: (exchange: Exchange) => boolean;
+  /** Nothing moves in this direction of this connection until it is done. */
+  act: (link: Link) => unknown;
+}
+
+/** Stands between a client and a server, and makes a fault at an exact moment: nothing is decided by time. */
 export interface FaultProxy {
-  url: string;
-  /** Asked for each HTTP request, by its first line, before it is passed on. */
-  decide: (line: string) => Fault | Promise<Fault>;
-  /** Told when the server behind does not take a connection. */
-  refused: () => void;
-  /** First lines of all requests so far. */
-  seen: string[];
+  port: number;
+  /** Everything that was asked, in order. */
+  seen: Exchange[];
+  /** Which exchanges pass in pieces of 1 KiB, one in each turn of the event loop. */
+  slow: (exchange: Exchange) => boolean;
+  /** Makes a fault, once. @returns its exchange, when `act` is done */
+  once(fault: Fault): Promise<Exchange>;
+  /** Makes it whenever its turn comes, until `clear`. */
+  always(fault: Fault): void;
+  /** No more faults. */
+  clear(): void;
   close(): Promise<void>;
 }
 
-const REQUEST = /^(?:GET|HEAD|PUT|POST|DELETE) (\S+) HTTP\/1\.1\r\n/;
-const PAUSE_MS = 2;
+interface Target {
+  host: string;
+  port: number;
+}
 
-/** A TCP proxy before an HTTP server, that breaks connections at exact moments. */
-export async function startFaultProxy(target: string): Promise<FaultProxy> {
-  const { hostname, port } = new URL(target);
-  const open = new Set<Socket>();
-  const server = createServer((client) => {
-    const behind = connect(Number(port), hostname);
-    for (const socket of [client, behind]) {
-      open.add(socket);
-      socket.on('close', () => open.delete(socket));
+/** The connection is over, by a fault. */
+class Ended extends Error {}
+
+const SLOW_PIECE = 1_024;
+
+/** @param framing how what clients send is read, for each connection anew */
+export async function startFaultProxy(target: Target, framing: () => Framing): Promise<FaultProxy> {
+  let faults: Fault[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+    const upstream = connect({ ...target, allowHalfOpen: true, noDelay: true });
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
     }
-    new Passage(proxy, client, behind);
+    link(client, upstream);
   });
+
+  function link(client: Socket, upstream: Socket): void {
+    const cutUp = framing();
+    let current: Exchange | undefined;
+    let told = 0;
+    const both = (end: (socket: Socket) => void): void => {
+      end(client);
+      end(upstream);
+    };
+    // Node keeps the handle of a connection for ever that is reset while it is being made, or after its end was sent.
+    const reset = (): void =>
+      both((socket) => (socket.connecting || socket.writableEnded ? socket.destroy() : socket.resetAndDestroy()));
+    const cut = (): void => both((socket) => socket.destroy());
+
+    async function reach(exchange: Exchange, isAt: (point: Point) => boolean): Promise<void> {
+      for (const fault of faults.filter(({ point, of }) => isAt(point) && of(exchange))) {
+        if (faults.includes(fault)) await fault.act({ exchange, reset, cut });
+        if (client.destroyed) throw new Ended();
+      }
+    }
+
+    /** Passes bytes on that have `offset` others before them, and stops wherever a fault wants to know. */
+    async function pass(to: Socket, bytes: Buffer, offset: number, way: 'sent' | 'told', of: Exchange): Promise<void> {
+      const stops = faults.map(({ point }) => stopOf(point, way) - offset);
+      let done = 0;
+      for (const stop of stops.filter((at) => at > 0 && at <= bytes.length).toSorted((a, b) => a - b)) {
+        await write(to, bytes.subarray(done, stop), proxy.slow(of));
+        done = stop;
+        await reach(of, (point) => stopOf(point, way) === offset + stop);
+      }
+      await write(to, bytes.subarray(done), proxy.slow(of));
+    }
+
+    async function up({ exchange, bytes, offset, last }: Slice): Promise<void> {
+      if (exchange !== current) {
+        current = exchange;
+        told = 0;
+        proxy.seen.push(exchange);
+        await reach(exchange, (point) => point === 'asked');
+      }
+      await (offset === null ? write(upstream, bytes, false) : pass(upstream, bytes, offset, 'sent', exchange));
+      if (!last) return;
+      exchange.sent = true;
+      await reach(exchange, (point) => point === 'sent');
+    }
+
+    async function down(bytes: Buffer): Promise<void> {
+      if (current === undefined) return write(client, bytes, false);
+      if (!current.answered) {
+        current.answered = true;
+        await reach(current, (point) => point === 'answering');
+      }
+      const before = told;
+      told += bytes.length;
+      await pass(client, bytes, before, 'told', current);
+    }
+
+    const failed = (error: unknown): void => {
+      if (error instanceof Ended) return;
+      // A gateway that was killed takes its connections with it.
+      reset();
+    };
+    forward(client, upstream, async (chunk) => {
+      for (const slice of cutUp(chunk)) await up(slice);
+    }).catch(failed);
+    forward(upstream, client, down).catch(failed);
+  }
+
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const proxy: FaultProxy = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    decide: () => 'pass',
-    refused: () => {},
+    port: (server.address() as AddressInfo).port,
     seen: [],
-    close: async () => {
-      for (const socket of open) socket.destroy();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+    slow: () => false,
+    once: ({ point, of, act }) =>
+      new Promise((resolve, reject) => {
+        const fault: Fault = {
+          point,
+          of,
+          async act(at) {
+            faults = faults.filter((each) => each !== fault);
+            try {
+              await act(at);
+              resolve(at.exchange);
+            } catch (error) {
+              reject(error);
+            }
+          },
+        };
+        faults = [...faults, fault];
+      }),
+    always: (fault) => {
+      faults = [...faults, fault];
+    },
+    clear: () => {
+      faults = [];
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
     },
   };
   return proxy;
 }
 
-/** One connection. */
-class Passage {
-  readonly #proxy: FaultProxy;
-  readonly #client: Socket;
-  readonly #behind: Socket;
-  #fault: Fault = 'pass';
-  /** Bytes of the request that were passed on. */
-  #passed = 0;
-
-  constructor(proxy: FaultProxy, client: Socket, behind: Socket) {
-    this.#proxy = proxy;
-    this.#client = client;
-    this.#behind = behind;
-    behind.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED') proxy.refused();
-      this.#break();
+/** Passes one side's bytes on, chunk after chunk, and its end. @throws when a side fails */
+function forward(from: Socket, to: Socket, take: (chunk: Buffer) => Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let work: Promise<void> = Promise.resolve();
+    from.on('data', (chunk: Buffer) => {
+      from.pause();
+      work = work.then(() => take(chunk));
+      work.then(() => from.resume(), reject);
     });
-    client.on('error', () => this.#break());
-    client.on('close', () => behind.destroy());
-    behind.on('close', () => client.destroy());
-    behind.on('data', (answer) => {
-      if (this.#fault === 'loseAnswer') this.#break();
-      else client.write(answer);
+    from.once('end', () => {
+      work.then(() => {
+        to.end();
+        resolve();
+      }, reject);
     });
-    client.on('data', (bytes) => {
-      client.pause();
-      this.#pass(bytes).then(
-        () => client.resume(),
-        () => this.#break(),
-      );
+    from.on('error', reject);
+  });
+}
+
+async function write(to: Socket, bytes: Buffer, slowly: boolean): Promise<void> {
+  const size = slowly ? SLOW_PIECE : bytes.length;
+  for (let at = 0; at < bytes.length; at += size) {
+    await new Promise<void>((resolve, reject) => {
+      to.write(bytes.subarray(at, at + size), (error) => (error ? reject(error) : resolve()));
     });
+    if (slowly) await turn();
   }
+}
 
-  async #pass(bytes: Buffer): Promise<void> {
-    const line = REQUEST.exec(bytes.subarray(0, 4_000).toString('latin1'))?.[0];
-    if (line !== undefined) {
-      this.#proxy.seen.push(line);
-      this.#passed = 0;
-      this.#fault = await this.#proxy.decide(line.trim());
-    }
-    const fault = this.#fault;
-    if (fault === 'reset') return this.#break();
-    if (typeof fault === 'object' && 'slow' in fault) return this.#trickle(bytes, fault.slow);
-    if (typeof fault === 'object' && this.#passed + bytes.length > fault.cutAfter) {
-      this.#behind.write(bytes.subarray(0, fault.cutAfter - this.#passed));
-      return this.#break();
-    }
-    this.#passed += bytes.length;
-    this.#behind.write(bytes);
-  }
-
-  async #trickle(bytes: Buffer, piece: number): Promise<void> {
-    for (let at = 0; at < bytes.length; at += piece) {
-      this.#behind.write(bytes.subarray(at, at + piece));
-      await sleep(PAUSE_MS);
-    }
-  }
-
-  /** As a peer that crashed: RST, not FIN. */
-  #break(): void {
-    this.#client.resetAndDestroy();
-    this.#behind.destroy();
-  }
+function stopOf(point: Point, way: 'sent' | 'told'): number {
+  return typeof point === 'object' && way in point ? (point as Record<typeof way, number>)[way] : Number.NaN;
 }

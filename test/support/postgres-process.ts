@@ -1,11 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chown, cp, mkdtemp, readFile, stat } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { existsSync, readFileSync } from 'node:fs';
+import { chown, cp, mkdtemp, stat } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { arch, platform, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { answers, freePorts } from './ports.ts';
 
 const run = promisify(execFile);
 
@@ -43,7 +45,7 @@ export async function startPostgresProcess(): Promise<PostgresProcess> {
     const data = join(folder, 'data');
     const flags = ['-D', data, '-U', 'postgres', '-E', 'UTF8', '--no-locale', '--auth=trust', '--no-sync'];
     await run(binaries.initdb, flags, account);
-    const port = await freePort();
+    const [port = 0] = await freePorts(1);
     const start = () => restart(binaries.postgres, data, port, account);
     await start();
     return { port, start, kill: () => kill(data, port), stop: end };
@@ -107,8 +109,13 @@ async function serve(postgres: string, data: string, port: number, account: Acco
   child.stderr.on('data', (chunk) => {
     log = `${log}${chunk}`.slice(-4_000);
   });
+  // Not 'exit': what it said may still be in the pipe.
+  let ended = false;
+  child.once('close', () => {
+    ended = true;
+  });
   while (!/ready to accept connections/.test(log)) {
-    if (child.exitCode !== null) throw new Error(log);
+    if (ended) throw new Error(log);
     await sleep(20);
   }
   release(child, child.stderr);
@@ -126,32 +133,22 @@ async function restart(...server: Parameters<typeof serve>): Promise<void> {
     try {
       return await serve(...server);
     } catch (error) {
-      if (!/shared memory block/.test(String(error)) || Date.now() > until) throw error;
+      if (!/shared memory block|postmaster\.pid/.test(String(error)) || Date.now() > until) throw error;
     }
   }
 }
 
-/** kill -9, and waits until it is gone. */
+/** kill -9 of it and of its processes, which would else end what they are at; waits until it is gone. */
 async function kill(data: string, port: number): Promise<void> {
-  process.kill(Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n', 1)[0]), 'SIGKILL');
+  const pid = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n', 1)[0]);
+  // Linux alone tells; elsewhere they notice by themselves, a little later.
+  const children = existsSync('/proc') ? readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ') : [];
+  for (const each of [pid, ...children.map(Number).filter(Boolean)]) {
+    try {
+      process.kill(each, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
   while (await answers(port)) await sleep(10);
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' });
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -22,7 +22,11 @@ export class S3AnswerError extends Error {
 /** Null: not an answer of S3 (a connection that failed, a bug). */
 export function refusalOf(error: unknown): S3Refusal | null {
   if (error instanceof S3AnswerError) return error.refusal;
-  if (error instanceof S3ServiceException) return { code: error.name, status: error.$metadata.httpStatusCode ?? 0 };
+  if (error instanceof S3ServiceException) {
+    const status = error.$metadata.httpStatusCode ?? 0;
+    // What the SDK calls an answer without a body.
+    return { code: /^Unknown(Error)?$/.test(error.name) ? `HTTP ${status}` : error.name, status };
+  }
   if (!(error instanceof Error)) return null;
   const status = unreadStatus(error);
   return status === null ? null : { code: 'UnreadableAnswer', status };
