@@ -11,6 +11,7 @@ import { connectSqlite } from '../../src/registry/connect.ts';
 import { openRegistry } from '../../src/registry/registry.ts';
 import { apiOf, sha256 } from '../support/api.ts';
 import type { CrashPlan, CrashServerOptions, Phase } from '../support/crash-server.ts';
+import { generator } from '../support/random.ts';
 
 /**
  * The service dies (kill -9) or freezes (SIGSTOP) at a chosen effect of a chosen phase, while the command line pushes.
@@ -23,17 +24,6 @@ const FREEZES_PER_PHASE = 1;
 
 const CLI = new URL('../../cli/bin.ts', import.meta.url).pathname;
 const SERVER = new URL('../support/crash-server.ts', import.meta.url);
-
-/** mulberry32: repeats from its seed. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let z = Math.imul(state ^ (state >>> 15), state | 1);
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 async function makeRun(dir: string): Promise<Map<string, string>> {
   const digests = new Map<string, string>();

@@ -10,6 +10,17 @@ export interface RelayedRequest {
   range: string | undefined;
 }
 
+/** How a request is passed on other than as it came. */
+export interface Passage {
+  /** The service that it goes to. */
+  to: string;
+  headers?: Record<string, string>;
+  /** Cuts the client's connection, and leaves the request with the service. */
+  cut?: AbortSignal;
+  /** The service has answered it, or died. */
+  ended?: () => void;
+}
+
 export interface Relay {
   url: string;
   /** Where it passes requests on to. */
@@ -17,7 +28,7 @@ export interface Relay {
   /** Every request that came, in order. */
   seen: RelayedRequest[];
   /** Called before a request is passed on; `drop` cuts its connection instead, a number is answered as a status. */
-  before: (request: RelayedRequest) => Promise<'pass' | 'drop' | number>;
+  before: (request: RelayedRequest) => Promise<'pass' | 'drop' | number | Passage>;
   close(): Promise<void>;
 }
 
@@ -35,27 +46,31 @@ export async function startRelay(target: string): Promise<Relay> {
       incoming.socket.destroy();
       return;
     }
-    if (decision !== 'pass') {
+    if (typeof decision === 'number') {
       incoming.resume();
       outgoing.writeHead(decision, { 'content-type': 'text/plain' }).end('refused by the test');
       return;
     }
-    const passed = request(relay.target + seen.url, { method: seen.method, headers: incoming.headers });
+    const { to, ...passage }: Passage = decision === 'pass' ? { to: relay.target } : decision;
+    const passed = request(to + url, { method, headers: { ...headers, ...passage.headers } });
+    passage.cut?.addEventListener('abort', () => outgoing.destroy());
+    if (passage.cut?.aborted) outgoing.destroy();
+    passed.on('close', () => passage.ended?.());
     passed.on('response', (response: IncomingMessage) => {
-      answer(response, outgoing).catch(() => outgoing.destroy());
+      answer(response, outgoing, to).catch(() => outgoing.destroy());
     });
     passed.on('error', () => outgoing.destroy());
     pipeline(incoming, passed).catch(() => passed.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   /** Signed URLs in answers name the service: they are made to name the relay, so that bytes come through it too. */
-  async function answer(response: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  async function answer(response: IncomingMessage, outgoing: ServerResponse, from: string): Promise<void> {
     const status = response.statusCode ?? 502;
     if (!/json/.test(response.headers['content-type'] ?? '')) {
       outgoing.writeHead(status, response.headers);
       return pipeline(response, outgoing);
     }
-    const text = (await response.setEncoding('utf8').toArray()).join('').replaceAll(relay.target, relay.url);
+    const text = (await response.setEncoding('utf8').toArray()).join('').replaceAll(from, relay.url);
     const { 'content-length': _length, 'transfer-encoding': _encoding, ...headers } = response.headers;
     outgoing.writeHead(status, headers).end(text);
   }
