@@ -23,6 +23,12 @@ const FILES_A_PACKAGE = 1_000;
 /** So many files share a blob, each in another package. */
 const SHARED_BY = 10;
 const REPEATS = 15;
+/** A UUIDv7 of the year 1970, with its number where chance would be. */
+const ID = { start: 'pkg_00000000000070008', digits: 15 };
+const PACKAGE_COLUMNS =
+  'name, producer, status, metadata, retention_class, retention_days, expires_at, active_holds, file_count, total_size, manifest_digest, manifest_size, created_by, created_at, sealed_at, sealed_by, finalized_at';
+/** Dropped while rows are put in, and made anew after. */
+const INDEXES = ['package_files_digest_package_id_index'];
 
 if (!existsSync(BIN)) throw new Error('dist/ is not built: npm run build');
 const dir = await mkdtemp(join(process.env.ARTIFACT_STORE_TEST_BENCH_DIR ?? tmpdir(), 'artifact-store-scale-'));
@@ -154,17 +160,13 @@ async function requests(url: string, packages: number, level: number): Promise<R
 }
 
 function idOf(index: number): string {
-  return `pkg_00000000${index.toString(16).padStart(24, '0')}`;
+  return ID.start + index.toString(16).padStart(ID.digits, '0');
 }
 
 /** Of file `n` of all. Neighbours' digests are far apart, as real ones are. */
 function digestOf(n: number): Buffer {
   return hash('sha256', `row ${Math.floor(n / (FILES_A_PACKAGE * SHARED_BY))} ${n % FILES_A_PACKAGE}`, 'buffer');
 }
-
-const PACKAGE_COLUMNS =
-  'name, producer, status, metadata, retention_class, retention_days, expires_at, active_holds, file_count, total_size, manifest_digest, manifest_size, created_by, created_at, sealed_at, sealed_by, finalized_at';
-const INDEXES = ['package_files_digest_package_id_index'];
 
 function sqliteFiller(dataDir: string): Filler {
   return async (template, from, to) => {
@@ -207,7 +209,7 @@ function postgresFiller(url: string): Filler {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
     const digest = `sha256(convert_to('row ' || (p / ${SHARED_BY}) || ' ' || n, 'UTF8'))`;
-    const id = `'pkg_00000000' || lpad(to_hex(p), 24, '0')`;
+    const id = `'${ID.start}' || lpad(to_hex(p), ${ID.digits}, '0')`;
     const every = `generate_series(0, ${FILES_A_PACKAGE - 1}) n`;
     await client.query(
       `insert into packages (id, ${PACKAGE_COLUMNS}) select ${id}, ${PACKAGE_COLUMNS} from packages t, generate_series(${from}, ${to - 1}) p where t.id = $1`,

@@ -25,6 +25,9 @@ export async function startServiceProcess(env: Record<string, string>): Promise<
     env: { ...process.env, ARTIFACT_STORE_PORT: '0', ARTIFACT_STORE_LOG_LEVEL: 'error', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   const line = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).once('line', resolve);
     child.once('exit', (code) => reject(new Error(`the service ended with ${code}`)));
