@@ -4,20 +4,28 @@ import { setImmediate as turn } from 'node:timers/promises';
 import knex, { type Knex } from 'knex';
 import { StoreError } from '../core/errors.ts';
 import { refuseNul } from './dialect.ts';
+import { type SyncData, WalFile } from './wal-file.ts';
 
 type Query = string | { sql: string; bindings?: readonly unknown[] };
 type SqliteConnection = {
   inTransaction: boolean;
   pragma(text: string): unknown;
-  prepare(sql: string): unknown;
+  prepare(sql: string): PreparedStatement;
+  /** Something was written since the log was synced. */
+  wrote?: boolean;
+  /** Null: a database in memory. */
+  wal?: WalFile | null;
   /** When others were let in last, by performance.now(). */
   lastTurn?: number;
 };
+type PreparedStatement = { readonly readonly: boolean };
 type SqliteClient = new (
   ...settings: unknown[]
 ) => {
+  readonly config: { syncData?: SyncData };
   readonly connectionSettings: { filename: string };
   acquireRawConnection(): Promise<SqliteConnection>;
+  destroyRawConnection(connection: SqliteConnection): Promise<void>;
   query(connection: SqliteConnection, query: Query): Promise<unknown>;
   transaction(...args: unknown[]): unknown;
 };
@@ -46,8 +54,9 @@ class DurableSqlite extends Client {
       if (filename !== ':memory:') chmodSync(filename, 0o600);
       connection.pragma('busy_timeout = 5000');
       connection.pragma('journal_mode = WAL');
-      // In WAL mode FULL is what makes an acknowledged commit survive a power failure.
-      connection.pragma('synchronous = FULL');
+      // What FULL would do beside, `makeDurable` does, in a thread.
+      connection.pragma('synchronous = NORMAL');
+      connection.wal = filename === ':memory:' ? null : new WalFile(filename, this.config.syncData ?? fdatasync);
       connection.pragma('foreign_keys = ON');
       keepStatements(connection);
       return connection;
@@ -63,7 +72,9 @@ class DurableSqlite extends Client {
     // A full disk has SQLite roll back by itself; to roll back once more would hide why.
     if (/^rollback;?$/i.test(sql) && !connection.inTransaction) return query;
     try {
-      return await super.query(connection, query);
+      const answer = await super.query(connection, query);
+      await makeDurable(connection);
+      return answer;
     } catch (error) {
       throw registryError(error);
     } finally {
@@ -71,9 +82,26 @@ class DurableSqlite extends Client {
     }
   }
 
+  override async destroyRawConnection(connection: SqliteConnection): Promise<void> {
+    await super.destroyRawConnection(connection);
+    await connection.wal?.close();
+  }
+
   override transaction(...args: unknown[]): unknown {
     return new ImmediateTransaction(this, ...args);
   }
+}
+
+const fdatasync: SyncData = (file) => file.datasync();
+
+/**
+ * After a COMMIT, or a change outside a transaction: only what survives a power failure is acknowledged. The connection,
+ * the only one, is held meanwhile, so nobody reads what might be lost.
+ */
+async function makeDurable(connection: SqliteConnection): Promise<void> {
+  if (!connection.wrote || connection.inTransaction) return;
+  await connection.wal?.sync();
+  connection.wrote = false;
 }
 
 const TURN_MS = 5;
@@ -88,10 +116,10 @@ async function letOthersIn(connection: SqliteConnection): Promise<void> {
 /** What an error of SQLite means to a caller; anything else stays what it is. */
 function registryError(error: unknown): unknown {
   const code = String((error as { code?: unknown }).code ?? '');
-  if (code === 'SQLITE_FULL') {
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') {
     return new StoreError('no_space', 'The registry had no space left to write to.', {}, { cause: error });
   }
-  if (/^SQLITE_(BUSY|IOERR|READONLY|CANTOPEN)/.test(code)) {
+  if (/^(SQLITE_(BUSY|IOERR|READONLY|CANTOPEN)|EIO$|EROFS$)/.test(code)) {
     return new StoreError('unavailable', `The registry cannot be used now (${code}).`, {}, { cause: error });
   }
   return error;
@@ -103,13 +131,16 @@ const STATEMENTS_KEPT = 500;
 /** Compiling a statement costs more than most of ours cost to run, and their texts are constant. */
 function keepStatements(connection: SqliteConnection): void {
   const prepare = connection.prepare.bind(connection);
-  const kept = new Map<string, unknown>();
+  const kept = new Map<string, PreparedStatement>();
   connection.prepare = (sql) => {
-    const known = kept.get(sql);
-    if (known !== undefined) return known;
-    const statement = prepare(sql);
-    if (kept.size >= STATEMENTS_KEPT) kept.delete(kept.keys().next().value as string);
-    kept.set(sql, statement);
+    let statement = kept.get(sql);
+    if (statement === undefined) {
+      statement = prepare(sql);
+      if (kept.size >= STATEMENTS_KEPT) kept.delete(kept.keys().next().value as string);
+      kept.set(sql, statement);
+    }
+    // Who prepares, runs it next.
+    connection.wrote ||= !statement.readonly;
     return statement;
   };
 }
@@ -118,9 +149,12 @@ const quiet = (): void => {};
 /** Knex prints what it throws as well, with a stack: whoever catches it tells it. */
 const SILENT = { warn: quiet, error: quiet, deprecate: quiet, debug: quiet };
 
-/** @param file the SQLite file, made when it does not exist */
-export function connectSqlite(file: string): Knex {
-  return knex({
+/**
+ * @param file the SQLite file, made when it does not exist
+ * @param syncData for tests that watch, or break, what makes a COMMIT durable
+ */
+export function connectSqlite(file: string, syncData: SyncData = fdatasync): Knex {
+  const config = {
     client: DurableSqlite as unknown as typeof Knex.Client,
     connection: { filename: file },
     useNullAsDefault: true,
@@ -129,5 +163,7 @@ export function connectSqlite(file: string): Knex {
     // Values must not get into messages, and so into the log.
     compileSqlOnError: false,
     log: SILENT,
-  });
+    syncData,
+  };
+  return knex(config);
 }

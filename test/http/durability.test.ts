@@ -7,6 +7,7 @@ import type { Knex } from 'knex';
 import type { PartRequest, PlannedUpload } from '../../src/api/types.ts';
 import type { FileLayer } from '../../src/blobs/file-layer.ts';
 import { connectSqlite } from '../../src/registry/connect.ts';
+import type { SyncData } from '../../src/registry/wal-file.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
 import { recordingFileLayer } from '../support/recording-file-layer.ts';
 import { startTestService } from '../support/service.ts';
@@ -41,7 +42,7 @@ async function start(t: ExecutionContext): Promise<Recorded> {
     files: notingEnds(recorded.files, moments),
     limits: { single_part_max: 100, part_size: 40, min_part_size: 10 },
     connect: (file) => {
-      db = notingStatements(connectSqlite(file), moments);
+      db = notingStatements(connectSqlite(file, notingSyncs(moments)), moments);
       return db;
     },
   });
@@ -67,6 +68,18 @@ async function start(t: ExecutionContext): Promise<Recorded> {
     api: apiOf(service.url),
     db: db as Knex,
     taken: () => moments.splice(0).map((moment) => ({ ...moment, path: shown(moment.path), to: shown(moment.to) })),
+  };
+}
+
+const LOG_SYNC = 'sync of the registry’s log';
+
+function notingSyncs(moments: Moment[]): SyncData {
+  return async (file) => {
+    moments.push({ when: 'begin', name: LOG_SYNC });
+    await file.datasync();
+    // Who does not wait for the end shall be found out.
+    await sleep(20);
+    moments.push({ when: 'end', name: LOG_SYNC });
   };
 }
 
@@ -158,7 +171,7 @@ function inOrder(t: ExecutionContext, moments: readonly Moment[], steps: Array<[
 
 const isInsert = (table: string, { name }: Moment): boolean => name.startsWith(`insert into \`${table}\``);
 
-/** The COMMIT of the transaction that has a statement like this. */
+/** The COMMIT of the transaction that has a statement like this, and the sync that makes it last. */
 function commitOf(t: ExecutionContext, moments: readonly Moment[], statement: Which): Which {
   const at = moments.findIndex((moment) => moment.when === 'begin' && statement(moment));
   t.true(at >= 0, 'the statement was run');
@@ -169,7 +182,10 @@ function commitOf(t: ExecutionContext, moments: readonly Moment[], statement: Wh
   const end = rest.find(({ when, name }) => when === 'end' && /^COMMIT/.test(name)) as Moment;
   t.truthy(begin);
   t.truthy(end);
-  return (moment) => moment === begin || moment === end;
+  const [syncing, synced] = moments.slice(moments.indexOf(end) + 1);
+  t.like(syncing, { when: 'begin', name: LOG_SYNC }, 'nothing happens between a COMMIT and the sync of the log');
+  t.like(synced, { when: 'end', name: LOG_SYNC });
+  return (moment) => [begin, end, syncing, synced].includes(moment);
 }
 
 /** The statement that says, for good, that the upload is committed. */
@@ -330,7 +346,18 @@ test.serial('finalize: COMMIT that freezes, manifest durable, COMMIT that flips 
 });
 
 test.serial('a COMMIT of the registry is one that survives a power failure', async (t) => {
-  const { db } = await start(t);
-  t.deepEqual(await db.raw('pragma synchronous'), [{ synchronous: 2 }], 'FULL');
+  const { db, api, taken } = await start(t);
   t.deepEqual(await db.raw('pragma journal_mode'), [{ journal_mode: 'wal' }]);
+  taken();
+  await api.create();
+  const moments = taken().map(({ when, name }) => `${when} ${name}`);
+  const commit = moments.lastIndexOf('end COMMIT;');
+  t.deepEqual(moments.slice(commit + 1, commit + 3), [`begin ${LOG_SYNC}`, `end ${LOG_SYNC}`]);
+  t.is(moments.at(-1), 'answer 201');
+  // A change outside a transaction commits by itself.
+  await db('api_tokens').where({ id: 'none' }).delete();
+  t.deepEqual(
+    taken().map(({ name }) => name),
+    ['delete from `api_tokens` where `id` = ?', 'delete from `api_tokens` where `id` = ?', LOG_SYNC, LOG_SYNC],
+  );
 });
