@@ -39,6 +39,30 @@ export class Reused<T> {
   }
 }
 
+/** Tells when so many things are done, or that no more will be. */
+export class Countdown {
+  readonly done: Promise<void>;
+  #left: number;
+  #end: () => void = () => {};
+
+  constructor(count: number) {
+    this.#left = count;
+    this.done = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.less(0);
+  }
+
+  less(count: number): void {
+    this.#left -= count;
+    if (this.#left <= 0) this.#end();
+  }
+
+  end(): void {
+    this.#end();
+  }
+}
+
 /**
  * Does the work for every item, `limit` at a time. After a failure nothing new begins, and it is thrown when all that
  * had begun has ended: nothing goes on behind the caller's back.

@@ -1,6 +1,6 @@
 import type { Limits } from '../../src/core/limits.ts';
 import { partSizeFor } from '../../src/core/part-plan.ts';
-import { cut, forEachLimit, Reused } from './concurrency.ts';
+import { Countdown, cut, forEachLimit, Reused } from './concurrency.ts';
 import { DigestClaims } from './digest-claims.ts';
 import type { FileCache } from './file-cache.ts';
 import { type FileIndex, type FileList, RAW_DIGEST_SIZE } from './file-list.ts';
@@ -22,6 +22,8 @@ const LISTS_AT_ONCE = 4;
 
 export interface FillerParts {
   files: FileList;
+  /** Called once, when every byte that the store lacked is on its way out of here: what is left are commits. */
+  lookAgain: () => Promise<void>;
   limits: Limits;
   readers: Readers;
   registrar: Registrar;
@@ -51,6 +53,7 @@ export class PackageFiller {
   readonly #memory: Reused<SharedArrayBuffer>;
   /** Each digest is sent once in the whole push. */
   readonly #claims: DigestClaims;
+  readonly #handed: Countdown;
   #failure: { error: unknown } | null = null;
   /** Files whose own bytes need not be sent, and those bytes. */
   readonly settled = { files: 0, bytes: 0 };
@@ -60,6 +63,7 @@ export class PackageFiller {
     this.#parts = parts;
     this.#files = files;
     this.#claims = new DigestClaims(files);
+    this.#handed = new Countdown(files.length);
     this.#memory = new Reused(() => new SharedArrayBuffer(packMemory(limits)));
   }
 
@@ -68,9 +72,10 @@ export class PackageFiller {
     const { known, small, large } = this.#sort();
     const missing = this.#parts.registrar.register(known);
     await Promise.all([
-      this.#lane(missing.then((indexes) => this.#settle(known, indexes))),
+      this.#lane(missing.then((indexes) => this.#settleKnown(known, indexes))),
       this.#lane(forEachLimit(this.#packs(small, missing), PACKS_AT_ONCE, (list) => this.#sendPack(list))),
       this.#lane(forEachLimit(this.#lists(large, missing), LISTS_AT_ONCE, (list) => this.#sendLarge(list))),
+      this.#lane(this.#handed.done.then(() => (this.#failure ? undefined : this.#parts.lookAgain()))),
     ]);
     if (this.#failure) throw this.#failure.error;
   }
@@ -102,6 +107,7 @@ export class PackageFiller {
       await work;
     } catch (error) {
       this.#failure ??= { error };
+      this.#handed.end();
       this.#parts.uploader.stop();
       await this.#parts.readers.stop();
     }
@@ -142,7 +148,9 @@ export class PackageFiller {
         : await this.#parts.registrar.register(indexes);
       const claimed = missing.filter((index) => this.#claims.claim(index));
       const object = packObject(this.#files, indexes, claimed, { digest: pack.digest, memory: Buffer.from(memory) });
-      if (object) await this.#parts.uploader.send([object]);
+      const handed = () => this.#handed.less(indexes.length);
+      if (object) await this.#parts.uploader.send([object], handed);
+      else handed();
       this.#settle(indexes, claimed);
     });
   }
@@ -168,8 +176,14 @@ export class PackageFiller {
       digest: this.#files.digest(index),
       parts: this.#files.parts(index),
     }));
-    await this.#parts.uploader.send(files.map(fileObject));
+    this.#handed.less(indexes.length - claimed.length);
+    await this.#parts.uploader.send(files.map(fileObject), () => this.#handed.less(1));
     this.#settle(indexes, claimed);
+  }
+
+  #settleKnown(known: readonly FileIndex[], missing: readonly FileIndex[]): void {
+    this.#settle(known, missing);
+    this.#handed.less(known.length - missing.length);
   }
 
   #settle(indexes: readonly FileIndex[], others: readonly FileIndex[]): void {

@@ -232,14 +232,14 @@ class Push {
     if (pkg.status !== 'created') await registrar.prepare();
     const parallel = options.parallel ?? DEFAULT_PARALLEL;
     const uploader = new Uploader({ client, packageId: pkg.id, limits, parallel });
-    const filler = new PackageFiller({ files, limits, readers, registrar, uploader, cache });
+    const lookAgain = () => this.#assertSame();
+    const filler = new PackageFiller({ files, limits, readers, registrar, uploader, cache, lookAgain });
     this.#sending = { filler, uploader };
     try {
       await filler.fill();
     } finally {
       uploader.close();
     }
-    await this.#assertSame();
     return this.#finish(pkg, uploader.totals);
   }
 

@@ -60,15 +60,16 @@ export class Uploader {
   /**
    * Sends each object; no digest may stand twice in the list. The first failure of all ends every object that is on its
    * way, and is what each `send` throws.
+   * @param handed told once for each object, when storage has all of its bytes and its commit is what is left
    */
-  async send(objects: readonly SentObject[]): Promise<void> {
+  async send(objects: readonly SentObject[], handed: () => void = () => {}): Promise<void> {
     try {
       for (const batch of this.#batches(objects)) {
         const uploads = await this.#plan(batch);
         const work = batch.map((object, index) => ({ object, upload: uploads[index] as PlannedUpload }));
         // Enough objects at once that small ones keep every slot busy while others are committed.
         const atOnce = this.#options.parallel + COMMITS_AT_ONCE;
-        await forEachLimit(work, atOnce, ({ object, upload }) => this.#sendObject(object, upload));
+        await forEachLimit(work, atOnce, ({ object, upload }) => this.#sendObject(object, upload, handed));
       }
     } catch (error) {
       throw this.#failed(error);
@@ -113,12 +114,17 @@ export class Uploader {
     });
   }
 
-  async #sendObject(object: SentObject, planned: PlannedUpload): Promise<void> {
+  async #sendObject(object: SentObject, planned: PlannedUpload, handed: () => void): Promise<void> {
     let upload: PlannedUpload | undefined = planned;
+    let told = false;
+    const tell = (): void => {
+      if (!told) handed();
+      told = true;
+    };
     for (let round = 1; ; round += 1) {
       upload ??= (await this.#plan([object]))[0] as PlannedUpload;
       try {
-        await this.#sendUpload(object, upload);
+        await this.#sendUpload(object, upload, tell);
         return;
       } catch (error) {
         if (!(error instanceof PlanAgain)) throw this.#failed(error);
@@ -135,8 +141,9 @@ export class Uploader {
     return this.#failure.error;
   }
 
-  async #sendUpload(object: SentObject, { upload_id, state, parts }: PlannedUpload): Promise<void> {
+  async #sendUpload(object: SentObject, { upload_id, state, parts }: PlannedUpload, handed: () => void): Promise<void> {
     if (state === 'stored' || upload_id === null) {
+      handed();
       this.totals.files += object.files;
       return;
     }
@@ -145,6 +152,7 @@ export class Uploader {
       this.#parts.use(() => this.#sendPart(object, upload_id, part)),
     );
     await object.assertUnchanged();
+    handed();
     await this.#commits.use(() => this.#commit(object, upload_id));
     this.totals.objects += 1;
     this.totals.files += object.files;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { runCli } from '../support/cli-child.ts';
-import { isCommit, type Relay, startRelay } from '../support/relay.ts';
+import { type Relay, startRelay } from '../support/relay.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';
@@ -84,8 +84,8 @@ test('files that were not sent are looked at again too: empty, known, sent long 
     await rm(run, { recursive: true, force: true });
     await writeTree(run, { empty: '', known: 'K', sent: `S ${path}`, 'late/other': 'O' });
     let acted = false;
-    relay.before = async (request) => {
-      if (isCommit(request) && !acted) {
+    relay.before = async ({ method, url }) => {
+      if (method === 'POST' && url.endsWith('/uploads') && !acted) {
         acted = true;
         await act();
       }
