@@ -15,5 +15,9 @@ if (Number(process.versions.node.split('.')[0]) < MINIMUM) {
   );
   process.exitCode = 1;
 } else {
-  import('./main.ts').then((module) => module.main(process)).then((code) => process.exit(code));
+  import('./compile-cache.ts')
+    .then((module) => module.keepCompiled(process.env))
+    .then(() => import('./main.ts'))
+    .then((module) => module.main(process))
+    .then((code) => process.exit(code));
 }
