@@ -2,7 +2,7 @@ import { parseLogicalPath } from '../../src/core/logical-path.ts';
 import type { ApiClient } from './api-client.ts';
 import { Downloader } from './downloader.ts';
 import { integrityFailure } from './failures.ts';
-import { piecesOf } from './plan-pieces.ts';
+import { PiecePlan } from './plan-pieces.ts';
 
 /** One file's bytes; the end is reached only if they have the file's digest. @throws CliError integrity_failure */
 export async function* catFile(client: ApiClient, packageId: string, path: string): AsyncGenerator<Buffer> {
@@ -10,9 +10,11 @@ export async function* catFile(client: ApiClient, packageId: string, path: strin
   const entry = page.objects.flatMap(({ entries }) => entries).find((candidate) => candidate.path === path);
   if (!entry) throw integrityFailure(path, 'was asked for, and another file was offered.');
   const { digest, size } = entry;
+  const plan = new PiecePlan([{ path, digest, size, mtime: null, executable: false }]);
+  plan.add(page);
   const downloader = new Downloader(client, packageId, 1);
   try {
-    for (const piece of piecesOf([page], [{ path, digest, size, mtime: null, executable: false }])) {
+    for (const piece of plan.pieces()) {
       const problem = yield* downloader.readHashed(piece);
       if (problem !== null) throw integrityFailure(path, problem);
     }

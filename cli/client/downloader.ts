@@ -1,13 +1,12 @@
 import { createHash, hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DownloadList } from '../../src/api/types.ts';
 import type { ApiClient } from './api-client.ts';
 import { chunks, forEachLimit } from './concurrency.ts';
 import { digestProblem, problemOfSource } from './failures.ts';
 import { type Agents, closeAgents, newAgents } from './http.ts';
 import type { PackageFile } from './package-files.ts';
 import { cutPieces, type Piece, type Span, spansOf } from './pieces.ts';
-import { piecesOf } from './plan-pieces.ts';
+import { PiecePlan } from './plan-pieces.ts';
 import { retryDelay } from './retry.ts';
 import { readSource, type Source, SourceDamaged, SourceRefused } from './signed-get.ts';
 
@@ -48,13 +47,12 @@ export class Downloader {
    * @throws CliError integrity_failure when a file is offered with another digest or size
    */
   async plan(files: readonly PackageFile[]): Promise<Piece[]> {
-    const pages: DownloadList[] = [];
-    const batches = chunks(files, PATHS_PER_CALL).map((batch, index) => ({ batch, index }));
-    await forEachLimit(batches, PLANS_AT_ONCE, async ({ batch, index }) => {
+    const plan = new PiecePlan(files);
+    await forEachLimit(chunks(files, PATHS_PER_CALL), PLANS_AT_ONCE, async (batch) => {
       const paths = batch.map(({ path }) => path);
-      pages[index] = await this.#client.planDownloads(this.#packageId, { paths });
+      plan.add(await this.#client.planDownloads(this.#packageId, { paths }));
     });
-    return piecesOf(pages, files);
+    return plan.pieces();
   }
 
   /** Does the tasks, one for each connection at a time. The first failure ends everything that is being read. */

@@ -7,33 +7,54 @@ import { isBound, type Piece } from './pieces.ts';
 import type { Source } from './signed-get.ts';
 
 /**
- * What the service answered, in one call or several, as pieces: an object that several calls name is one source, a digest
- * that several files have one piece. @throws CliError integrity_failure when it is not what the files are
+ * Makes pieces of what the service answers, call by call: an object that several calls name is one source, a digest that
+ * several files have one piece. Of an answer nothing is kept but where the bytes are.
  */
-export function piecesOf(pages: readonly DownloadList[], files: readonly PackageFile[]): Piece[] {
-  const wanted = new Map(files.map((file) => [file.path, file]));
-  const sources = new Map<string, Source>();
-  const pieces = new Map<Source, Map<string, Piece>>();
-  for (const { entries, url, headers, size: all } of pages.flatMap(({ objects }) => objects)) {
-    const source = sourceOf({ url, headers, size: all }, sources);
-    const within = pieces.get(source) ?? new Map<string, Piece>();
-    pieces.set(source, within);
-    for (const { path, digest, offset, size } of entries) {
-      const file = wanted.get(path);
-      if (file === undefined) continue;
-      wanted.delete(path);
-      if (digest !== file.digest || size !== file.size) throw offeredOtherwise(path);
-      if (offset + size > all) throw integrityFailure(path, 'is said to lie outside its object.');
-      if (size === 0 && digest !== EMPTY_DIGEST) throw offeredOtherwise(path);
-      const key = `${offset} ${digest} ${size}`;
-      const piece = within.get(key);
-      if (piece) piece.files.push(file);
-      else within.set(key, { digest, size, files: [file], place: { source, offset } });
+export class PiecePlan {
+  /** Files of which no answer has told yet. */
+  readonly #wanted: Map<string, PackageFile>;
+  readonly #sources = new Map<string, Source>();
+  /** By offset; of one offset, hardly ever more than one. */
+  readonly #pieces = new Map<Source, Map<number, Piece[]>>();
+
+  constructor(files: readonly PackageFile[]) {
+    this.#wanted = new Map(files.map((file) => [file.path, file]));
+  }
+
+  /** @throws CliError integrity_failure when it is not what the files are */
+  add({ objects }: DownloadList): void {
+    for (const { entries, url, headers, size: all } of objects) {
+      const source = sourceOf({ url, headers, size: all }, this.#sources);
+      const within = this.#pieces.get(source) ?? new Map<number, Piece[]>();
+      this.#pieces.set(source, within);
+      for (const { path, digest, offset, size } of entries) {
+        const file = this.#wanted.get(path);
+        if (file === undefined) continue;
+        this.#wanted.delete(path);
+        if (digest !== file.digest || size !== file.size) throw offeredOtherwise(path);
+        if (offset + size > all) throw integrityFailure(path, 'is said to lie outside its object.');
+        if (size === 0 && digest !== EMPTY_DIGEST) throw offeredOtherwise(path);
+        addPiece(within, file, { source, offset });
+      }
     }
   }
-  const [forgotten] = wanted.keys();
-  if (forgotten !== undefined) throw integrityFailure(forgotten, 'was asked for, and is not offered.');
-  return [...pieces.values()].flatMap((within) => [...within.values()]);
+
+  /** @throws CliError integrity_failure when a file was not offered */
+  pieces(): Piece[] {
+    const [forgotten] = this.#wanted.keys();
+    if (forgotten !== undefined) throw integrityFailure(forgotten, 'was asked for, and is not offered.');
+    return [...this.#pieces.values()].flatMap((within) => [...within.values()].flat());
+  }
+}
+
+function addPiece(within: Map<number, Piece[]>, file: PackageFile, place: Piece['place']): void {
+  const { digest, size } = file;
+  const here = within.get(place.offset);
+  const known = here?.find((piece) => piece.digest === digest && piece.size === size);
+  const piece = { digest, size, files: [file], place };
+  if (known) known.files.push(file);
+  else if (here) here.push(piece);
+  else within.set(place.offset, [piece]);
 }
 
 function offeredOtherwise(path: string): CliError {

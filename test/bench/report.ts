@@ -129,7 +129,7 @@ function goalsOf(fields: readonly Field[]): string[] {
     const ratio = ours.median / theirs.median;
     return [line(`${field.set.title}, ${field.store.title}: ${job}, as a share of ${peer}'s time`, ratio, most, 3)];
   });
-  const all = fields.flatMap(({ measurements }) => measurements).filter(({ service }) => service !== null);
+  const all = fields.flatMap(placed).filter(({ service }) => service !== null);
   const requests = fields
     .filter(({ set, store }) => set.name === 'small' && store.kind === 'ceph')
     .flatMap(({ measurements }) => measurements)
@@ -140,18 +140,13 @@ function goalsOf(fields: readonly Field[]): string[] {
     '|---|---|---|---|',
     ...ratios,
     ...(requests.length > 0 ? [line('requests to storage for 10,000 files', median(requests), 40, 0)] : []),
-    line('memory of the client, any of these (MB)', most(all, ({ memory }) => memory * MIB) / 1e6, 300, 0),
-    line(
-      'memory of the service, any of these (MB)',
-      most(all, ({ service }) => (service?.memory ?? 0) * MIB) / 1e6,
-      250,
-      0,
-    ),
-    line(
-      'event loop of the service, 99th percentile of its delay, any of these (ms)',
-      most(all, ({ service }) => service?.delay ?? 0) * 1_000,
+    worst('memory of the client (MB)', all, ({ memory }) => (memory * MIB) / 1e6, 300),
+    worst('memory of the service (MB)', all, ({ service }) => ((service?.memory ?? 0) * MIB) / 1e6, 250),
+    worst(
+      'event loop of the service, 99th percentile of its delay (ms)',
+      all,
+      ({ service }) => (service?.delay ?? 0) * 1_000,
       50,
-      0,
     ),
     ...growthOf(fields),
   ];
@@ -170,8 +165,17 @@ function growthOf(fields: readonly Field[]): string[] {
     });
 }
 
-function most(all: readonly Measurement[], of: (one: Measurement) => number): number {
-  return Math.max(...all.map(of));
+/** A measurement, and what it is one of. */
+type Placed = Measurement & { where: string };
+
+function placed({ set, store, measurements }: Field): Placed[] {
+  return measurements.map((one) => ({ ...one, where: `${one.job} of ${set.title}, ${store.title}` }));
+}
+
+/** The measurement that is furthest from what was asked. */
+function worst(what: string, all: readonly Placed[], of: (one: Placed) => number, atMost: number): string {
+  const [most] = all.toSorted((a, b) => of(b) - of(a));
+  return line(`${what}; most: ${most?.where ?? 'none'}`, most ? of(most) : Number.NaN, atMost, 0);
 }
 
 function line(what: string, seen: number, atMost: number, digits: number): string {

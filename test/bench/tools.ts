@@ -32,6 +32,7 @@ export interface Session {
 
 const ALL: Job[] = [...JOBS];
 const PUSH: Job[] = ['push'];
+const THERE_AND_BACK: Job[] = ['push', 'pull'];
 
 async function firstLine(command: string, args: string[]): Promise<string> {
   const { code, out } = await run(command, args);
@@ -42,7 +43,7 @@ async function firstLine(command: string, args: string[]): Promise<string> {
 export const OURS: Tool['rounds'] = {
   small: [ALL, ALL, ALL],
   run: [ALL, ALL, ALL],
-  large: [ALL, ALL, ALL],
+  large: [ALL, PUSH, PUSH],
   tiny: [ALL],
 };
 
@@ -225,7 +226,7 @@ const aws: Tool = {
 const copy: Tool = {
   name: 'cp -r, sync -f',
   stores: ['folder'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [ALL, ALL, ALL], tiny: [ALL] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [ALL, PUSH, PUSH], tiny: [THERE_AND_BACK] },
   besides: 'nothing is hashed; all of it again each time',
   version: () => firstLine('cp', ['--version']),
   async open(area) {
