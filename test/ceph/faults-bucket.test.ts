@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { CEPH, type Ceph } from '../support/ceph.ts';
+import { type Ceph, OWN_CEPH } from '../support/ceph.ts';
 import type { Exchange } from '../support/exchanges.ts';
 import type { Link, Point } from '../support/fault-proxy.ts';
 import {
@@ -18,7 +18,7 @@ import { required } from '../support/required.ts';
 import { createBucket, freshBucketName } from '../support/s3-harness.ts';
 
 /** A bucket that is away, keys that are revoked, connections that are reset or slow, while a push is under way. */
-const started = await required('Faults of bucket, keys and connections', CEPH);
+const started = await required('Faults of bucket, keys and connections', OWN_CEPH);
 const ceph = started as Ceph;
 const postgres = started && (await required('Faults of bucket, keys and connections', POSTGRES));
 

@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { CEPH, type Ceph } from '../support/ceph.ts';
+import { type Ceph, OWN_CEPH } from '../support/ceph.ts';
 import type { Exchange } from '../support/exchanges.ts';
 import type { Link, Point } from '../support/fault-proxy.ts';
 import {
@@ -13,14 +13,14 @@ import {
   nth,
   startFaulted,
 } from '../support/faulted-service.ts';
-import { POSTGRES, type Postgres } from '../support/postgres.ts';
+import { OWN_POSTGRES, type OwnPostgres } from '../support/postgres.ts';
 import type { PostgresProcess } from '../support/postgres-process.ts';
 import { required } from '../support/required.ts';
 import { createBucket } from '../support/s3-harness.ts';
 
 /** The database is killed and started again, or its connections are lost, while a push is under way on a real Ceph. */
-const ceph = (await required('Faults of the database', CEPH)) as Ceph;
-const postgres = ceph && ((await required('Faults of the database', POSTGRES)) as Postgres);
+const ceph = (await required('Faults of the database', OWN_CEPH)) as Ceph;
+const postgres = ceph && ((await required('Faults of the database', OWN_POSTGRES)) as OwnPostgres);
 /** Null: a database that somebody else runs is not killed. */
 const server = postgres?.process as PostgresProcess;
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { sha256 } from '../support/api.ts';
-import { CEPH, type Ceph } from '../support/ceph.ts';
+import { type Ceph, OWN_CEPH } from '../support/ceph.ts';
 import type { CliEnding } from '../support/cli-child.ts';
 import type { Exchange } from '../support/exchanges.ts';
 import type { Point } from '../support/fault-proxy.ts';
@@ -22,7 +22,7 @@ import { required } from '../support/required.ts';
 import { createBucket } from '../support/s3-harness.ts';
 
 /** The gateway is killed and started again while a push is under way, on a real Ceph and a real PostgreSQL. */
-const started = await required('Faults of the gateway', CEPH);
+const started = await required('Faults of the gateway', OWN_CEPH);
 const ceph = started as Ceph;
 const postgres = started && (await required('Faults of the gateway', POSTGRES));
 

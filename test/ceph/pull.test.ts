@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { Client as Witness } from 'minio';
 import { RANGE_SIZE } from '../../cli/client/partial-file.ts';
 import { apiOf, sha256 } from '../support/api.ts';
-import { CEPH } from '../support/ceph.ts';
+import { OWN_CEPH } from '../support/ceph.ts';
 import { runCli } from '../support/cli-child.ts';
 import { preservePacked } from '../support/packed-package.ts';
 import { journaled, untilJournaled } from '../support/pull-journal.ts';
@@ -18,7 +18,7 @@ import { tempFolder } from '../support/temp.ts';
 import { readTree, writeTree } from '../support/tree.ts';
 
 /** Downloads straight from Ceph, by the URLs that the service signs. */
-const ceph = await required('Pulling from Ceph', CEPH);
+const ceph = await required('Pulling from Ceph', OWN_CEPH);
 
 if (ceph) {
   test.after.always('Ceph ends', () => ceph.stop());

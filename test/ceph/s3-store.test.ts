@@ -18,7 +18,7 @@ import { blobStoreSuite, type PlannedObject, plan } from '../suites/blob-store.t
 import type { Ceph } from '../support/ceph.ts';
 import { required } from '../support/required.ts';
 import { createBucket, openS3Harness, s3Options } from '../support/s3-harness.ts';
-import { S3, s3Client } from '../support/s3-server.ts';
+import { OWN_S3, s3Client } from '../support/s3-server.ts';
 import { openSigned, type SendOptions, type SignedAnswer, sendSigned } from '../support/signed-request.ts';
 import { tempFolder } from '../support/temp.ts';
 
@@ -27,7 +27,7 @@ const PART = 5 * MIB;
 const HOUR = 3_600_000;
 const X: PlannedPart = { number: 1, digest: digestOf('x'), offset: 0, size: 1 };
 
-const started = await required('the S3 store', S3);
+const started = await required('the S3 store', OWN_S3);
 const ceph = started as Ceph;
 /** With and without an upload-only key, each with a bucket and a prefix of its own. */
 const variants = { 'the control plane’s key': '', 'an upload-only key': '' };

@@ -80,6 +80,9 @@ osd pool default pgp num = 8
 osd pool default pg autoscale mode = off
 mon allow pool size one = true
 mon max pg per osd = 1000
+[client.admin]
+# Several commands at once would want the same socket.
+admin socket =
 [mon.a]
 mon data = $dir/mon
 mon initial members = a

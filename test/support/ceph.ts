@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { answers, freePorts } from './ports.ts';
 import type { Requirement } from './required.ts';
 import type { S3Server } from './s3-server.ts';
+import { type Offer, sharedServer } from './shared-servers.ts';
 
 const SCRIPT = fileURLToPath(new URL('ceph-rgw.sh', import.meta.url));
 const PROGRAMS = ['ceph', 'ceph-mon', 'ceph-osd', 'monmaptool', 'radosgw', 'radosgw-admin'];
@@ -23,10 +24,34 @@ export interface Ceph extends S3Server {
   startGateway(): Promise<void>;
 }
 
-export const CEPH: Requirement<Ceph> = {
+const NEED = {
   what: 'a Ceph with its S3 gateway',
   how: 'Run, as root on Debian 12: apt-get update && apt-get install -y --no-install-recommends ceph-mon ceph-osd radosgw ceph-common',
-  start: startCeph,
+};
+
+/** For test files that kill or reconfigure it, or count what it does. */
+export const OWN_CEPH: Requirement<Ceph> = { ...NEED, start: startCeph };
+
+/** For test files that only use buckets of their own: one for all of them where `test/run.ts` runs them. */
+export const CEPH: Requirement<S3Server> = {
+  ...NEED,
+  async start() {
+    const place = await sharedServer<CephPlace>('ceph');
+    return place === null ? startCeph() : serverAt(place);
+  },
+};
+
+/** Where a Ceph runs. */
+interface CephPlace {
+  dir: string;
+  port: number;
+}
+
+export const SHARED_CEPH: Offer = {
+  async start() {
+    const place = await startPlace();
+    return { place, stop: () => script('down', place.dir) };
+  },
 };
 
 /** The programs that are not installed. */
@@ -43,43 +68,64 @@ async function missingForCeph(): Promise<string[]> {
 
 /** Starts a Ceph of its own, on free ports (about 12 s); it ends with this process at the latest. */
 export async function startCeph(): Promise<Ceph> {
-  const missing = await missingForCeph();
-  if (missing.length > 0) {
-    throw new Error(`${missing.join(', ')} not found`);
-  }
-  const dir = await mkdtemp(join(tmpdir(), 'ceph-'));
-  const [port, monV2, monV1] = await freePorts(3);
-  await script('up', dir, String(port), String(monV2), String(monV1), String(process.pid));
-  const admin = async (...args: string[]): Promise<string> => {
-    const env = { ...process.env, CEPH_CONF: join(dir, 'ceph.conf') };
-    return (await promisify(execFile)('radosgw-admin', args, { env })).stdout;
-  };
+  const place = await startPlace();
+  const { dir, port } = place;
   return {
-    endpoint: `http://127.0.0.1:${port}`,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'testkey', secretAccessKey: 'testsecret' },
-    uploadCredentials: { accessKeyId: 'uploadkey', secretAccessKey: 'uploadsecret' },
-    admin,
+    ...serverAt(place),
+    admin: (...args) => admin(dir, ...args),
     async counters() {
       const socket = join(dir, 'run', 'client.rgw.asok');
       const { stdout } = await promisify(execFile)('ceph', ['--admin-daemon', socket, 'perf', 'dump', 'rgw']);
       return JSON.parse(stdout).rgw;
     },
-    async collectGarbage() {
-      // What a gateway was at when it was killed stays locked for ten seconds, and is left out.
-      for (const until = Date.now() + 60_000; ; await sleep(200)) {
-        await admin('gc', 'process', '--include-all');
-        if (JSON.parse(await admin('gc', 'list', '--include-all')).length === 0) return;
-        if (Date.now() > until) throw new Error('Ceph keeps its garbage');
-      }
-    },
     async killGateway() {
       process.kill(Number(readFileSync(join(dir, 'run/client.rgw.pid'), 'utf8')), 'SIGKILL');
-      while (await answers(port as number)) await sleep(10);
+      while (await answers(port)) await sleep(10);
     },
     startGateway: () => script('gateway', dir),
     stop: () => script('down', dir),
   };
+}
+
+async function startPlace(): Promise<CephPlace> {
+  const missing = await missingForCeph();
+  if (missing.length > 0) {
+    throw new Error(`${missing.join(', ')} not found`);
+  }
+  const dir = await mkdtemp(join(tmpdir(), 'ceph-'));
+  const [port = 0, monV2, monV1] = await freePorts(3);
+  await script('up', dir, String(port), String(monV2), String(monV1), String(process.pid));
+  return { dir, port };
+}
+
+/** What everybody may do with a Ceph that runs; it is not theirs to stop. */
+function serverAt({ dir, port }: CephPlace): S3Server {
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'testkey', secretAccessKey: 'testsecret' },
+    uploadCredentials: { accessKeyId: 'uploadkey', secretAccessKey: 'uploadsecret' },
+    collectGarbage: () => collectGarbage(dir),
+    stop: async () => {},
+  };
+}
+
+async function admin(dir: string, ...args: string[]): Promise<string> {
+  const env = { ...process.env, CEPH_CONF: join(dir, 'ceph.conf') };
+  return (await promisify(execFile)('radosgw-admin', args, { env })).stdout;
+}
+
+/** Until all that is garbage now is gone; others may make more meanwhile. */
+async function collectGarbage(dir: string): Promise<void> {
+  const tags = async (): Promise<string[]> =>
+    JSON.parse(await admin(dir, 'gc', 'list', '--include-all')).map(({ tag }: { tag: string }) => tag);
+  let left = await tags();
+  // What a gateway was at when it was killed stays locked for ten seconds, and is left out.
+  for (const until = Date.now() + 60_000; left.length > 0; ) {
+    await admin(dir, 'gc', 'process', '--include-all');
+    left = (await tags()).filter((tag) => left.includes(tag));
+    if (Date.now() > until) throw new Error('Ceph keeps its garbage');
+  }
 }
 
 /** Its output goes to a file: a pipe would be held open by the daemons that it leaves behind. */

@@ -102,7 +102,7 @@ function guard(folder: string): () => Promise<void> {
 /** Starts the server that has this data. @throws Error with what it said, when it ends at once */
 async function serve(postgres: string, data: string, port: number, account: Account): Promise<void> {
   // What must survive a killed process need not survive a power failure here.
-  const settings = ['fsync=off', 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=200'];
+  const settings = ['fsync=off', 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=400'];
   const args = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])];
   const child = spawn(postgres, args, { ...account, stdio: ['ignore', 'ignore', 'pipe'], cwd: data });
   let log = '';

@@ -1,16 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import { readFileSync, writeSync } from 'node:fs';
-import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
-import pg from 'pg';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { loadConfig } from '../../src/config.ts';
 import { startService } from '../../src/server.ts';
 import { recover } from '../../src/usecases/recover.ts';
+import { watchRemoteEffects } from './remote-effects.ts';
 
 /**
  * The real service on PostgreSQL and S3, as a process of its own. A request with the header `x-test-stop: SIGSTOP 7` (or
- * SIGKILL) freezes (or kills) it at the seventh effect of that request: a statement that is about to be sent to the
- * database, a request sent to storage, or storage's answer to it. With fewer effects, before the answer.
+ * SIGKILL) freezes (or kills) it at the seventh effect of that request (remote-effects.ts). With fewer effects, before the
+ * answer.
  */
 export interface ReplicaServerOptions {
   env: Record<string, string>;
@@ -31,8 +31,7 @@ interface Stop {
 const options = JSON.parse(process.argv[2] as string) as ReplicaServerOptions;
 const current = new AsyncLocalStorage<Stop>();
 
-function effect(stop: Stop | undefined): void {
-  if (stop === undefined) return;
+function effect(stop: Stop): void {
   stop.left -= 1;
   if (stop.left === 0) die(stop);
 }
@@ -56,22 +55,7 @@ subscribe('http.server.request.start', (message) => {
   } as typeof writeHead;
 });
 
-const sent = new WeakMap<ClientRequest, Stop>();
-subscribe('http.client.request.start', (message) => {
-  const { request } = message as { request: ClientRequest };
-  const stop = current.getStore();
-  if (stop !== undefined) sent.set(request, stop);
-  effect(stop);
-});
-subscribe('http.client.response.finish', (message) => {
-  effect(sent.get((message as { request: ClientRequest }).request));
-});
-
-const { query } = pg.Client.prototype;
-pg.Client.prototype.query = function counted(this: pg.Client, ...args: never[]) {
-  effect(current.getStore());
-  return query.apply(this, args as never);
-} as typeof query;
+watchRemoteEffects(() => current.getStore(), effect);
 
 const RealDate = Date;
 if (options.clockOff !== 0) {

@@ -1,5 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3';
-import { startCeph } from './ceph.ts';
+import { CEPH, type Ceph, startCeph } from './ceph.ts';
 import type { Requirement } from './required.ts';
 
 export interface S3Keys {
@@ -22,15 +22,21 @@ export interface S3Server {
 
 const PREFIX = 'ARTIFACT_STORE_TEST_S3_';
 
-/** The server of ARTIFACT_STORE_TEST_S3_ENDPOINT, or a Ceph of our own. For suites that kill nothing. */
-export const S3: Requirement<S3Server> = {
+const NEED = {
   what: 'an S3 server',
   how: `Install Ceph (test/support/ceph.ts), or name a server: ${PREFIX}ENDPOINT, ${PREFIX}ACCESS_KEY_ID, ${PREFIX}SECRET_ACCESS_KEY, and a key that may only write in ${PREFIX}UPLOAD_ACCESS_KEY_ID and ${PREFIX}UPLOAD_SECRET_ACCESS_KEY.`,
-  async start() {
-    const endpoint = process.env[`${PREFIX}ENDPOINT`];
-    return endpoint ? given(endpoint) : startCeph();
-  },
 };
+
+/** The server of ARTIFACT_STORE_TEST_S3_ENDPOINT, or a Ceph that others use too. For suites that only use buckets of their own. */
+export const S3: Requirement<S3Server> = { ...NEED, start: () => givenOr(CEPH.start) };
+
+/** The server of ARTIFACT_STORE_TEST_S3_ENDPOINT, or a Ceph of our own, which may be killed. */
+export const OWN_S3: Requirement<S3Server | Ceph> = { ...NEED, start: () => givenOr(startCeph) };
+
+async function givenOr<Started extends S3Server>(start: () => Promise<Started>): Promise<S3Server | Started> {
+  const endpoint = process.env[`${PREFIX}ENDPOINT`];
+  return endpoint ? given(endpoint) : start();
+}
 
 async function given(endpoint: string): Promise<S3Server> {
   return {

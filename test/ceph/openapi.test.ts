@@ -1,0 +1,4 @@
+import { openapiSuite } from '../suites/http/openapi.ts';
+import { onCeph } from '../support/ceph-service.ts';
+
+await onCeph('openapi', openapiSuite);

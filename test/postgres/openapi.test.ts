@@ -1,0 +1,4 @@
+import { openapiSuite } from '../suites/http/openapi.ts';
+import { onPostgres } from '../support/postgres-service.ts';
+
+await onPostgres('openapi', openapiSuite);
