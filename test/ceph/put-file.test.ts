@@ -139,10 +139,12 @@ if (started !== null) {
     },
   );
 
-  test.serial('what storage is not known to enforce is read back once', async (t) => {
+  test.serial('with ARTIFACT_STORE_S3_VERIFY=read everything is read back once, the manifest too', async (t) => {
     const { api, id, opened } = await start(t, { ARTIFACT_STORE_S3_VERIFY: 'read' });
     t.is((await api.call('PUT', `/v1/packages/${id}/files/f`, randomBytes(2 * PART + 1))).status, 201);
     t.is(opened.length, 1);
+    t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
+    t.deepEqual(opened.slice(1), [`packages/${id}/manifest.json`]);
   });
 
   test.serial(

@@ -156,7 +156,7 @@ class S3Store implements BlobStore {
     const answer = await this.#ask(`completing upload ${upload.id}`, () => this.#access.once.send(command));
     assertClean(answer, upload, command.input.Key);
     const [first] = ordered;
-    const enforced = this.#options.verify === 'auto' && (this.#options.guarantees()?.enforcing ?? false);
+    const enforced = this.#believes();
     return {
       size: ordered.reduce((sum, { size }) => sum + size, 0),
       versionId: answer.VersionId && answer.VersionId !== 'null' ? answer.VersionId : null,
@@ -203,7 +203,7 @@ class S3Store implements BlobStore {
             throw error;
           }
         });
-        if (written && (this.#options.guarantees()?.enforcing ?? false)) return { size, digest };
+        if (written && this.#believes()) return { size, digest };
       }
       const standing = await this.#digestOf(key);
       if (standing === digest) return { size, digest };
@@ -318,6 +318,11 @@ class S3Store implements BlobStore {
         { cause: error },
       );
     }
+  }
+
+  /** Whether bytes that storage took need not be read back. */
+  #believes(): boolean {
+    return this.#options.verify === 'auto' && (this.#options.guarantees()?.enforcing ?? false);
   }
 
   #named(key: ObjectKey): { Bucket: string; Key: string } {
