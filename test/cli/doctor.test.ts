@@ -77,6 +77,7 @@ test('a server that takes everything is not believed, and doctor fails on what n
   t.like(checks.get('part_url_ends_with_upload'), { level: 'failure' });
   t.like(checks.get('anonymous_read_refused'), { level: 'failure' });
   t.like(checks.get('part_digest_enforced'), { level: 'warning' });
+  t.like(checks.get('service_bytes_enforced'), { level: 'warning' });
   t.like(checks.get('verified_on_arrival'), { level: 'note' });
   t.like(checks.get('clocks_agree'), { level: 'ok' });
   t.regex(

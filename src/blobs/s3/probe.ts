@@ -9,24 +9,24 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { type Digest, digestOf } from '../../core/digest.ts';
+import { isStoreError } from '../../core/errors.ts';
 import type { SignedRequest } from '../blob-store.ts';
 import { probeKey } from '../key-layout.ts';
 import { openAccess, type S3Access } from './access.ts';
+import { type Attack, type Attempt, attempt, leaked, trialOf } from './attempt.ts';
 import { signDownload } from './downloads.ts';
 import { evaluate, type Observations, type ProbeReport, type Trial, type TrialName } from './guarantees.ts';
 import type { S3Options } from './options.ts';
-import { checksumOf, partRequest } from './part-requests.ts';
+import { bodyHeaders, checksumOf, partRequest } from './part-requests.ts';
 import { asking } from './s3-errors.ts';
-import { type Answer, type OutgoingRequest, send } from './send.ts';
+import type { OutgoingRequest } from './send.ts';
 
 const SIZE = 1_000;
 const MINUTE = 60_000;
-/** How long a probe waits for one answer. */
-const PATIENCE_MS = 15_000;
 
 /**
- * Attacks the bucket through the public endpoint with part URLs as clients get them, under keys of its own that it removes
- * again. Never throws: what could not be tried has not been proved.
+ * Attacks the bucket through the public endpoint with part URLs as clients get them, and through the internal endpoint with
+ * the requests that the service itself sends, under keys of its own that it removes again. Never throws: what could not be tried has not been proved.
  */
 export async function probeBackend(options: S3Options): Promise<ProbeReport> {
   const access = openAccess(options);
@@ -76,6 +76,8 @@ class Probe {
       this.#checksums = await this.#tryChecksums();
       const problem = await this.#tryParts(source);
       if (problem !== null) return problem;
+      await this.#tryOwnPart();
+      await this.#tryOwnObject();
       await this.#tryCommitted(source);
       await this.#tryReads(source);
       return null;
@@ -143,6 +145,39 @@ class Probe {
       return null;
     } finally {
       await this.#abort(upload);
+    }
+  }
+
+  /** A part as `deliverPart` sends it: another endpoint and another key than clients have, so nothing else speaks for it. */
+  async #tryOwnPart(): Promise<void> {
+    const upload = await this.#open('own-part', this.#checksums);
+    try {
+      const right = await this.#attempt(await this.#signOwnPart(upload, 1));
+      const wrong = await this.#attempt(await this.#signOwnPart(upload, 2), { body: this.#wrong });
+      const parts = await this.#parts(upload);
+      this.#trials.own_part = trialOf(right, parts.get(1)?.size === SIZE ? 'right' : 'nothing');
+      this.#trials.own_wrong_part = trialOf(wrong, parts.has(2) ? 'other' : 'nothing');
+    } finally {
+      await this.#abort(upload);
+    }
+  }
+
+  /** An object as `writeObject` sends it. */
+  async #tryOwnObject(): Promise<void> {
+    const attacks = [
+      ['own_object', {}],
+      ['own_wrong_object', { body: this.#wrong }],
+    ] as const;
+    for (const [trial, attack] of attacks) {
+      const name = this.#access.names.toName(probeKey(this.#id, trial.replaceAll('_', '-')));
+      const answer = await this.#attempt(await this.#signOwnObject(name), attack);
+      try {
+        const bytes = await this.#readIfThere(name);
+        const stored = bytes === null ? 'nothing' : bytes.equals(this.#right) ? 'right' : 'other';
+        this.#trials[trial] = trialOf(answer, stored);
+      } finally {
+        await this.#remove(name);
+      }
     }
   }
 
@@ -235,21 +270,21 @@ class Probe {
     return this.#access.uploadSigning(request);
   }
 
-  /** Sends a signed request as the attack spoils it; without a `body` of its own, with the right one. */
-  async #attempt(request: OutgoingRequest, attack: Attack = {}): Promise<Attempt> {
-    const body = 'body' in attack ? attack.body : this.#right;
-    const headers: Record<string, string> = { ...request.headers, ...attack.headers };
-    for (const name of attack.without ?? []) delete headers[name];
-    if (body !== undefined) headers['content-length'] = String(body.length);
-    try {
-      const spoilt = { url: request.url, method: attack.method ?? request.method, headers };
-      const answer = await send(spoilt, { idleMs: PATIENCE_MS, ...(body === undefined ? {} : { body }) });
-      return { ...answer, reason: '' };
-    } catch (error) {
-      const reason =
-        error instanceof Error ? error.message || String((error as { code?: string }).code) : String(error);
-      return { status: 0, headers: {}, body: Buffer.alloc(0), reason };
-    }
+  #signOwnPart(upload: ProbeUpload, number: number): Promise<SignedRequest> {
+    const { internal, signing, clock } = this.#access;
+    const name = { s3Id: upload.s3Id, checksums: this.#checksums };
+    const part = { number, digest: this.#digest, size: SIZE };
+    return signing(partRequest(internal, upload.name, name, part, clock() + 5 * MINUTE));
+  }
+
+  #signOwnObject(name: string): Promise<SignedRequest> {
+    const { internal: address, signing, clock } = this.#access;
+    const headers = { ...bodyHeaders({ digest: this.#digest, size: SIZE }, false), 'if-none-match': '*' };
+    return signing({ method: 'PUT', address, name, headers, expiresAt: clock() + 5 * MINUTE });
+  }
+
+  #attempt(request: OutgoingRequest, attack: Attack = {}): Promise<Attempt> {
+    return attempt(request, this.#right, attack);
   }
 
   #hashHeaders(digest: Digest): Record<string, string> {
@@ -283,6 +318,15 @@ class Probe {
     return Body ? Buffer.from(await Body.transformToByteArray()) : null;
   }
 
+  async #readIfThere(name: string): Promise<Buffer | null> {
+    try {
+      return await this.#read(name);
+    } catch (error) {
+      if (isStoreError(error, 'object_not_found')) return null;
+      throw error;
+    }
+  }
+
   /** Of an upload that was never completed. */
   async #abort(upload: ProbeUpload): Promise<void> {
     const command = new AbortMultipartUploadCommand({ ...this.#bucket(upload.name), UploadId: upload.s3Id });
@@ -310,29 +354,4 @@ class Probe {
 interface ListedPart {
   etag: string;
   size: number;
-}
-
-interface Attack {
-  method?: string;
-  body?: Uint8Array | undefined;
-  headers?: Record<string, string>;
-  /** Headers left out. */
-  without?: string[];
-  expiresAt?: number;
-}
-
-interface Attempt extends Answer {
-  /** Why no answer came. */
-  reason: string;
-}
-
-function trialOf(answer: Attempt | undefined, stored: Trial['stored']): Trial {
-  const { status = 0, body = Buffer.alloc(0) } = answer ?? {};
-  const code = status >= 400 ? (/<Code>([^<]{1,100})<\/Code>/.exec(body.toString())?.[1] ?? '') : '';
-  return { status, code, stored };
-}
-
-/** Whether a read that was to be refused gave bytes. */
-function leaked({ status }: Attempt): Trial['stored'] {
-  return status >= 200 && status < 300 ? 'other' : 'nothing';
 }
