@@ -5,6 +5,7 @@ import { type FileLayer, hasErrno } from './blobs/file-layer.ts';
 import { openFolderStore } from './blobs/fs-store.ts';
 import type { ObjectKey } from './blobs/key-layout.ts';
 import type { ProbeReport } from './blobs/s3/guarantees.ts';
+import { downloadRequest } from './blobs/signed-urls.ts';
 import { openSpool, type Spool } from './blobs/spool.ts';
 import { urlSigner } from './blobs/url-signer.ts';
 import type { S3Config } from './config.ts';
@@ -16,8 +17,7 @@ import type { Log } from './usecases/services.ts';
 export interface ConfiguredBlobs {
   blobs: BlobStore;
   spool: Spool;
-  /** Null where signed URLs name the bucket. */
-  signedBytes: SignedBytes | null;
+  signedBytes: SignedBytes;
   close(): Promise<void>;
 }
 
@@ -54,7 +54,10 @@ async function openFolder({ folder, files, registry, signingKey, publicUrl }: Bl
   return { blobs: store, spool: store.spool, signedBytes: { signer, parts: store }, close: () => store.close() };
 }
 
-async function openBucket(s3: S3Config, { folder, files, log }: BlobsOptions): Promise<ConfiguredBlobs> {
+async function openBucket(
+  s3: S3Config,
+  { folder, files, signingKey, publicUrl, log }: BlobsOptions,
+): Promise<ConfiguredBlobs> {
   // The SDK takes a third of a second to load: only who asks for S3 waits for it.
   const { openS3Store } = await import('./blobs/s3/s3-store.ts');
   const { probeBackend } = await import('./blobs/s3/probe.ts');
@@ -74,11 +77,18 @@ async function openBucket(s3: S3Config, { folder, files, log }: BlobsOptions): P
     if (!closed) timer = setTimeout(probe, report.problem === null ? PROBE_INTERVAL_MS : PROBE_AGAIN_MS);
   };
   await probe();
-  const blobs = openS3Store({ ...options, verify: s3.verify, guarantees: () => report, spool });
+  const signer = urlSigner(signingKey);
+  const blobs = openS3Store({
+    ...options,
+    verify: s3.verify,
+    guarantees: () => report,
+    spool,
+    selfServed: (download) => downloadRequest(signer, publicUrl(), download),
+  });
   return {
     blobs,
     spool,
-    signedBytes: null,
+    signedBytes: { signer, parts: null },
     async close() {
       closed = true;
       clearTimeout(timer);

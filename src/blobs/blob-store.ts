@@ -79,7 +79,7 @@ export interface BlobStore {
   /** Every object under the prefix, ordered by key, as it was at some moment during the walk. */
   listObjects(prefix: string): AsyncIterable<ObjectStat & { key: ObjectKey }>;
 
-  /** A request that reads one object (or one range of it) until `expiresAt`. No I/O. */
+  /** A request that reads one object (or one range of it, and then nothing else of it) until `expiresAt`. No I/O. */
   signDownload(ref: ObjectRef, options: DownloadOptions): Promise<SignedRequest>;
 
   /** Never throws: what is wrong stands in the answer. */

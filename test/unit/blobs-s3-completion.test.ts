@@ -41,6 +41,9 @@ async function open(
     clock: Date.now,
     verify: 'auto',
     guarantees: () => null,
+    selfServed: () => {
+      throw new Error('nothing is downloaded here');
+    },
     spool: openSpool(realFileLayer, async () => dir),
   });
   t.teardown(async () => {

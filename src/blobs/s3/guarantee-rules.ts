@@ -125,7 +125,8 @@ export const RULES: Record<Guarantee, Rule> = {
       range?.status === 206 && range.stored === 'right' && isHarmless(wider_range) && isHarmless(no_range),
     holds: 'A download URL for a range gives that range alone.',
     fails: 'A download URL for a range gives other bytes of the object too',
-    advice: () => 'Members of packs are read through the service for callers that may not read the whole pack.',
+    advice: () =>
+      'Who may not read a whole pack gets its members from the service, at ARTIFACT_STORE_PUBLIC_URL: safe, but the bytes pass through it. Look for a proxy that drops or changes the Range header.',
   },
   download_forced_attachment: {
     weight: 'warning',
