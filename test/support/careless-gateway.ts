@@ -11,6 +11,10 @@ import { type S3Server, s3Client } from './s3-server.ts';
  */
 export interface CarelessGateway {
   endpoint: string;
+  /** False: it passes everything on as it came, and all is well. */
+  careless: boolean;
+  /** These are answered with 503, and not passed on: `METHOD /path?query`. */
+  failing: (request: string) => boolean;
   /** Changes the bytes of every PUT on the way. */
   spoil: boolean;
   /** `METHOD /path?query`, in order. */
@@ -30,7 +34,8 @@ export async function startCarelessGateway(target: S3Server): Promise<CarelessGa
     const isHash = method === 'PUT' && /^[0-9a-f]{64}$/.test(String(signed));
     const wrongBody = isHash && body.length > 0 && hash('sha256', body, 'hex') !== signed;
     const ranged = method === 'GET' && /[?&]X-Amz-SignedHeaders=[^&]*range/.test(url);
-    if (wrongBody || ranged) {
+    if (gateway.failing(`${method} ${url}`)) return outgoing.writeHead(503).end();
+    if (gateway.careless && (wrongBody || ranged)) {
       const answer = wrongBody ? takeAnyway(url, body, outgoing) : giveAnyway(url, headers.range, outgoing);
       return answer.catch((error) => refuse(error, outgoing));
     }
@@ -65,6 +70,8 @@ export async function startCarelessGateway(target: S3Server): Promise<CarelessGa
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const gateway: CarelessGateway = {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    careless: true,
+    failing: () => false,
     spoil: false,
     seen: [],
     async close() {

@@ -46,3 +46,8 @@ export function trialOf(answer: Attempt | undefined, stored: Trial['stored']): T
 export function leaked({ status }: Attempt): Trial['stored'] {
   return status >= 200 && status < 300 ? 'other' : 'nothing';
 }
+
+export function headerOf({ headers }: Attempt, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === 'string' ? value : undefined;
+}

@@ -13,7 +13,7 @@ import { isStoreError } from '../../core/errors.ts';
 import type { SignedRequest } from '../blob-store.ts';
 import { probeKey } from '../key-layout.ts';
 import { openAccess, type S3Access } from './access.ts';
-import { type Attack, type Attempt, attempt, leaked, trialOf } from './attempt.ts';
+import { type Attack, type Attempt, attempt, headerOf, leaked, trialOf } from './attempt.ts';
 import { signDownload } from './downloads.ts';
 import { evaluate, type Observations, type ProbeReport, type Trial, type TrialName } from './guarantees.ts';
 import type { S3Options } from './options.ts';
@@ -26,16 +26,17 @@ const MINUTE = 60_000;
 
 /**
  * Attacks the bucket through the public endpoint with part URLs as clients get them, and through the internal endpoint with
- * the requests that the service itself sends, under keys of its own that it removes again. Never throws: what could not be tried has not been proved.
+ * the requests that the service itself sends, under keys of its own that it removes again. Never throws: what could not be
+ * tried has not been proved. What a process leaves that dies here, a later start removes (probe-leftovers.ts). @param signal makes it stop where it is, and clean up
  */
-export async function probeBackend(options: S3Options): Promise<ProbeReport> {
+export async function probeBackend(options: S3Options, signal?: AbortSignal): Promise<ProbeReport> {
   const access = openAccess(options);
   const endpoint = `${access.public.protocol}//${access.public.host}`;
   const probedAt = options.clock();
   const seen: Pick<Observations, 'trials' | 'clockSkewMs'> = { trials: {}, clockSkewMs: null };
   let problem: string | null = null;
   try {
-    problem = await new Probe(access, seen).run();
+    problem = await new Probe(access, seen, signal).run();
   } catch (error) {
     problem = error instanceof Error ? error.message : String(error);
   } finally {
@@ -57,9 +58,11 @@ class Probe {
   readonly #right = randomBytes(SIZE);
   readonly #wrong = randomBytes(SIZE);
   readonly #digest: Digest;
+  readonly #signal: AbortSignal | undefined;
   #checksums = false;
 
-  constructor(access: S3Access, seen: Pick<Observations, 'trials' | 'clockSkewMs'>) {
+  constructor(access: S3Access, seen: Pick<Observations, 'trials' | 'clockSkewMs'>, signal?: AbortSignal) {
+    this.#signal = signal;
     this.#access = access;
     this.#seen = seen;
     this.#trials = seen.trials;
@@ -69,7 +72,7 @@ class Probe {
   /** @returns why nothing could be tried */
   async run(): Promise<string | null> {
     const source = this.#access.names.toName(probeKey(this.#id, 'source'));
-    await this.#ask('writing the probe object', () =>
+    const { VersionId } = await this.#ask('writing the probe object', () =>
       this.#access.client.send(new PutObjectCommand({ ...this.#bucket(source), Body: this.#wrong })),
     );
     try {
@@ -82,7 +85,7 @@ class Probe {
       await this.#tryReads(source);
       return null;
     } finally {
-      await this.#remove(source);
+      await this.#remove(source, VersionId);
     }
   }
 
@@ -171,12 +174,14 @@ class Probe {
     for (const [trial, attack] of attacks) {
       const name = this.#access.names.toName(probeKey(this.#id, trial.replaceAll('_', '-')));
       const answer = await this.#attempt(await this.#signOwnObject(name), attack);
+      let stored: Trial['stored'] = answer.status >= 400 && answer.status < 500 ? 'nothing' : 'other';
       try {
         const bytes = await this.#readIfThere(name);
-        const stored = bytes === null ? 'nothing' : bytes.equals(this.#right) ? 'right' : 'other';
+        stored = bytes === null ? 'nothing' : bytes.equals(this.#right) ? 'right' : 'other';
         this.#trials[trial] = trialOf(answer, stored);
       } finally {
-        await this.#remove(name);
+        // On a versioned bucket the removal of nothing leaves a mark.
+        if (stored !== 'nothing') await this.#remove(name, headerOf(answer, 'x-amz-version-id'));
       }
     }
   }
@@ -185,20 +190,17 @@ class Probe {
   async #tryCommitted(source: string): Promise<void> {
     const upload = await this.#open('committed', this.#checksums);
     const signed = await this.#sign(upload, 1);
-    await this.#attempt(signed);
-    for (const method of ['get', 'post', 'delete'] as const) {
-      const answer = await this.#attempt(signed, { method: method.toUpperCase() });
-      const part = (await this.#parts(upload).catch(() => new Map<number, ListedPart>())).get(1);
-      this.#trials[method] = trialOf(answer, part?.size === SIZE ? 'right' : 'other');
+    let part: ListedPart | undefined;
+    try {
+      part = await this.#tryMethods(upload, signed);
+    } finally {
+      // None was completed yet.
+      if (part === undefined) await this.#abort(upload);
     }
-    const part = (await this.#parts(upload)).get(1);
-    if (part === undefined) {
-      await this.#abort(upload);
-      return;
-    }
-    // Once: if the answer is not clean, what is under this key is left alone.
+    if (part === undefined) return;
+    // Once: if the answer is not clean, what is under this key is left alone for an hour, and its upload for two.
     const checksum = this.#checksums ? { ChecksumSHA256: checksumOf(this.#digest) } : {};
-    await this.#ask('completing the probe upload', () =>
+    const { VersionId } = await this.#ask('completing the probe upload', () =>
       this.#access.once.send(
         new CompleteMultipartUploadCommand({
           ...this.#bucket(upload.name),
@@ -220,8 +222,19 @@ class Probe {
         this.#trials[trial] = trialOf(answer, bytes?.equals(this.#right) ? 'right' : 'other');
       }
     } finally {
-      await this.#remove(upload.name);
+      await this.#remove(upload.name, VersionId);
     }
+  }
+
+  /** @returns the part as it is listed in the end */
+  async #tryMethods(upload: ProbeUpload, signed: SignedRequest): Promise<ListedPart | undefined> {
+    await this.#attempt(signed);
+    for (const method of ['get', 'post', 'delete'] as const) {
+      const answer = await this.#attempt(signed, { method: method.toUpperCase() });
+      const part = (await this.#parts(upload).catch(() => new Map<number, ListedPart>())).get(1);
+      this.#trials[method] = trialOf(answer, part?.size === SIZE ? 'right' : 'other');
+    }
+    return (await this.#parts(upload)).get(1);
   }
 
   async #tryReads(source: string): Promise<void> {
@@ -283,7 +296,8 @@ class Probe {
     return signing({ method: 'PUT', address, name, headers, expiresAt: clock() + 5 * MINUTE });
   }
 
-  #attempt(request: OutgoingRequest, attack: Attack = {}): Promise<Attempt> {
+  async #attempt(request: OutgoingRequest, attack: Attack = {}): Promise<Attempt> {
+    this.#signal?.throwIfAborted();
     return attempt(request, this.#right, attack);
   }
 
@@ -333,9 +347,13 @@ class Probe {
     await this.#access.client.send(command).catch(() => {});
   }
 
-  /** What cannot be removed now is left for the sweep. */
-  async #remove(name: string): Promise<void> {
-    await this.#access.client.send(new DeleteObjectCommand(this.#bucket(name))).catch(() => {});
+  /**
+   * What cannot be removed now is left for a later start. @param versionId on versioned buckets: without it a delete only
+   * hides
+   */
+  async #remove(name: string, versionId: string | undefined): Promise<void> {
+    const version = versionId === undefined ? {} : { VersionId: versionId };
+    await this.#access.client.send(new DeleteObjectCommand({ ...this.#bucket(name), ...version })).catch(() => {});
   }
 
   #bucket(name: string): { Bucket: string; Key: string } {
@@ -346,7 +364,8 @@ class Probe {
     return { 'x-amz-copy-source': `/${this.#access.bucket}/${name}` };
   }
 
-  #ask<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
+  async #ask<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
+    this.#signal?.throwIfAborted();
     return asking(this.#access.bucket, doing, work);
   }
 }
