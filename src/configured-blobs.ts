@@ -79,6 +79,7 @@ async function openBucket(
     ...options,
     verify: s3.verify,
     guarantees: probing.report,
+    probeAgain: probing.again,
     spool,
     selfServed: (download) => downloadRequest(signer, publicUrl(), download),
   });

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
@@ -10,10 +12,12 @@ import {
 import test, { type ExecutionContext } from 'ava';
 import { probeBackend } from '../../src/blobs/s3/probe.ts';
 import { removeLeftovers } from '../../src/blobs/s3/probe-leftovers.ts';
+import { apiOf, sha256 } from '../support/api.ts';
 import { startCarelessGateway } from '../support/careless-gateway.ts';
 import { required } from '../support/required.ts';
 import { createBucket, s3Options } from '../support/s3-harness.ts';
 import { S3, type S3Server, s3Client } from '../support/s3-server.ts';
+import { startTestService } from '../support/service.ts';
 
 /** What probes leave behind on a real S3 server: nothing, whatever happened to them. */
 const started = await required('What probes leave', S3);
@@ -40,6 +44,11 @@ async function versionedBucket(t: ExecutionContext): Promise<Bucket> {
     return { objects: names([...Versions, ...DeleteMarkers]), uploads: names(Uploads) };
   };
   return { bucket, client, left };
+}
+
+/** By trying again and again. */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await sleep(50);
 }
 
 const NOTHING = { objects: [], uploads: [] };
@@ -83,6 +92,51 @@ if (started !== null) {
     t.is((await probeBackend(options, stopping.signal)).problem, 'stopping');
     t.deepEqual(await left(), NOTHING);
   });
+
+  test.serial(
+    'a gateway that becomes careless is seen by the next probe, and from then on commits read back',
+    async (t) => {
+      const gateway = await startCarelessGateway(server);
+      gateway.careless = false;
+      t.teardown(() => gateway.close());
+      const service = await startTestService({
+        probeIntervals: { regular: 100, afterProblem: 100 },
+        env: {
+          ARTIFACT_STORE_S3_BUCKET: await createBucket(server),
+          ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+          ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: gateway.endpoint,
+          ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
+          ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+        },
+      });
+      t.teardown(() => service.dispose());
+      const api = apiOf(service.url);
+      const { blobs } = service.services;
+      let read = 0;
+      const openObject = blobs.openObject.bind(blobs);
+      blobs.openObject = (...args) => {
+        read += 1;
+        return openObject(...args);
+      };
+      const readsOfOneCommit = async (): Promise<number> => {
+        const before = read;
+        const bytes = randomBytes(1_000);
+        const id = await api.create();
+        await api.store(id, { f: bytes });
+        t.is((await api.get(`/v1/packages/${id}/files`)).body.items[0].digest, sha256(bytes));
+        return read - before;
+      };
+      const enforced = async () => (await api.get('/readyz')).body.blob_store.capabilities.part_digest_enforced;
+      t.true(await enforced());
+      t.is(await readsOfOneCommit(), 0);
+      gateway.careless = true;
+      await until(async () => !(await enforced()));
+      t.is(await readsOfOneCommit(), 1);
+      gateway.careless = false;
+      await until(enforced);
+      t.is(await readsOfOneCommit(), 0);
+    },
+  );
 
   test.serial('what a probe left that was killed is removed when it is old enough, and nothing else is', async (t) => {
     const { bucket, client, left } = await versionedBucket(t);

@@ -41,6 +41,7 @@ async function open(
     clock: Date.now,
     verify: 'auto',
     guarantees: () => null,
+    probeAgain: async () => {},
     selfServed: () => {
       throw new Error('nothing is downloaded here');
     },

@@ -291,8 +291,9 @@ class S3Store implements BlobStore {
     return signDownload(this.#access, ref, options);
   }
 
-  health(): Promise<BlobHealth> {
-    const { guarantees, verify } = this.#options;
+  async health(afresh = false): Promise<BlobHealth> {
+    const { guarantees, probeAgain, verify } = this.#options;
+    if (afresh) await probeAgain();
     return checkBucketHealth(this.#access, guarantees(), verify, () =>
       this.#ask('looking at the bucket', () => this.#findBucket()),
     );
