@@ -5,6 +5,8 @@ import { type FileLayer, hasErrno } from './blobs/file-layer.ts';
 import { openFolderStore } from './blobs/fs-store.ts';
 import type { ObjectKey } from './blobs/key-layout.ts';
 import type { ProbeReport } from './blobs/s3/guarantees.ts';
+import { PROBE_INTERVALS, type ProbeIntervals, startProbing } from './blobs/s3/probing.ts';
+import { downloadRequest } from './blobs/signed-urls.ts';
 import { openSpool, type Spool } from './blobs/spool.ts';
 import { urlSigner } from './blobs/url-signer.ts';
 import type { S3Config } from './config.ts';
@@ -16,8 +18,7 @@ import type { Log } from './usecases/services.ts';
 export interface ConfiguredBlobs {
   blobs: BlobStore;
   spool: Spool;
-  /** Null where signed URLs name the bucket. */
-  signedBytes: SignedBytes | null;
+  signedBytes: SignedBytes;
   close(): Promise<void>;
 }
 
@@ -28,12 +29,8 @@ export interface BlobsOptions {
   signingKey: Uint8Array;
   publicUrl: () => string;
   log: Log;
+  probeIntervals?: Partial<ProbeIntervals> | undefined;
 }
-
-/** The gateway behind an endpoint may be another one tomorrow: what it guarantees is looked at again. */
-const PROBE_INTERVAL_MS = 15 * 60_000;
-/** After a probe that could not be carried out: whoever mends what was wrong sees it soon. */
-const PROBE_AGAIN_MS = 60_000;
 
 export function openConfiguredBlobs(s3: S3Config | null, options: BlobsOptions): Promise<ConfiguredBlobs> {
   return s3 === null ? openFolder(options) : openBucket(s3, options);
@@ -54,10 +51,14 @@ async function openFolder({ folder, files, registry, signingKey, publicUrl }: Bl
   return { blobs: store, spool: store.spool, signedBytes: { signer, parts: store }, close: () => store.close() };
 }
 
-async function openBucket(s3: S3Config, { folder, files, log }: BlobsOptions): Promise<ConfiguredBlobs> {
+async function openBucket(
+  s3: S3Config,
+  { folder, files, signingKey, publicUrl, log, probeIntervals }: BlobsOptions,
+): Promise<ConfiguredBlobs> {
   // The SDK takes a third of a second to load: only who asks for S3 waits for it.
   const { openS3Store } = await import('./blobs/s3/s3-store.ts');
   const { probeBackend } = await import('./blobs/s3/probe.ts');
+  const { removeLeftovers } = await import('./blobs/s3/probe-leftovers.ts');
   const dir = join(folder.dir, 'spool');
   await files.removeTree(dir);
   await files.mkdir(dir).catch((error) => {
@@ -65,23 +66,29 @@ async function openBucket(s3: S3Config, { folder, files, log }: BlobsOptions): P
   });
   const spool = openSpool(files, async () => dir);
   const options = { ...s3, clock: Date.now };
-  let report: ProbeReport | null = null;
-  let timer: NodeJS.Timeout | undefined;
-  let closed = false;
-  const probe = async (): Promise<void> => {
-    report = await probeBackend(options);
-    tellFindings(report, log);
-    if (!closed) timer = setTimeout(probe, report.problem === null ? PROBE_INTERVAL_MS : PROBE_AGAIN_MS);
-  };
-  await probe();
-  const blobs = openS3Store({ ...options, verify: s3.verify, guarantees: () => report, spool });
+  const probing = await startProbing(
+    (signal) => probeBackend(options, signal),
+    (report) => tellFindings(report, log),
+    { ...PROBE_INTERVALS, ...probeIntervals },
+  );
+  await removeLeftovers(options).catch((error) => {
+    log.warn({ err: error }, 'what probes left that died stays until the next start');
+  });
+  const signer = urlSigner(signingKey);
+  const blobs = openS3Store({
+    ...options,
+    verify: s3.verify,
+    guarantees: probing.report,
+    probeAgain: probing.again,
+    spool,
+    selfServed: (download) => downloadRequest(signer, publicUrl(), download),
+  });
   return {
     blobs,
     spool,
-    signedBytes: null,
+    signedBytes: { signer, parts: null },
     async close() {
-      closed = true;
-      clearTimeout(timer);
+      await probing.close();
       await blobs.close();
     },
   };

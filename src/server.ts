@@ -8,6 +8,7 @@ import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
 import { openDigestThread } from './blobs/digest-thread.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
 import { freeBytes } from './blobs/fs-health.ts';
+import type { ProbeIntervals } from './blobs/s3/probing.ts';
 import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
 import { openConfiguredBlobs } from './configured-blobs.ts';
 import { describeDatabase, openConfiguredRegistry } from './configured-registry.ts';
@@ -41,6 +42,8 @@ export interface ServiceOverrides {
   /** Milliseconds to add to the registry's time. */
   timeShift?: () => number;
   log?: Logger;
+  /** How often the bucket is probed. */
+  probeIntervals?: Partial<ProbeIntervals>;
 }
 
 export interface Service {
@@ -81,6 +84,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
       signingKey,
       publicUrl,
       log,
+      probeIntervals: overrides.probeIntervals,
     });
     closers.push(() => store.close());
 

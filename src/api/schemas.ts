@@ -355,7 +355,7 @@ export const Readiness = z.object({
   blob_store: component.extend({
     free_bytes: size.nullable(),
     capabilities: z.record(z.string(), z.boolean()),
-    findings: z.array(z.string()).describe('what the backend does not guarantee, in words'),
+    findings: z.array(z.string()).describe('what the backend does not guarantee, in words, and what to change'),
   }),
 });
 

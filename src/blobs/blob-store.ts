@@ -79,11 +79,14 @@ export interface BlobStore {
   /** Every object under the prefix, ordered by key, as it was at some moment during the walk. */
   listObjects(prefix: string): AsyncIterable<ObjectStat & { key: ObjectKey }>;
 
-  /** A request that reads one object (or one range of it) until `expiresAt`. No I/O. */
+  /** A request that reads one object (or one range of it, and then nothing else of it) until `expiresAt`. No I/O. */
   signDownload(ref: ObjectRef, options: DownloadOptions): Promise<SignedRequest>;
 
-  /** Never throws: what is wrong stands in the answer. */
-  health(): Promise<BlobHealth>;
+  /**
+   * Never throws: what is wrong stands in the answer. @param afresh tries anew what the backend guarantees, which may take
+   * its time; else it is told as it was last seen
+   */
+  health(afresh?: boolean): Promise<BlobHealth>;
 
   close(): Promise<void>;
 }
@@ -161,7 +164,7 @@ export interface Finding {
   short: string;
   /** The same with what was seen. */
   says: string;
-  /** What to change; null when nothing needs to be. */
+  /** What to change, for everybody too; null when nothing needs to be. */
   advice: string | null;
 }
 

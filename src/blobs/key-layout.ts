@@ -6,7 +6,7 @@ import type { PackageId, UploadId } from '../core/ids.ts';
  *
  *     objects/sha256/ab/cd/<64 hex>.<upload id>    a blob's bytes; a key per upload, never used again
  *     packages/<package id>/manifest.json          the manifest of a finalized package
- *     probe/<probe id>/<name>                      what a probe of the backend writes and removes again
+ *     probe/<probe id>/<name>                      what a probe of the backend writes and removes again, or a later start
  *
  * Keys are lower-case ASCII, so that every file system and every S3 server keeps them apart.
  */
@@ -22,8 +22,11 @@ export function manifestKey(packageId: PackageId): ObjectKey {
   return `packages/${packageId}/manifest.json` as ObjectKey;
 }
 
+/** What all keys of probes begin with, and no others. */
+export const PROBE_PREFIX = 'probe/';
+
 export function probeKey(probeId: string, name: string): ObjectKey {
-  return parseKey(`probe/${probeId}/${name}`);
+  return parseKey(`${PROBE_PREFIX}${probeId}/${name}`);
 }
 
 const SEGMENT = /^[a-z0-9_-][a-z0-9._-]{0,199}$/;

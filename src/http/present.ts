@@ -37,7 +37,9 @@ export function presentReadiness(
       ...component(blob_store),
       free_bytes: blob_store.free_bytes,
       capabilities: blob_store.capabilities,
-      findings: blob_store.findings.filter(({ held }) => !held).map(({ short }) => short),
+      findings: blob_store.findings
+        .filter(({ held }) => !held)
+        .map(({ short, advice }) => (advice === null ? short : `${short} ${advice}`)),
     },
   };
 }

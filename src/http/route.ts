@@ -12,7 +12,7 @@ export interface HttpServices extends Services {
   limits: Limits;
   version: string;
   /** Only when this service itself serves signed URLs: the local folder. */
-  signedBytes: SignedBytes | null;
+  signedBytes: SignedBytes;
   surroundings: Surroundings;
 }
 

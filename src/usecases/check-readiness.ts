@@ -15,11 +15,12 @@ export interface RegistryHealth {
   error_code?: string;
 }
 
-/** Asks both halves of the store whether they answer. Never throws. */
+/** Asks both halves of the store whether they answer. Never throws. @param afresh also attacks the backend once more */
 export async function checkReadiness(
   services: Services,
+  afresh = false,
 ): Promise<{ ready: boolean; registry: RegistryHealth; blob_store: BlobHealth }> {
-  const [registry, blob_store] = await Promise.all([checkRegistry(services), services.blobs.health()]);
+  const [registry, blob_store] = await Promise.all([checkRegistry(services), services.blobs.health(afresh)]);
   return { ready: registry.ok && blob_store.ok, registry, blob_store };
 }
 

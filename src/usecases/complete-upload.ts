@@ -137,7 +137,7 @@ async function recordUpload(
     const now = await tables.now();
     const stored = await tables.blobs.lock(contents, now);
     const duplicate = stored.size === contents.length;
-    const change = { drop_key: duplicate, owner: null, lease_until: null };
+    const change = { drop_key: duplicate, owner: null, lease_until: null, ...completedAt(upload, now) };
     if (!(await tables.uploads.move(upload.id, 'completing', 'committed', change, services.instance))) return null;
     if (!duplicate) {
       const id = newId('obj', now);
@@ -165,6 +165,11 @@ async function recordUpload(
   });
 }
 
+/** What whoever drops the key later must know of a clean completion: that it was clean, and which version it made. */
+function completedAt({ completed_at, version_id }: UploadRecord, now: number) {
+  return { completed_at: completed_at ?? now, version_id };
+}
+
 /** Ends a completion that went wrong. The key is dropped: now if storage answers, else by recovery. */
 export async function failUpload(
   services: Services,
@@ -174,10 +179,12 @@ export async function failUpload(
   completion: Completion,
 ): Promise<void> {
   const moved = await services.registry.transaction(async (tables) => {
-    const change = { failure, drop_key: true, owner: null, lease_until: null };
+    const now = await tables.now();
+    const ended = completion === 'clean' ? completedAt(upload, now) : {};
+    const change = { failure, drop_key: true, owner: null, lease_until: null, ...ended };
     if (!(await tables.uploads.move(upload.id, 'completing', 'failed', change, services.instance))) return false;
     await recordChange(tables, caller, {
-      at: await tables.now(),
+      at: now,
       action: 'upload.failed',
       package_id: upload.package_id,
       subject_id: upload.id,

@@ -28,10 +28,11 @@ const CLOCK_SKEW_MAX_MS = 5_000;
 
 /**
  * Everything that an operator should look at, in words, the most basic first. For authenticated callers: it names
- * folders, buckets and addresses, but never a key, a password or a token. Never throws.
+ * folders, buckets and addresses, but never a key, a password or a token. What the backend guarantees is tried anew. Never
+ * throws.
  */
 export async function diagnose(services: Services, around: Surroundings): Promise<Check[]> {
-  const [{ registry, blob_store }, free] = await Promise.all([checkReadiness(services), around.freeBytes()]);
+  const [{ registry, blob_store }, free] = await Promise.all([checkReadiness(services, true), around.freeBytes()]);
   return [
     dataFolder(around, free),
     registryCheck(registry, around),

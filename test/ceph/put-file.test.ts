@@ -8,6 +8,7 @@ import { digestOf } from '../../src/core/digest.ts';
 import { StoreError } from '../../src/core/errors.ts';
 import type { PlannedPart } from '../../src/core/part-plan.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
+import { startCarelessGateway } from '../support/careless-gateway.ts';
 import { required } from '../support/required.ts';
 import { createBucket } from '../support/s3-harness.ts';
 import { S3, type S3Server, s3Client } from '../support/s3-server.ts';
@@ -139,10 +140,44 @@ if (started !== null) {
     },
   );
 
-  test.serial('what storage is not known to enforce is read back once', async (t) => {
+  test.serial('with ARTIFACT_STORE_S3_VERIFY=read everything is read back once, the manifest too', async (t) => {
     const { api, id, opened } = await start(t, { ARTIFACT_STORE_S3_VERIFY: 'read' });
     t.is((await api.call('PUT', `/v1/packages/${id}/files/f`, randomBytes(2 * PART + 1))).status, 201);
     t.is(opened.length, 1);
+    t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
+    t.deepEqual(opened.slice(1), [`packages/${id}/manifest.json`]);
+  });
+
+  test.serial('an internal endpoint that takes other bytes than were signed is seen, and not believed', async (t) => {
+    const gateway = await startCarelessGateway(server);
+    t.teardown(() => gateway.close());
+    const { api, id, opened } = await start(t, {
+      ARTIFACT_STORE_S3_ENDPOINT: gateway.endpoint,
+      ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: server.endpoint,
+    });
+    const { capabilities, findings } = (await api.get('/readyz')).body.blob_store;
+    t.like(capabilities, {
+      service_bytes_enforced: false,
+      part_digest_enforced: false,
+      part_url_ends_with_upload: true,
+    });
+    t.regex(JSON.stringify(findings), /What the service itself sends was not seen/);
+    const url = `/v1/packages/${id}/files`;
+    t.is((await api.call('PUT', `${url}/f`, randomBytes(1_000))).status, 201);
+    t.is((await api.call('PUT', `${url}/large`, randomBytes(2 * PART + 1))).status, 201);
+    t.is(opened.length, 2, 'each is read back once');
+    gateway.spoil = true;
+    const bytes = randomBytes(1_000);
+    const spoilt = await api.call('PUT', `${url}/g`, bytes);
+    t.is(spoilt.status, 422);
+    t.is(spoilt.body.code, 'digest_mismatch');
+    t.is(spoilt.body.expected_digest, sha256(bytes));
+    t.deepEqual(
+      (await api.get(url)).body.items.map(({ path }: { path: string }) => path),
+      ['f', 'large'],
+    );
+    const broken = await api.post(`/v1/packages/${id}/finalize`);
+    t.is(broken.body.code, 'integrity_failure', 'a manifest that was changed on its way does not seal a package');
   });
 
   test.serial(

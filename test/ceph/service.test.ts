@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import test from 'ava';
 import { Client as Witness } from 'minio';
 import { apiOf, sha256 } from '../support/api.ts';
+import { startCarelessGateway } from '../support/careless-gateway.ts';
 import { runCli } from '../support/cli-child.ts';
 import { POSTGRES } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
@@ -23,10 +24,14 @@ if (server && postgres) {
 
   test.serial('a directory goes straight into Ceph and comes back byte for byte', async (t) => {
     const bucket = await createBucket(server);
+    const recorder = await startCarelessGateway(server);
+    recorder.careless = false;
+    t.teardown(() => recorder.close());
     const env = {
       ARTIFACT_STORE_DATABASE_URL: await postgres.createDatabase(),
       ARTIFACT_STORE_S3_BUCKET: bucket,
-      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+      ARTIFACT_STORE_S3_ENDPOINT: recorder.endpoint,
+      ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: server.endpoint,
       ARTIFACT_STORE_S3_REGION: server.region,
       ARTIFACT_STORE_S3_PREFIX: 'preserved',
       ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
@@ -62,6 +67,17 @@ if (server && postgres) {
       t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
       const { package_id, status, manifest_digest } = JSON.parse(pushed.stdout);
       t.is(status, 'finalized');
+      // What the service asked of storage for a file: a list of parts is no read.
+      const asked = (path: string, method: string) =>
+        recorder.seen.filter(
+          (each) =>
+            each.startsWith(`${method} `) &&
+            each.includes(sha256(files[path] as Buffer).slice('sha256:'.length)) &&
+            (method !== 'GET' || !each.includes('uploadId=')),
+        ).length;
+      for (const path of ['one-part.bin', 'parts.bin']) t.is(asked(path, 'POST'), 2, `${path}: opened and completed`);
+      t.is(asked('one-part.bin', 'GET'), 0, 'one part on a backend that enforces: committed without any read of it');
+      t.is(asked('parts.bin', 'GET'), 1, 'many parts: read back once');
       const again = await runCli(['push', run, ...args], cache);
       t.true(JSON.parse(again.stdout).reused);
       const pulled = await runCli(['pull', package_id, join(dir, 'copy'), '--url', service.url]);

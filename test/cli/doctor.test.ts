@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { diagnose } from '../../src/usecases/diagnose.ts';
+import { apiOf } from '../support/api.ts';
 import { runCli } from '../support/cli-child.ts';
 import { type Examined, examine } from '../support/examine.ts';
 import { startLyingS3 } from '../support/lying-s3.ts';
@@ -77,6 +78,7 @@ test('a server that takes everything is not believed, and doctor fails on what n
   t.like(checks.get('part_url_ends_with_upload'), { level: 'failure' });
   t.like(checks.get('anonymous_read_refused'), { level: 'failure' });
   t.like(checks.get('part_digest_enforced'), { level: 'warning' });
+  t.like(checks.get('service_bytes_enforced'), { level: 'warning' });
   t.like(checks.get('verified_on_arrival'), { level: 'note' });
   t.like(checks.get('clocks_agree'), { level: 'ok' });
   t.regex(
@@ -86,7 +88,34 @@ test('a server that takes everything is not believed, and doctor fails on what n
   t.regex(text, /^WARN A part URL takes other bytes than it was signed for \(wrong body: 200, stored right; /m);
   t.is(readiness.status, 'ready', 'clients can be served, every byte is read back');
   t.false(readiness.blob_store.capabilities.part_digest_enforced);
-  t.true(readiness.blob_store.findings.includes('A part URL takes other bytes than it was signed for.'));
+  const told = readiness.blob_store.findings.find((finding) => finding.startsWith('A part URL takes other bytes'));
+  t.regex(
+    told ?? '',
+    /^A part URL takes other bytes than it was signed for\. This server does not check .* reads every object back/,
+  );
+});
+
+test('doctor attacks the backend anew, once for everybody who asks at about the same time', async (t) => {
+  const s3 = await startLyingS3({});
+  t.teardown(() => s3.close());
+  const env = {
+    ARTIFACT_STORE_S3_BUCKET: 'evidence-of-lies',
+    ARTIFACT_STORE_S3_ENDPOINT: s3.endpoint,
+    ARTIFACT_STORE_S3_ACCESS_KEY_ID: 'known-key',
+    ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: 'the-secret-itself',
+  };
+  const attacks = () => s3.requests.filter(({ method, url }) => method === 'PUT' && url.includes('/probe/')).length;
+  const service = await startTestService({ env, probeIntervals: { onDemand: 1e9 } });
+  t.teardown(() => service.dispose());
+  const once = attacks();
+  t.true(once > 15);
+  const api = apiOf(service.url);
+  await api.get('/readyz');
+  t.is(attacks(), once, 'who only asks whether it is ready costs the backend nothing');
+  await Promise.all([runCli(['doctor', '--url', service.url]), api.get('/v1/diagnosis'), api.get('/v1/diagnosis')]);
+  t.is(attacks(), 2 * once);
+  await api.get('/v1/diagnosis');
+  t.is(attacks(), 2 * once);
 });
 
 test('a storage clock that is twenty minutes behind is said, with NTP', async (t) => {

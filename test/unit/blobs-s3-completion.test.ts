@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import type { BlobStore, UploadHandle } from '../../src/blobs/blob-store.ts';
 import { realFileLayer } from '../../src/blobs/file-layer.ts';
-import { blobKey } from '../../src/blobs/key-layout.ts';
+import { blobKey, manifestKey } from '../../src/blobs/key-layout.ts';
 import { openS3Store } from '../../src/blobs/s3/s3-store.ts';
 import { openSpool } from '../../src/blobs/spool.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import { isStoreError } from '../../src/core/errors.ts';
-import { newId, type UploadId } from '../../src/core/ids.ts';
+import { newId, type PackageId, type UploadId } from '../../src/core/ids.ts';
 import type { PlannedPart } from '../../src/core/part-plan.ts';
-import { type ScriptedAnswer, type ScriptedS3, startScriptedS3 } from '../support/scripted-s3.ts';
+import { type ScriptedAnswer, type ScriptedRequest, type ScriptedS3, startScriptedS3 } from '../support/scripted-s3.ts';
 import { tempFolder } from '../support/temp.ts';
 
 const BYTES = randomBytes(100);
@@ -24,10 +24,17 @@ async function open(
   t: ExecutionContext,
   complete: ScriptedAnswer | null,
 ): Promise<{ store: BlobStore; server: ScriptedS3 }> {
-  const server = await startScriptedS3(({ operation }) => {
+  return openOn(t, ({ operation }) => {
     if (operation === 'list_parts') return { status: 200, body: LIST };
     return operation === 'complete' ? complete : { status: 204 };
   });
+}
+
+async function openOn(
+  t: ExecutionContext,
+  answer: (request: ScriptedRequest) => ScriptedAnswer | null,
+): Promise<{ store: BlobStore; server: ScriptedS3 }> {
+  const server = await startScriptedS3(answer);
   const dir = await tempFolder(t);
   const store = openS3Store({
     endpoint: server.endpoint,
@@ -41,6 +48,10 @@ async function open(
     clock: Date.now,
     verify: 'auto',
     guarantees: () => null,
+    probeAgain: async () => {},
+    selfServed: () => {
+      throw new Error('nothing is downloaded here');
+    },
     spool: openSpool(realFileLayer, async () => dir),
   });
   t.teardown(async () => {
@@ -100,6 +111,41 @@ test('a part that has another size is missing: nothing is sent', async (t) => {
   const error = await t.throwsAsync(store.completeUpload(UPLOAD, [{ ...PART, size: 101 }]));
   t.true(isStoreError(error, 'upload_incomplete'));
   t.false(server.requests.some(({ operation }) => operation === 'complete'));
+});
+
+interface Contended {
+  store: BlobStore;
+  server: ScriptedS3;
+}
+
+/** A server on which others write the same manifest: what it says to each PUT, and what stands there afterwards. */
+async function contended(t: ExecutionContext, puts: number[], stands: () => boolean): Promise<Contended> {
+  return openOn(t, ({ method, url }) => {
+    if (method === 'PUT') return { status: puts.shift() ?? 200 };
+    const isThere = stands() || !url.includes('manifest.json');
+    return isThere ? { status: 200, body: '{}', headers: { 'content-length': '2' } } : { status: 404 };
+  });
+}
+
+const MANIFEST = manifestKey(newId('pkg', Date.now()) as PackageId);
+
+async function* manifest(): AsyncGenerator<Uint8Array> {
+  yield Buffer.from('{}');
+}
+
+test('a manifest that somebody else is writing is tried once more, whether theirs stands then or not', async (t) => {
+  const puts = ({ server }: { server: ScriptedS3 }) => server.requests.filter(({ method }) => method === 'PUT').length;
+  const ours: Contended = await contended(t, [409, 200], () => puts(ours) === 2);
+  t.is((await ours.store.writeObject(MANIFEST, manifest())).digest, digestOf('{}'));
+
+  // Theirs stands as soon as ours was refused.
+  const theirs: Contended = await contended(t, [409], () => puts(theirs) === 1);
+  t.is((await theirs.store.writeObject(MANIFEST, manifest())).digest, digestOf('{}'));
+  t.is(puts(theirs), 1);
+
+  const never = await contended(t, [409, 409], () => false);
+  t.true(isStoreError(await t.throwsAsync(never.store.writeObject(MANIFEST, manifest())), 'unavailable'));
+  t.is(puts(never), 2);
 });
 
 test('what is dropped: aborted if never completed, removed if completed cleanly, else left alone', async (t) => {

@@ -32,6 +32,10 @@ const PERFECT: Record<TrialName, Trial> = {
   late_wrong_part: refused('right'),
   late_empty_part: refused('right'),
   late_copy: refused('right'),
+  own_part: taken(),
+  own_wrong_part: refused(),
+  own_object: taken(),
+  own_wrong_object: refused(),
   right_checksum: taken(),
   wrong_checksum: refused(),
   download: taken(),
@@ -58,6 +62,10 @@ const BELIEF: readonly TrialName[] = [
   'late_wrong_part',
   'late_empty_part',
   'late_copy',
+  'own_part',
+  'own_wrong_part',
+  'own_object',
+  'own_wrong_object',
 ];
 
 function judge(trials: Observations['trials'], change: Partial<Observations> = {}): ProbeReport {

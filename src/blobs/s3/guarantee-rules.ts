@@ -89,6 +89,18 @@ export const RULES: Record<Guarantee, Rule> = {
     fails: 'A part URL can be used with another method',
     advice: () => 'The server or a proxy in front of it does not check signatures fully: use another.',
   },
+  service_bytes_enforced: {
+    weight: 'warning',
+    trials: ['own_part', 'own_wrong_part', 'own_object', 'own_wrong_object'],
+    rule: ({ trials }) =>
+      [trials.own_part, trials.own_object].every((trial) => trial?.status === 200 && trial.stored === 'right') &&
+      isHarmless(trials.own_wrong_part) &&
+      isHarmless(trials.own_wrong_object),
+    holds: 'What the service itself sends is taken only with the bytes that it signed.',
+    fails: 'What the service itself sends was not seen to be taken only with the bytes that it signed',
+    advice: () =>
+      `Check ARTIFACT_STORE_S3_ENDPOINT: look for a proxy that changes bodies or headers, or a server that does not check the signed SHA-256. ${READS_BACK}`,
+  },
   checksum_header_honoured: {
     weight: 'note',
     trials: ['right_checksum', 'wrong_checksum'],
@@ -113,7 +125,8 @@ export const RULES: Record<Guarantee, Rule> = {
       range?.status === 206 && range.stored === 'right' && isHarmless(wider_range) && isHarmless(no_range),
     holds: 'A download URL for a range gives that range alone.',
     fails: 'A download URL for a range gives other bytes of the object too',
-    advice: () => 'Members of packs are read through the service for callers that may not read the whole pack.',
+    advice: () =>
+      'Who may not read a whole pack gets its members from the service, at ARTIFACT_STORE_PUBLIC_URL: safe, but the bytes pass through it. Look for a proxy that drops or changes the Range header.',
   },
   download_forced_attachment: {
     weight: 'warning',

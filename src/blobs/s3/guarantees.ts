@@ -15,6 +15,7 @@ export const GUARANTEES = [
   'part_url_ends_with_upload',
   'part_url_expires',
   'part_url_method_bound',
+  'service_bytes_enforced',
   'checksum_header_honoured',
   'download_urls_work',
   'download_range_enforced',
@@ -26,13 +27,17 @@ export const GUARANTEES = [
 
 export type Guarantee = (typeof GUARANTEES)[number];
 
-/** Without one of these, a part's digest says nothing about what is stored: everything is read back. */
+/**
+ * Without one of these, a digest that was sent along says nothing about what is stored: everything is read back, whether
+ * clients sent it to their URLs or the service itself.
+ */
 const NEEDED_TO_BELIEVE: readonly Guarantee[] = [
   'part_urls_work',
   'part_digest_enforced',
   'part_length_enforced',
   'part_copy_refused',
   'part_url_ends_with_upload',
+  'service_bytes_enforced',
 ];
 
 /** What became of one attack. */
@@ -73,6 +78,10 @@ export type TrialName =
   | 'late_wrong_part'
   | 'late_empty_part'
   | 'late_copy'
+  | 'own_part'
+  | 'own_wrong_part'
+  | 'own_object'
+  | 'own_wrong_object'
   | 'right_checksum'
   | 'wrong_checksum'
   | 'download'
@@ -89,7 +98,7 @@ export interface ProbeReport {
   endpoint: string;
   /** Why nothing could be proved; null when the probe went through. */
   problem: string | null;
-  /** The digest of an object of one part is believed without reading it. */
+  /** The digest of an object of one part, or of one that the service sent, is believed without reading it. */
   enforcing: boolean;
   held: Record<Guarantee, boolean>;
   /** One for each guarantee; none when nothing could be proved. */

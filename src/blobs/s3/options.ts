@@ -1,3 +1,4 @@
+import type { DownloadOptions, SignedRequest } from '../blob-store.ts';
 import type { Spool } from '../spool.ts';
 import type { ProbeReport } from './guarantees.ts';
 
@@ -30,6 +31,10 @@ export interface S3StoreOptions extends S3Options {
   verify: 'auto' | 'read';
   /** What the last probe found; null before the first, when nothing counts as held. */
   guarantees: () => ProbeReport | null;
+  /** Settled when `guarantees` tells what holds now; never rejected. */
+  probeAgain: () => Promise<void>;
+  /** A download from the service itself: for a range, where a URL of the bucket might give more than that. */
+  selfServed: (download: DownloadOptions) => SignedRequest;
   /** Where objects of the service's own are hashed before they are sent. */
   spool: Spool;
 }

@@ -9,33 +9,34 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { type Digest, digestOf } from '../../core/digest.ts';
+import { isStoreError } from '../../core/errors.ts';
 import type { SignedRequest } from '../blob-store.ts';
 import { probeKey } from '../key-layout.ts';
 import { openAccess, type S3Access } from './access.ts';
+import { type Attack, type Attempt, attempt, headerOf, leaked, trialOf } from './attempt.ts';
 import { signDownload } from './downloads.ts';
 import { evaluate, type Observations, type ProbeReport, type Trial, type TrialName } from './guarantees.ts';
 import type { S3Options } from './options.ts';
-import { checksumOf, partRequest } from './part-requests.ts';
+import { bodyHeaders, checksumOf, partRequest } from './part-requests.ts';
 import { asking } from './s3-errors.ts';
-import { type Answer, type OutgoingRequest, send } from './send.ts';
+import type { OutgoingRequest } from './send.ts';
 
 const SIZE = 1_000;
 const MINUTE = 60_000;
-/** How long a probe waits for one answer. */
-const PATIENCE_MS = 15_000;
 
 /**
- * Attacks the bucket through the public endpoint with part URLs as clients get them, under keys of its own that it removes
- * again. Never throws: what could not be tried has not been proved.
+ * Attacks the bucket through the public endpoint with part URLs as clients get them, and through the internal endpoint with
+ * the requests that the service itself sends, under keys of its own that it removes again. Never throws: what could not be
+ * tried has not been proved. What a process leaves that dies here, a later start removes (probe-leftovers.ts). @param signal makes it stop where it is, and clean up
  */
-export async function probeBackend(options: S3Options): Promise<ProbeReport> {
+export async function probeBackend(options: S3Options, signal?: AbortSignal): Promise<ProbeReport> {
   const access = openAccess(options);
   const endpoint = `${access.public.protocol}//${access.public.host}`;
   const probedAt = options.clock();
   const seen: Pick<Observations, 'trials' | 'clockSkewMs'> = { trials: {}, clockSkewMs: null };
   let problem: string | null = null;
   try {
-    problem = await new Probe(access, seen).run();
+    problem = await new Probe(access, seen, signal).run();
   } catch (error) {
     problem = error instanceof Error ? error.message : String(error);
   } finally {
@@ -57,9 +58,11 @@ class Probe {
   readonly #right = randomBytes(SIZE);
   readonly #wrong = randomBytes(SIZE);
   readonly #digest: Digest;
+  readonly #signal: AbortSignal | undefined;
   #checksums = false;
 
-  constructor(access: S3Access, seen: Pick<Observations, 'trials' | 'clockSkewMs'>) {
+  constructor(access: S3Access, seen: Pick<Observations, 'trials' | 'clockSkewMs'>, signal?: AbortSignal) {
+    this.#signal = signal;
     this.#access = access;
     this.#seen = seen;
     this.#trials = seen.trials;
@@ -69,18 +72,20 @@ class Probe {
   /** @returns why nothing could be tried */
   async run(): Promise<string | null> {
     const source = this.#access.names.toName(probeKey(this.#id, 'source'));
-    await this.#ask('writing the probe object', () =>
+    const { VersionId } = await this.#ask('writing the probe object', () =>
       this.#access.client.send(new PutObjectCommand({ ...this.#bucket(source), Body: this.#wrong })),
     );
     try {
       this.#checksums = await this.#tryChecksums();
       const problem = await this.#tryParts(source);
       if (problem !== null) return problem;
+      await this.#tryOwnPart();
+      await this.#tryOwnObject();
       await this.#tryCommitted(source);
       await this.#tryReads(source);
       return null;
     } finally {
-      await this.#remove(source);
+      await this.#remove(source, VersionId);
     }
   }
 
@@ -146,24 +151,56 @@ class Probe {
     }
   }
 
+  /** A part as `deliverPart` sends it: another endpoint and another key than clients have, so nothing else speaks for it. */
+  async #tryOwnPart(): Promise<void> {
+    const upload = await this.#open('own-part', this.#checksums);
+    try {
+      const right = await this.#attempt(await this.#signOwnPart(upload, 1));
+      const wrong = await this.#attempt(await this.#signOwnPart(upload, 2), { body: this.#wrong });
+      const parts = await this.#parts(upload);
+      this.#trials.own_part = trialOf(right, parts.get(1)?.size === SIZE ? 'right' : 'nothing');
+      this.#trials.own_wrong_part = trialOf(wrong, parts.has(2) ? 'other' : 'nothing');
+    } finally {
+      await this.#abort(upload);
+    }
+  }
+
+  /** An object as `writeObject` sends it. */
+  async #tryOwnObject(): Promise<void> {
+    const attacks = [
+      ['own_object', {}],
+      ['own_wrong_object', { body: this.#wrong }],
+    ] as const;
+    for (const [trial, attack] of attacks) {
+      const name = this.#access.names.toName(probeKey(this.#id, trial.replaceAll('_', '-')));
+      const answer = await this.#attempt(await this.#signOwnObject(name), attack);
+      let stored: Trial['stored'] = answer.status >= 400 && answer.status < 500 ? 'nothing' : 'other';
+      try {
+        const bytes = await this.#readIfThere(name);
+        stored = bytes === null ? 'nothing' : bytes.equals(this.#right) ? 'right' : 'other';
+        this.#trials[trial] = trialOf(answer, stored);
+      } finally {
+        // On a versioned bucket the removal of nothing leaves a mark.
+        if (stored !== 'nothing') await this.#remove(name, headerOf(answer, 'x-amz-version-id'));
+      }
+    }
+  }
+
   /** Other methods on an open upload; then everything again after the object was committed. */
   async #tryCommitted(source: string): Promise<void> {
     const upload = await this.#open('committed', this.#checksums);
     const signed = await this.#sign(upload, 1);
-    await this.#attempt(signed);
-    for (const method of ['get', 'post', 'delete'] as const) {
-      const answer = await this.#attempt(signed, { method: method.toUpperCase() });
-      const part = (await this.#parts(upload).catch(() => new Map<number, ListedPart>())).get(1);
-      this.#trials[method] = trialOf(answer, part?.size === SIZE ? 'right' : 'other');
+    let part: ListedPart | undefined;
+    try {
+      part = await this.#tryMethods(upload, signed);
+    } finally {
+      // None was completed yet.
+      if (part === undefined) await this.#abort(upload);
     }
-    const part = (await this.#parts(upload)).get(1);
-    if (part === undefined) {
-      await this.#abort(upload);
-      return;
-    }
-    // Once: if the answer is not clean, what is under this key is left alone.
+    if (part === undefined) return;
+    // Once: if the answer is not clean, what is under this key is left alone for an hour, and its upload for two.
     const checksum = this.#checksums ? { ChecksumSHA256: checksumOf(this.#digest) } : {};
-    await this.#ask('completing the probe upload', () =>
+    const { VersionId } = await this.#ask('completing the probe upload', () =>
       this.#access.once.send(
         new CompleteMultipartUploadCommand({
           ...this.#bucket(upload.name),
@@ -185,8 +222,19 @@ class Probe {
         this.#trials[trial] = trialOf(answer, bytes?.equals(this.#right) ? 'right' : 'other');
       }
     } finally {
-      await this.#remove(upload.name);
+      await this.#remove(upload.name, VersionId);
     }
+  }
+
+  /** @returns the part as it is listed in the end */
+  async #tryMethods(upload: ProbeUpload, signed: SignedRequest): Promise<ListedPart | undefined> {
+    await this.#attempt(signed);
+    for (const method of ['get', 'post', 'delete'] as const) {
+      const answer = await this.#attempt(signed, { method: method.toUpperCase() });
+      const part = (await this.#parts(upload).catch(() => new Map<number, ListedPart>())).get(1);
+      this.#trials[method] = trialOf(answer, part?.size === SIZE ? 'right' : 'other');
+    }
+    return (await this.#parts(upload)).get(1);
   }
 
   async #tryReads(source: string): Promise<void> {
@@ -235,21 +283,22 @@ class Probe {
     return this.#access.uploadSigning(request);
   }
 
-  /** Sends a signed request as the attack spoils it; without a `body` of its own, with the right one. */
+  #signOwnPart(upload: ProbeUpload, number: number): Promise<SignedRequest> {
+    const { internal, signing, clock } = this.#access;
+    const name = { s3Id: upload.s3Id, checksums: this.#checksums };
+    const part = { number, digest: this.#digest, size: SIZE };
+    return signing(partRequest(internal, upload.name, name, part, clock() + 5 * MINUTE));
+  }
+
+  #signOwnObject(name: string): Promise<SignedRequest> {
+    const { internal: address, signing, clock } = this.#access;
+    const headers = { ...bodyHeaders({ digest: this.#digest, size: SIZE }, false), 'if-none-match': '*' };
+    return signing({ method: 'PUT', address, name, headers, expiresAt: clock() + 5 * MINUTE });
+  }
+
   async #attempt(request: OutgoingRequest, attack: Attack = {}): Promise<Attempt> {
-    const body = 'body' in attack ? attack.body : this.#right;
-    const headers: Record<string, string> = { ...request.headers, ...attack.headers };
-    for (const name of attack.without ?? []) delete headers[name];
-    if (body !== undefined) headers['content-length'] = String(body.length);
-    try {
-      const spoilt = { url: request.url, method: attack.method ?? request.method, headers };
-      const answer = await send(spoilt, { idleMs: PATIENCE_MS, ...(body === undefined ? {} : { body }) });
-      return { ...answer, reason: '' };
-    } catch (error) {
-      const reason =
-        error instanceof Error ? error.message || String((error as { code?: string }).code) : String(error);
-      return { status: 0, headers: {}, body: Buffer.alloc(0), reason };
-    }
+    this.#signal?.throwIfAborted();
+    return attempt(request, this.#right, attack);
   }
 
   #hashHeaders(digest: Digest): Record<string, string> {
@@ -283,15 +332,28 @@ class Probe {
     return Body ? Buffer.from(await Body.transformToByteArray()) : null;
   }
 
+  async #readIfThere(name: string): Promise<Buffer | null> {
+    try {
+      return await this.#read(name);
+    } catch (error) {
+      if (isStoreError(error, 'object_not_found')) return null;
+      throw error;
+    }
+  }
+
   /** Of an upload that was never completed. */
   async #abort(upload: ProbeUpload): Promise<void> {
     const command = new AbortMultipartUploadCommand({ ...this.#bucket(upload.name), UploadId: upload.s3Id });
     await this.#access.client.send(command).catch(() => {});
   }
 
-  /** What cannot be removed now is left for the sweep. */
-  async #remove(name: string): Promise<void> {
-    await this.#access.client.send(new DeleteObjectCommand(this.#bucket(name))).catch(() => {});
+  /**
+   * What cannot be removed now is left for a later start. @param versionId on versioned buckets: without it a delete only
+   * hides
+   */
+  async #remove(name: string, versionId: string | undefined): Promise<void> {
+    const version = versionId === undefined ? {} : { VersionId: versionId };
+    await this.#access.client.send(new DeleteObjectCommand({ ...this.#bucket(name), ...version })).catch(() => {});
   }
 
   #bucket(name: string): { Bucket: string; Key: string } {
@@ -302,7 +364,8 @@ class Probe {
     return { 'x-amz-copy-source': `/${this.#access.bucket}/${name}` };
   }
 
-  #ask<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
+  async #ask<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
+    this.#signal?.throwIfAborted();
     return asking(this.#access.bucket, doing, work);
   }
 }
@@ -310,29 +373,4 @@ class Probe {
 interface ListedPart {
   etag: string;
   size: number;
-}
-
-interface Attack {
-  method?: string;
-  body?: Uint8Array | undefined;
-  headers?: Record<string, string>;
-  /** Headers left out. */
-  without?: string[];
-  expiresAt?: number;
-}
-
-interface Attempt extends Answer {
-  /** Why no answer came. */
-  reason: string;
-}
-
-function trialOf(answer: Attempt | undefined, stored: Trial['stored']): Trial {
-  const { status = 0, body = Buffer.alloc(0) } = answer ?? {};
-  const code = status >= 400 ? (/<Code>([^<]{1,100})<\/Code>/.exec(body.toString())?.[1] ?? '') : '';
-  return { status, code, stored };
-}
-
-/** Whether a read that was to be refused gave bytes. */
-function leaked({ status }: Attempt): Trial['stored'] {
-  return status >= 200 && status < 300 ? 'other' : 'nothing';
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -31,6 +32,7 @@ import type {
   UploadHandle,
 } from '../blob-store.ts';
 import type { ObjectKey } from '../key-layout.ts';
+import type { Spooled } from '../spool.ts';
 import { openAccess, type S3Access } from './access.ts';
 import { signDownload } from './downloads.ts';
 import { checkBucketHealth } from './health.ts';
@@ -42,6 +44,8 @@ import { formatUploadName, parseUploadName } from './upload-name.ts';
 
 /** For requests that the service sends itself, one after the other. */
 const OWN_URL_MS = 900_000;
+/** How long one of two requests that write the same object waits for the other. */
+const CONTENTION_MS = 250;
 
 /** A bucket of an S3 server. No I/O until it is used. @throws TypeError, RangeError for options that cannot be */
 export function openS3Store(options: S3StoreOptions): BlobStore {
@@ -156,7 +160,7 @@ class S3Store implements BlobStore {
     const answer = await this.#ask(`completing upload ${upload.id}`, () => this.#access.once.send(command));
     assertClean(answer, upload, command.input.Key);
     const [first] = ordered;
-    const enforced = this.#options.verify === 'auto' && (this.#options.guarantees()?.enforcing ?? false);
+    const enforced = this.#believes();
     return {
       size: ordered.reduce((sum, { size }) => sum + size, 0),
       versionId: answer.VersionId && answer.VersionId !== 'null' ? answer.VersionId : null,
@@ -184,27 +188,19 @@ class S3Store implements BlobStore {
   }
 
   async writeObject(key: ObjectKey, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; digest: Digest }> {
-    const name = this.#access.names.toName(key);
     const spooled = await this.#options.spool.receive(bytes);
     try {
-      const { size, digest, file } = spooled;
-      // If-None-Match is ignored by some servers and on versioned buckets: look first.
-      if ((await this.statObject({ key, versionId: null })) === null) {
-        const headers = { ...bodyHeaders(spooled, false), 'if-none-match': '*' };
-        const { signing, internal, clock, agent } = this.#access;
-        const sign = () =>
-          signing({ method: 'PUT', address: internal, name, headers, expiresAt: clock() + OWN_URL_MS });
-        const written = await this.#ask(`writing ${key}`, async () => {
-          try {
-            await sendFile(sign, { file, offset: 0, size }, agent);
-            return true;
-          } catch (error) {
-            if (stoodAlready(error)) return false;
-            throw error;
-          }
-        });
-        if (written && (this.#options.guarantees()?.enforcing ?? false)) return { size, digest };
+      const { size, digest } = spooled;
+      let outcome = await this.#writeOnce(key, spooled);
+      if (outcome === 'contended') {
+        // Whoever writes it just now may have failed too: AWS says to try again.
+        await sleep(CONTENTION_MS);
+        outcome = await this.#writeOnce(key, spooled);
       }
+      if (outcome === 'contended') {
+        throw new StoreError('unavailable', `Somebody else is writing ${key} just now: try again in a moment.`);
+      }
+      if (outcome === 'written' && this.#believes()) return { size, digest };
       const standing = await this.#digestOf(key);
       if (standing === digest) return { size, digest };
       throw new StoreError('integrity_failure', `${key} stands already with ${standing}; it was to be ${digest}.`, {
@@ -284,12 +280,16 @@ class S3Store implements BlobStore {
     } while (token !== undefined);
   }
 
-  signDownload(ref: ObjectRef, options: DownloadOptions): Promise<SignedRequest> {
+  async signDownload(ref: ObjectRef, options: DownloadOptions): Promise<SignedRequest> {
+    // Next to the range stand bytes that the caller may not read.
+    const enforced = this.#options.guarantees()?.held.download_range_enforced ?? false;
+    if (options.range !== undefined && !enforced) return this.#options.selfServed(options);
     return signDownload(this.#access, ref, options);
   }
 
-  health(): Promise<BlobHealth> {
-    const { guarantees, verify } = this.#options;
+  async health(afresh = false): Promise<BlobHealth> {
+    const { guarantees, probeAgain, verify } = this.#options;
+    if (afresh) await probeAgain();
     return checkBucketHealth(this.#access, guarantees(), verify, () =>
       this.#ask('looking at the bucket', () => this.#findBucket()),
     );
@@ -297,6 +297,27 @@ class S3Store implements BlobStore {
 
   async close(): Promise<void> {
     this.#access.close();
+  }
+
+  /** Contended: another request writes it just now, and nobody knows whether it will stand. */
+  async #writeOnce(key: ObjectKey, spooled: Spooled): Promise<'written' | 'stands' | 'contended'> {
+    // If-None-Match is ignored by some servers and on versioned buckets: look first.
+    if ((await this.statObject({ key, versionId: null })) !== null) return 'stands';
+    const { signing, internal: address, names, clock, agent } = this.#access;
+    const name = names.toName(key);
+    const headers = { ...bodyHeaders(spooled, false), 'if-none-match': '*' };
+    const sign = () => signing({ method: 'PUT', address, name, headers, expiresAt: clock() + OWN_URL_MS });
+    return this.#ask(`writing ${key}`, async () => {
+      try {
+        await sendFile(sign, { file: spooled.file, offset: 0, size: spooled.size }, agent);
+        return 'written';
+      } catch (error) {
+        const status = refusalOf(error)?.status;
+        if (status === 412) return 'stands';
+        if (status === 409) return 'contended';
+        throw error;
+      }
+    });
   }
 
   async #digestOf(key: ObjectKey): Promise<Digest> {
@@ -320,6 +341,11 @@ class S3Store implements BlobStore {
     }
   }
 
+  /** Whether bytes that storage took need not be read back. */
+  #believes(): boolean {
+    return this.#options.verify === 'auto' && (this.#options.guarantees()?.enforcing ?? false);
+  }
+
   #named(key: ObjectKey): { Bucket: string; Key: string } {
     return { Bucket: this.#access.bucket, Key: this.#access.names.toName(key) };
   }
@@ -337,10 +363,4 @@ class S3Store implements BlobStore {
 function assertClean(answer: CompleteMultipartUploadCommandOutput, upload: UploadHandle, name?: string): void {
   if (answer.$metadata.httpStatusCode === 200 && answer.Key === name) return;
   throw new StoreError('unavailable', `The storage gave no clean answer to the completion of upload ${upload.id}.`);
-}
-
-/** 412: there; 409: somebody is writing it just now. */
-function stoodAlready(error: unknown): boolean {
-  const status = refusalOf(error)?.status;
-  return status === 412 || status === 409;
 }

@@ -4,15 +4,17 @@ import { parseUploadId } from '../../core/ids.ts';
 import { readObject } from '../../usecases/read-file.ts';
 import { findPart, receivePart } from '../../usecases/receive-part.ts';
 import { serveBytes } from '../bytes.ts';
-import { type HttpServices, type Route, route } from '../route.ts';
-import type { SignedBytes } from '../signed-bytes.ts';
+import { type Route, route } from '../route.ts';
 
 const Signature = {
   expires: z.coerce.number().int().min(0),
   signature: z.string().min(1).max(200),
 };
 
-/** What the local folder's signed URLs name; with S3 they name the bucket, and these are not served. */
+/**
+ * What the local folder's signed URLs name. With S3 they name the bucket, but for ranges of packs where the bucket was not
+ * seen to keep a URL to its range.
+ */
 export const signedRoutes: Route[] = [
   route({
     method: 'put',
@@ -25,7 +27,10 @@ export const signedRoutes: Route[] = [
     body: 'bytes',
     answers: { 200: 'received' },
     async handle(services, { params, query }, ctx) {
-      const { signer, parts } = local(services);
+      const { signer, parts } = services.signedBytes;
+      if (parts === null) {
+        throw new StoreError('route_not_found', 'This service stores its bytes in S3: part URLs name the bucket.');
+      }
       const uploadId = parseUploadId(params.upload_id as string);
       const number = /^[1-9]\d{0,4}$/.test(params.number as string) ? Number(params.number) : 0;
       const found = await findPart(services, uploadId, number);
@@ -59,7 +64,7 @@ export const signedRoutes: Route[] = [
     }),
     answers: { 200: 'the bytes', 206: 'the range' },
     async handle(services, { params, query }, ctx) {
-      const { signer } = local(services);
+      const { signer } = services.signedBytes;
       const objectId = params.object_id as string;
       const [offset, size] = (query.range ?? '').split('-').map(Number);
       const range = query.range === undefined ? undefined : { offset: offset as number, size: size as number };
@@ -74,8 +79,3 @@ export const signedRoutes: Route[] = [
     },
   }),
 ];
-
-function local(services: HttpServices): SignedBytes {
-  if (services.signedBytes) return services.signedBytes;
-  throw new StoreError('route_not_found', 'This service stores its bytes in S3: signed URLs name the bucket.');
-}

@@ -1,0 +1,66 @@
+import type { ProbeReport } from './guarantees.ts';
+
+/** When a backend is looked at again, ms. */
+export interface ProbeIntervals {
+  /** The gateway behind an endpoint may be another one tomorrow. */
+  regular: number;
+  /** After a probe that could not be carried out: whoever mends what was wrong sees it soon. */
+  afterProblem: number;
+  /** Who asks for a probe within so long of the last one that was asked for is given that one's report. */
+  onDemand: number;
+}
+
+export const PROBE_INTERVALS: ProbeIntervals = { regular: 15 * 60_000, afterProblem: 60_000, onDemand: 60_000 };
+
+/** The probe of one backend, again and again, never two at once. */
+export interface Probing {
+  /** What the last one found; null before the first. */
+  report(): ProbeReport | null;
+  /** Settled when a probe has ended that began after this was called, or lately for somebody else who asked. */
+  again(): Promise<void>;
+  /** Ends a probe that is under way, after it has cleaned up. */
+  close(): Promise<void>;
+}
+
+/** Probes once before it returns. @param probe never throws @param tell is given every report */
+export async function startProbing(
+  probe: (signal: AbortSignal) => Promise<ProbeReport>,
+  tell: (report: ProbeReport) => void,
+  intervals: ProbeIntervals = PROBE_INTERVALS,
+): Promise<Probing> {
+  const ending = new AbortController();
+  let report: ProbeReport | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+  let asked: { at: number; done: Promise<void> } | null = null;
+
+  const run = async (): Promise<void> => {
+    clearTimeout(timer);
+    if (ending.signal.aborted) return;
+    const found = await probe(ending.signal);
+    if (ending.signal.aborted) return;
+    report = found;
+    tell(found);
+    timer = setTimeout(next, found.problem === null ? intervals.regular : intervals.afterProblem);
+  };
+  /** One after the other. */
+  const next = (): Promise<void> => {
+    running = running.then(run);
+    return running;
+  };
+
+  await next();
+  return {
+    report: () => report,
+    again() {
+      const now = performance.now();
+      if (asked === null || now - asked.at >= intervals.onDemand) asked = { at: now, done: next() };
+      return asked.done;
+    },
+    async close() {
+      ending.abort(new Error('the service is stopping'));
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { ListObjectVersionsCommand, PutBucketVersioningCommand, type S3Client } from '@aws-sdk/client-s3';
+import test, { type ExecutionContext } from 'ava';
+import { StoreError } from '../../src/core/errors.ts';
+import { recover } from '../../src/usecases/recover.ts';
+import { type Api, apiOf, sha256 } from '../support/api.ts';
+import { required } from '../support/required.ts';
+import { createBucket } from '../support/s3-harness.ts';
+import { S3, type S3Server, s3Client } from '../support/s3-server.ts';
+import { startTestService, type TestService } from '../support/service.ts';
+
+/** Objects that nothing refers to, on a versioned bucket, while storage cannot remove them at first. */
+const started = await required('Dropping objects on S3', S3);
+const server = started as S3Server;
+
+interface Place {
+  service: TestService;
+  api: Api;
+  /** Every version and delete marker of a blob, as `key`. */
+  versions(): Promise<string[]>;
+  /** Makes storage refuse to drop anything. */
+  refusing(yes: boolean): void;
+}
+
+async function start(t: ExecutionContext): Promise<Place> {
+  const bucket = await createBucket(server);
+  const client: S3Client = s3Client(server);
+  t.teardown(() => client.destroy());
+  const VersioningConfiguration = { Status: 'Enabled' as const };
+  await client.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration }));
+  const service = await startTestService({
+    env: {
+      ARTIFACT_STORE_S3_BUCKET: bucket,
+      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
+      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+    },
+  });
+  t.teardown(() => service.dispose());
+  const { blobs } = service.services;
+  const dropUpload = blobs.dropUpload.bind(blobs);
+  let refuses = false;
+  blobs.dropUpload = async (...args) => {
+    if (refuses) throw new StoreError('unavailable', 'as the test wants it');
+    await dropUpload(...args);
+  };
+  return {
+    service,
+    api: apiOf(service.url),
+    async versions() {
+      const listed = await client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: 'objects/' }));
+      return [...(listed.Versions ?? []), ...(listed.DeleteMarkers ?? [])].map(({ Key = '' }) => Key);
+    },
+    refusing: (yes) => {
+      refuses = yes;
+    },
+  };
+}
+
+if (started !== null) {
+  test.after.always('the S3 server ends', () => server.stop());
+
+  test.serial('a duplicate that could not be dropped at once is removed later, by its version', async (t) => {
+    const { service, api, versions, refusing } = await start(t);
+    const bytes = randomBytes(1_000);
+    const object = { digest: sha256(bytes), size: bytes.length };
+    const uploads: string[] = [];
+    for (const path of ['a', 'b']) {
+      const id = await api.create();
+      await api.post(`/v1/packages/${id}/files`, { files: [{ path, ...object }] });
+      const [upload] = (await api.post(`/v1/packages/${id}/uploads`, { objects: [object] })).body.uploads;
+      t.is((await api.send(upload.parts[0], bytes)).status, 200);
+      uploads.push(upload.upload_id);
+    }
+    refusing(true);
+    for (const id of uploads) t.is((await api.post(`/v1/uploads/${id}/commit`)).body.state, 'stored');
+    t.is((await versions()).length, 2);
+    refusing(false);
+    await recover(service.services);
+    const left = await versions();
+    t.is(left.length, 1, 'no delete marker hides what goes on taking space');
+    t.true(left[0]?.includes(uploads[0] as string));
+  });
+
+  test.serial('an object whose recording was refused, and its drop too, is removed later', async (t) => {
+    const { service, api, versions, refusing } = await start(t);
+    const { blobs } = service.services;
+    const id = await api.create();
+    const other = { path: 'f', digest: sha256('other'), size: 5 };
+    const completeUpload = blobs.completeUpload.bind(blobs);
+    blobs.completeUpload = async (...args) => {
+      const completed = await completeUpload(...args);
+      await api.post(`/v1/packages/${id}/files`, { files: [other] });
+      return completed;
+    };
+    refusing(true);
+    const refused = await api.call('PUT', `/v1/packages/${id}/files/f`, randomBytes(1_000));
+    t.is(refused.body.code, 'duplicate_path');
+    t.is((await versions()).length, 1);
+    refusing(false);
+    await recover(service.services);
+    t.deepEqual(await versions(), []);
+  });
+}

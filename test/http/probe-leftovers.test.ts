@@ -1,0 +1,31 @@
+import test from 'ava';
+import { startScriptedS3 } from '../support/scripted-s3.ts';
+import { startTestService } from '../support/service.ts';
+
+/** An hour cannot be waited for: a scripted bucket says that something is that old. */
+test('a start removes what a probe left that was killed long ago', async (t) => {
+  const version = (key: string, date: string) =>
+    `<Version><Key>${key}</Key><VersionId>v7</VersionId><LastModified>${date}</LastModified></Version>`;
+  const old = version('probe/0f/source', '2020-01-01T00:00:00Z') + version('probe/1f/source', new Date().toISOString());
+  const s3 = await startScriptedS3(({ method, url }) => {
+    const { searchParams } = new URL(url, 'http://here');
+    if (method === 'GET' && searchParams.has('versions')) {
+      return { status: 200, body: `<ListVersionsResult>${old}</ListVersionsResult>` };
+    }
+    if (method === 'DELETE') return { status: 204 };
+    return { status: 403, body: '<Error><Code>AccessDenied</Code></Error>' };
+  });
+  t.teardown(() => s3.close());
+  const service = await startTestService({
+    env: {
+      ARTIFACT_STORE_S3_BUCKET: 'bucket',
+      ARTIFACT_STORE_S3_ENDPOINT: s3.endpoint,
+      ARTIFACT_STORE_S3_ACCESS_KEY_ID: 'key',
+      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: 'secret',
+    },
+  });
+  t.teardown(() => service.dispose());
+  const removed = s3.requests.filter(({ method }) => method === 'DELETE').map(({ url }) => url);
+  t.is(removed.length, 1);
+  t.regex(removed[0] ?? '', /^\/bucket\/probe\/0f\/source\?(.*&)?versionId=v7/);
+});
