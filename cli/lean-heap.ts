@@ -4,7 +4,12 @@ import { setFlagsFromString } from 'node:v8';
  * Keeps V8's space for young objects as small as it is now. In a process that is busy for some seconds it would grow to
  * 128 MB, and to half of that in each thread, without making a push or the service faster. V8 reads the flag whenever it
  * may grow.
+ *
+ * And empties it, between two things that it has to do, when a fifth of it is full, not four fifths. Bytes that stream come in
+ * buffers of 64 KiB, which lie outside of it and are freed with the small objects that stand for them: of those, some 50 MB
+ * wait in four fifths. Many are dead by then, so that each time costs less than a millisecond.
  */
 export function keepHeapSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
+  setFlagsFromString('--minor-gc-task-trigger=20');
 }

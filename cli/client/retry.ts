@@ -3,7 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const FIRST_MS = 200;
 const MOST_MS = 10_000;
 
-/** Exponential backoff with full jitter: many clients that failed together must not come back together. */
+/**
+ * Exponential backoff, half of it random (“equal jitter”): many clients that failed together must not come back together, and
+ * none comes back at once.
+ */
 export function retryDelay(attempt: number, random: number): number {
   return Math.round(Math.min(MOST_MS, FIRST_MS * 2 ** (attempt - 1)) * (0.5 + random / 2));
 }

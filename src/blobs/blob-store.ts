@@ -35,6 +35,14 @@ export interface BlobStore {
    */
   deliverPart(upload: UploadHandle, part: PlannedPart, file: string): Promise<void>;
 
+  /**
+   * The service itself passes a part on as it comes, kept nowhere else on the way. Nothing of it is there when it throws. Chunks must
+   * stay as they are until the one after the next is asked for.
+   * @throws StoreError part_digest_mismatch, body_length_mismatch (it broke off, or is shorter or longer), upload_closed,
+   * no_space, unavailable: it must be sent again from its beginning
+   */
+  streamPart(upload: UploadHandle, part: PlannedPart, body: AsyncIterable<Uint8Array>): Promise<void>;
+
   /** The parts that have arrived whole, in any order; none when the upload is unknown. */
   listParts(upload: UploadHandle): Promise<ReceivedPart[]>;
 

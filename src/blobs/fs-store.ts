@@ -105,6 +105,10 @@ class LockedFolder implements FolderStore {
     });
   }
 
+  async streamPart({ id }: UploadHandle, part: PlannedPart, body: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#receiver.receivePart(id, part, body);
+  }
+
   listParts({ id }: UploadHandle): Promise<ReceivedPart[]> {
     return storing(`listing the parts of upload ${id}`, () => this.#uploads.list(id));
   }

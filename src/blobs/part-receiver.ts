@@ -1,10 +1,10 @@
-import { StoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { ReceivedPart } from './blob-store.ts';
 import type { FileLayer } from './file-layer.ts';
 import { storing } from './fs-errors.ts';
-import { discardFile, type WriteRules, writePrivateFile } from './private-file.ts';
+import { rulesOf } from './part-rules.ts';
+import { discardFile, writePrivateFile } from './private-file.ts';
 import type { UploadFolders } from './upload-folders.ts';
 
 /** Takes the bytes of part requests that this very service signed. */
@@ -30,26 +30,5 @@ export function partReceiver(files: FileLayer, uploads: UploadFolders, directory
           await discardFile(files, file);
         }
       }),
-  };
-}
-
-function rulesOf(part: PlannedPart): WriteRules {
-  const wrongLength = (what: string): StoreError =>
-    new StoreError('body_length_mismatch', `Part ${part.number} has ${part.size} bytes; the body ${what}.`, {
-      digest: part.digest,
-    });
-  return {
-    checkSize(size) {
-      if (size > part.size) throw wrongLength('is longer');
-    },
-    checkBytes(size, digest) {
-      if (size < part.size) throw wrongLength(`ended after ${size}`);
-      if (digest === part.digest) return;
-      throw new StoreError(
-        'part_digest_mismatch',
-        `Part ${part.number} was planned with the digest ${part.digest}; the bytes sent have ${digest}.`,
-        { digest: part.digest, expected_digest: part.digest, actual_digest: digest },
-      );
-    },
   };
 }

@@ -113,7 +113,7 @@ async function* gather(
  * A request that is refused half way must not be destroyed, or its sender would see a broken connection instead of the
  * answer. A sender that goes away is told apart from a storage that fails.
  */
-async function* chunksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* chunksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* body instanceof Readable ? body.iterator({ destroyOnReturn: false }) : body;
   } catch (error) {

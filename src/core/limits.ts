@@ -8,7 +8,7 @@ const GIB = 1024 ** 3;
 export interface Limits {
   /** Largest object that may be sent as one part. */
   single_part_max: number;
-  /** Part size of larger objects; grows so that max_parts suffice. */
+  /** Part size of larger objects; grows so that max_parts suffice, of the largest beyond single_part_max. */
   part_size: number;
   /** Smallest part but the last (S3: 5 MiB). */
   min_part_size: number;

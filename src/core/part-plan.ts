@@ -14,11 +14,15 @@ export interface PlannedPart {
 
 type PartLimits = Pick<Limits, 'single_part_max' | 'part_size' | 'min_part_size' | 'max_parts' | 'object_size_max'>;
 
-/** Bytes per part for an object of `size` bytes: what the client cuts by. One part up to single_part_max. */
+/**
+ * Bytes per part for an object of `size` bytes: what the client cuts by. One part up to single_part_max; parts of the largest
+ * objects have more than that, or there would be too many.
+ */
 export function partSizeFor(size: number, limits: PartLimits): number {
   if (size <= limits.single_part_max) return size;
   const least = Math.ceil(size / limits.max_parts);
-  return least <= limits.part_size ? limits.part_size : Math.ceil(least / MIB) * MIB;
+  const step = Math.min(MIB, limits.part_size);
+  return least <= limits.part_size ? limits.part_size : Math.ceil(least / step) * step;
 }
 
 /**
@@ -47,13 +51,14 @@ export function checkParts(
   const wrong = (reason: string) => new StoreError('invalid_parts', `The parts of ${digest} ${reason}.`, { digest });
   if (parts.length === 0) throw wrong('are an empty list: leave it out for one part');
   if (parts.length > limits.max_parts) throw wrong(`are ${parts.length}; at most ${limits.max_parts} are taken`);
+  const largest = Math.max(limits.single_part_max, partSizeFor(size, limits));
   const planned: PlannedPart[] = [];
   let offset = 0;
   for (const [index, part] of parts.entries()) {
     const number = index + 1;
     if (part.size === 0) throw wrong(`include the empty part ${number}`);
-    if (part.size > limits.single_part_max) {
-      throw wrong(`include part ${number} of ${part.size} bytes; a part has at most ${limits.single_part_max}`);
+    if (part.size > largest) {
+      throw wrong(`include part ${number} of ${part.size} bytes; a part has at most ${largest}`);
     }
     if (number < parts.length && part.size < limits.min_part_size) {
       throw wrong(`include part ${number} of ${part.size} bytes; all but the last need ${limits.min_part_size}`);

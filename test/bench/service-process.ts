@@ -20,8 +20,9 @@ export interface ServiceProcess {
   stop(): Promise<void>;
 }
 
-export async function startServiceProcess(env: Record<string, string>): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [BIN, 'serve', '--json'], {
+/** @param bin the command line to run */
+export async function startServiceProcess(env: Record<string, string>, bin = BIN): Promise<ServiceProcess> {
+  const child = spawn(process.execPath, [bin, 'serve', '--json'], {
     env: { ...process.env, ARTIFACT_STORE_PORT: '0', ARTIFACT_STORE_LOG_LEVEL: 'error', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

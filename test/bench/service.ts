@@ -1,12 +1,11 @@
-import { createReadStream, existsSync } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { request } from 'node:http';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Answer, type Api, apiOf, sha256 } from '../support/api.ts';
 import { startCeph } from '../support/ceph.ts';
+import { getLarge, type LargeBody, largeBody, putLarge } from '../support/large-body.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { large } from './data.ts';
 import { percentile } from './measure.ts';
 import { machine, replaceMarked } from './report.ts';
 import { BIN, type ServiceProcess, startServiceProcess } from './service-process.ts';
@@ -22,7 +21,7 @@ const PACKAGES = 200;
 
 if (!existsSync(BIN)) throw new Error('dist/ is not built: npm run build');
 const dir = await mkdtemp(join(process.env.ARTIFACT_STORE_TEST_BENCH_DIR ?? tmpdir(), 'artifact-store-bench-'));
-process.env.CEPH_BYTES ??= String(10 * 1024 ** 3);
+process.env.CEPH_BYTES ??= String(12 * 1024 ** 3);
 const [ceph, postgres] = await Promise.all([startCeph(), startPostgres()]);
 const lines: string[] = [];
 try {
@@ -50,16 +49,20 @@ async function onPair(pair: string, env: Record<string, string>): Promise<void> 
     lines.push(`| ${pair} | ${what} | ${half} | ${seconds.length > 1 ? most : ''} | ${note} |`);
     console.log(lines.at(-1));
   };
-  const service = await startServiceProcess({ ARTIFACT_STORE_DATA_DIR: join(dir, pair), ...env });
-  try {
-    const api = apiOf(service.url);
+  const onFresh = async (jobs: (api: Api, service: ServiceProcess) => Promise<void>): Promise<void> => {
+    const service = await startServiceProcess({ ARTIFACT_STORE_DATA_DIR: join(dir, pair), ...env });
+    try {
+      await jobs(apiOf(service.url), service);
+    } finally {
+      await service.stop();
+    }
+  };
+  await onFresh(async (api, service) => {
     await smallPackages(api, tell);
     await manyPlans(api, service, tell);
     await manyFiles(api, service, tell);
-    await throughTheService(api, service, tell);
-  } finally {
-    await service.stop();
-  }
+  });
+  await onFresh((api, service) => throughTheService(api, service, tell));
 }
 
 type Tell = (what: string, seconds: readonly number[], note?: string) => void;
@@ -126,54 +129,26 @@ async function manyFiles(api: Api, service: ServiceProcess, tell: Tell): Promise
   tell('finalize 100,000 files', finalize, memoryOf(service));
 }
 
-/** A 4 GiB file in and out through the service itself. */
+/** Files of 4 GiB in and out through the service itself, by a process that has done nothing before. */
 async function throughTheService(api: Api, service: ServiceProcess, tell: Tell): Promise<void> {
-  const source = join(dir, 'four');
-  large('four', '', 1, 4096 * MIB).make(source);
-  const file = join(source, 'large-0.bin');
-  const { size } = await stat(file);
   const id = await api.create();
-  const path = `/v1/packages/${id}/files/four.bin`;
+  const path = (name: string): string => `${service.url}/v1/packages/${id}/files/${name}`;
+  for (const [what, which, query] of [
+    ['without a digest', 1, () => ''],
+    ['with its digest', 2, ({ digest }: LargeBody) => `?digest=${digest}`],
+  ] as const) {
+    const body = largeBody(4096 * MIB, which);
+    await service.forget();
+    const seconds: number[] = [];
+    const { status, answer } = await timed(seconds, () => putLarge(path(String(which)), body, query(body)));
+    if (status !== 201) throw new Error(`PUT answered ${status}: ${answer}`);
+    tell(`PUT 4 GiB through the service, ${what}`, seconds, memoryOf(service));
+  }
   await service.forget();
-  const put: number[] = [];
-  const status = await timed(put, () => send(service.url + path, file, size));
-  if (status !== 201) throw new Error(`PUT answered ${status}`);
-  tell('PUT 4 GiB through the service', put, memoryOf(service));
-  await service.forget();
-  const get: number[] = [];
-  const got = await timed(get, () => receive(service.url + path));
-  if (got !== size) throw new Error(`GET gave ${got} of ${size} bytes`);
-  tell('GET 4 GiB through the service', get, memoryOf(service));
-  await rm(source, { recursive: true });
-}
-
-function send(url: string, file: string, size: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const sending = request(url, { method: 'PUT', headers: { 'content-length': size } }, (answer) => {
-      answer.resume();
-      answer.once('end', () => resolve(answer.statusCode ?? 0));
-    });
-    sending.once('error', reject);
-    createReadStream(file, { highWaterMark: MIB }).pipe(sending);
-  });
-}
-
-function receive(url: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const asking = request(url, (answer) => {
-      if (answer.statusCode === 307 && answer.headers.location) {
-        answer.resume();
-        receive(answer.headers.location).then(resolve, reject);
-        return;
-      }
-      let bytes = 0;
-      answer.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-      });
-      answer.once('end', () => resolve(bytes));
-    });
-    asking.once('error', reject).end();
-  });
+  const seconds: number[] = [];
+  const digest = await timed(seconds, () => getLarge(`${path('1')}?redirect=false`));
+  if (digest !== largeBody(4096 * MIB, 1).digest) throw new Error(`GET gave ${digest}`);
+  tell('GET 4 GiB through the service', seconds, memoryOf(service));
 }
 
 async function timed<T>(times: number[] | undefined, act: () => Promise<T>): Promise<T> {

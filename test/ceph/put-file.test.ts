@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { request } from 'node:http';
+import { type ClientRequest, request } from 'node:http';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import test, { type ExecutionContext } from 'ava';
 import { digestOf } from '../../src/core/digest.ts';
 import { StoreError } from '../../src/core/errors.ts';
 import type { PlannedPart } from '../../src/core/part-plan.ts';
+import { recover } from '../../src/usecases/recover.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
 import { startCarelessGateway } from '../support/careless-gateway.ts';
 import { required } from '../support/required.ts';
@@ -14,7 +16,10 @@ import { createBucket } from '../support/s3-harness.ts';
 import { S3, type S3Server, s3Client } from '../support/s3-server.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 
-/** `PUT …/files/{path}` onto a real S3 server: one part for what is small, several for what is large, none read back. */
+/**
+ * `PUT …/files/{path}` onto a real S3 server: one part for what is small, several for what is large, none read back; what
+ * is announced with its digest streams.
+ */
 const started = await required('PUT through the service onto S3', S3);
 const server = started as S3Server;
 const MIB = 1024 ** 2;
@@ -28,6 +33,8 @@ interface Watched {
   bucket: string;
   /** What the service did with storage. */
   delivered: PlannedPart[];
+  /** Bodies that it spooled. */
+  spooled: { count: number };
   opened: string[];
   /** Makes the delivery of a part fail. */
   failing: (number: number | null) => void;
@@ -56,6 +63,18 @@ async function start(t: ExecutionContext, env: Record<string, string> = {}): Pro
     await deliverPart(upload, part, file);
     delivered.push(part);
   };
+  const streamPart = blobs.streamPart.bind(blobs);
+  blobs.streamPart = async (upload, part, body) => {
+    await streamPart(upload, part, body);
+    delivered.push(part);
+  };
+  const spooled = { count: 0 };
+  const { spool } = service.services;
+  const receive = spool.receive.bind(spool);
+  spool.receive = (body, options) => {
+    spooled.count += 1;
+    return receive(body, options);
+  };
   const openObject = blobs.openObject.bind(blobs);
   blobs.openObject = (ref, range) => {
     opened.push(ref.key);
@@ -65,7 +84,7 @@ async function start(t: ExecutionContext, env: Record<string, string> = {}): Pro
   const failing = (number: number | null): void => {
     fails = number;
   };
-  return { service, api, id: await api.create(), bucket, delivered, opened, failing };
+  return { service, api, id: await api.create(), bucket, delivered, spooled, opened, failing };
 }
 
 /** Without a length, as `curl -T -` sends it. */
@@ -99,7 +118,7 @@ if (started !== null) {
   test.serial(
     'one part up to single_part_max, several above; nothing is read back; all come back as they went',
     async (t) => {
-      const { service, api, id, bucket, delivered, opened } = await start(t);
+      const { service, api, id, bucket, delivered, spooled, opened } = await start(t);
       let objects = 0;
       for (const [size, parts] of [
         [1, 1],
@@ -114,6 +133,7 @@ if (started !== null) {
           bytes[0] = nth;
           const url = `/v1/packages/${id}/files/${size}-${how.replaceAll(' ', '-')}`;
           delivered.length = 0;
+          spooled.count = 0;
           const query = how === 'with its digest' ? `?digest=${sha256(bytes)}` : '';
           const { status, body } =
             how === 'chunked' ? await putChunked(service.url + url, bytes) : await api.call('PUT', url + query, bytes);
@@ -121,6 +141,7 @@ if (started !== null) {
           t.is(body.digest, sha256(bytes));
           const cut = delivered.toSorted((a, b) => a.number - b.number);
           t.is(cut.length, parts, `${size} ${how}`);
+          t.is(spooled.count, how === 'with its digest' && parts === 1 ? 0 : 1, `${size} ${how}`);
           for (const part of cut) t.is(part.digest, digestOf(bytes.subarray(part.offset, part.offset + part.size)));
           t.deepEqual(opened, [], 'the service hashed every byte, and storage refused all others');
           const came = await fetch(`${service.url}${url}?redirect=false`);
@@ -200,6 +221,135 @@ if (started !== null) {
       t.deepEqual(await left(bucket), { objects: 0, uploads: 0 });
       t.deepEqual((await api.get(`/v1/packages/${id}/files`)).body.items, []);
       t.is((await api.call('PUT', url, randomBytes(4 * PART + 1))).status, 201, 'announced, its parts are larger');
+    },
+  );
+
+  test.serial('what streams to storage that is not known to enforce digests is read back once', async (t) => {
+    const { api, id, spooled, opened } = await start(t, { ARTIFACT_STORE_S3_VERIFY: 'read' });
+    const bytes = randomBytes(PART);
+    t.is((await api.call('PUT', `/v1/packages/${id}/files/f?digest=${sha256(bytes)}`, bytes)).status, 201);
+    t.is(spooled.count, 0);
+    t.is(opened.length, 1);
+  });
+
+  test.serial('other bytes than announced: both digests are told, and nothing stays', async (t) => {
+    const { api, id, bucket, spooled } = await start(t);
+    for (const size of [1, 70_000, PART]) {
+      const bytes = randomBytes(size);
+      const { status, body } = await api.call('PUT', `/v1/packages/${id}/files/f`, bytes, {
+        'repr-digest': `sha-256=:${Buffer.from(sha256('other').slice(7), 'hex').toString('base64')}:`,
+      });
+      t.is(status, 422);
+      t.like(body, {
+        code: 'digest_mismatch',
+        path: 'f',
+        expected_digest: sha256('other'),
+        actual_digest: sha256(bytes),
+      });
+    }
+    t.is(spooled.count, 0);
+    t.deepEqual(await left(bucket), { objects: 0, uploads: 0 });
+    t.deepEqual((await api.get(`/v1/packages/${id}/files`)).body.items, []);
+  });
+
+  test.serial('what is known already is hashed and sent nowhere; a path that is taken is refused first', async (t) => {
+    const { api, id, bucket, delivered } = await start(t);
+    const bytes = randomBytes(70_000);
+    const put = (path: string, digest: string, body = bytes) =>
+      api.call('PUT', `/v1/packages/${id}/files/${path}?digest=${digest}`, body);
+    t.is((await put('a', sha256(bytes))).status, 201);
+    delivered.length = 0;
+    t.is((await put('b', sha256(bytes))).status, 201);
+    t.is(
+      (await put('c', sha256(bytes), randomBytes(70_000))).body.code,
+      'digest_mismatch',
+      'a digest alone is no proof',
+    );
+    t.is((await put('a', sha256('other'))).body.code, 'duplicate_path');
+    t.is((await put('a/b', sha256('other'))).body.code, 'path_conflict');
+    t.deepEqual(delivered, []);
+    t.deepEqual(await left(bucket), { objects: 1, uploads: 0 });
+  });
+
+  /** Half of an announced body. */
+  async function sendHalf({ service, id }: Watched, bytes: Buffer): Promise<ClientRequest> {
+    const outgoing = request(`${service.url}/v1/packages/${id}/files/f?digest=${sha256(bytes)}`, {
+      method: 'PUT',
+      headers: { 'content-length': bytes.length },
+    });
+    outgoing.on('error', () => {});
+    outgoing.write(bytes.subarray(0, bytes.length / 2));
+    return outgoing;
+  }
+
+  /** What the next body's streaming comes to: the first bytes have gone to storage; it has ended. */
+  function streaming({ service }: Watched): { begun: Promise<void>; ended: Promise<void> } {
+    const { blobs } = service.services;
+    const streamPart = blobs.streamPart.bind(blobs);
+    const begun = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    blobs.streamPart = async (upload, part, body) => {
+      const watched = async function* (): AsyncGenerator<Uint8Array> {
+        let chunks = 0;
+        for await (const chunk of body) {
+          yield chunk;
+          chunks += 1;
+          // One is held back.
+          if (chunks === 3) begun.resolve();
+        }
+      };
+      await streamPart(upload, part, watched()).finally(() => ended.resolve());
+    };
+    return { begun: begun.promise, ended: ended.promise };
+  }
+
+  test.serial('a client that goes away while it streams leaves nothing', async (t) => {
+    const watched = await start(t);
+    const { begun, ended } = streaming(watched);
+    const bytes = randomBytes(PART);
+    const outgoing = await sendHalf(watched, bytes);
+    await begun;
+    t.deepEqual(await left(watched.bucket), { objects: 0, uploads: 1 });
+    outgoing.destroy();
+    await ended;
+    for (let tries = 0; (await left(watched.bucket)).uploads > 0 && tries < 1_000; tries += 1) await sleep(10);
+    t.deepEqual(await left(watched.bucket), { objects: 0, uploads: 0 });
+    t.deepEqual((await watched.api.get(`/v1/packages/${watched.id}/files`)).body.items, []);
+    const url = `/v1/packages/${watched.id}/files/f?digest=${sha256(bytes)}`;
+    t.is((await watched.api.call('PUT', url, bytes)).status, 201);
+  });
+
+  test.serial(
+    'the registry knows of what streams before storage does; recovery aborts what a crash leaves',
+    async (t) => {
+      const watched = await start(t);
+      const { service, bucket, api, id } = watched;
+      const { blobs, registry } = service.services;
+      const createUpload = blobs.createUpload.bind(blobs);
+      let known = '';
+      blobs.createUpload = async (key, uploadId) => {
+        known = (await registry.read.uploads.get(uploadId))?.state ?? 'unknown';
+        return createUpload(key, uploadId);
+      };
+      // As after kill -9: nobody is left to tell storage.
+      const abort = blobs.abortUpload.bind(blobs);
+      const told = Promise.withResolvers<void>();
+      blobs.abortUpload = async () => {
+        told.resolve();
+        throw new StoreError('unavailable', 'as the test wants it');
+      };
+      const { begun } = streaming(watched);
+      const outgoing = await sendHalf(watched, randomBytes(PART));
+      await begun;
+      t.is(known, 'open');
+      outgoing.destroy();
+      await told.promise;
+      t.deepEqual(await left(bucket), { objects: 0, uploads: 1 });
+      blobs.abortUpload = abort;
+      service.sleepDays(2);
+      await recover(service.services);
+      t.deepEqual(await left(bucket), { objects: 0, uploads: 0 });
+      t.deepEqual((await api.get(`/v1/packages/${id}/files`)).body.items, []);
     },
   );
 

@@ -99,7 +99,7 @@ function failOnce(relay: Relay, failures: Array<[(request: RelayedRequest) => bo
   };
 }
 
-test('lost connections, 503 and 403 in the middle are got over', async (t) => {
+test('lost connections, 429, 503 and 403 in the middle are got over', async (t) => {
   const { relay, push } = await bench(t);
   const posts = (end: string) => (request: RelayedRequest) => request.method === 'POST' && request.url.endsWith(end);
   failOnce(relay, [
@@ -107,6 +107,7 @@ test('lost connections, 503 and 403 in the middle are got over', async (t) => {
     [posts('/uploads'), 503],
     [isPart, 'drop'],
     [isPart, 403],
+    [isPart, 429],
     [isPart, 500],
     [isCommit, 'drop'],
     [posts('/finalize'), 'drop'],

@@ -215,6 +215,29 @@ export function blobStoreSuite(test: TestFn, { name, open }: BlobStoreSuite): vo
     t.deepEqual(await read(store, upload.ref.key), bytes);
   });
 
+  check('a part passes through as it comes, and only as planned', async (t, { store }) => {
+    const bytes = randomBytes(400_000);
+    const upload = await plan(store, bytes);
+    const other = randomBytes(bytes.length);
+    for (const [wrong, code] of [
+      [other, 'part_digest_mismatch'],
+      [bytes.subarray(1), 'body_length_mismatch'],
+      [Buffer.concat([bytes, other]), 'body_length_mismatch'],
+    ] as const) {
+      const error = await t.throwsAsync(store.streamPart(upload.handle, upload.part(1), chunks(wrong, 65_536)));
+      t.true(isStoreError(error, code), String(error));
+      t.deepEqual(await store.listParts(upload.handle), []);
+    }
+    const broken = await t.throwsAsync(store.streamPart(upload.handle, upload.part(1), breakingOff(bytes)));
+    t.true(isStoreError(broken, 'body_length_mismatch'), String(broken));
+    t.deepEqual(await store.listParts(upload.handle), []);
+    await store.streamPart(upload.handle, upload.part(1), chunks(bytes, 65_536));
+    await store.completeUpload(upload.handle, upload.parts);
+    t.deepEqual(await read(store, upload.ref.key), bytes);
+    const late = await t.throwsAsync(store.streamPart(upload.handle, upload.part(1), chunks(bytes, 65_536)));
+    t.true(isStoreError(late, 'upload_closed'), String(late));
+  });
+
   check('a part URL that is expired, altered or used for anything else is refused', async (t, { store }) => {
     const upload = await plan(store, randomBytes(PART + 100), [PART, 100]);
     const other = await plan(store, randomBytes(100));
@@ -550,6 +573,12 @@ function alterations(url: string): string[] {
 
 function swap(letter: string): string {
   return letter === 'A' ? 'B' : 'A';
+}
+
+/** As a client that goes away after three quarters. */
+async function* breakingOff(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  yield* chunks(bytes.subarray(0, (bytes.length * 3) / 4), 65_536);
+  throw new Error('aborted');
 }
 
 async function* chunks(bytes: Buffer, size: number): AsyncGenerator<Uint8Array> {

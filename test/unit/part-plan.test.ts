@@ -1,4 +1,4 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { digestOf } from '../../src/core/digest.ts';
 import { isStoreError } from '../../src/core/errors.ts';
@@ -9,26 +9,51 @@ const LIMITS = { single_part_max: 100, part_size: 40, min_part_size: 10, max_par
 const whole = digestOf('whole');
 const piece = digestOf('piece');
 
-test('parts cut by partSizeFor are always accepted', (t) => {
+type PartLimits = Parameters<typeof partSizeFor>[1];
+
+function cutBySize(t: ExecutionContext, size: number, limits: PartLimits): void {
+  const partSize = partSizeFor(size, limits);
+  const count = Math.ceil(size / partSize);
+  t.true(count <= limits.max_parts);
+  t.true(size <= limits.single_part_max ? count === 1 : partSize >= limits.part_size);
+  const last = size - (count - 1) * partSize;
+  const parts = Array.from({ length: count }, (_, i) => ({
+    digest: count === 1 ? whole : piece,
+    size: i === count - 1 ? last : partSize,
+  }));
+  const planned = checkParts({ digest: whole, size, parts }, limits);
+  t.is(
+    planned.reduce((sum, part) => sum + part.size, 0),
+    size,
+  );
+  t.true(planned.every((part, i) => part.number === i + 1 && part.offset === i * partSize));
+}
+
+test('parts cut by partSizeFor are always accepted, of the largest object too', (t) => {
+  const max = DEFAULT_LIMITS.object_size_max;
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: DEFAULT_LIMITS.object_size_max }), (size) => {
-      const partSize = partSizeFor(size, DEFAULT_LIMITS);
-      const count = Math.ceil(size / partSize);
-      t.true(count <= DEFAULT_LIMITS.max_parts);
-      t.true(size <= DEFAULT_LIMITS.single_part_max ? count === 1 : partSize >= DEFAULT_LIMITS.part_size);
-      const last = size - (count - 1) * partSize;
-      const parts = Array.from({ length: count }, (_, i) => ({
-        digest: count === 1 ? whole : piece,
-        size: i === count - 1 ? last : partSize,
-      }));
-      const planned = checkParts({ digest: whole, size, parts }, { ...DEFAULT_LIMITS, single_part_max: 1024 ** 3 });
-      t.is(
-        planned.reduce((sum, part) => sum + part.size, 0),
-        size,
-      );
-      t.true(planned.every((part, i) => part.number === i + 1 && part.offset === i * partSize));
+    fc.property(fc.integer({ min: 1, max }), (size) => cutBySize(t, size, DEFAULT_LIMITS)),
+    { numRuns: 50, examples: [[max], [DEFAULT_LIMITS.max_parts * DEFAULT_LIMITS.single_part_max + 1]] },
+  );
+});
+
+test('whatever the limits, parts cut by partSizeFor are accepted', (t) => {
+  const limits = fc
+    .record({
+      min_part_size: fc.integer({ min: 1, max: 50 }),
+      more: fc.nat(100),
+      most: fc.nat(200),
+      max_parts: fc.integer({ min: 1, max: 20 }),
+    })
+    .map(({ min_part_size, more, most, max_parts }) => {
+      const part_size = min_part_size + more;
+      return { min_part_size, part_size, single_part_max: part_size + most, max_parts, object_size_max: 100_000 };
+    });
+  fc.assert(
+    fc.property(limits, fc.integer({ min: 1, max: 100_000 }), (some, size) => {
+      // Where there may be only one, nothing can be cut.
+      if (some.max_parts > 1) cutBySize(t, size, some);
     }),
-    { numRuns: 50 },
   );
 });
 

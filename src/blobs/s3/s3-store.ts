@@ -32,6 +32,7 @@ import type {
   UploadHandle,
 } from '../blob-store.ts';
 import type { ObjectKey } from '../key-layout.ts';
+import { checkedChunks } from '../part-rules.ts';
 import type { Spooled } from '../spool.ts';
 import { openAccess, type S3Access } from './access.ts';
 import { signDownload } from './downloads.ts';
@@ -39,7 +40,7 @@ import { checkBucketHealth } from './health.ts';
 import type { S3StoreOptions } from './options.ts';
 import { bodyHeaders, checksumOf, partRequest } from './part-requests.ts';
 import { asking, isNoSuchObject, isNoSuchUpload, refusalOf } from './s3-errors.ts';
-import { sendFile } from './send.ts';
+import { sendFile, sendStream } from './send.ts';
 import { formatUploadName, parseUploadName } from './upload-name.ts';
 
 /** For requests that the service sends itself, one after the other. */
@@ -84,23 +85,17 @@ class S3Store implements BlobStore {
   }
 
   async deliverPart(upload: UploadHandle, part: PlannedPart, file: string): Promise<void> {
-    const { names, internal, signing, agent } = this.#access;
     const { size } = await lstat(file);
     if (size < part.offset + part.size) {
       const detail = `Part ${part.number} ends at ${part.offset + part.size}, but the file has ${size} bytes.`;
       throw new StoreError('body_length_mismatch', detail);
     }
-    const name = parseUploadName(upload.storageUploadId);
-    const sign = () =>
-      signing(partRequest(internal, names.toName(upload.key), name, part, this.#access.clock() + OWN_URL_MS));
-    await this.#ask(`delivering part ${part.number} of upload ${upload.id}`, async () => {
-      try {
-        await sendFile(sign, { file, offset: part.offset, size: part.size }, agent);
-      } catch (error) {
-        if (!isNoSuchUpload(error)) throw error;
-        throw new StoreError('upload_closed', `Upload ${upload.id} takes no more parts.`, {}, { cause: error });
-      }
-    });
+    const range = { file, offset: part.offset, size: part.size };
+    await this.#sendPart(upload, part, (sign) => sendFile(sign, range, this.#access.agent));
+  }
+
+  async streamPart(upload: UploadHandle, part: PlannedPart, body: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#sendPart(upload, part, (sign) => sendStream(sign, checkedChunks(part, body)));
   }
 
   listParts(upload: UploadHandle): Promise<ReceivedPart[]> {
@@ -316,6 +311,25 @@ class S3Store implements BlobStore {
         if (status === 412) return 'stands';
         if (status === 409) return 'contended';
         throw error;
+      }
+    });
+  }
+
+  /** @throws StoreError upload_closed */
+  async #sendPart(
+    upload: UploadHandle,
+    part: PlannedPart,
+    deliver: (sign: () => Promise<SignedRequest>) => Promise<unknown>,
+  ): Promise<void> {
+    const { names, internal, signing, clock } = this.#access;
+    const name = parseUploadName(upload.storageUploadId);
+    const sign = () => signing(partRequest(internal, names.toName(upload.key), name, part, clock() + OWN_URL_MS));
+    await this.#ask(`delivering part ${part.number} of upload ${upload.id}`, async () => {
+      try {
+        await deliver(sign);
+      } catch (error) {
+        if (!isNoSuchUpload(error)) throw error;
+        throw new StoreError('upload_closed', `Upload ${upload.id} takes no more parts.`, {}, { cause: error });
       }
     });
   }

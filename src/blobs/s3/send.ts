@@ -1,5 +1,5 @@
-import { createReadStream, type ReadStream } from 'node:fs';
-import { type Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { open } from 'node:fs/promises';
+import { type Agent, type ClientRequest, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTransient, S3AnswerError } from './s3-errors.ts';
@@ -25,7 +25,8 @@ export interface FileRange {
 }
 
 export interface SendOptions {
-  body?: Uint8Array | FileRange;
+  /** A piece of a stream is good until the next one is asked for; none is asked for before the connection stands. */
+  body?: Uint8Array | AsyncIterable<Uint8Array>;
   agent?: Agent | false;
   /** A connection on which nothing moves for so long is given up. */
   idleMs?: number;
@@ -34,18 +35,29 @@ export interface SendOptions {
 /** Error documents and the probe's objects are small. */
 const ANSWER_MAX = 1024 ** 2;
 
-/** Sends one request by plain node:http, once. @throws Error of the connection, when no answer came */
-export function send(request: OutgoingRequest, options: SendOptions = {}): Promise<Answer> {
+/** Sends one request by plain node:http, once. @throws Error of the connection, when no answer came; what the body throws */
+export async function send(request: OutgoingRequest, options: SendOptions = {}): Promise<Answer> {
   const { body, agent = false, idleMs = 60_000 } = options;
-  const open = request.url.startsWith('https:') ? httpsRequest : httpRequest;
-  return new Promise<Answer>((resolve, reject) => {
-    const { method, headers } = request;
-    const bytes = body instanceof Uint8Array ? body : undefined;
-    const source = body === undefined || body instanceof Uint8Array ? null : openRange(body);
-    const outgoing = open(request.url, { method, headers, agent });
-    outgoing.setTimeout(idleMs, () => {
-      outgoing.destroy(Object.assign(new Error(`nothing moved for ${idleMs} ms`), { code: 'ETIMEDOUT' }));
-    });
+  const secure = request.url.startsWith('https:');
+  const { method, headers } = request;
+  const outgoing = (secure ? httpsRequest : httpRequest)(request.url, { method, headers, agent });
+  outgoing.setTimeout(idleMs, () => {
+    outgoing.destroy(Object.assign(new Error(`nothing moved for ${idleMs} ms`), { code: 'ETIMEDOUT' }));
+  });
+  const answered = answerTo(outgoing);
+  if (body === undefined || body instanceof Uint8Array) {
+    outgoing.end(body);
+    return answered;
+  }
+  // What the body failed with is why there is no answer.
+  const [answer, sent] = await Promise.allSettled([answered, writeAll(outgoing, body, secure)]);
+  if (sent.status === 'rejected') throw sent.reason;
+  if (answer.status === 'rejected') throw answer.reason;
+  return answer.value;
+}
+
+function answerTo(outgoing: ClientRequest): Promise<Answer> {
+  return new Promise((resolve, reject) => {
     let answering = false;
     outgoing.on('response', (response) => {
       answering = true;
@@ -58,25 +70,68 @@ export function send(request: OutgoingRequest, options: SendOptions = {}): Promi
       response.on('error', reject);
       response.on('end', () => {
         // An answer before the end of the body: the rest need not be sent.
-        source?.destroy();
         if (!outgoing.writableFinished) outgoing.destroy();
         resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) });
       });
     });
     // Storage may answer and close before it has taken the whole body: then the answer counts.
     outgoing.on('error', (error) => {
-      source?.destroy();
       if (!answering) reject(error);
     });
-    if (source === null) outgoing.end(bytes);
-    else source.on('error', (error) => outgoing.destroy(error)).pipe(outgoing);
   });
 }
 
-/** Null: nothing of it. */
-function openRange({ file, offset, size }: FileRange): ReadStream | null {
-  if (size === 0) return null;
-  return createReadStream(file, { start: offset, end: offset + size - 1 });
+/**
+ * Writes the body, a piece at a time: each is in the kernel before the next one is asked for, so that its memory can be
+ * used again. A body that fails breaks the request off: storage must not take what came for the whole.
+ */
+async function writeAll(outgoing: ClientRequest, body: AsyncIterable<Uint8Array>, secure: boolean): Promise<void> {
+  let over = false;
+  let wake = (): void => {};
+  outgoing.once('close', () => {
+    over = true;
+    wake();
+  });
+  await new Promise<void>((resolve) => {
+    wake = resolve;
+    outgoing.once('socket', (socket) => {
+      if (socket.connecting) socket.once(secure ? 'secureConnect' : 'connect', resolve);
+      else resolve();
+    });
+  });
+  try {
+    if (over) return;
+    for await (const piece of body) {
+      if (over) return;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        outgoing.write(piece, () => resolve());
+      });
+    }
+    outgoing.end();
+  } catch (error) {
+    outgoing.destroy(error as Error);
+    throw error;
+  }
+}
+
+/** Of a file that is sent, at a time. */
+const READ = 256 * 1024;
+
+/** The bytes of a range, all in one buffer that is used again and again: a new one each time would be garbage. */
+async function* piecesOf({ file, offset, size }: FileRange): AsyncGenerator<Uint8Array> {
+  const handle = await open(file);
+  try {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(READ, size));
+    for (let done = 0; done < size; ) {
+      const { bytesRead } = await handle.read(buffer, 0, Math.min(buffer.length, size - done), offset + done);
+      if (bytesRead === 0) throw new Error(`${file} ends ${size - done} bytes early`);
+      yield buffer.subarray(0, bytesRead);
+      done += bytesRead;
+    }
+  } finally {
+    await handle.close();
+  }
 }
 
 const ATTEMPTS = 4;
@@ -89,12 +144,43 @@ const ATTEMPTS = 4;
 export async function sendFile(sign: () => Promise<OutgoingRequest>, body: FileRange, agent: Agent): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const answer = await send(await sign(), { body, agent });
-      if (answer.status >= 200 && answer.status < 300) return answer;
-      throw new S3AnswerError(answer.status, answer.body.toString());
+      return taken(await send(await sign(), { body: piecesOf(body), agent }));
     } catch (error) {
       if (attempt === ATTEMPTS || !isTransient(error)) throw error;
-      await sleep(100 * 2 ** attempt * (0.5 + Math.random()));
+      await pause(attempt);
     }
   }
+}
+
+/**
+ * Sends bytes as they come, once: they cannot be had again. Until the first of them is asked for, it is tried again.
+ * @throws S3AnswerError when storage refuses it, Error of the connection, what the body throws
+ */
+export async function sendStream(
+  sign: () => Promise<OutgoingRequest>,
+  body: AsyncIterable<Uint8Array>,
+): Promise<Answer> {
+  let begun = false;
+  const watched = async function* (): AsyncGenerator<Uint8Array> {
+    begun = true;
+    yield* body;
+  };
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      // On a connection of its own: a kept one may be closed by the gateway just now, and that would end it for nothing.
+      return taken(await send(await sign(), { body: watched(), agent: false }));
+    } catch (error) {
+      if (begun || attempt === ATTEMPTS || !isTransient(error)) throw error;
+      await pause(attempt);
+    }
+  }
+}
+
+function taken(answer: Answer): Answer {
+  if (answer.status >= 200 && answer.status < 300) return answer;
+  throw new S3AnswerError(answer.status, answer.body.toString());
+}
+
+function pause(attempt: number): Promise<void> {
+  return sleep(100 * 2 ** attempt * (0.5 + Math.random()));
 }

@@ -1,0 +1,26 @@
+import test from 'ava';
+import { largeBodies, passLargeFiles } from '../suites/large-files.ts';
+import { required } from '../support/required.ts';
+import { createBucket } from '../support/s3-harness.ts';
+import { S3 } from '../support/s3-server.ts';
+
+const server = await required('Large files through the service onto S3', S3);
+/** The largest that streams as one part. */
+const SINGLE_PART_MAX = 256 * 1024 ** 2;
+
+if (server !== null) {
+  test.after.always('the S3 server ends', () => server.stop());
+
+  test('a large file goes in and out of a bucket in less than 200 MB of memory', async (t) => {
+    t.timeout(600_000);
+    await passLargeFiles(t, largeBodies(SINGLE_PART_MAX), {
+      ARTIFACT_STORE_S3_BUCKET: await createBucket(server),
+      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+      ARTIFACT_STORE_S3_REGION: server.region,
+      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
+      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+      ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: server.uploadCredentials.accessKeyId,
+      ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: server.uploadCredentials.secretAccessKey,
+    });
+  });
+}

@@ -1,0 +1,60 @@
+import type { ExecutionContext } from 'ava';
+import { startServiceProcess } from '../bench/service-process.ts';
+import { apiOf } from '../support/api.ts';
+import { builtBin } from '../support/built.ts';
+import { getLarge, type LargeBody, largeBody, putLarge } from '../support/large-body.ts';
+import { tempFolder } from '../support/temp.ts';
+
+/** What the service may need at most, whatever the size of a file (README.md, docs/performance.md). */
+const MEMORY_MAX = 200e6;
+/** And for one file at a time beside what it needs at rest. Every buffer of 64 KiB that came and waits to be freed counts. */
+const GROWTH_MAX = 45e6;
+
+/**
+ * One file through the built service, a process of its own: in without a digest, in with one, and out. 4 GiB are measured by
+ * test/bench/service.ts; memory that grows with the file would show with a quarter of them.
+ */
+export async function passLargeFiles(
+  t: ExecutionContext,
+  bodies: { plain: LargeBody; announced: LargeBody },
+  env: Record<string, string>,
+): Promise<void> {
+  const service = await startServiceProcess(
+    { ARTIFACT_STORE_DATA_DIR: await tempFolder(t), ...env },
+    await builtBin(t),
+  );
+  t.teardown(() => service.stop());
+  const api = apiOf(service.url);
+  const id = await api.create();
+  const atRest = service.peakMemory() * 1024 ** 2;
+  const measured = async (what: string, act: () => Promise<void>): Promise<void> => {
+    await service.forget();
+    await act();
+    const peak = service.peakMemory() * 1024 ** 2;
+    t.log(`${what}: ${Math.round(peak / 1e6)} MB, ${Math.round(atRest / 1e6)} MB at rest`);
+    t.true(peak < MEMORY_MAX, `${what}: ${peak}`);
+    t.true(peak - atRest < GROWTH_MAX, `${what}: ${peak} after ${atRest}`);
+  };
+  const path = (name: string): string => `${service.url}/v1/packages/${id}/files/${name}`;
+  const { plain, announced } = bodies;
+  await measured(`PUT of ${plain.size} bytes`, async () => {
+    const { status, answer } = await putLarge(path('plain'), plain);
+    t.is(status, 201, answer);
+    t.is(JSON.parse(answer).digest, plain.digest);
+  });
+  await measured(`PUT of ${announced.size} bytes with their digest`, async () => {
+    const { status, answer } = await putLarge(path('announced'), announced, `?digest=${announced.digest}`);
+    t.is(status, 201, answer);
+  });
+  await measured(`GET of ${plain.size} bytes`, async () => {
+    t.is(await getLarge(`${path('plain')}?redirect=false`), plain.digest);
+  });
+  t.is(await getLarge(`${path('announced')}?redirect=false`), announced.digest);
+}
+
+const GIB = 1024 ** 3;
+
+/** @param announced how many bytes come with their digest */
+export function largeBodies(announced = GIB): { plain: LargeBody; announced: LargeBody } {
+  return { plain: largeBody(GIB, 1), announced: largeBody(announced, 2) };
+}
