@@ -19,7 +19,13 @@ const servers = await shareServers(join(folder, 'servers'), { ceph: SHARED_CEPH,
 const ava = fileURLToPath(new URL('../node_modules/ava/entrypoints/cli.mjs', import.meta.url));
 const child = spawn(process.execPath, [ava, ...process.argv.slice(2)], {
   stdio: 'inherit',
-  env: { ...process.env, ...servers.env, ARTIFACT_STORE_TEST_NOT_RUN: list },
+  env: {
+    ...process.env,
+    ...servers.env,
+    ARTIFACT_STORE_TEST_NOT_RUN: list,
+    // Hundreds of processes load the same modules.
+    NODE_COMPILE_CACHE: join(folder, 'compiled'),
+  },
 });
 child.on('exit', async (code) => {
   await servers.close();

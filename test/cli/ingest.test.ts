@@ -10,6 +10,7 @@ import { FIXTURE_RUN } from '../../fixtures/generate-guide-board.ts';
 import { PACK_END_SIZE, sizeInPack } from '../../src/core/pack.ts';
 import { apiOf, sha256 } from '../support/api.ts';
 import { cliOf } from '../support/cli-process.ts';
+import { processEnv } from '../support/process-env.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 import { startStatehub } from '../support/statehub.ts';
 
@@ -298,7 +299,7 @@ test('the demo does the main job and leaves nothing behind', async (t) => {
   await mkdir(temporary);
   const demo = path.join(import.meta.dirname, '../../cli/demo.ts');
   const { stdout } = await promisify(execFile)(process.execPath, [demo], {
-    env: { PATH: process.env.PATH, TMPDIR: temporary, ARTIFACT_STORE_URL: 'http://ignored.invalid' },
+    env: processEnv({ TMPDIR: temporary, ARTIFACT_STORE_URL: 'http://ignored.invalid' }),
   });
   for (const expected of [
     /package +pkg_\w{32}/,

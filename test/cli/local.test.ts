@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import test, { type ExecutionContext } from 'ava';
 import { runCli } from '../support/cli-child.ts';
+import { processEnv } from '../support/process-env.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 import { readTree, writeTree } from '../support/tree.ts';
@@ -51,7 +52,7 @@ async function startServe(
 ): Promise<{ child: ChildProcess; line: string; log: () => string }> {
   const folder = await tempFolder(t);
   const child = spawn(process.execPath, [BIN, 'serve', '--port', '0', '--data-dir', join(folder, 'data'), ...args], {
-    env: { PATH: process.env.PATH },
+    env: processEnv(),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   t.teardown(async () => {

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { apiOf, sha256 } from '../support/api.ts';
+import { processEnv } from '../support/process-env.ts';
 import { tempFolder } from '../support/temp.ts';
 
 const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
@@ -25,7 +26,7 @@ interface Served {
 /** `serve` as a child process, when it has said where it listens. */
 async function serve(t: ExecutionContext, args: string[], env: Record<string, string> = {}): Promise<Served> {
   const child = spawn(process.execPath, [BIN, 'serve', '--port', '0', ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    env: processEnv(env),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = once(child, 'close');

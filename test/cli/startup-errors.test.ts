@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { connectSqlite } from '../../src/registry/connect.ts';
 import { type CliOptions, runCli } from '../support/cli-child.ts';
+import { processEnv } from '../support/process-env.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';
@@ -142,7 +143,7 @@ const NOBODY = 65_534;
 
 async function serveAsNobody(args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [AS_NOBODY, 'serve', ...free, ...args], {
-    env: { PATH: process.env.PATH },
+    env: processEnv(),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const told = { stdout: '', stderr: '' };

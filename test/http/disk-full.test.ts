@@ -11,6 +11,7 @@ import type { Knex } from 'knex';
 import type { PartRequest, PlannedUpload } from '../../src/api/types.ts';
 import { connectSqlite } from '../../src/registry/connect.ts';
 import { type Answer, type Api, apiOf, sha256 } from '../support/api.ts';
+import { processEnv } from '../support/process-env.ts';
 import { type Effect, type EffectName, errno, recordingFileLayer } from '../support/recording-file-layer.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -274,7 +275,7 @@ async function startOnSmallDisk(t: ExecutionContext) {
   const script =
     'mount -t tmpfs -o size=8m tmpfs "$1" && head -c 4194304 /dev/zero >"$1/ballast" && shift && exec "$@"';
   const child = spawn('unshare', [...NAMESPACE, 'sh', '-c', script, 'sh', mount, ...serve], {
-    env: { PATH: process.env.PATH, ARTIFACT_STORE_LOG_LEVEL: 'silent' },
+    env: processEnv({ ARTIFACT_STORE_LOG_LEVEL: 'silent' }),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const closed = once(child, 'close');

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import type { CliResult } from './cli-process.ts';
+import { processEnv } from './process-env.ts';
 
 export interface CliOptions {
   env?: Record<string, string>;
@@ -23,7 +24,7 @@ const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 export async function runCli(args: string[], options: CliOptions = {}): Promise<CliEnding> {
   const { env, cwd, uid, onSpawn } = options;
   const child = spawn(process.execPath, [BIN, ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    env: processEnv(env),
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid, gid: uid }),

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
+import { processEnv } from './process-env.ts';
 
 export interface CliResult {
   code: number | null;
@@ -16,7 +17,7 @@ const BIN = path.join(import.meta.dirname, '../../cli/bin.ts');
 export function cliOf(env: Record<string, string>): (...args: string[]) => Promise<CliResult> {
   return async (...args) => {
     const child = spawn(process.execPath, [BIN, ...args], {
-      env: { PATH: process.env.PATH, ...env },
+      env: processEnv(env),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const output = { stdout: '', stderr: '' };
