@@ -26,7 +26,7 @@ export interface Ceph extends S3Server {
 export const CEPH: Requirement<Ceph> = {
   what: 'a Ceph with its S3 gateway',
   how: 'Run, as root on Debian 12: apt-get update && apt-get install -y --no-install-recommends ceph-mon ceph-osd radosgw ceph-common',
-  start: startCeph,
+  start: () => startCeph(),
 };
 
 /** The programs that are not installed. */
@@ -41,15 +41,19 @@ async function missingForCeph(): Promise<string[]> {
   return PROGRAMS.filter((_, index) => !found[index]);
 }
 
-/** Starts a Ceph of its own, on free ports (about 12 s); it ends with this process at the latest. */
-export async function startCeph(): Promise<Ceph> {
+/**
+ * Starts a Ceph of its own, on free ports (about 12 s); it ends with this process at the latest.
+ * @param settings of the gateway, beside those of ceph-rgw.sh
+ */
+export async function startCeph(settings: Record<string, string> = {}): Promise<Ceph> {
   const missing = await missingForCeph();
   if (missing.length > 0) {
     throw new Error(`${missing.join(', ')} not found`);
   }
   const dir = await mkdtemp(join(tmpdir(), 'ceph-'));
   const [port, monV2, monV1] = await freePorts(3);
-  await script('up', dir, String(port), String(monV2), String(monV1), String(process.pid));
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
+  await script(['up', dir, String(port), String(monV2), String(monV1), String(process.pid)], lines.join('\n'));
   const admin = async (...args: string[]): Promise<string> => {
     const env = { ...process.env, CEPH_CONF: join(dir, 'ceph.conf') };
     return (await promisify(execFile)('radosgw-admin', args, { env })).stdout;
@@ -77,18 +81,19 @@ export async function startCeph(): Promise<Ceph> {
       process.kill(Number(readFileSync(join(dir, 'run/client.rgw.pid'), 'utf8')), 'SIGKILL');
       while (await answers(port as number)) await sleep(10);
     },
-    startGateway: () => script('gateway', dir),
-    stop: () => script('down', dir),
+    startGateway: () => script(['gateway', dir]),
+    stop: () => script(['down', dir]),
   };
 }
 
 /** Its output goes to a file: a pipe would be held open by the daemons that it leaves behind. */
-async function script(...args: string[]): Promise<void> {
+async function script(args: string[], settings = ''): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'ceph-log-'));
   const log = join(folder, 'output');
   const output = await open(log, 'w');
   try {
-    const child = spawn('bash', [SCRIPT, ...args], { stdio: ['ignore', output.fd, output.fd] });
+    const env = { ...process.env, CEPH_RGW_SETTINGS: settings };
+    const child = spawn('bash', [SCRIPT, ...args], { env, stdio: ['ignore', output.fd, output.fd] });
     const code = await new Promise((resolve, reject) => child.on('exit', resolve).on('error', reject));
     if (code !== 0) throw new Error(`ceph-rgw.sh ${args[0]} ended with ${code}:\n${await readFile(log, 'utf8')}`);
   } finally {
