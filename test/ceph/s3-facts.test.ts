@@ -190,7 +190,7 @@ async function untouched(t: ExecutionContext, store: BlobStore, source: { Bucket
 }
 
 onCeph(
-  'Abort racing Complete: what garbage collection takes away was answered 200, and HEAD finds it still',
+  'Abort racing Complete: what garbage collection takes away shows in no answer, and HEAD finds it still',
   async (t) => {
     const uploads = await rawUploads(30, 'racing');
     const ends: Array<{ upload: RawUpload; completed: string; aborted: string }> = [];
