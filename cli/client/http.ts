@@ -31,7 +31,8 @@ export function problemOf(status: number, body: string, what: string): ApiError 
   if (storageCode !== undefined) {
     // S3's own error document: it means what our part URLs mean by it, or that storage is not as it should be.
     const code = storageCode === 'NoSuchUpload' ? 'upload_closed' : 'unavailable';
-    return new ApiError(code, status, `${what} was answered by the storage with ${status} ${storageCode}.`);
+    const detail = `${what} was answered by the storage with ${status} ${storageCode}.`;
+    return new ApiError(code, status, detail, { storage_code: storageCode });
   }
   const known = (Object.keys(ERROR_TABLE) as ErrorCode[]).find((code) => ERROR_TABLE[code].status === status);
   const shown = body.replace(/\s+/g, ' ').trim().slice(0, 200);

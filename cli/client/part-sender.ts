@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { PartRequest } from '../../src/api/types.ts';
+import { ApiError } from '../errors.ts';
 import { type Agents, problemOf } from './http.ts';
 
 /** Where an object's bytes come from. */
@@ -29,8 +30,15 @@ const IDLE_MS = 120_000;
 export async function sendPart(part: PartRequest, source: ByteSource, options: SendOptions): Promise<void> {
   const response = await put(part, source, options);
   if (response.status >= 300) {
-    throw problemOf(response.status, response.body, `Part ${part.number} of ${source.label}`);
+    throw partProblem(problemOf(response.status, response.body, `Part ${part.number} of ${source.label}`));
   }
+}
+
+/** RGW says NoSuchKey of a bucket that is gone, too: of a part either name alone leads astray. */
+function partProblem(problem: ApiError): ApiError {
+  const { code, status, extras } = problem;
+  if (extras.storage_code !== 'NoSuchKey' && extras.storage_code !== 'NoSuchBucket') return problem;
+  return new ApiError(code, status, `The upload or the bucket is gone: ${problem.detail}`, extras);
 }
 
 async function put(

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { PutBucketCorsCommand } from '@aws-sdk/client-s3';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { type CORSConfiguration, PutBucketCorsCommand } from '@aws-sdk/client-s3';
 import test from 'ava';
 import { plan } from '../suites/blob-store.ts';
 import { apiOf, sha256 } from '../support/api.ts';
@@ -70,6 +72,13 @@ test('a page may push to the service and read what answers say', async (t) => {
   t.is(refused.headers.get('access-control-allow-origin'), ORIGIN);
 });
 
+async function ruleOfTheDocs(): Promise<CORSConfiguration> {
+  const page = await readFile(resolve(import.meta.dirname, '../../docs/storage-ceph-s3.md'), 'utf8');
+  const rule = /`cors\.json`:\n\n```json\n(.+?)\n```/s.exec(page)?.[1];
+  if (rule === undefined) throw new Error('docs/storage-ceph-s3.md shows no cors.json');
+  return JSON.parse(rule);
+}
+
 if (server !== null) {
   test.after.always('the S3 server ends', () => server.stop());
 
@@ -77,17 +86,7 @@ if (server !== null) {
     const bucket = await createBucket(server);
     const client = s3Client(server);
     t.teardown(() => client.destroy());
-    const CORSConfiguration = {
-      CORSRules: [
-        {
-          AllowedOrigins: [ORIGIN],
-          AllowedMethods: ['PUT', 'GET', 'HEAD'],
-          AllowedHeaders: ['content-type', 'x-amz-content-sha256', 'x-amz-checksum-sha256', 'range'],
-          ExposeHeaders: ['ETag', 'Content-Range', 'Accept-Ranges'],
-          MaxAgeSeconds: 600,
-        },
-      ],
-    };
+    const CORSConfiguration = await ruleOfTheDocs();
     await client.send(new PutBucketCorsCommand({ Bucket: bucket, CORSConfiguration }));
     const options = s3Options(server, bucket, { uploadCredentials: server.uploadCredentials });
     const { store, close } = await openS3Harness(options, await tempFolder(t));

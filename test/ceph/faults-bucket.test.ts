@@ -46,10 +46,10 @@ const CONTROL = ['--access-key=testkey', '--secret=testsecret'];
 const UPLOAD = ['--subuser=store:upload', '--key-type=s3', '--access-key=uploadkey'];
 /** The objects stay: only the name leads to them no more. */
 const rename = (from: string, to: string) => user('bucket', 'link', `--bucket=${from}`, `--bucket-new-name=${to}`);
+const MISSING = /bucket "[^"]+" does not exist: create it, or correct ARTIFACT_STORE_S3_BUCKET/;
 const away = {
   begin: ({ bucket }: Faulted) => rename(bucket, `${bucket}-away`),
   mend: ({ bucket }: Faulted) => rename(`${bucket}-away`, bucket),
-  says: /bucket "[^"]+" does not exist: create it, or correct ARTIFACT_STORE_S3_BUCKET|NoSuchBucket|NoSuchKey/,
   ready: /NoSuchBucket/,
 };
 const revoked = {
@@ -59,8 +59,13 @@ const revoked = {
   ready: /HTTP 403/,
 };
 const TROUBLES: Record<string, Trouble> = {
-  'the bucket is away, from a part on': { of: nth(3, asks.part), ...away },
-  'the bucket is away, from a finalize on': { of: asks.manifestStat, ...away },
+  // Which of its parts and commits a push is told of first is a matter of timing.
+  'the bucket is away, from a part on': {
+    of: nth(3, asks.part),
+    says: new RegExp(`^The upload or the bucket is gone: Part \\d+ of .* 404 NoSuch|${MISSING.source}`),
+    ...away,
+  },
+  'the bucket is away, from a finalize on': { of: asks.manifestStat, says: MISSING, ...away },
   'the key is revoked, from a Complete on': { of: nth(2, asks.complete), ...revoked },
   'the upload key is revoked, from a part on': {
     of: nth(2, asks.part),

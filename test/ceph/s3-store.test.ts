@@ -39,22 +39,30 @@ function onCeph(title: string, body: (t: ExecutionContext) => Promise<void>): vo
 }
 
 if (started !== null) {
-  test.before('buckets', async () => {
-    for (const variant of Object.keys(variants) as Variant[]) variants[variant] = await createBucket(ceph);
-  });
-  for (const variant of Object.keys(variants) as Variant[]) runSuite(variant);
+  const probed: Array<[Variant, ProbeReport]> = [];
+  for (const variant of Object.keys(variants) as Variant[]) {
+    variants[variant] = await createBucket(ceph);
+    probed.push([variant, await probeBackend(optionsOf(variant))]);
+  }
+  for (const [variant, report] of probed) runSuite(variant, report);
   test.after('everything that the suites left in the buckets is intact after garbage collection', allIntact);
   test.after.always('Ceph ends', () => ceph.stop());
 }
 
-/** Probed once for all its cases. */
-function runSuite(variant: Variant): void {
-  let probed: Promise<ProbeReport> | undefined;
+/** Probed once for all its cases. Of our own Ceph it is known what is found; another server may enforce less. */
+function runSuite(variant: Variant, report: ProbeReport): void {
+  const isOurs = 'killGateway' in ceph;
   blobStoreSuite(test, {
     name: `S3, ${variant}`,
+    capabilities: {
+      part_digest_enforced: isOurs || report.enforcing,
+      download_range_enforced: isOurs || report.held.download_range_enforced,
+      // No S3 has these: s3-facts.test.ts shows it, and that the store does without.
+      completion_exclusive: false,
+      object_overwrite_refused: false,
+    },
     async open(t) {
-      probed ??= probeBackend(optionsOf(variant));
-      return openS3Harness(optionsOf(variant), await tempFolder(t), {}, await probed);
+      return openS3Harness(optionsOf(variant), await tempFolder(t), {}, report);
     },
   });
 }
@@ -76,22 +84,31 @@ for (const variant of Object.keys(variants) as Variant[]) {
     const other = randomBytes(1_000);
     const empty = { body: Buffer.alloc(0), headers: { 'content-length': '0' } };
     const otherHash = { 'x-amz-content-sha256': digestOf(other).slice('sha256:'.length) };
-    const copied = variant === 'an upload-only key' ? '403' : '400';
-    const rows: Array<[string, SendOptions, string]> = [
-      ['other bytes', { body: other }, '400 XAmzContentSHA256Mismatch'],
-      ['an empty body', empty, '403'],
-      ['an empty body and a copy source', { ...empty, headers: { ...empty.headers, ...copy } }, '403'],
-      ['the right body and a copy source', { headers: copy }, copied],
-      ['another hash', { body: other, headers: otherHash }, '403 SignatureDoesNotMatch'],
-      ['unsigned payload', { body: other, headers: { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' } }, '403'],
-      ['a shorter body', { body: bytes.subarray(1), headers: { 'content-length': '999' } }, '403'],
-      ['a chunked body', { headers: { 'content-length': '', 'transfer-encoding': 'chunked' } }, '4'],
+    const [unsigned, gone] = ['403 SignatureDoesNotMatch', '404 NoSuchUpload'];
+    const [copied, copiedLate] =
+      variant === 'an upload-only key' ? ['403 AccessDenied', '403 AccessDenied'] : ['400', gone];
+    /** The answers before and after completion: what is not as it was signed is refused before storage looks at the upload. */
+    const rows: Array<[row: string, options: SendOptions, before: string, after: string]> = [
+      ['other bytes', { body: other }, '400 XAmzContentSHA256Mismatch', gone],
+      ['an empty body', empty, unsigned, unsigned],
+      ['an empty body and a copy source', { ...empty, headers: { ...empty.headers, ...copy } }, unsigned, unsigned],
+      ['the right body and a copy source', { headers: copy }, copied, copiedLate],
+      ['another hash', { body: other, headers: otherHash }, unsigned, unsigned],
+      [
+        'unsigned payload',
+        { body: other, headers: { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' } },
+        unsigned,
+        unsigned,
+      ],
+      ['a shorter body', { body: bytes.subarray(1), headers: { 'content-length': '999' } }, unsigned, unsigned],
     ];
     for (const [row, options, expected] of rows) {
       const answer = await send(1, options);
       t.true(said(answer).startsWith(expected), `${row}: ${said(answer)}`);
       t.deepEqual(await store.listParts(handle), [], row);
     }
+    const chunked = await send(1, { headers: { 'content-length': '', 'transfer-encoding': 'chunked' } });
+    t.true(chunked.status >= 400, 'a chunked body');
     const request = await sign(1);
     const { 'x-amz-content-sha256': _, ...withoutHash } = request.headers;
     const leftOut = await sendSigned({ ...request, headers: withoutHash }, { body: bytes });
@@ -104,16 +121,24 @@ for (const variant of Object.keys(variants) as Variant[]) {
     t.true(host.status >= 400, 'another host');
     t.deepEqual(await store.listParts(handle), []);
 
+    const madePublic = { headers: { 'x-amz-acl': 'public-read' } };
     t.is((await send(1)).status, 200, 'as it was given it works');
+    t.is((await send(1, madePublic)).status, 200, 'an unsigned ACL is not looked at');
     await store.completeUpload(handle, parts);
-    for (const [row, options] of [['the right bytes', {}] as const, ...rows]) {
-      if (row === 'a chunked body') continue;
-      const answer = await send(1, options);
-      const refusedFor = answer.status === 403 || answer.status === 400 ? said(answer) : '404 NoSuchUpload';
-      t.is(said(answer), refusedFor, `after completion, ${row}`);
+    const right: typeof rows = [
+      ['the right bytes', {}, '200', gone],
+      ['the right bytes and a public ACL', madePublic, '200', gone],
+    ];
+    for (const [row, options, , expected] of [...right, ...rows]) {
+      t.is(said(await send(1, options)), expected, `after completion, ${row}`);
       t.deepEqual(await read(store, handle), bytes, row);
     }
-    t.is(said(await send(1)), '404 NoSuchUpload');
+    const name = nameOf(variant, handle.key);
+    t.is(
+      (await fetch(`${ceph.endpoint}/${variants[variant]}/${name}`)).status,
+      403,
+      'nobody reads it without a signature',
+    );
     await intactAfterGarbage(t, store, [
       [handle, bytes],
       [source.handle, source.bytes],
@@ -239,7 +264,7 @@ onCeph('downloads come as attachments, whatever was stored; for seven days at mo
   t.is((await fetch(request.url.split('?')[0] as string)).status, 403, 'nothing without a signature');
 });
 
-onCeph('an independent client sees the same objects, and its tampering is seen', async (t) => {
+onCeph('an independent client sees the same objects', async (t) => {
   const bucket = await createBucket(ceph);
   const { store } = await open(t, s3Options(ceph, bucket, { prefix: 'mine' }));
   await witness().putObject(bucket, 'theirs.txt', 'not of the store');
@@ -258,10 +283,6 @@ onCeph('an independent client sees the same objects, and its tampering is seen',
   if (!victim) return t.fail();
   const name = `mine/${victim.handle.key}`;
   t.deepEqual(await buffer(await witness().getObject(bucket, name)), victim.bytes);
-  const spoilt = Buffer.from(victim.bytes);
-  spoilt[500] = (spoilt[500] as number) ^ 1;
-  await witness().putObject(bucket, name, spoilt);
-  t.not(digestOf(await read(store, victim.handle)), digestOf(victim.bytes));
 });
 
 onCeph('more than a page of parts and of objects', async (t) => {

@@ -4,19 +4,27 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
 import { Client as Witness } from 'minio';
+import { EXIT } from '../../cli/errors.ts';
 import { apiOf, sha256 } from '../support/api.ts';
 import { startCarelessGateway } from '../support/careless-gateway.ts';
 import { runCli } from '../support/cli-child.ts';
 import { POSTGRES } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
 import { createBucket } from '../support/s3-harness.ts';
-import { S3 } from '../support/s3-server.ts';
+import { S3, type S3Server } from '../support/s3-server.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 
 /** The whole service on PostgreSQL and a real S3 server: the same command line, the same answers. */
 const server = await required('The service on PostgreSQL and S3', S3);
 const postgres = server && (await required('The service on PostgreSQL and S3', POSTGRES));
+
+/** Another implementation of S3's client. */
+function witnessOf({ endpoint, region, credentials }: S3Server): Witness {
+  const { hostname: endPoint, port } = new URL(endpoint);
+  const { accessKeyId: accessKey, secretAccessKey: secretKey } = credentials;
+  return new Witness({ endPoint, port: Number(port), useSSL: false, accessKey, secretKey, region });
+}
 
 if (server && postgres) {
   test.after.always('the S3 server ends', () => server.stop());
@@ -104,16 +112,7 @@ if (server && postgres) {
       t.is((await api.get(`/v1/packages/${id}/files/curl.txt`)).body, 'by curl');
 
       // An independent client sees one object for each blob, and the manifest as it was sealed.
-      const { hostname, port } = new URL(server.endpoint);
-      const { accessKeyId: accessKey, secretAccessKey: secretKey } = server.credentials;
-      const witness = new Witness({
-        endPoint: hostname,
-        port: Number(port),
-        useSSL: false,
-        accessKey,
-        secretKey,
-        region: server.region,
-      });
+      const witness = witnessOf(server);
       const names: string[] = [];
       for await (const object of witness.listObjectsV2(bucket, '', true)) names.push((object as { name: string }).name);
       t.is(names.filter((name) => name.startsWith('preserved/objects/')).length, 4);
@@ -121,6 +120,37 @@ if (server && postgres) {
       t.is(names.length, 6, 'nothing else is left');
       const manifest = await text(await witness.getObject(bucket, `preserved/packages/${package_id}/manifest.json`));
       t.is(sha256(manifest), manifest_digest);
+    } finally {
+      await service.dispose();
+    }
+  });
+
+  test.serial('bytes that another client changed in the bucket are found by verify, by name', async (t) => {
+    const bucket = await createBucket(server);
+    const service = await startTestService({
+      env: {
+        ARTIFACT_STORE_S3_BUCKET: bucket,
+        ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+        ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
+        ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+      },
+    });
+    try {
+      const spoilt = randomBytes(1_000);
+      const id = await apiOf(service.url).preserve({ 'kept.bin': randomBytes(1_000), 'spoilt.bin': spoilt });
+      const verify = () => runCli(['verify', id, '--json', '--url', service.url]);
+      t.is((await verify()).code, 0);
+      const witness = witnessOf(server);
+      for await (const { name } of witness.listObjectsV2(bucket, 'objects/', true)) {
+        if (!name.includes(sha256(spoilt).slice('sha256:'.length))) continue;
+        spoilt[500] = (spoilt[500] as number) ^ 1;
+        await witness.putObject(bucket, name, spoilt);
+        break;
+      }
+      const { code, stdout, stderr } = await verify();
+      t.is(code, EXIT.integrity, stdout + stderr);
+      t.regex(stdout, /spoilt\.bin/);
+      t.notRegex(stdout, /kept\.bin/);
     } finally {
       await service.dispose();
     }

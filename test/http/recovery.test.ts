@@ -101,12 +101,16 @@ async function fileState({ api }: Running, id: string): Promise<string> {
   return (await api.get(`/v1/packages/${id}/files`)).body.items[0].state;
 }
 
-/** Planning again gives a new upload, which works. */
+/** Planning again gives a new upload on a key of its own, which works. */
 async function sendsAgain(t: ExecutionContext, running: Running, planned: Planned): Promise<void> {
   const { api } = running;
   const again = await planned.plan();
   t.is(again.state, 'open');
   t.not(again.upload_id, planned.upload.upload_id);
+  const row = () => running.db('uploads').where({ id: again.upload_id });
+  t.not((await row().first('key')).key, planned.key, 'a key is used once');
+  // Not by care alone: the registry takes no second upload onto a key, whatever became of the first.
+  await t.throwsAsync(row().update({ key: planned.key }), { message: /UNIQUE constraint failed: uploads\.key/ });
   t.is((await api.send(again.parts[0] as PartRequest, planned.bytes)).status, 200);
   t.is((await api.post(`/v1/uploads/${again.upload_id}/commit`)).body.state, 'stored');
   t.is((await api.post(`/v1/packages/${planned.id}/finalize`)).body.status, 'finalized');

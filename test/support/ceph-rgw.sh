@@ -7,6 +7,7 @@
 #   ceph-rgw.sh down DIR                           stop it and remove DIR
 #
 # Objects live in memory (memstore) unless CEPH_STORE=bluestore; CEPH_BYTES bounds them (default 4 GiB).
+# CEPH_RGW_SETTINGS: more lines of ceph.conf, for the gateway.
 # Two S3 users are made: one with full rights, one that may only write (for signing upload URLs).
 set -euo pipefail
 
@@ -102,6 +103,7 @@ rgw run sync thread = false
 rgw gc obj min wait = 5
 rgw gc processor period = 5
 rgw gc processor max time = 10
+${CEPH_RGW_SETTINGS:-}
 # With auth "none" the gateway hangs in AUTH_CONNECTING unless its monitor connection is plain crc.
 ms mon client mode = crc
 CONF

@@ -30,7 +30,7 @@ const NEED = {
 };
 
 /** For test files that kill or reconfigure it, or count what it does. */
-export const OWN_CEPH: Requirement<Ceph> = { ...NEED, start: startCeph };
+export const OWN_CEPH: Requirement<Ceph> = { ...NEED, start: () => startCeph() };
 
 /** For test files that only use buckets of their own: one for all of them where `test/run.ts` runs them. */
 export const CEPH: Requirement<S3Server> = {
@@ -50,7 +50,7 @@ interface CephPlace {
 export const SHARED_CEPH: Offer = {
   async start() {
     const place = await startPlace();
-    return { place, stop: () => script('down', place.dir) };
+    return { place, stop: () => script(['down', place.dir]) };
   },
 };
 
@@ -66,9 +66,12 @@ async function missingForCeph(): Promise<string[]> {
   return PROGRAMS.filter((_, index) => !found[index]);
 }
 
-/** Starts a Ceph of its own, on free ports (about 12 s); it ends with this process at the latest. */
-export async function startCeph(): Promise<Ceph> {
-  const place = await startPlace();
+/**
+ * Starts a Ceph of its own, on free ports (about 12 s); it ends with this process at the latest.
+ * @param settings of the gateway, beside those of ceph-rgw.sh
+ */
+export async function startCeph(settings: Record<string, string> = {}): Promise<Ceph> {
+  const place = await startPlace(settings);
   const { dir, port } = place;
   return {
     ...serverAt(place),
@@ -82,19 +85,20 @@ export async function startCeph(): Promise<Ceph> {
       process.kill(Number(readFileSync(join(dir, 'run/client.rgw.pid'), 'utf8')), 'SIGKILL');
       while (await answers(port)) await sleep(10);
     },
-    startGateway: () => script('gateway', dir),
-    stop: () => script('down', dir),
+    startGateway: () => script(['gateway', dir]),
+    stop: () => script(['down', dir]),
   };
 }
 
-async function startPlace(): Promise<CephPlace> {
+async function startPlace(settings: Record<string, string> = {}): Promise<CephPlace> {
   const missing = await missingForCeph();
   if (missing.length > 0) {
     throw new Error(`${missing.join(', ')} not found`);
   }
   const dir = await mkdtemp(join(tmpdir(), 'ceph-'));
   const [port = 0, monV2, monV1] = await freePorts(3);
-  await script('up', dir, String(port), String(monV2), String(monV1), String(process.pid));
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
+  await script(['up', dir, String(port), String(monV2), String(monV1), String(process.pid)], lines.join('\n'));
   return { dir, port };
 }
 
@@ -129,12 +133,13 @@ async function collectGarbage(dir: string): Promise<void> {
 }
 
 /** Its output goes to a file: a pipe would be held open by the daemons that it leaves behind. */
-async function script(...args: string[]): Promise<void> {
+async function script(args: string[], settings = ''): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'ceph-log-'));
   const log = join(folder, 'output');
   const output = await open(log, 'w');
   try {
-    const child = spawn('bash', [SCRIPT, ...args], { stdio: ['ignore', output.fd, output.fd] });
+    const env = { ...process.env, CEPH_RGW_SETTINGS: settings };
+    const child = spawn('bash', [SCRIPT, ...args], { env, stdio: ['ignore', output.fd, output.fd] });
     const code = await new Promise((resolve, reject) => child.on('exit', resolve).on('error', reject));
     if (code !== 0) throw new Error(`ceph-rgw.sh ${args[0]} ended with ${code}:\n${await readFile(log, 'utf8')}`);
   } finally {

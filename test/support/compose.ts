@@ -8,9 +8,17 @@ import { resolve } from 'node:path';
 const ROOT = resolve(import.meta.dirname, '../..');
 const SUITES = [
   'test/postgres/*.test.ts',
+  'test/ceph/access.test.ts',
+  'test/ceph/files.test.ts',
+  'test/ceph/foreign-digest.test.ts',
+  'test/ceph/packages.test.ts',
+  'test/ceph/packs.test.ts',
+  'test/ceph/put-file.test.ts',
+  'test/ceph/races.test.ts',
+  'test/ceph/retention.test.ts',
   'test/ceph/s3-store.test.ts',
   'test/ceph/service.test.ts',
-  'test/ceph/put-file.test.ts',
+  'test/ceph/uploads.test.ts',
 ];
 const SERVERS = {
   ARTIFACT_STORE_TEST_DATABASE_URL: 'postgres://artifact_store:artifact_store@127.0.0.1:5432/artifact_store',

@@ -1,4 +1,4 @@
-import { S3Client } from '@aws-sdk/client-s3';
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { CEPH, type Ceph, startCeph } from './ceph.ts';
 import type { Requirement } from './required.ts';
 
@@ -58,7 +58,10 @@ function named(name: string): string {
   return value;
 }
 
-export function s3Client({ endpoint, region, credentials }: S3Server): S3Client {
+export function s3Client(
+  { endpoint, region, credentials }: S3Server,
+  change: Pick<S3ClientConfig, 'maxAttempts'> = {},
+): S3Client {
   return new S3Client({
     endpoint,
     region,
@@ -66,5 +69,6 @@ export function s3Client({ endpoint, region, credentials }: S3Server): S3Client 
     forcePathStyle: true,
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
+    ...change,
   });
 }

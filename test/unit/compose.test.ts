@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import test from 'ava';
 import { parse } from 'yaml';
@@ -84,4 +84,14 @@ test('the keys that the service uses are those that MinIO is given', async (t) =
   const tests = await read('test/support/compose.ts');
   for (const value of [minio.MINIO_ROOT_USER, minio.MINIO_ROOT_PASSWORD, id, secret])
     t.true(tests.includes(`'${value}'`));
+});
+
+test('npm run test:compose runs every suite that any S3 server will do for', async (t) => {
+  const tests = await read('test/support/compose.ts');
+  const files = await readdir(resolve(import.meta.dirname, '../ceph'));
+  for (const file of files) {
+    const path = `test/ceph/${file}`;
+    const needsCeph = /\bCEPH\b/.test(await read(path));
+    t.is(tests.includes(`'${path}'`), !needsCeph, path);
+  }
 });

@@ -23,10 +23,12 @@ test('a connection that fails before the first piece was read is an error like a
 });
 
 test('what storage says is told by its code: an upload that has ended, or a storage that is not as it should be', async (t) => {
-  for (const [status, said, code] of [
-    [404, 'NoSuchUpload', 'upload_closed'],
-    [404, 'NoSuchBucket', 'unavailable'],
-    [403, 'InvalidAccessKeyId', 'unavailable'],
+  const gone = 'The upload or the bucket is gone: ';
+  for (const [status, said, code, why] of [
+    [404, 'NoSuchUpload', 'upload_closed', ''],
+    [404, 'NoSuchBucket', 'unavailable', gone],
+    [404, 'NoSuchKey', 'unavailable', gone],
+    [403, 'InvalidAccessKeyId', 'unavailable', ''],
   ] as const) {
     const server = createServer((_request, response) => {
       response.writeHead(status).end(`<?xml version="1.0"?><Error><Code>${said}</Code></Error>`);
@@ -36,7 +38,7 @@ test('what storage says is told by its code: an upload that has ended, or a stor
     const { port } = server.address() as AddressInfo;
     const source = { label: '"a.bin"', pieces: () => [Buffer.alloc(1)].values() as Generator<Buffer> };
     const error = await t.throwsAsync(sendPart(partAt(port), source, optionsOf(new Agent())));
-    t.like(error, { code, message: `Part 1 of "a.bin" was answered by the storage with ${status} ${said}.` });
+    t.like(error, { code, message: `${why}Part 1 of "a.bin" was answered by the storage with ${status} ${said}.` });
     if (code !== 'unavailable') continue;
     t.is(toCliError(error).exit, EXIT.failed);
     t.regex(toCliError(error).next ?? '', /doctor/);
