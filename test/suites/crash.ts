@@ -13,6 +13,9 @@ import { type Counts, type CrashPlan, PHASES } from '../support/crash-point.ts';
 import { generator } from '../support/random.ts';
 import { writeTree } from '../support/tree.ts';
 
+/** How long the pushes of one trial may take. */
+const PATIENCE_MS = 120_000;
+
 /** A service that dies and freezes at effects of its requests, and what it stores. */
 export interface CrashPlace {
   /** What is pushed to; the same before and after a crash. */
@@ -72,7 +75,7 @@ export function crashSuite(suite: CrashSuite): void {
         // Spread over the phase, at random within each stretch.
         const where = (n + random()) / times;
         test.serial(`${action} in ${phase}, ${n + 1} of ${times}`, async (t) => {
-          t.timeout(120_000);
+          t.timeout(2 * PATIENCE_MS);
           counted ??= countEffects(suite, await newRun('undisturbed'));
           const total = (await counted)[phase] ?? 0;
           t.true(total > 3, `${phase} has effects`);
@@ -132,10 +135,19 @@ async function countEffects(suite: CrashSuite, run: Run): Promise<Counts> {
 /** One push with one crash or freeze in it, and what is to be seen afterwards. @returns whether the effect came */
 async function trial(t: ExecutionContext, suite: CrashSuite, run: Run, plan: CrashPlan): Promise<boolean> {
   const place = await suite.open();
+  let left = false;
+  const leave = async (well: boolean): Promise<void> => {
+    if (left) return;
+    left = true;
+    await place.leave(well);
+  };
+  // When its time was up it is still at it: no other trial may come there.
+  t.teardown(() => leave(false));
   let well = false;
   try {
     await place.arm(plan);
-    let pushing = push(run, place.url);
+    const patience = AbortSignal.timeout(PATIENCE_MS);
+    let pushing = push(run, place.url, patience);
     const came = await Promise.race([place.stopped().then(() => true), pushing.then(() => false)]);
     if (came) await place.resume(plan.action);
     let log = '';
@@ -143,8 +155,8 @@ async function trial(t: ExecutionContext, suite: CrashSuite, run: Run, plan: Cra
       const { code, said } = await pushing;
       log += `push exit ${code}\n${said}\n`;
       if (code === 0) break;
-      if (round === 4) throw new Error(`the push does not finish:\n${log}`);
-      pushing = push(run, place.url);
+      if (round === 4 || patience.aborted) throw new Error(`the push does not finish:\n${log}`);
+      pushing = push(run, place.url, patience);
     }
     if (came) {
       await place.settle();
@@ -153,18 +165,24 @@ async function trial(t: ExecutionContext, suite: CrashSuite, run: Run, plan: Cra
     well = true;
     return came;
   } finally {
-    await place.leave(well);
+    await leave(well);
     await rm(run.folder, { recursive: true, force: true });
   }
 }
 
 const CLI = new URL('../../cli/bin.ts', import.meta.url).pathname;
 
-function push({ tree, folder, name }: Run, url: string): Promise<{ code: number | null; said: string }> {
+function push(
+  { tree, folder, name }: Run,
+  url: string,
+  signal?: AbortSignal,
+): Promise<{ code: number | null; said: string }> {
   const of = ['--name', 'run', '--producer', 'crash', '--external-id', name];
   const child = spawn(process.execPath, [CLI, 'push', tree, ...of, '--json', '--url', url], {
     env: { ...process.env, XDG_CACHE_HOME: join(folder, 'cache') },
     stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
+    killSignal: 'SIGKILL',
   });
   let said = '';
   const hear = (chunk: Buffer): void => {
@@ -172,6 +190,8 @@ function push({ tree, folder, name }: Run, url: string): Promise<{ code: number 
   };
   child.stdout.on('data', hear);
   child.stderr.on('data', hear);
+  // Out of patience: it was killed, and has no exit code.
+  child.once('error', () => {});
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, said })));
 }
 
