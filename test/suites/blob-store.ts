@@ -250,7 +250,9 @@ export function blobStoreSuite(test: TestFn, { name, capabilities, open }: BlobS
     await store.completeUpload(upload.handle, upload.parts);
     t.deepEqual(await read(store, upload.ref.key), bytes);
     const late = await t.throwsAsync(store.streamPart(upload.handle, upload.part(1), chunks(bytes, 65_536)));
-    t.true(isStoreError(late, 'upload_closed'), String(late));
+    // Storage may close the connection before its answer was read: the bytes cannot be sent again to hear it.
+    t.true(isStoreError(late, 'upload_closed') || isStoreError(late, 'unavailable'), String(late));
+    t.deepEqual(await read(store, upload.ref.key), bytes);
   });
 
   check('a part URL that is expired, altered or used for anything else is refused', async (t, { store }) => {
