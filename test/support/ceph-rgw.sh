@@ -6,7 +6,7 @@
 #   ceph-rgw.sh gateway DIR                        start the gateway again
 #   ceph-rgw.sh down DIR                           stop it and remove DIR
 #
-# Objects live in memory (memstore) unless CEPH_STORE=bluestore; CEPH_BYTES bounds them (default 4 GiB).
+# Objects live in memory (memstore) unless CEPH_STORE=bluestore; CEPH_BYTES bounds them (default 8 GiB).
 # CEPH_RGW_SETTINGS: more lines of ceph.conf, for the gateway.
 # Two S3 users are made: one with full rights, one that may only write (for signing upload URLs).
 set -euo pipefail
@@ -54,7 +54,7 @@ case $verb in
   *) echo "usage: ceph-rgw.sh up|gateway|down DIR …" >&2; exit 2 ;;
 esac
 
-store=${CEPH_STORE:-memstore} bytes=${CEPH_BYTES:-4294967296}
+store=${CEPH_STORE:-memstore} bytes=${CEPH_BYTES:-8589934592}
 mkdir -p "$dir"/{mon,osd,rgw,run,log}
 dir=$(cd "$dir" && pwd)
 echo "$port" >"$dir/port"
