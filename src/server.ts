@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Knex } from 'knex';
 import { type Logger, pino } from 'pino';
+import { openCheckThread } from './blobs/check-thread.ts';
 import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
-import { openDigestThread } from './blobs/digest-thread.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
 import { freeBytes } from './blobs/fs-health.ts';
 import type { ProbeIntervals } from './blobs/s3/probing.ts';
@@ -88,13 +88,13 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     });
     closers.push(() => store.close());
 
-    const digester = openDigestThread();
-    closers.push(() => digester.close());
+    const checker = openCheckThread();
+    closers.push(() => checker.close());
     const services: HttpServices = {
       registry,
       blobs,
       spool,
-      digester,
+      checker,
       limits: { ...DEFAULT_LIMITS, ...overrides.limits },
       log,
       instance: randomUUID(),

@@ -1,5 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { StreamDigester } from '../blobs/digest-thread.ts';
+import type { StreamChecker } from '../blobs/check-thread.ts';
 import type { Spool } from '../blobs/spool.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { Limits } from '../core/limits.ts';
@@ -28,7 +28,7 @@ export interface Services {
   registry: Registry;
   blobs: BlobStore;
   spool: Spool;
-  digester: StreamDigester;
+  checker: StreamChecker;
   limits: Limits;
   log: Log;
   /** Names this process in upload leases. */

@@ -1,14 +1,14 @@
-import { createHash, type Hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { ObjectKey } from '../blobs/key-layout.ts';
-import { type Digest, digestFromBytes } from '../core/digest.ts';
+import { checkStream } from '../blobs/stream-check.ts';
+import type { Digest } from '../core/digest.ts';
 import { isStoreError } from '../core/errors.ts';
-import { type PackMember, PackVerifier } from '../core/pack.ts';
+import type { PackMember } from '../core/pack.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import type { Services } from './services.ts';
 
-/** Objects below this many bytes are hashed between other work; larger ones in a thread of their own. */
+/** Objects below this many bytes are checked between other work; larger ones beside the event loop. */
 const INLINE_BELOW = 8 * 1024 ** 2;
 
 /**
@@ -26,13 +26,15 @@ export async function verifyObject(
   if (members !== null || digest === null) {
     const stream = await openCompleted(services, upload);
     if (stream === null) return { code: 'upload_abandoned', detail: 'The completed object is not in storage.' };
-    if (members === null) {
-      digest = await (upload.size < INLINE_BELOW ? digestHere(stream) : services.digester.digestOf(stream));
-    } else {
-      const hash = digest === null ? createHash('sha256') : null;
-      const failure = await verifyMembers(stream, new PackVerifier(members), hash);
-      if (failure !== null) return failure;
-      digest ??= digestFromBytes((hash as Hash).digest());
+    const plan = { members, whole: digest === null };
+    const here = upload.size < INLINE_BELOW;
+    try {
+      const found = await (here ? checkStream(stream, plan) : services.checker.check(stream, plan));
+      digest ??= found as Digest;
+    } catch (error) {
+      const failure = memberFailure(error);
+      if (failure === null) throw error;
+      return failure;
     }
   }
   if (digest === upload.digest) return null;
@@ -46,32 +48,6 @@ async function openCompleted(services: Services, upload: UploadRecord): Promise<
   } catch (error) {
     if (isStoreError(error, 'object_not_found')) return null;
     throw error;
-  }
-}
-
-async function digestHere(stream: Readable): Promise<Digest> {
-  const hash = createHash('sha256');
-  for await (const chunk of stream as AsyncIterable<Uint8Array>) hash.update(chunk);
-  return digestFromBytes(hash.digest());
-}
-
-/** @param whole is given the bytes as well */
-async function verifyMembers(
-  stream: Readable,
-  verifier: PackVerifier,
-  whole: Hash | null,
-): Promise<UploadFailure | null> {
-  try {
-    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-      verifier.write(chunk);
-      whole?.update(chunk);
-    }
-    verifier.end();
-    return null;
-  } catch (error) {
-    const failure = memberFailure(error);
-    if (failure === null) throw error;
-    return failure;
   }
 }
 

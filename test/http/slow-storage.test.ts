@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import test from 'ava';
 import { pino } from 'pino';
 import { StoreError } from '../../src/core/errors.ts';
 import { apiOf, sha256 } from '../support/api.ts';
+import { packOf } from '../support/pack.ts';
+import { preservePacked } from '../support/packed-package.ts';
 import { recordingFileLayer } from '../support/recording-file-layer.ts';
 import { startTestService } from '../support/service.ts';
 
@@ -70,4 +72,38 @@ test('a completion that storage breaks off is logged, with its upload', async (t
   };
   t.is((await commit(randomBytes(1_000))).answer.status, 409);
   t.is(lines.filter(({ msg }) => String(msg).startsWith('completion broke off')).length, 1);
+});
+
+test('while a large pack is read back, other packs and files are stored', async (t) => {
+  const service = await startTestService();
+  t.teardown(() => service.dispose());
+  const { blobs } = service.services;
+  const { openObject } = blobs;
+  const othersAreStored = Promise.withResolvers<void>();
+  const pack = packOf(Array.from({ length: 12 }, () => randomBytes(1024 ** 2)));
+  blobs.openObject = async (ref, range) => {
+    const stream = await openObject.call(blobs, ref, range);
+    if (!ref.key.includes(pack.digest.slice('sha256:'.length))) return stream;
+    const held = async function* () {
+      for await (const chunk of stream) {
+        yield chunk;
+        await othersAreStored.promise;
+      }
+    };
+    return Readable.from(held());
+  };
+  const api = apiOf(service.url);
+  const id = await api.create();
+  const files = pack.members.map(({ digest, size }, n) => ({ path: `${n}`, digest, size }));
+  t.is((await api.post(`/v1/packages/${id}/files`, { files })).status, 200);
+  const { digest, size, members } = pack;
+  const [upload] = (await api.post(`/v1/packages/${id}/uploads`, { objects: [{ digest, size, members }] })).body
+    .uploads;
+  t.is((await api.send(upload.parts[0], pack.bytes)).status, 200);
+  const committing = api.post(`/v1/uploads/${upload.upload_id}/commit`);
+  await preservePacked(api, [{ a: 'a', b: 'b' }]);
+  othersAreStored.resolve();
+  t.true([200, 202].includes((await committing).status));
+  await service.services.running.get(upload.upload_id);
+  t.is((await api.get(`/v1/uploads/${upload.upload_id}`)).body.state, 'committed');
 });

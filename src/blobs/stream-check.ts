@@ -1,0 +1,41 @@
+import { createHash, type Hash } from 'node:crypto';
+import { type Digest, digestFromBytes } from '../core/digest.ts';
+import { type PackMember, PackVerifier } from '../core/pack.ts';
+
+/** What an object's bytes are held against; plain data, so that it can be sent to a thread. */
+export interface CheckPlan {
+  /** Of a pack, where each must be and what digest it must have; null: a loose blob. */
+  members: readonly PackMember[] | null;
+  /** Whether the digest of all bytes is wanted. */
+  whole: boolean;
+}
+
+/** Reads an object's bytes as they come. */
+export class StreamCheck {
+  readonly #verifier: PackVerifier | null;
+  readonly #hash: Hash | null;
+
+  constructor({ members, whole }: CheckPlan) {
+    this.#verifier = members === null ? null : new PackVerifier(members);
+    this.#hash = whole ? createHash('sha256') : null;
+  }
+
+  /** @throws StoreError digest_mismatch, invalid_pack, naming the member */
+  write(bytes: Uint8Array): void {
+    this.#verifier?.write(bytes);
+    this.#hash?.update(bytes);
+  }
+
+  /** @returns the digest of all bytes, where it is wanted @throws StoreError invalid_pack */
+  end(): Digest | null {
+    this.#verifier?.end();
+    return this.#hash && digestFromBytes(this.#hash.digest());
+  }
+}
+
+/** Checks a stream between other work. @throws StoreError digest_mismatch, invalid_pack; what the stream throws */
+export async function checkStream(stream: AsyncIterable<Uint8Array>, plan: CheckPlan): Promise<Digest | null> {
+  const check = new StreamCheck(plan);
+  for await (const chunk of stream) check.write(chunk);
+  return check.end();
+}
