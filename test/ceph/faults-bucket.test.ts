@@ -71,7 +71,8 @@ const TROUBLES: Record<string, Trouble> = {
     of: nth(2, asks.part),
     begin: () => user('key', 'rm', ...UPLOAD),
     mend: () => user('key', 'create', ...UPLOAD, '--secret=uploadsecret'),
-    says: /InvalidAccessKeyId/,
+    // What the gateway knows of the user, its key or what the key may do, goes first: as it happens.
+    says: /403 (InvalidAccessKeyId|AccessDenied)/,
     ready: null,
   },
 };
