@@ -3,6 +3,7 @@ import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { type LogicalPath, pathKey } from '../core/logical-path.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
+import { isPostgres } from './dialect.ts';
 import type { Reads } from './reads.ts';
 import { type Cell, recordset } from './recordset.ts';
 
@@ -87,10 +88,20 @@ export function fileTable(db: Knex) {
         { path: 'text' },
         paths.map((path) => [path]),
       );
-      const rows: Row[] = await db('package_files')
-        .where({ package_id: packageId })
-        .whereIn('path', db.select('path').from(db.raw('? r', [wanted])))
-        .select(...COLUMNS);
+      // PostgreSQL is made to look into the index for each path; else see findConflict.
+      const rows: Row[] = isPostgres(db)
+        ? rowsOf(
+            await db.raw(
+              `select f.* from ? r cross join lateral (
+                 select ${COLUMNS.join(', ')} from package_files f where f.package_id = ? and f.path >= r.path and f.path <= r.path
+                 order by f.path limit 1) f`,
+              [wanted, packageId],
+            ),
+          )
+        : await db('package_files')
+            .where({ package_id: packageId })
+            .whereIn('path', db.select('path').from(db.raw('? r', [wanted])))
+            .select(...COLUMNS);
       return new Map(rows.map((row) => [row.path, fromRow(row)]));
     },
 
@@ -98,18 +109,23 @@ export function fileTable(db: Knex) {
     async findConflict(packageId: PackageId, paths: readonly LogicalPath[]): Promise<ExistingConflict | null> {
       const keys = paths.map((path): Cell[] => [path, pathKey(path)]);
       const keyRows = recordset(db, { path: 'text', path_key: 'text' }, keys);
+      // One look into the index for each path, here and below: a join is planned by what PostgreSQL knows of the package, which
+      // of a new one is nothing, and then reads all of it for each path. An order that only the right index has makes it take that.
       const same = await first(
-        `select r.path as path, f.path as other from ? r cross join package_files f
-         where f.package_id = ? and f.path_key = r.path_key and f.path <> r.path limit 1`,
-        [keyRows, packageId],
+        `select path, other from (
+           select r.path as path,
+             (select f.path from package_files f where f.package_id = ? and f.path_key >= r.path_key
+              and f.path_key <= r.path_key order by f.path_key limit 1) as other
+           from ? r) found
+         where other <> path limit 1`,
+        [packageId, keyRows],
       );
       if (same) return { ...same, kind: 'same_after_nfc' };
 
       const above = await findAbove(packageId, keys as Array<[string, string]>);
       if (above) return { ...above, kind: 'folder_of_other' };
 
-      // "/" is followed by "0": everything between is below the folder. One look into the index for each path: of a join
-      // PostgreSQL expects a match soon, which there hardly ever is, and reads the whole package for each path instead.
+      // "/" is followed by "0": everything between is below the folder.
       const ranges = keys.map(([path, key]): Cell[] => [path as Cell, `${key}/`, `${key}0`]);
       const below = await first(
         `select path, other from (
