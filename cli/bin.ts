@@ -15,6 +15,11 @@ if (Number(process.versions.node.split('.')[0]) < MINIMUM) {
   );
   process.exitCode = 1;
 } else {
+  // Exit code 0 is `main`'s to give: a process that runs out of things to wait for has not done what it was asked.
+  process.once('beforeExit', () => {
+    console.error('artifact-store: The command ended before its work was done, which is a defect: please report it.');
+    process.exit(1);
+  });
   import('./compile-cache.ts')
     .then((module) => module.keepCompiled(process.env))
     .then(() => import('./main.ts'))

@@ -139,7 +139,8 @@ export class Readers {
     const end = (settle: (work: Work) => void): void => {
       const { work } = thread;
       thread.work = null;
-      worker.unref();
+      // One that is being ended is waited for: an answer that it still gave must not let the process go before.
+      if (this.#threads.includes(thread)) worker.unref();
       if (work) settle(work);
       this.#start();
     };

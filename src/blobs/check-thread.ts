@@ -28,13 +28,13 @@ interface Job {
 export function openCheckThread(): StreamChecker {
   const jobs = new Map<number, Job>();
   let nextId = 0;
+  let closed = false;
   let thread: Worker | null = null;
 
   function start(): Worker {
     // Beside this module, which is .ts in a checkout and .js in dist/.
     const file = import.meta.url.endsWith('.ts') ? './check-worker.ts' : './check-worker.js';
     const worker = new Worker(new URL(file, import.meta.url));
-    worker.unref();
     worker.on('message', (message: FromCheckThread) => settle(jobs.get(message.id), message));
     const broken = (error: Error): void => {
       if (thread === worker) thread = null;
@@ -50,6 +50,7 @@ export function openCheckThread(): StreamChecker {
       const id = nextId++;
       thread ??= start();
       const worker = thread;
+      worker.ref();
       const send = (message: ToCheckThread, transfer: ArrayBuffer[] = []): void =>
         worker.postMessage(message, transfer);
       let ahead = 0;
@@ -90,9 +91,11 @@ export function openCheckThread(): StreamChecker {
       } finally {
         jobs.delete(id);
         send({ id, forget: true });
+        if (jobs.size === 0 && !closed) worker.unref();
       }
     },
     async close() {
+      closed = true;
       await thread?.terminate();
     },
   };

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import test from 'ava';
 import fc from 'fast-check';
 import { compareFiles } from '../../cli/client/compare.ts';
@@ -16,9 +18,12 @@ import { ERROR_TABLE, type ErrorCode } from '../../src/core/errors.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 import { comparePaths } from '../../src/core/logical-path.ts';
 import { checkParts } from '../../src/core/part-plan.ts';
+import { processEnv } from '../support/process-env.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';
 
+const BIN = join(import.meta.dirname, '../../cli/bin.ts');
+const STOP_PROCESS = join(import.meta.dirname, '../support/readers-stop-process.ts');
 const MIB = 1024 ** 2;
 const LIMITS = { ...DEFAULT_LIMITS, single_part_max: 6 * MIB, part_size: 5 * MIB };
 const LOOK = { symlinks: 'refuse', special: 'refuse', signal: new AbortController().signal } as const;
@@ -87,6 +92,24 @@ test('a file that is no longer the one that was found has no hash', async (t) =>
     await t.throwsAsync(readers.hash(files, LIMITS), { code: 'file_changed', message: /"x\/0"/ });
     await readers.stop();
   }
+});
+
+test('readers that are stopped while an answer is on its way are waited for', async (t) => {
+  const folder = await tempFolder(t);
+  // In one list, so that the answer is the thread's last.
+  await writeTree(folder, { large: randomBytes(9 * MIB) });
+  const { stdout } = await promisify(execFile)(process.execPath, [STOP_PROCESS, folder], { env: processEnv() });
+  t.is(stdout, 'stopped');
+});
+
+test('a command that ends before its work is done says so, and does not end well', async (t) => {
+  const never = 'data:text/javascript,export const main = () => new Promise(() => {})';
+  const hooks = `data:text/javascript,import { registerHooks } from 'node:module';
+    registerHooks({ resolve: (name, context, next) =>
+      name === './main.ts' ? { url: ${JSON.stringify(never)}, shortCircuit: true } : next(name, context) });`;
+  const ended = promisify(execFile)(process.execPath, ['--import', hooks, BIN], { env: processEnv() });
+  const error = await t.throwsAsync(ended, { code: 1 });
+  t.regex((error as Error & { stderr: string }).stderr, /ended before its work was done/);
 });
 
 test('every code of the service has an exit that is documented', (t) => {
