@@ -53,10 +53,10 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     await db.destroy();
     throw error;
   }
-  const timeSql =
-    kind === 'postgres'
-      ? `select (extract(epoch from clock_timestamp()) * 1000)::bigint as now`
-      : `select cast(unixepoch('subsec') * 1000 as integer) as now`;
+  const timeSql = 'select (extract(epoch from clock_timestamp()) * 1000)::bigint as now';
+  // SQLite has no other clock than this machine's.
+  const time = async (scope: Knex): Promise<number> =>
+    kind === 'sqlite' ? Date.now() : Number(rowsOf<{ now: number }>(await scope.raw(timeSql))[0]?.now);
 
   const tables = (scope: Knex): Tables => ({
     packages: packageTable(scope),
@@ -65,7 +65,7 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     uploads: uploadTable(scope),
     retention: retentionTable(scope),
     audit: auditTable(scope),
-    now: async () => Number(rowsOf<{ now: number }>(await scope.raw(timeSql))[0]?.now) + shift(),
+    now: async () => (await time(scope)) + shift(),
   });
 
   return {

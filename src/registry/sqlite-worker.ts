@@ -1,0 +1,87 @@
+import { chmodSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import Sqlite, { type Database, type Statement } from 'better-sqlite3';
+import { type Binding, packRows, type RowPack } from './row-pack.ts';
+
+/** One after the other; each has one answer, in the same order. With `begin` a transaction begins before the statement. */
+export type ToSqlite = { open: string } | { sql: string; bindings: Binding[]; begin: boolean } | { close: true };
+export type FromSqlite = { inTransaction: boolean } & (
+  | { rows: RowPack }
+  | { changes: number; lastInsertRowid: number | bigint }
+  | { failed: { message: string; code: string | undefined } }
+);
+
+/** More statements than the service has; the oldest gives way. */
+const STATEMENTS_KEPT = 500;
+
+/**
+ * A deferred transaction that reads first and writes later fails with SQLITE_BUSY_SNAPSHOT, whatever the timeout, when
+ * another process wrote in between. Ours always mean to write: they take the lock at their first statement.
+ */
+const BEGIN = 'BEGIN IMMEDIATE';
+
+let db: Database | undefined;
+/** Compiling a statement costs more than most of ours cost to run, and their texts are constant. */
+const kept = new Map<string, Statement<Binding[]>>();
+
+function open(file: string): Database {
+  const opened = new Sqlite(file);
+  // For the owner alone, also once it is copied out of the data folder; SQLite's other files take it over.
+  if (file !== ':memory:') chmodSync(file, 0o600);
+  opened.pragma('busy_timeout = 5000');
+  opened.pragma('journal_mode = WAL');
+  // A COMMIT that was answered survives a power failure.
+  opened.pragma('synchronous = FULL');
+  opened.pragma('foreign_keys = ON');
+  return opened;
+}
+
+function statementOf(sql: string): Statement<Binding[]> {
+  let statement = kept.get(sql);
+  if (statement === undefined) {
+    if (db === undefined) throw new Error('The registry is not open.');
+    statement = db.prepare<Binding[]>(sql);
+    if (statement.reader) statement.raw();
+    if (kept.size >= STATEMENTS_KEPT) kept.delete(kept.keys().next().value as string);
+    kept.set(sql, statement);
+  }
+  return statement;
+}
+
+function answer(message: FromSqlite): void {
+  const bytes = 'rows' in message ? message.rows.bytes : null;
+  parentPort?.postMessage(message, bytes === null ? [] : [bytes]);
+}
+
+function take(message: ToSqlite): void {
+  if ('open' in message) {
+    db = open(message.open);
+    answer({ inTransaction: false, changes: 0, lastInsertRowid: 0 });
+  } else if ('close' in message) {
+    db?.close();
+    answer({ inTransaction: false, changes: 0, lastInsertRowid: 0 });
+  } else {
+    if (message.begin) statementOf(BEGIN).run();
+    const statement = statementOf(message.sql);
+    if (statement.reader) {
+      const cells = statement.all(...message.bindings) as unknown[][];
+      const rows = packRows(
+        statement.columns().map(({ name }) => name),
+        cells,
+      );
+      answer({ inTransaction: db?.inTransaction ?? false, rows });
+    } else {
+      const done = statement.run(...message.bindings);
+      answer({ inTransaction: db?.inTransaction ?? false, ...done });
+    }
+  }
+}
+
+parentPort?.on('message', (message: ToSqlite) => {
+  try {
+    take(message);
+  } catch (error) {
+    const { message: text, code } = error as Error & { code?: string };
+    answer({ inTransaction: db?.open === true && db.inTransaction, failed: { message: text, code } });
+  }
+});
