@@ -1,3 +1,4 @@
+import { ReadStream } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
@@ -17,11 +18,52 @@ export interface StreamChecker {
 /** Pieces on their way to the thread, of one stream: reading waits for it, so memory stays bounded. */
 const PIECES_AHEAD = 16;
 
-interface Job {
-  /** Ends one wait for room; called for every piece that was checked. */
-  taken: () => void;
-  ended: (digest: Digest | null) => void;
-  failed: (error: Error) => void;
+/** A stream that the thread checks. */
+class Job {
+  readonly digest: Promise<Digest | null>;
+  failure: Error | null = null;
+  #ahead = 0;
+  #wake: () => void = () => {};
+  #resolve: (digest: Digest | null) => void = () => {};
+  #reject: (error: Error) => void = () => {};
+
+  constructor() {
+    this.digest = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // Awaited at the end; until then a failure is seen by `failure`.
+    this.digest.catch(() => {});
+  }
+
+  /** A piece is on its way. Waits while too many are. @throws what is wrong with the stream */
+  async sent(): Promise<void> {
+    this.#ahead += 1;
+    while (this.#ahead >= PIECES_AHEAD && this.failure === null) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.failure !== null) throw this.failure;
+  }
+
+  settle(message: FromCheckThread): void {
+    if ('taken' in message) {
+      this.#ahead -= 1;
+      this.#wake();
+    } else if ('digest' in message) this.#resolve(message.digest);
+    else if ('failed' in message) this.fail(new Error(message.failed));
+    else {
+      const { code, detail, extras } = message.refused;
+      this.fail(new StoreError(code, detail, extras));
+    }
+  }
+
+  fail(error: Error): void {
+    this.failure = error;
+    this.#wake();
+    this.#reject(error);
+  }
 }
 
 /** One thread for the streams of a process, started with the first of them. */
@@ -35,10 +77,10 @@ export function openCheckThread(): StreamChecker {
     // Beside this module, which is .ts in a checkout and .js in dist/.
     const file = import.meta.url.endsWith('.ts') ? './check-worker.ts' : './check-worker.js';
     const worker = new Worker(new URL(file, import.meta.url));
-    worker.on('message', (message: FromCheckThread) => settle(jobs.get(message.id), message));
+    worker.on('message', (message: FromCheckThread) => jobs.get(message.id)?.settle(message));
     const broken = (error: Error): void => {
       if (thread === worker) thread = null;
-      for (const job of jobs.values()) job.failed(error);
+      for (const job of jobs.values()) job.fail(error);
     };
     worker.on('error', broken);
     worker.on('exit', () => broken(new Error('The checking thread ended.')));
@@ -53,42 +95,25 @@ export function openCheckThread(): StreamChecker {
       worker.ref();
       const send = (message: ToCheckThread, transfer: ArrayBuffer[] = []): void =>
         worker.postMessage(message, transfer);
-      let ahead = 0;
-      let wake = (): void => {};
-      let failure: Error | null = null;
-      const digest = new Promise<Digest | null>((resolve, reject) => {
-        jobs.set(id, {
-          taken: () => {
-            ahead -= 1;
-            wake();
-          },
-          ended: resolve,
-          failed: (error) => {
-            failure = error;
-            wake();
-            reject(error);
-          },
-        });
-      });
-      // Awaited at the end; until then a failure is seen by `failure`.
-      digest.catch(() => {});
+      const job = new Job();
+      jobs.set(id, job);
       try {
         send({ id, plan });
+        const file = fileOf(stream);
+        if (file !== null) {
+          send({ id, file });
+          return await job.digest;
+        }
         for await (const chunk of stream) {
           // A copy of its own: what a stream hands out may be part of a buffer that it goes on using.
           const bytes = new Uint8Array(chunk);
           send({ id, bytes }, [bytes.buffer]);
-          ahead += 1;
-          while (ahead >= PIECES_AHEAD && failure === null) {
-            await new Promise<void>((resolve) => {
-              wake = resolve;
-            });
-          }
-          if (failure !== null) throw failure;
+          await job.sent();
         }
         send({ id, end: true });
-        return await digest;
+        return await job.digest;
       } finally {
+        if (stream instanceof ReadStream) stream.destroy();
         jobs.delete(id);
         send({ id, forget: true });
         if (jobs.size === 0 && !closed) worker.unref();
@@ -101,13 +126,9 @@ export function openCheckThread(): StreamChecker {
   };
 }
 
-function settle(job: Job | undefined, message: FromCheckThread): void {
-  if (!job) return;
-  if ('taken' in message) job.taken();
-  else if ('digest' in message) job.ended(message.digest);
-  else if ('failed' in message) job.failed(new Error(message.failed));
-  else {
-    const { code, detail, extras } = message.refused;
-    job.failed(new StoreError(code, detail, extras));
-  }
+/** Of a stream that is a file nobody has read from yet: the file, which any thread of the process can read. */
+function fileOf(stream: AsyncIterable<Uint8Array>): number | null {
+  if (!(stream instanceof ReadStream) || stream.bytesRead > 0) return null;
+  const { fd } = stream as ReadStream & { fd: unknown };
+  return typeof fd === 'number' ? fd : null;
 }

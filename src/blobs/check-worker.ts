@@ -1,13 +1,19 @@
+import { readSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import type { Digest } from '../core/digest.ts';
 import { type ErrorCode, type ErrorExtras, isStoreError } from '../core/errors.ts';
 import { type CheckPlan, StreamCheck } from './stream-check.ts';
 
-/** Pieces of streams, told apart by number. `forget` follows whatever has happened to a stream. */
+/**
+ * Pieces of streams, told apart by number; or an open file of the process, which is read here to its end. `forget` follows
+ * whatever has happened to a stream.
+ */
 export type ToCheckThread = { id: number } & (
   | { plan: CheckPlan }
   | { bytes: Uint8Array }
   | { end: true }
+  | { file: number }
   | { forget: true }
 );
 export type FromCheckThread = { id: number } & (
@@ -17,7 +23,12 @@ export type FromCheckThread = { id: number } & (
   | { failed: string }
 );
 
+/** So much of a file is read at once; after so many of them others get their turn. */
+const READ_SIZE = 512 * 1024;
+const READS_A_TURN = 8;
+
 const checks = new Map<number, StreamCheck>();
+const buffer = Buffer.allocUnsafeSlow(READ_SIZE);
 
 function answer(message: FromCheckThread): void {
   parentPort?.postMessage(message);
@@ -27,6 +38,7 @@ function take(message: ToCheckThread): void {
   const { id } = message;
   if ('plan' in message) checks.set(id, new StreamCheck(message.plan));
   else if ('forget' in message) checks.delete(id);
+  else if ('file' in message) readFile(id, message.file).catch((error: unknown) => refuse(id, error));
   else if ('bytes' in message) {
     // Of a stream that was refused more may be on its way.
     checks.get(id)?.write(message.bytes);
@@ -37,13 +49,30 @@ function take(message: ToCheckThread): void {
   }
 }
 
+/** Until its end, what is wrong with it, or nobody waits for it any more. */
+async function readFile(id: number, file: number): Promise<void> {
+  let position = 0;
+  for (let reads = 1; ; reads += 1) {
+    const check = checks.get(id);
+    if (!check) return;
+    const count = readSync(file, buffer, 0, READ_SIZE, position);
+    if (count === 0) return answer({ id, digest: check.end() });
+    check.write(buffer.subarray(0, count));
+    position += count;
+    if (reads % READS_A_TURN === 0) await nextTurn();
+  }
+}
+
+function refuse(id: number, error: unknown): void {
+  checks.delete(id);
+  if (!isStoreError(error)) answer({ id, failed: String(error) });
+  else answer({ id, refused: { code: error.code, detail: error.message, extras: error.extras } });
+}
+
 parentPort?.on('message', (message: ToCheckThread) => {
   try {
     take(message);
   } catch (error) {
-    const { id } = message;
-    checks.delete(id);
-    if (!isStoreError(error)) answer({ id, failed: String(error) });
-    else answer({ id, refused: { code: error.code, detail: error.message, extras: error.extras } });
+    refuse(message.id, error);
   }
 });

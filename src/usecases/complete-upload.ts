@@ -69,14 +69,19 @@ export async function runCompletion(
     }
     // What the service delivered it cut itself from bytes that it hashed.
     const digest = completed.digest ?? (completed.partsBound && upload.channel === 'service' ? upload.digest : null);
+    const { versionId } = completed;
     // What must be read back takes time: whoever takes over then need not give the object up.
-    if (digest === null || upload.kind === 'pack') {
-      await services.registry.transaction(async (tables) => {
-        const change = { completed_at: await tables.now(), version_id: completed.versionId };
-        await tables.uploads.amend(upload.id, 'completing', services.instance, change);
-      });
-    }
-    await verifyAndRecord(services, caller, { ...upload, version_id: completed.versionId }, digest, onRecord);
+    const noting = digest === null || upload.kind === 'pack' ? noteCompleted(services, upload.id, versionId) : null;
+    // Awaited after the reading, which it need not wait for.
+    noting?.catch(() => {});
+    await verifyAndRecord(services, caller, { ...upload, version_id: versionId }, digest, { noting, onRecord });
+  });
+}
+
+async function noteCompleted(services: Services, uploadId: UploadId, versionId: string | null): Promise<void> {
+  await services.registry.transaction(async (tables) => {
+    const change = { completed_at: await tables.now(), version_id: versionId };
+    await tables.uploads.amend(uploadId, 'completing', services.instance, change);
   });
 }
 
@@ -95,12 +100,13 @@ async function verifyAndRecord(
   caller: Caller,
   upload: UploadRecord,
   knownDigest: Digest | null,
-  onRecord?: OnRecord,
+  { noting, onRecord }: { noting?: Promise<void> | null; onRecord?: OnRecord | undefined } = {},
 ): Promise<void> {
   const members = (await services.registry.read.uploads.members([upload.id])).get(upload.id) ?? null;
   // The member list goes with the upload's end.
   if (upload.kind === 'pack' && members === null) throw abandoned(upload, OTHER_INSTANCE);
   const failure = await verifyObject(services, upload, members, knownDigest);
+  await noting;
   if (failure !== null) {
     await failUpload(services, caller, upload, failure, 'clean');
     throw failureError(upload, failure);
