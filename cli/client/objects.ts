@@ -25,6 +25,10 @@ export interface SentObject extends ByteSource {
   members: PackMember[] | null;
   /** How many files' bytes it holds. */
   files: number;
+  /** Has the bytes at hand: before they are sent, and before they are sent once more. */
+  hold(): Promise<void>;
+  /** Storage has the bytes: they need not be kept at hand. */
+  release(): void;
   /** What a message about it names. @param digest the member's, when it is about one */
   named(digest?: string): { path: string; digest: string };
   /** Throws when the bytes are no longer those that were hashed. */
@@ -45,6 +49,9 @@ export function fileObject(file: HashedFile): SentObject {
     members: null,
     files: 1,
     label: JSON.stringify(path),
+    // On the disk.
+    hold: async () => {},
+    release: () => {},
     named: () => ({ path, digest }),
     pieces: (offset, length) => readPieces(file, offset, length),
     assertUnchanged: () => assertUnchanged(file),
@@ -60,10 +67,10 @@ export function fileObject(file: HashedFile): SentObject {
   };
 }
 
-/** Bytes that are in memory, and stay there until the object is stored: a pack, or a small file alone. */
+/** Bytes that are in memory while they are held: a pack, or a small file alone. */
 export function memoryObject(
   object: { digest: Digest; size: number; members: PackMember[] | null },
-  bytes: Buffer,
+  held: { bytes: () => Buffer; hold: () => Promise<void>; release: () => void },
   pathOf: (digest: Digest) => string,
 ): SentObject {
   const { digest, members } = object;
@@ -79,7 +86,10 @@ export function memoryObject(
     files,
     label,
     named,
+    hold: held.hold,
+    release: held.release,
     *pieces(offset, length) {
+      const bytes = held.bytes();
       const end = offset + length;
       for (let at = offset; at < end; at += PIECE) yield bytes.subarray(at, Math.min(end, at + PIECE));
     },

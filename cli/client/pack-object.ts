@@ -3,19 +3,21 @@ import { layoutPack } from '../../src/core/pack.ts';
 import type { FileIndex, FileList } from './file-list.ts';
 import { memoryObject, type SentObject } from './objects.ts';
 import { compactPack } from './pack-builder.ts';
+import type { PackBytes } from './pack-memory.ts';
 
 /**
  * What is to be sent of files that were read into a pack: all of it as it is, as a rule. Otherwise what is wanted moves
  * together; a single blob goes without a frame.
  * @param indexes the files of the pack, in its order
  * @param wanted some of them
+ * @param pack of all of them, held
  * @returns null when none is
  */
 export function packObject(
   files: FileList,
   indexes: readonly FileIndex[],
   wanted: readonly FileIndex[],
-  { digest, memory }: { digest: Digest; memory: Buffer },
+  pack: PackBytes,
 ): SentObject | null {
   const blobs = new Map<Digest, { digest: Digest; size: number; index: FileIndex }>();
   for (const index of indexes) {
@@ -28,10 +30,29 @@ export function packObject(
   const kept = members.filter((member) => digests.has(member.digest));
   const [first] = kept;
   if (first === undefined) return null;
+  const release = () => pack.release();
   if (kept.length === 1) {
-    const bytes = memory.subarray(first.offset, first.offset + first.size);
-    return memoryObject({ digest: first.digest, size: first.size, members: null }, bytes, pathOf);
+    const bytes = () => pack.bytes().subarray(first.offset, first.offset + first.size);
+    const blob = { digest: first.digest, size: first.size, members: null };
+    return memoryObject(blob, { bytes, hold: () => pack.hold(), release }, pathOf);
   }
-  const pack = kept.length === members.length ? { digest, size, members } : compactPack(memory, kept);
-  return memoryObject(pack, memory.subarray(0, pack.size), pathOf);
+  if (kept.length === members.length) {
+    const bytes = () => pack.bytes().subarray(0, size);
+    return memoryObject({ digest: pack.digest, size, members }, { bytes, hold: () => pack.hold(), release }, pathOf);
+  }
+  let compacted = compactPack(pack.bytes(), kept);
+  let isCompact = true;
+  const held = {
+    bytes: () => pack.bytes().subarray(0, compacted.size),
+    async hold() {
+      await pack.hold();
+      if (!isCompact) compacted = compactPack(pack.bytes(), kept);
+      isCompact = true;
+    },
+    release() {
+      isCompact = false;
+      pack.release();
+    },
+  };
+  return memoryObject(compacted, held, pathOf);
 }

@@ -1,19 +1,22 @@
 import type { Limits } from '../../src/core/limits.ts';
 import { partSizeFor } from '../../src/core/part-plan.ts';
-import { Countdown, cut, forEachLimit, Reused } from './concurrency.ts';
+import { Countdown, cut, forEachLimit, Pool } from './concurrency.ts';
 import { DigestClaims } from './digest-claims.ts';
 import type { FileCache } from './file-cache.ts';
 import { type FileIndex, type FileList, RAW_DIGEST_SIZE } from './file-list.ts';
 import { hashFiles } from './hash-files.ts';
 import { fileObject } from './objects.ts';
 import { cutPacks, packMemory } from './pack-builder.ts';
+import { PackMemory } from './pack-memory.ts';
 import { packObject } from './pack-object.ts';
 import type { Readers } from './readers.ts';
 import type { Registrar } from './registrar.ts';
 import type { Uploader } from './uploader.ts';
 
-/** Packs in memory: being read, registered, on the wire, being verified. */
-const PACKS_AT_ONCE = 5;
+/** Packs in memory: being read, registered, on the wire. */
+const PACKS_IN_MEMORY = 3;
+/** And beside them those that are being verified. */
+const PACKS_AT_ONCE = 8;
 /** The first one is small, so that the service has something to do soon. */
 const FIRST_PACK_SHARE = 4;
 /** Large files are hashed in lists of about so many bytes; while some are sent the next ones are hashed. */
@@ -44,13 +47,13 @@ interface List {
  *     small files ─────────▶ read into a pack ─▶ register ─▶ leave out what is stored ─▶ send the pack
  *     large files ─────────▶ hash ─────────────▶ register ─▶ send what is missing from the disk
  *
- * Memory is bounded by PACKS_AT_ONCE packs, whatever the directory. The bytes of small files that are sent are those
+ * Memory is bounded by PACKS_IN_MEMORY packs, whatever the directory. The bytes of small files that are sent are those
  * that were hashed, so a wrong digest in the cache does no harm.
  */
 export class PackageFiller {
   readonly #files: FileList;
   readonly #parts: FillerParts;
-  readonly #memory: Reused<SharedArrayBuffer>;
+  readonly #memory: Pool<SharedArrayBuffer>;
   /** Each digest is sent once in the whole push. */
   readonly #claims: DigestClaims;
   readonly #handed: Countdown;
@@ -64,7 +67,7 @@ export class PackageFiller {
     this.#files = files;
     this.#claims = new DigestClaims(files);
     this.#handed = new Countdown(files.length);
-    this.#memory = new Reused(() => new SharedArrayBuffer(packMemory(limits)));
+    this.#memory = new Pool(PACKS_IN_MEMORY, () => new SharedArrayBuffer(packMemory(limits)));
   }
 
   /** Registers every file and sends what the service does not have. */
@@ -108,6 +111,7 @@ export class PackageFiller {
     } catch (error) {
       this.#failure ??= { error };
       this.#handed.end();
+      this.#memory.end();
       this.#parts.uploader.stop();
       await this.#parts.readers.stop();
     }
@@ -135,24 +139,25 @@ export class PackageFiller {
 
   async #sendPack({ indexes, registered }: List): Promise<void> {
     if (this.#failure) return;
-    await this.#memory.use(async (memory) => {
+    const files = indexes.map((index) => this.#files.at(index));
+    const pack = new PackMemory(files, this.#parts.readers, this.#memory);
+    try {
       const readAt = Date.now();
-      const pack = await this.#parts.readers.pack(
-        indexes.map((index) => this.#files.at(index)),
-        memory,
-      );
+      await pack.hold();
       const wrong = this.#takeDigests(indexes, pack.digests);
       this.#parts.cache.save(this.#files, indexes, readAt);
       const missing = registered
         ? [...without(indexes, wrong), ...(await this.#parts.registrar.register(wrong, true))]
         : await this.#parts.registrar.register(indexes);
       const claimed = missing.filter((index) => this.#claims.claim(index));
-      const object = packObject(this.#files, indexes, claimed, { digest: pack.digest, memory: Buffer.from(memory) });
+      const object = packObject(this.#files, indexes, claimed, pack);
       const handed = () => this.#handed.less(indexes.length);
       if (object) await this.#parts.uploader.send([object], handed);
       else handed();
       this.#settle(indexes, claimed);
-    });
+    } finally {
+      pack.release();
+    }
   }
 
   /** @returns those of which another digest was remembered */

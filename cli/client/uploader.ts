@@ -148,10 +148,12 @@ export class Uploader {
       return;
     }
     const missing = parts.filter(({ received }) => !received);
+    await object.hold();
     await forEachLimit(missing, this.#options.parallel, (part) =>
       this.#parts.use(() => this.#sendPart(object, upload_id, part)),
     );
     await object.assertUnchanged();
+    object.release();
     handed();
     await this.#commits.use(() => this.#commit(object, upload_id));
     this.totals.objects += 1;

@@ -3,12 +3,15 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
+import { Pool } from '../../cli/client/concurrency.ts';
 import { DigestClaims } from '../../cli/client/digest-claims.ts';
 import type { FileList } from '../../cli/client/file-list.ts';
 import { RAW_DIGEST_SIZE } from '../../cli/client/file-list.ts';
 import type { SentObject } from '../../cli/client/objects.ts';
 import { buildPack, cutPacks, packMemory } from '../../cli/client/pack-builder.ts';
+import { PackMemory } from '../../cli/client/pack-memory.ts';
 import { packObject } from '../../cli/client/pack-object.ts';
+import { Readers } from '../../cli/client/readers.ts';
 import { walk } from '../../cli/client/walk.ts';
 import { digestOf, EMPTY_DIGEST } from '../../src/core/digest.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
@@ -40,7 +43,8 @@ function packsOf(files: FileList, stored: (content: number) => boolean): SentObj
       files.setDigest(index, pack.digests.subarray(place * RAW_DIGEST_SIZE, (place + 1) * RAW_DIGEST_SIZE));
     }
     const wanted = list.filter((index) => !stored(index)).filter((index) => claims.claim(index));
-    const object = packObject(files, list, wanted, { digest: pack.digest, memory: Buffer.from(memory) });
+    const held = { digest: pack.digest, bytes: () => Buffer.from(memory), hold: async () => {}, release: () => {} };
+    const object = packObject(files, list, wanted, held);
     if (object === null) continue;
     // The memory is used again for the next one.
     const bytes = Buffer.from(bytesOf(object));
@@ -96,6 +100,45 @@ test('what a message about a pack names is the file of the member', async (t) =>
   t.like(pack?.named('sha256:unknown'), { path: 'one' });
   const error = await pack?.differs('why');
   t.like(error, { code: 'digest_mismatch', message: 'a pack of 3 files arrived with other bytes: why' });
+});
+
+test('a pack whose memory was given to others is the same once more, or says which file is not', async (t) => {
+  const folder = await tempFolder(t);
+  await writeTree(folder, Object.fromEntries(Array.from({ length: 9 }, (_, n) => [`f${n}`, `content ${n}`.repeat(n)])));
+  const files = await walk(folder, LOOK);
+  const indexes = [1, 2, 3, 4, 5, 6, 7, 8];
+  const readers = new Readers();
+  const pool = new Pool(1, () => new SharedArrayBuffer(packMemory(LIMITS)));
+  const memory = new PackMemory(
+    indexes.map((index) => files.at(index)),
+    readers,
+    pool,
+  );
+  for (const wanted of [indexes, [2, 5, 7], [4]]) {
+    await memory.hold();
+    for (const [place, index] of indexes.entries()) {
+      files.setDigest(index, memory.digests.subarray(place * RAW_DIGEST_SIZE, (place + 1) * RAW_DIGEST_SIZE));
+    }
+    const object = packObject(files, indexes, wanted, memory) as SentObject;
+    const first = Buffer.from(bytesOf(object));
+    t.is(digestOf(first), object.digest);
+    await object.hold();
+    object.release();
+    object.release();
+    t.throws(() => bytesOf(object), { message: /not held/ });
+    const other = await pool.take();
+    Buffer.from(other).fill('x');
+    const held = object.hold();
+    pool.give(other);
+    await held;
+    t.deepEqual(bytesOf(object), first);
+    object.release();
+  }
+  await writeFile(join(folder, 'f3'), 'changed');
+  await t.throwsAsync(memory.hold(), { code: 'file_changed', message: /"f3"/ });
+  memory.release();
+  pool.end();
+  await t.throwsAsync(memory.hold(), { message: /ended/ });
 });
 
 test('a file that is no longer the one that was found is not packed', async (t) => {
