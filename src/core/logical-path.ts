@@ -73,6 +73,23 @@ export function findConflict(paths: readonly LogicalPath[]): PathConflict | null
   return null;
 }
 
+/**
+ * Whether every path stands behind all that a package has, by their keys' order, so that none of them can meet any of those.
+ * A folder of theirs may be no file of the package: it stands behind them too, or the last of them is in it.
+ * @param last the greatest key that the package has
+ */
+export function allBehind(last: string, paths: readonly LogicalPath[]): boolean {
+  const bytes = Buffer.from(last);
+  const isBehind = (key: string) => Buffer.compare(bytes, Buffer.from(key)) < 0;
+  const folders = new Set<string>();
+  for (const path of paths) {
+    const key = pathKey(path);
+    if (!isBehind(key)) return false;
+    for (const folder of ancestors(key)) folders.add(folder);
+  }
+  return [...folders].every((folder) => last.startsWith(`${folder}/`) || isBehind(folder));
+}
+
 /** The order of manifests and lists: by the bytes of the UTF-8 form, which UTF-16 order is not beyond U+FFFF. */
 export function comparePaths(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));

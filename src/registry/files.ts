@@ -81,6 +81,13 @@ export function fileTable(db: Knex) {
       return ((await query.select(...COLUMNS)) as Row[]).map(fromRow);
     },
 
+    /** The greatest key of a path; null: the package has no files. */
+    async lastKey(packageId: PackageId): Promise<string | null> {
+      const query = db('package_files').where({ package_id: packageId }).orderBy('path_key', 'desc');
+      const row: { path_key: string } | undefined = await query.first('path_key');
+      return row?.path_key ?? null;
+    },
+
     /** The package's files among these paths, by path. */
     async atPaths(packageId: PackageId, paths: readonly LogicalPath[]): Promise<Map<LogicalPath, FileRecord>> {
       const wanted = recordset(

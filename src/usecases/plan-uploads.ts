@@ -168,16 +168,15 @@ async function openUploads(
         members,
       };
     });
+    if (opened.length === 0) return { needed: live, fresh: new Set() };
+    const bytes = opened.reduce((sum, { size }) => sum + size, 0);
     await tables.uploads.insert(opened);
-    if (opened.length > 0) {
-      const bytes = opened.reduce((sum, { size }) => sum + size, 0);
-      await recordChange(tables, caller, {
-        at: now,
-        action: 'upload.planned',
-        package_id: packageId,
-        detail: { uploads: opened.length, bytes },
-      });
-    }
+    await recordChange(tables, caller, {
+      at: now,
+      action: 'upload.planned',
+      package_id: packageId,
+      detail: { uploads: opened.length, bytes },
+    });
     return { needed: await tables.uploads.findLive(packageId, digests), fresh: new Set(opened.map(({ id }) => id)) };
   });
 }
@@ -206,6 +205,7 @@ async function findStale(
   now: number,
 ): Promise<UploadRecord[]> {
   const open = [...live.values()].filter((upload) => upload.state === 'open');
+  if (open.length === 0) return [];
   const ids = open.map((upload) => upload.id);
   const parts = await tables.uploads.parts(ids);
   const members = await tables.uploads.members(ids);

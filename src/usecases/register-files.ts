@@ -3,7 +3,7 @@ import { type Digest, EMPTY_DIGEST } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { Limits } from '../core/limits.ts';
-import { findConflict, type LogicalPath, type PathConflict } from '../core/logical-path.ts';
+import { allBehind, findConflict, type LogicalPath, type PathConflict } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
 import type { FileRecord } from '../registry/files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
@@ -58,7 +58,10 @@ export async function putFiles(
 ): Promise<FileRecord[]> {
   const status = nextStatus(pkg, 'register');
   const paths = files.map((file) => file.path);
-  const existing = await tables.files.atPaths(pkg.id, paths);
+  // Who pushes a directory sends its files in order: most batches stand behind all that came before.
+  const last = await tables.files.lastKey(pkg.id);
+  const meetsNone = last === null || allBehind(last, paths);
+  const existing = meetsNone ? new Map<LogicalPath, FileRecord>() : await tables.files.atPaths(pkg.id, paths);
   const changed: FileRecord[] = [];
   let bytes = 0;
   const replaced: JsonObject[] = [];
@@ -82,7 +85,7 @@ export async function putFiles(
     throw new StoreError('size_mismatch', `${pkg.id} would have more than ${Number.MAX_SAFE_INTEGER} bytes.`);
   }
   const added = changed.filter((file) => !existing.has(file.path));
-  if (added.length > 0) {
+  if (added.length > 0 && !meetsNone) {
     const conflict = await tables.files.findConflict(
       pkg.id,
       added.map((file) => file.path),

@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { isStoreError } from '../../src/core/errors.ts';
 import {
+  allBehind,
   ancestors,
   comparePaths,
   findConflict,
@@ -109,4 +110,30 @@ test('findConflict finds what a naive comparison of all pairs finds', (t) => {
       t.is(findConflict(paths) !== null, naive);
     }),
   );
+});
+
+test('paths that stand all behind others meet none of them', (t) => {
+  // Few letters, so that they often meet.
+  const short = fc
+    .array(fc.constantFrom('a', 'b', 'ab', 'a!', 'é', 'e\u0301', '\u{10000}', '\uffff'), { minLength: 1, maxLength: 3 })
+    .map((segments) => parseLogicalPath(segments.join('/')));
+  const batch = fc.array(short, { maxLength: 6 }).filter((paths) => findConflict(paths) === null);
+  let behind = 0;
+  fc.assert(
+    fc.property(batch, batch, (before, after) => {
+      if (before.length === 0) return;
+      const keys = before.map(pathKey).toSorted(comparePaths);
+      if (!allBehind(keys.at(-1) as string, after)) return;
+      behind += 1;
+      t.is(findConflict([...before, ...after]), null);
+    }),
+    { numRuns: 2_000 },
+  );
+  t.true(behind > 50);
+  t.false(allBehind('a', [parseLogicalPath('a')]));
+  t.false(allBehind('a', [parseLogicalPath('a/b')]));
+  t.true(allBehind('a', [parseLogicalPath('a!'), parseLogicalPath('a0/b')]));
+  t.true(allBehind('a/b', [parseLogicalPath('a/c'), parseLogicalPath('b/a')]));
+  t.false(allBehind('a!', [parseLogicalPath('a/b')]), '"a" may stand before "a!"');
+  t.false(allBehind('a', [parseLogicalPath('b'), parseLogicalPath('Z')]));
 });

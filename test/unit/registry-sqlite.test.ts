@@ -8,9 +8,10 @@ import { tempFolder } from '../support/temp.ts';
 registrySuite(test, {
   name: 'SQLite',
   async open(t) {
-    const registry = await openRegistry(connectSqlite(join(await tempFolder(t), 'registry.sqlite')));
-    t.teardown(() => registry.close());
-    // Two of one process would block each other: the driver waits for a lock without letting anybody else go on.
-    return [registry, registry];
+    const file = join(await tempFolder(t), 'registry.sqlite');
+    const one = await openRegistry(connectSqlite(file));
+    const two = await openRegistry(connectSqlite(file));
+    t.teardown(() => Promise.all([one.close(), two.close()]));
+    return [one, two];
   },
 });
