@@ -203,14 +203,14 @@ export function fileTable(db: Knex) {
 
     /** Marks every file of the package that has one of these blobs. @returns how many */
     async prove(packageId: PackageId, blobs: readonly Wanted[]): Promise<number> {
+      // By their places in the table: of a package that is new to PostgreSQL's statistics it would read all files for each.
+      const places = isPostgres(db)
+        ? 'ctid = any(array(select f.ctid from ?))'
+        : '(package_id, path) in (select f.package_id, f.path from ?)';
       const rows: unknown[] = rowsOf(
-        await db.raw(
-          `update package_files set proven = true where (package_id, path) in (
-             select f.package_id, f.path from ? r cross join package_files f
-             where f.digest = r.digest and f.package_id = ? and f.size = r.size)
-           returning 1`,
-          [wantedRows(db, blobs), packageId],
-        ),
+        await db.raw(`update package_files set proven = true where ${places} returning 1`, [
+          filesWith(db, packageId, blobs),
+        ]),
       );
       return rows.length;
     },
@@ -219,9 +219,8 @@ export function fileTable(db: Knex) {
     async wantedBy(packageId: PackageId, wanted: readonly Wanted[]): Promise<Map<Digest, { proven: boolean }>> {
       const rows: Array<{ digest: Buffer; unproven: number }> = rowsOf(
         await db.raw(
-          `select r.digest as digest, sum(case when f.proven = true then 0 else 1 end) as unproven from ? r cross join package_files f
-           where f.digest = r.digest and f.package_id = ? and f.size = r.size group by r.digest`,
-          [wantedRows(db, wanted), packageId],
+          `select f.digest as digest, sum(case when f.proven = true then 0 else 1 end) as unproven from ? group by f.digest`,
+          [filesWith(db, packageId, wanted)],
         ),
       );
       return new Map(rows.map((row) => [digestFromBytes(row.digest), { proven: Number(row.unproven) === 0 }]));
@@ -252,15 +251,22 @@ export function fileTable(db: Knex) {
         { path: 'text' },
         paths.map((path) => [path]),
       );
-      const rows: Array<Omit<FileLocation, 'digest'> & { digest: Buffer }> = rowsOf(
-        await db.raw(
-          `select f.path as path, f.digest as digest, f.size as size,
-             l.object_id as object_id, l."offset" as "offset"
-           from ? r cross join package_files f cross join blob_locations l
+      // As in atPaths and findConflict.
+      const found = isPostgres(db)
+        ? `? r cross join lateral (
+             select path, digest, size, proven from package_files f where f.package_id = ? and f.path >= r.path and f.path <= r.path
+             order by f.path limit 1) f
+           cross join lateral (
+             select object_id, "offset" from blob_locations l where l.digest = f.digest order by l.object_id limit 1) l
+           where f.proven = true`
+        : `? r cross join package_files f cross join blob_locations l
            where f.package_id = ? and f.path = r.path and f.proven = true
              and l.digest = f.digest
-             and l.object_id = (select min(x.object_id) from blob_locations x where x.digest = f.digest)
-           order by l.object_id, l."offset", f.path`,
+             and l.object_id = (select min(x.object_id) from blob_locations x where x.digest = f.digest)`;
+      const rows: Array<Omit<FileLocation, 'digest'> & { digest: Buffer }> = rowsOf(
+        await db.raw(
+          `select f.path as path, f.digest as digest, f.size as size, l.object_id as object_id, l."offset" as "offset"
+           from ${found} order by l.object_id, l."offset", f.path`,
           [wanted, packageId],
         ),
       );
@@ -332,6 +338,26 @@ export function provenFor(db: Knex, reads: Reads, packageId: PackageId, alias: s
 export function wantedRows(db: Knex, wanted: readonly Wanted[]): Knex.Raw {
   const cells = wanted.map(({ digest, size }) => [digestToBytes(digest), size]);
   return recordset(db, { digest: 'bytes', size: 'integer' }, cells);
+}
+
+/**
+ * The package's files that have one of these blobs, as `f`. PostgreSQL is made to look into the index by digest for each: no
+ * other index has the order that the comparison of rows asks for, and OFFSET keeps it from joining in another way.
+ */
+function filesWith(db: Knex, packageId: PackageId, wanted: readonly Wanted[]): Knex.Raw {
+  const rows = wantedRows(db, wanted);
+  return isPostgres(db)
+    ? db.raw(
+        `? r cross join lateral (
+           select f.ctid, f.digest, f.proven from package_files f
+           where (f.digest, f.package_id) >= (r.digest, ?) and (f.digest, f.package_id) <= (r.digest, ?) and f.size = r.size
+           offset 0) f`,
+        [rows, packageId, packageId],
+      )
+    : db.raw('? r cross join package_files f where f.digest = r.digest and f.package_id = ? and f.size = r.size', [
+        rows,
+        packageId,
+      ]);
 }
 
 /** Batches are written in one order, whatever order they come in: two that meet then wait instead of deadlocking. */

@@ -1,0 +1,126 @@
+import test, { type ExecutionContext } from 'ava';
+import type { Knex } from 'knex';
+import { digestOf } from '../../src/core/digest.ts';
+import { newId, type PackageId } from '../../src/core/ids.ts';
+import { parseLogicalPath } from '../../src/core/logical-path.ts';
+import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
+import { connectPostgres } from '../../src/registry/connect-postgres.ts';
+import { type FileRecord, type FileTable, fileTable } from '../../src/registry/files.ts';
+import { openRegistry, type Registry } from '../../src/registry/registry.ts';
+import { POSTGRES } from '../support/postgres.ts';
+import { required } from '../support/required.ts';
+
+/**
+ * PostgreSQL plans by statistics, which it gathers now and then. A large package that is new to them must cost no more: a plan
+ * that reads all of its files for each one that is asked for takes minutes.
+ */
+const postgres = await required('Registry queries with stale statistics on PostgreSQL', POSTGRES);
+
+const FILES = 20_000;
+const BATCH = 1_000;
+const ASKED = 500;
+
+function file(seed: string, n: number): FileRecord {
+  const path = parseLogicalPath(`group-${n % 10}/case ${n}.json`);
+  const digest = digestOf(`${seed} ${n}`);
+  return { path, digest, size: 200, media_type: 'text/plain', mtime: null, executable: false, proven: false };
+}
+
+async function fill(registry: Registry, seed: string, files: number): Promise<PackageId> {
+  const id = newId('pkg', 1_000) as PackageId;
+  await registry.transaction((tables) =>
+    tables.packages.insert({
+      id,
+      name: seed,
+      producer: 'p',
+      subject: null,
+      external_id: null,
+      retention_class: 'raw-evidence',
+      retention_days: 90,
+      expires_at: null,
+      supersedes: null,
+      created_by: 'tests',
+      created_at: 1_000,
+      metadata: {},
+      metadata_text: '{}',
+    }),
+  );
+  for (let start = 0; start < files; start += BATCH) {
+    const batch = Array.from({ length: BATCH }, (_, n) => file(seed, start + n));
+    await registry.transaction((tables) => tables.files.put(id, batch));
+  }
+  return id;
+}
+
+/** How many rows of the files and of the locations PostgreSQL reads for this. */
+async function rowsRead(db: Knex, work: (files: FileTable) => Promise<unknown>): Promise<number> {
+  return db.transaction(async (trx) => {
+    // The counters go on from one transaction to the next of a connection.
+    const before = await readSoFar(trx);
+    await work(fileTable(trx));
+    return (await readSoFar(trx)) - before;
+  });
+}
+
+async function readSoFar(trx: Knex): Promise<number> {
+  const { rows } = await trx.raw(`select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) as read
+    from pg_stat_xact_user_tables where relname in ('package_files', 'blob_locations')`);
+  return Number(rows[0].read);
+}
+
+async function assertFewRead(t: ExecutionContext, db: Knex, id: PackageId): Promise<void> {
+  const asked = Array.from({ length: ASKED }, (_, n) => file('large', n * (FILES / ASKED)));
+  const paths = asked.map(({ path }) => path);
+  const others = paths.map((path) => parseLogicalPath(`${path}.more`));
+  const works: Record<string, (files: FileTable) => Promise<unknown>> = {
+    atPaths: async (files) => t.is((await files.atPaths(id, paths)).size, ASKED),
+    findConflict: async (files) => t.is(await files.findConflict(id, others), null),
+    provableBy: async (files) => t.is((await files.provableBy({ producers: [] }, id, asked)).size, 0),
+    wantedBy: async (files) => t.is((await files.wantedBy(id, asked)).size, ASKED),
+    prove: async (files) => t.is(await files.prove(id, asked), ASKED),
+    'provableBy what is proven': async (files) =>
+      t.is((await files.provableBy({ producers: [] }, id, asked)).size, ASKED),
+    locate: async (files) => t.is((await files.locate(id, paths)).length, ASKED),
+  };
+  for (const [name, work] of Object.entries(works)) {
+    const read = await rowsRead(db, work);
+    t.log(`${name}: ${read} rows read for ${ASKED}`);
+    // To find blobs in any package, hashing a small table once costs less than many looks into an index.
+    t.true(read <= (name.startsWith('provableBy') ? FILES : 3 * ASKED), `${name} reads ${read} rows`);
+  }
+}
+
+if (postgres !== null) {
+  test.after.always('stop PostgreSQL', () => postgres.close());
+
+  for (const [when, analyzed] of [
+    ['never gathered', false],
+    ['gathered before the package came', true],
+  ] as const) {
+    test(`statistics that were ${when}: a query about some files of a large package reads only those`, async (t) => {
+      const db = connectPostgres(await postgres.createDatabase());
+      const registry = await openRegistry(db);
+      t.teardown(() => registry.close());
+      await registry.transaction((tables) => tables.retention.syncClasses(DEFAULT_RETENTION_CLASSES));
+      // Whether autovacuum comes by is not left to chance.
+      for (const table of ['packages', 'package_files', 'blobs', 'blob_locations']) {
+        await db.raw(`alter table ${table} set (autovacuum_enabled = false)`);
+      }
+      for (const seed of ['one', 'two', 'three']) await fill(registry, seed, BATCH);
+      if (analyzed) await db.raw('analyze');
+      const id = await fill(registry, 'large', FILES);
+      await registry.transaction(async ({ blobs }) => {
+        const asked = Array.from({ length: FILES }, (_, n) => file('large', n));
+        await blobs.lock(asked, 1_000);
+        const object = newId('obj', 1_000);
+        const digest = digestOf('pack');
+        await blobs.addObject({ id: object, kind: 'pack', key: 'k', version_id: null, digest, size: 1, created_at: 1 });
+        await blobs.addLocations(
+          object,
+          asked.map((blob, n) => ({ ...blob, offset: n * 1_024 })),
+        );
+      });
+      await assertFewRead(t, db, id);
+    });
+  }
+}
