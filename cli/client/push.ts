@@ -86,6 +86,9 @@ export async function pushDirectory(
     signal: client.signal,
     skipped: (path, why) => progress.note?.(`left out: ${JSON.stringify(path)} ${why}`),
   };
+  // While the answer is on its way the directory is looked at.
+  const asked = client.limits();
+  asked.catch(() => {});
   const files = await walk(directory, walkOptions);
   if (files.length === 0) throw usageError(`${JSON.stringify(directory)} holds no file: there is nothing to push.`);
   const name = options.name ?? basename(resolve(directory));
@@ -97,7 +100,7 @@ export async function pushDirectory(
   try {
     if (!rehash) cache.load(files);
     readers.expect(files.unhashed());
-    const limits = await client.limits();
+    const limits = await asked;
     const push = new Push({ client, options: { ...options, name }, walkOptions, state, files, cache, readers, limits });
     progress.watch?.(() => push.report());
     const result = await push.run();

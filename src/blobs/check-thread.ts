@@ -12,6 +12,8 @@ export interface StreamChecker {
    * @throws StoreError digest_mismatch, invalid_pack; what the stream throws
    */
   check(stream: AsyncIterable<Uint8Array>, plan: CheckPlan): Promise<Digest | null>;
+  /** Something to check will come soon: what has to start may start. */
+  expect(): void;
   close(): Promise<void>;
 }
 
@@ -87,11 +89,15 @@ export function openCheckThread(): StreamChecker {
     return worker;
   }
 
+  function started(): Worker {
+    thread ??= start();
+    return thread;
+  }
+
   return {
     async check(stream, plan) {
       const id = nextId++;
-      thread ??= start();
-      const worker = thread;
+      const worker = started();
       worker.ref();
       const send = (message: ToCheckThread, transfer: ArrayBuffer[] = []): void =>
         worker.postMessage(message, transfer);
@@ -118,6 +124,9 @@ export function openCheckThread(): StreamChecker {
         send({ id, forget: true });
         if (jobs.size === 0 && !closed) worker.unref();
       }
+    },
+    expect() {
+      if (thread === null && !closed) started().unref();
     },
     async close() {
       closed = true;

@@ -11,6 +11,11 @@ import type { Services } from './services.ts';
 /** Objects below this many bytes are checked between other work; larger ones beside the event loop. */
 const INLINE_BELOW = 8 * 1024 ** 2;
 
+/** A pack that will have to be verified was planned: by then the thread that does it has started. */
+export function expectPack({ checker }: Services, { size }: { size: number }): void {
+  if (size >= INLINE_BELOW) checker.expect();
+}
+
 /**
  * Holds a completed object against what was planned: its digest, and a pack's members one by one. Reads it once, unless
  * it is a loose blob whose digest is known. @param knownDigest from storage that hashed, or is proven to refuse, every byte
