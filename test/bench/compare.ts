@@ -21,6 +21,8 @@ process.env.CEPH_BYTES ??= String(10 * 1024 ** 3);
 assertMeasurable();
 if (!existsSync(BIN)) throw new Error('dist/ is not built: npm run build');
 const DROPPED_ABOVE = 1024 ** 3;
+/** No round begins that would not end within so many seconds. */
+const BUDGET_S = 570;
 const { ARTIFACT_STORE_TEST_SETS: onlySets, ARTIFACT_STORE_TEST_TOOLS: onlyTools } = process.env;
 const started = performance.now();
 const dir = await mkdtemp(join(process.env.ARTIFACT_STORE_TEST_BENCH_DIR ?? tmpdir(), 'artifact-store-bench-'));
@@ -32,13 +34,22 @@ try {
     ourselves('artifact-store on PostgreSQL', { small: OURS.small }, () => postgres.createDatabase('C')),
     ...PEERS,
   ]);
-  const fields: Field[] = [];
+  const matches: Match[] = [];
   for (const set of DATA_SETS) {
     if (onlySets && !onlySets.split(',').includes(set.name)) continue;
     const source = makeSource(set, join(dir, set.name));
-    for (const store of stores) fields.push(await compare(source, store, tools));
+    for (const store of stores) matches.push(matchOf(source, store, tools));
   }
-  const minutes = (performance.now() - started) / 60_000;
+  // Everything once, whatever it takes; then again, as far as there is time for it.
+  for (const match of matches) match.seconds = await play(match, 0);
+  for (let round = 1; round < Math.max(...matches.map(({ rounds }) => rounds)); round += 1) {
+    for (const match of matches) {
+      const later = elapsed() + match.seconds;
+      if (round < match.rounds && later < BUDGET_S) await play(match, round);
+    }
+  }
+  const fields = matches.map(({ field }) => field);
+  const minutes = elapsed() / 60;
   await writeReport({ fields, tools, minutes, keep: !onlySets && !onlyTools });
 } finally {
   await Promise.all([ceph.stop(), postgres.close()]);
@@ -58,20 +69,36 @@ async function present(tools: readonly Tool[]): Promise<Found[]> {
   return found;
 }
 
-/** One data set on one store: rounds, and in each of them every tool, another one first each time. */
-async function compare(source: Source, store: Store, tools: readonly Found[]): Promise<Field> {
+function elapsed(): number {
+  return (performance.now() - started) / 1_000;
+}
+
+/** One data set on one store, and who takes part. */
+interface Match {
+  source: Source;
+  tools: readonly Found[];
+  rounds: number;
+  field: Field;
+  /** What the first round took, which has the most to do. */
+  seconds: number;
+}
+
+function matchOf(source: Source, store: Store, tools: readonly Found[]): Match {
   const { set, bytes } = source;
-  const field: Field = { set, bytes, store, measurements: [] };
   const here = tools.filter(({ stores, rounds }) => stores.includes(store.kind) && rounds[set.name] !== undefined);
   const rounds = Math.max(...here.map((tool) => tool.rounds[set.name]?.length ?? 0));
-  for (let round = 0; round < rounds; round += 1) {
-    const from = round % here.length;
-    for (const tool of [...here.slice(from), ...here.slice(0, from)]) {
-      const jobs = tool.rounds[set.name]?.[round];
-      if (jobs) await runJobs(field, { tool, jobs, source, isFirst: round === 0 });
-    }
+  return { source, tools: here, rounds, field: { set, bytes, store, measurements: [] }, seconds: 0 };
+}
+
+/** A round: every tool, another one first each time. @returns the seconds that it took */
+async function play({ source, tools, field }: Match, round: number): Promise<number> {
+  const began = elapsed();
+  const from = round % tools.length;
+  for (const tool of [...tools.slice(from), ...tools.slice(0, from)]) {
+    const jobs = tool.rounds[source.set.name]?.[round];
+    if (jobs) await runJobs(field, { tool, jobs, source, isFirst: round === 0 });
   }
-  return field;
+  return elapsed() - began;
 }
 
 interface Turn {

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { s3Env, uploadKeyEnv } from '../support/s3-env.ts';
 import { type Measured, measure, run } from './measure.ts';
 import { BIN, type ServiceProcess, startServiceProcess } from './service-process.ts';
 import type { Area } from './stores.ts';
@@ -80,15 +81,8 @@ export function ourselves(name: string, rounds: Tool['rounds'], database: (() =>
 }
 
 export function s3Variables({ endpoint, bucket, keys, uploadKeys }: Area): Record<string, string> {
-  return {
-    ARTIFACT_STORE_S3_ENDPOINT: endpoint,
-    ARTIFACT_STORE_S3_REGION: 'us-east-1',
-    ARTIFACT_STORE_S3_BUCKET: bucket,
-    ARTIFACT_STORE_S3_ACCESS_KEY_ID: keys.accessKeyId,
-    ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: keys.secretAccessKey,
-    ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: uploadKeys.accessKeyId,
-    ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: uploadKeys.secretAccessKey,
-  };
+  const server = { endpoint, region: 'us-east-1', credentials: keys };
+  return { ...s3Env(server, bucket), ...uploadKeyEnv({ uploadCredentials: uploadKeys }) };
 }
 
 const restic: Tool = {
@@ -158,7 +152,7 @@ function rcloneVariables({ endpoint, keys }: Area): Record<string, string> {
 const rclone: Tool = {
   name: 'rclone',
   stores: ['ceph'],
-  rounds: { small: [ALL] },
+  rounds: { small: [THERE_AND_BACK] },
   besides: 'one object a file, 32 at once, MD5 sent along; not read back',
   version: () => firstLine('rclone', ['version']),
   async open(area) {
