@@ -5,6 +5,7 @@ import { StoreError } from '../../src/core/errors.ts';
 import { recover } from '../../src/usecases/recover.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
 import { required } from '../support/required.ts';
+import { s3Env } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
 import { S3, type S3Server, s3Client } from '../support/s3-server.ts';
 import { startTestService, type TestService } from '../support/service.ts';
@@ -30,10 +31,7 @@ async function start(t: ExecutionContext): Promise<Place> {
   await client.send(new PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration }));
   const service = await startTestService({
     env: {
-      ARTIFACT_STORE_S3_BUCKET: bucket,
-      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+      ...s3Env(server, bucket),
     },
   });
   t.teardown(() => service.dispose());

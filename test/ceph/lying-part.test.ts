@@ -5,6 +5,7 @@ import test from 'ava';
 import type { UploadId } from '../../src/core/ids.ts';
 import { apiOf, sha256 } from '../support/api.ts';
 import { required } from '../support/required.ts';
+import { s3Env } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
 import { S3, type S3Server, s3Client } from '../support/s3-server.ts';
 import { startTestService } from '../support/service.ts';
@@ -22,10 +23,7 @@ if (started !== null) {
       const bucket = await createBucket(server);
       const service = await startTestService({
         env: {
-          ARTIFACT_STORE_S3_BUCKET: bucket,
-          ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
-          ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-          ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+          ...s3Env(server, bucket),
           ARTIFACT_STORE_S3_VERIFY: 'read',
         },
       });

@@ -15,6 +15,7 @@ import { removeLeftovers } from '../../src/blobs/s3/probe-leftovers.ts';
 import { apiOf, sha256 } from '../support/api.ts';
 import { startCarelessGateway } from '../support/careless-gateway.ts';
 import { required } from '../support/required.ts';
+import { s3Env } from '../support/s3-env.ts';
 import { createBucket, s3Options } from '../support/s3-harness.ts';
 import { S3, type S3Server, s3Client } from '../support/s3-server.ts';
 import { startTestService } from '../support/service.ts';
@@ -102,11 +103,8 @@ if (started !== null) {
       const service = await startTestService({
         probeIntervals: { regular: 100, afterProblem: 100 },
         env: {
-          ARTIFACT_STORE_S3_BUCKET: await createBucket(server),
-          ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+          ...s3Env(server, await createBucket(server)),
           ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: gateway.endpoint,
-          ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-          ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
         },
       });
       t.teardown(() => service.dispose());

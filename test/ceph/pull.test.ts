@@ -12,6 +12,7 @@ import { preservePacked } from '../support/packed-package.ts';
 import { journaled, untilJournaled } from '../support/pull-journal.ts';
 import { type RelayedRequest, startRelay } from '../support/relay.ts';
 import { required } from '../support/required.ts';
+import { s3Env } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -31,12 +32,8 @@ if (ceph) {
     const relay = await startRelay(endpoint);
     const service = await startTestService({
       env: {
-        ARTIFACT_STORE_S3_BUCKET: bucket,
-        ARTIFACT_STORE_S3_ENDPOINT: endpoint,
+        ...s3Env({ endpoint, region, credentials }, bucket),
         ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: relay.url,
-        ARTIFACT_STORE_S3_REGION: region,
-        ARTIFACT_STORE_S3_ACCESS_KEY_ID: credentials.accessKeyId,
-        ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       },
     });
     t.teardown(async () => {

@@ -6,6 +6,7 @@ import { apiOf, sha256 } from '../support/api.ts';
 import { runCli } from '../support/cli-child.ts';
 import { type RelayedRequest, startRelay } from '../support/relay.ts';
 import { required } from '../support/required.ts';
+import { s3Env } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
 import { S3, type S3Server } from '../support/s3-server.ts';
 import { startTestService } from '../support/service.ts';
@@ -28,12 +29,8 @@ if (started !== null) {
     const service = await startTestService({
       limits: LIMITS,
       env: {
-        ARTIFACT_STORE_S3_BUCKET: await createBucket(server),
-        ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+        ...s3Env(server, await createBucket(server)),
         ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: storage.url,
-        ARTIFACT_STORE_S3_REGION: server.region,
-        ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-        ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
       },
     });
     const front = await startRelay(service.url);

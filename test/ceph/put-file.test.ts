@@ -12,6 +12,7 @@ import { recover } from '../../src/usecases/recover.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
 import { startCarelessGateway } from '../support/careless-gateway.ts';
 import { required } from '../support/required.ts';
+import { s3Env } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
 import { S3, type S3Server, s3Client } from '../support/s3-server.ts';
 import { startTestService, type TestService } from '../support/service.ts';
@@ -45,10 +46,7 @@ async function start(t: ExecutionContext, env: Record<string, string> = {}): Pro
   const service = await startTestService({
     limits: LIMITS,
     env: {
-      ARTIFACT_STORE_S3_BUCKET: bucket,
-      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+      ...s3Env(server, bucket),
       ...env,
     },
   });

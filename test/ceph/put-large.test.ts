@@ -1,6 +1,7 @@
 import test from 'ava';
 import { largeBodies, passLargeFiles } from '../suites/large-files.ts';
 import { required } from '../support/required.ts';
+import { s3Env, uploadKeyEnv } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
 import { S3 } from '../support/s3-server.ts';
 
@@ -14,13 +15,8 @@ if (server !== null) {
   test('a large file goes in and out of a bucket in less than 200 MB of memory', async (t) => {
     t.timeout(600_000);
     await passLargeFiles(t, largeBodies(SINGLE_PART_MAX), {
-      ARTIFACT_STORE_S3_BUCKET: await createBucket(server),
-      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
-      ARTIFACT_STORE_S3_REGION: server.region,
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
-      ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: server.uploadCredentials.accessKeyId,
-      ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: server.uploadCredentials.secretAccessKey,
+      ...s3Env(server, await createBucket(server)),
+      ...uploadKeyEnv(server),
     });
   });
 }

@@ -8,6 +8,7 @@ import { type Api, apiOf } from '../support/api.ts';
 import { startCarelessGateway } from '../support/careless-gateway.ts';
 import { packOf } from '../support/pack.ts';
 import { required } from '../support/required.ts';
+import { s3Env } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
 import { S3, type S3Server } from '../support/s3-server.ts';
 import { startTestService } from '../support/service.ts';
@@ -43,11 +44,8 @@ if (started !== null) {
       t.teardown(() => gateway.close());
       const service = await startTestService({
         env: {
-          ARTIFACT_STORE_S3_BUCKET: await createBucket(server),
-          ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+          ...s3Env(server, await createBucket(server)),
           ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: gateway.endpoint,
-          ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-          ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
         },
       });
       t.teardown(() => service.dispose());

@@ -17,6 +17,7 @@ import { generator } from '../support/random.ts';
 import { isCommit, type Relay, startRelay } from '../support/relay.ts';
 import { Replicas, type Stop } from '../support/replicas.ts';
 import { required } from '../support/required.ts';
+import { s3Env, uploadKeyEnv } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';
@@ -49,13 +50,8 @@ if (ceph && postgres) {
     const dir = await mkdtemp(join(tmpdir(), 'artifact-store-replicas-'));
     const env = {
       ARTIFACT_STORE_DATABASE_URL: database.href,
-      ARTIFACT_STORE_S3_BUCKET: bucket,
-      ARTIFACT_STORE_S3_ENDPOINT: endpoint,
-      ARTIFACT_STORE_S3_REGION: region,
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-      ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: uploadCredentials.accessKeyId,
-      ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: uploadCredentials.secretAccessKey,
+      ...s3Env({ endpoint, region, credentials }, bucket),
+      ...uploadKeyEnv({ uploadCredentials }),
     };
     const replicas = await Replicas.start(dir, env, clockOff);
     const db = new pg.Client({ connectionString: database.href });

@@ -25,6 +25,7 @@ import { type Api, apiOf, sha256 } from '../support/api.ts';
 import { CEPH, type Ceph, startCeph } from '../support/ceph.ts';
 import { answerOf, completeRaw, getRaw, headRaw, openRaw, type RawUpload } from '../support/raw-multipart.ts';
 import { required } from '../support/required.ts';
+import { s3Env } from '../support/s3-env.ts';
 import { createBucket, freshBucketName, openS3Harness, s3Options } from '../support/s3-harness.ts';
 import { s3Client } from '../support/s3-server.ts';
 import { startTestService } from '../support/service.ts';
@@ -484,10 +485,7 @@ function keyOf(): ObjectKey {
 async function startService(t: ExecutionContext) {
   const service = await startTestService({
     env: {
-      ARTIFACT_STORE_S3_BUCKET: bucket,
-      ARTIFACT_STORE_S3_ENDPOINT: ceph.endpoint,
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: ceph.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: ceph.credentials.secretAccessKey,
+      ...s3Env(ceph, bucket),
     },
   });
   t.teardown(() => service.dispose());

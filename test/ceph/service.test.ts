@@ -10,6 +10,7 @@ import { startCarelessGateway } from '../support/careless-gateway.ts';
 import { runCli } from '../support/cli-child.ts';
 import { POSTGRES } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
+import { s3Env, uploadKeyEnv } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
 import { S3, type S3Server } from '../support/s3-server.ts';
 import { startTestService } from '../support/service.ts';
@@ -37,15 +38,11 @@ if (server && postgres) {
     t.teardown(() => recorder.close());
     const env = {
       ARTIFACT_STORE_DATABASE_URL: await postgres.createDatabase(),
-      ARTIFACT_STORE_S3_BUCKET: bucket,
+      ...s3Env(server, bucket),
+      ...uploadKeyEnv(server),
       ARTIFACT_STORE_S3_ENDPOINT: recorder.endpoint,
       ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: server.endpoint,
-      ARTIFACT_STORE_S3_REGION: server.region,
       ARTIFACT_STORE_S3_PREFIX: 'preserved',
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
-      ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: server.uploadCredentials.accessKeyId,
-      ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: server.uploadCredentials.secretAccessKey,
     };
     const limits = { single_part_max: 16 * 1024 ** 2, part_size: 8 * 1024 ** 2 };
     const service = await startTestService({ env, limits });
@@ -129,10 +126,7 @@ if (server && postgres) {
     const bucket = await createBucket(server);
     const service = await startTestService({
       env: {
-        ARTIFACT_STORE_S3_BUCKET: bucket,
-        ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
-        ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-        ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+        ...s3Env(server, bucket),
       },
     });
     try {
@@ -160,10 +154,7 @@ if (server && postgres) {
     const env = {
       ARTIFACT_STORE_DATABASE_URL: await postgres.createDatabase(),
       ARTIFACT_STORE_SIGNING_KEY: randomBytes(24).toString('hex'),
-      ARTIFACT_STORE_S3_BUCKET: await createBucket(server),
-      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+      ...s3Env(server, await createBucket(server)),
     };
     const replicas = [await startTestService({ env }), await startTestService({ env })];
     try {

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { POSTGRES } from './postgres.ts';
 import { required } from './required.ts';
+import { s3Env, uploadKeyEnv } from './s3-env.ts';
 import { createBucket } from './s3-harness.ts';
 import { S3 } from './s3-server.ts';
 import { type StartTestService, startTestService } from './service.ts';
@@ -17,13 +18,8 @@ export async function onCeph(name: string, suite: (start: StartTestService) => v
     const known = options.dataDir === undefined ? undefined : pairs.get(options.dataDir);
     const pair = known ?? {
       ARTIFACT_STORE_DATABASE_URL: await postgres.createDatabase(),
-      ARTIFACT_STORE_S3_BUCKET: await createBucket(server),
-      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
-      ARTIFACT_STORE_S3_REGION: server.region,
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
-      ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: server.uploadCredentials.accessKeyId,
-      ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: server.uploadCredentials.secretAccessKey,
+      ...s3Env(server, await createBucket(server)),
+      ...uploadKeyEnv(server),
     };
     const service = await startTestService({ ...options, env: { ...pair, ...options.env } });
     pairs.set(service.dataDir, pair);

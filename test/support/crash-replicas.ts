@@ -11,6 +11,7 @@ import type { Counts, CrashPlan } from './crash-point.ts';
 import { type CrashProcess, startCrashProcess } from './crash-process.ts';
 import type { Postgres } from './postgres.ts';
 import { type Passage, type Relay, startRelay } from './relay.ts';
+import { s3Env, uploadKeyEnv } from './s3-env.ts';
 import { createBucket } from './s3-harness.ts';
 import type { S3Server } from './s3-server.ts';
 
@@ -69,14 +70,9 @@ export class CrashReplicas implements CrashPlace {
       ARTIFACT_STORE_PORT: '0',
       ARTIFACT_STORE_SIGNING_KEY: randomBytes(24).toString('hex'),
       ARTIFACT_STORE_DATABASE_URL: database.href,
-      ARTIFACT_STORE_S3_BUCKET: await createBucket(server),
-      ARTIFACT_STORE_S3_ENDPOINT: server.endpoint,
+      ...s3Env(server, await createBucket(server)),
+      ...uploadKeyEnv(server),
       ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: gateway.url,
-      ARTIFACT_STORE_S3_REGION: server.region,
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: server.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
-      ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: server.uploadCredentials.accessKeyId,
-      ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: server.uploadCredentials.secretAccessKey,
     };
     await writeFile(join(dir, 'time'), '0');
     const place = new CrashReplicas(server, dir, env, [await startRelay(NOWHERE), gateway]);

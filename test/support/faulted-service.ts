@@ -16,6 +16,7 @@ import { type CliEnding, runCli } from './cli-child.ts';
 import { type Exchange, httpFraming, postgresFraming } from './exchanges.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import type { Postgres } from './postgres.ts';
+import { s3Env, uploadKeyEnv } from './s3-env.ts';
 import { startTestService, type TestService } from './service.ts';
 import { tempFolder } from './temp.ts';
 import { writeTree } from './tree.ts';
@@ -82,13 +83,9 @@ export async function startFaulted(
     log: pino({ level: 'info' }, sink),
     env: {
       ARTIFACT_STORE_DATABASE_URL: through.href,
-      ARTIFACT_STORE_S3_BUCKET: bucket,
+      ...s3Env(ceph, bucket),
+      ...uploadKeyEnv(ceph),
       ARTIFACT_STORE_S3_ENDPOINT: `http://127.0.0.1:${gateway.port}`,
-      ARTIFACT_STORE_S3_REGION: ceph.region,
-      ARTIFACT_STORE_S3_ACCESS_KEY_ID: ceph.credentials.accessKeyId,
-      ARTIFACT_STORE_S3_SECRET_ACCESS_KEY: ceph.credentials.secretAccessKey,
-      ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: ceph.uploadCredentials.accessKeyId,
-      ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: ceph.uploadCredentials.secretAccessKey,
     },
   });
   const front = await startFaultProxy(addressOf(service.url), httpFraming);
