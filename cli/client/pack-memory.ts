@@ -1,5 +1,6 @@
 import type { Digest } from '../../src/core/digest.ts';
 import type { Pool } from './concurrency.ts';
+import { RAW_DIGEST_SIZE } from './file-list.ts';
 import { type FoundFile, fileChanged } from './local-file.ts';
 import type { Readers, ReadPack } from './readers.ts';
 
@@ -53,13 +54,25 @@ export class PackMemory implements PackBytes {
     this.#memory = memory;
     const pack = await this.#readers.pack(this.#files, memory);
     const before = this.#pack;
-    if (before !== null && before.digest !== pack.digest) throw fileChanged((this.#files[0] as FoundFile).path);
+    if (before !== null) this.#assertSame(before, pack);
     this.#pack = pack;
   }
 
   release(): void {
     if (this.#memory !== null) this.#pool.give(this.#memory);
     this.#memory = null;
+  }
+
+  #assertSame(before: ReadPack, now: ReadPack): void {
+    if (before.digest === now.digest) return;
+    const changed = this.#files.findIndex((_, place) => {
+      const at = place * RAW_DIGEST_SIZE;
+      return Buffer.compare(
+        before.digests.subarray(at, at + RAW_DIGEST_SIZE),
+        now.digests.subarray(at, at + RAW_DIGEST_SIZE),
+      );
+    });
+    throw fileChanged((this.#files[Math.max(0, changed)] as FoundFile).path);
   }
 
   get #read(): ReadPack {

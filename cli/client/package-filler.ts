@@ -104,17 +104,21 @@ export class PackageFiller {
     return this.#files.size(index) <= this.#parts.limits.pack_member_max;
   }
 
-  /** One failure ends everything; what fails after it is its echo. */
   async #lane(work: Promise<void>): Promise<void> {
     try {
       await work;
     } catch (error) {
-      this.#failure ??= { error };
-      this.#handed.end();
-      this.#memory.end();
-      this.#parts.uploader.stop();
+      this.#fail(error);
       await this.#parts.readers.stop();
     }
+  }
+
+  /** One failure ends everything; what fails after it is its echo. */
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#handed.end();
+    this.#memory.end();
+    this.#parts.uploader.stop();
   }
 
   async *#packs(unread: readonly FileIndex[], missing: Promise<FileIndex[]>): AsyncGenerator<List> {
@@ -155,6 +159,10 @@ export class PackageFiller {
       if (object) await this.#parts.uploader.send([object], handed);
       else handed();
       this.#settle(indexes, claimed);
+    } catch (error) {
+      // At once: those that wait for memory must not begin.
+      this.#fail(error);
+      throw error;
     } finally {
       pack.release();
     }

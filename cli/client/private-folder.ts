@@ -30,6 +30,9 @@ export class PrivateFolder {
   readonly path: string;
   /** A pull of this package into this directory was cut off before. */
   readonly continued: boolean;
+  /** Of names, which are this process's alone. */
+  readonly #prefix = randomBytes(12).toString('hex');
+  #names = 0;
 
   private constructor(path: string, continued: boolean) {
     this.path = path;
@@ -60,7 +63,8 @@ export class PrivateFolder {
   }
 
   newName(): string {
-    return join(this.path, randomBytes(12).toString('hex'));
+    this.#names += 1;
+    return join(this.path, `${this.#prefix}-${this.#names}`);
   }
 
   /** @param keep leave what the next pull can go on with, and what tells it that one was cut off */

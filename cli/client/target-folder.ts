@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { pathProblem } from '../../src/core/logical-path.ts';
+import { ancestors, pathProblem } from '../../src/core/logical-path.ts';
 import { CliError, EXIT } from '../errors.ts';
 import { PartialFile } from './partial-file.ts';
 import { PrivateFolder, privatePrefix } from './private-folder.ts';
@@ -162,8 +162,7 @@ export class TargetFolder {
   #place(temporary: string, path: string): void {
     this.#makeFolders(path);
     const target = join(this.#root, path);
-    const real = realpathSync.native(dirname(target));
-    if (real !== dirname(target)) throw refusal('file_refused', path, 'would be written through a symlink');
+    for (const folder of ancestors(path)) assertFolder(path, folder, lstatSync(join(this.#root, folder)));
     try {
       linkSync(temporary, target);
     } catch (error) {

@@ -148,7 +148,7 @@ export class Uploader {
       return;
     }
     const missing = parts.filter(({ received }) => !received);
-    await object.hold();
+    if (missing.length > 0) await object.hold();
     await forEachLimit(missing, this.#options.parallel, (part) =>
       this.#parts.use(() => this.#sendPart(object, upload_id, part)),
     );

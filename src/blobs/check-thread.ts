@@ -22,6 +22,7 @@ const PIECES_AHEAD = 16;
 
 /** A stream that the thread checks. */
 class Job {
+  readonly worker: Worker;
   readonly digest: Promise<Digest | null>;
   failure: Error | null = null;
   #ahead = 0;
@@ -29,7 +30,8 @@ class Job {
   #resolve: (digest: Digest | null) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
-  constructor() {
+  constructor(worker: Worker) {
+    this.worker = worker;
     this.digest = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -72,7 +74,7 @@ class Job {
 export function openCheckThread(): StreamChecker {
   const jobs = new Map<number, Job>();
   let nextId = 0;
-  let closed = false;
+  let closing: Worker | null = null;
   let thread: Worker | null = null;
 
   function start(): Worker {
@@ -82,7 +84,7 @@ export function openCheckThread(): StreamChecker {
     worker.on('message', (message: FromCheckThread) => jobs.get(message.id)?.settle(message));
     const broken = (error: Error): void => {
       if (thread === worker) thread = null;
-      for (const job of jobs.values()) job.fail(error);
+      for (const job of jobs.values()) if (job.worker === worker) job.fail(error);
     };
     worker.on('error', broken);
     worker.on('exit', () => broken(new Error('The checking thread ended.')));
@@ -101,7 +103,7 @@ export function openCheckThread(): StreamChecker {
       worker.ref();
       const send = (message: ToCheckThread, transfer: ArrayBuffer[] = []): void =>
         worker.postMessage(message, transfer);
-      const job = new Job();
+      const job = new Job(worker);
       jobs.set(id, job);
       try {
         send({ id, plan });
@@ -122,14 +124,15 @@ export function openCheckThread(): StreamChecker {
         if (stream instanceof ReadStream) stream.destroy();
         jobs.delete(id);
         send({ id, forget: true });
-        if (jobs.size === 0 && !closed) worker.unref();
+        // One that is being ended is waited for.
+        if (worker !== closing && ![...jobs.values()].some((other) => other.worker === worker)) worker.unref();
       }
     },
     expect() {
-      if (thread === null && !closed) started().unref();
+      if (thread === null) started().unref();
     },
     async close() {
-      closed = true;
+      closing = thread;
       await thread?.terminate();
     },
   };

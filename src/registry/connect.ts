@@ -3,7 +3,7 @@ import knex, { type Knex } from 'knex';
 import { StoreError } from '../core/errors.ts';
 import { refuseNul } from './dialect.ts';
 import type { Binding } from './row-pack.ts';
-import { SqliteThread, type SqlOutcome } from './sqlite-thread.ts';
+import { REGISTRY_CLOSED, SqliteThread, type SqlOutcome } from './sqlite-thread.ts';
 
 interface Query {
   sql: string;
@@ -60,8 +60,8 @@ class ThreadedSqlite extends Client {
   override async query(connection: SqliteThread, query: Query | string): Promise<unknown> {
     if (typeof query !== 'string') refuseNul(query.bindings ?? []);
     const sql = typeof query === 'string' ? query : query.sql;
-    // Nothing has begun yet; or a full disk had SQLite roll back by itself, and to do it once more would hide why.
-    if (/^rollback;?$/i.test(sql) && (connection.dropBegin() || !connection.inTransaction)) return query;
+    // Nothing has begun yet.
+    if (/^rollback;?$/i.test(sql) && connection.dropBegin()) return query;
     try {
       return await super.query(connection, query);
     } catch (error) {
@@ -87,7 +87,7 @@ function registryError(error: unknown): unknown {
   if (code === 'SQLITE_FULL') {
     return new StoreError('no_space', 'The registry had no space left to write to.', {}, { cause: error });
   }
-  if (/^SQLITE_(BUSY|IOERR|READONLY|CANTOPEN)/.test(code)) {
+  if (/^SQLITE_(BUSY|IOERR|READONLY|CANTOPEN)/.test(code) || code === REGISTRY_CLOSED) {
     return new StoreError('unavailable', `The registry cannot be used now (${code}).`, {}, { cause: error });
   }
   return error;
@@ -104,7 +104,8 @@ export function connectSqlite(file: string): Knex {
     connection: { filename: file },
     useNullAsDefault: true,
     // One connection: SQLite has one writer, and every query inside a transaction must use the transaction's.
-    pool: { min: 1, max: 1 },
+    // A long log takes its time to get into the file.
+    pool: { min: 1, max: 1, destroyTimeoutMillis: 60_000 },
     // Values must not get into messages, and so into the log.
     compileSqlOnError: false,
     log: SILENT,

@@ -203,7 +203,8 @@ export function fileTable(db: Knex) {
 
     /** Marks every file of the package that has one of these blobs. @returns how many */
     async prove(packageId: PackageId, blobs: readonly Wanted[]): Promise<number> {
-      // By their places in the table: of a package that is new to PostgreSQL's statistics it would read all files for each.
+      // By their places in the table: of a package that is new to PostgreSQL's statistics it would read all files for each. Nobody
+      // moves them meanwhile: whoever changes files has locked the package in a statement before.
       const places = isPostgres(db)
         ? 'ctid = any(array(select f.ctid from ?))'
         : '(package_id, path) in (select f.package_id, f.path from ?)';

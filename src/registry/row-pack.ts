@@ -21,8 +21,10 @@ export function packRows(columns: string[], rows: unknown[][]): RowPack {
   let offset = 0;
   for (const row of rows) {
     for (const column of inBytes) {
-      const cell = row[column] as Uint8Array | null;
+      const cell = row[column];
       if (cell === null) continue;
+      if (!(cell instanceof Uint8Array))
+        throw new TypeError(`${columns[column]} has bytes in one row and none in another`);
       bytes?.set(cell, offset);
       offset += cell.length;
       row[column] = cell.length;

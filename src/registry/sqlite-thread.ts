@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { type Binding, unpackRows } from './row-pack.ts';
-import type { FromSqlite, ToSqlite } from './sqlite-worker.ts';
+import type { FromSqlite, SqlStatement, ToSqlite } from './sqlite-worker.ts';
 
 export type SqlOutcome =
   | { rows: Array<Record<string, unknown>> }
@@ -18,17 +18,17 @@ interface Waiting {
 export class SqliteThread {
   readonly #worker: Worker;
   readonly #waiting: Waiting[] = [];
-  #ended: Error | null = null;
-  #inTransaction = false;
-  #begins = false;
+  /** Why it answers no more. */
+  #ended: string | null = null;
+  #transaction: SqlStatement['transaction'] = null;
 
   private constructor() {
     // Beside this module, which is .ts in a checkout and .js in dist/.
     const file = import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js';
     this.#worker = new Worker(new URL(file, import.meta.url));
     this.#worker.on('message', (answer: FromSqlite) => this.#take(answer));
-    this.#worker.on('error', (error: Error) => this.#end(error));
-    this.#worker.on('exit', () => this.#end(new Error('The thread of the registry ended.')));
+    this.#worker.on('error', (error: Error) => this.#end(error.message));
+    this.#worker.on('exit', () => this.#end('its thread ended'));
   }
 
   /** @param file `:memory:` for one that ends with its connection @throws what SQLite says, with its code */
@@ -43,69 +43,76 @@ export class SqliteThread {
     }
   }
 
-  /** As of the last statement that was answered. */
-  get inTransaction(): boolean {
-    return this.#inTransaction;
-  }
-
   /** A transaction begins with the next statement: two on one way. */
   begin(): void {
-    this.#begins = true;
+    this.#transaction = 'begin';
   }
 
   /** @returns whether no statement had come since `begin`, which is taken back */
   dropBegin(): boolean {
-    const waiting = this.#begins;
-    this.#begins = false;
-    return waiting;
+    if (this.#transaction !== 'begin') return false;
+    this.#transaction = null;
+    return true;
   }
 
   get isUsable(): boolean {
     return this.#ended === null;
   }
 
-  /** @throws what SQLite says, with its code */
+  /** @throws what SQLite says, with its code; REGISTRY_CLOSED when the thread has ended */
   run(sql: string, bindings: readonly Binding[] = []): Promise<SqlOutcome> {
-    const begin = this.#begins;
-    this.#begins = false;
-    return this.#ask({ sql, bindings: bindings.map(ownBytes), begin });
+    const transaction = this.#transaction;
+    if (transaction !== null) this.#transaction = ENDS_TRANSACTION.test(sql) ? null : 'within';
+    return this.#ask({ sql, bindings: bindings.map(ownBytes), transaction });
   }
 
   /** What the log holds is in the file when it returns. */
   async close(): Promise<void> {
-    if (this.#ended === null) await this.#ask({ close: true });
-    await this.#terminate();
+    try {
+      if (this.#ended === null) await this.#ask({ close: true });
+    } finally {
+      await this.#terminate();
+    }
   }
 
   #ask(message: ToSqlite): Promise<SqlOutcome> {
-    if (this.#ended !== null) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
+      if (this.#ended !== null) throw unavailable(this.#ended);
+      this.#worker.postMessage(message);
       this.#waiting.push({ resolve, reject });
       // Who waits for an answer keeps the process alive, an idle connection does not.
       this.#worker.ref();
-      this.#worker.postMessage(message);
     });
   }
 
   #take(answer: FromSqlite): void {
     const waiting = this.#waiting.shift();
-    this.#inTransaction = answer.inTransaction;
     if (this.#waiting.length === 0 && this.#ended === null) this.#worker.unref();
-    if ('failed' in answer)
-      waiting?.reject(Object.assign(new Error(answer.failed.message), { code: answer.failed.code }));
-    else waiting?.resolve('rows' in answer ? { rows: unpackRows(answer.rows) } : answer);
+    if ('failed' in answer) {
+      const { message, code } = answer.failed;
+      waiting?.reject(Object.assign(new Error(message), { code }));
+    } else waiting?.resolve('rows' in answer ? { rows: unpackRows(answer.rows) } : answer);
   }
 
-  #end(error: Error): void {
-    this.#ended ??= error;
-    for (const { reject } of this.#waiting.splice(0)) reject(error);
+  #end(why: string): void {
+    this.#ended ??= why;
+    for (const { reject } of this.#waiting.splice(0)) reject(unavailable(this.#ended));
   }
 
   async #terminate(): Promise<void> {
-    this.#end(new Error('The registry is closed.'));
+    this.#end('it is closed');
     await this.#worker.terminate();
   }
 }
+
+/** What errors have as their code when no thread is there to answer. */
+export const REGISTRY_CLOSED = 'REGISTRY_CLOSED';
+
+function unavailable(why: string): Error {
+  return Object.assign(new Error(why), { code: REGISTRY_CLOSED });
+}
+
+const ENDS_TRANSACTION = /^(commit|rollback);?$/i;
 
 /** A view would take the whole buffer along that it is a part of. */
 function ownBytes(binding: Binding): Binding {

@@ -3,13 +3,18 @@ import { parentPort } from 'node:worker_threads';
 import Sqlite, { type Database, type Statement } from 'better-sqlite3';
 import { type Binding, packRows, type RowPack } from './row-pack.ts';
 
-/** One after the other; each has one answer, in the same order. With `begin` a transaction begins before the statement. */
-export type ToSqlite = { open: string } | { sql: string; bindings: Binding[]; begin: boolean } | { close: true };
-export type FromSqlite = { inTransaction: boolean } & (
+/** One after the other; each has one answer, in the same order. */
+export type ToSqlite = { open: string } | SqlStatement | { close: true };
+export interface SqlStatement {
+  sql: string;
+  bindings: Binding[];
+  /** A transaction begins before it; or it is part of the one that has begun. */
+  transaction: 'begin' | 'within' | null;
+}
+export type FromSqlite =
   | { rows: RowPack }
   | { changes: number; lastInsertRowid: number | bigint }
-  | { failed: { message: string; code: string | undefined } }
-);
+  | { failed: { message: string; code: string | undefined } };
 
 /** More statements than the service has; the oldest gives way. */
 const STATEMENTS_KEPT = 500;
@@ -19,6 +24,8 @@ const STATEMENTS_KEPT = 500;
  * another process wrote in between. Ours always mean to write: they take the lock at their first statement.
  */
 const BEGIN = 'BEGIN IMMEDIATE';
+const ROLLBACK = /^rollback;?$/i;
+const NOTHING = { changes: 0, lastInsertRowid: 0 };
 
 let db: Database | undefined;
 /** Compiling a statement costs more than most of ours cost to run, and their texts are constant. */
@@ -56,24 +63,33 @@ function answer(message: FromSqlite): void {
 function take(message: ToSqlite): void {
   if ('open' in message) {
     db = open(message.open);
-    answer({ inTransaction: false, changes: 0, lastInsertRowid: 0 });
+    answer(NOTHING);
   } else if ('close' in message) {
     db?.close();
-    answer({ inTransaction: false, changes: 0, lastInsertRowid: 0 });
+    answer(NOTHING);
   } else {
-    if (message.begin) statementOf(BEGIN).run();
-    const statement = statementOf(message.sql);
-    if (statement.reader) {
-      const cells = statement.all(...message.bindings) as unknown[][];
-      const rows = packRows(
-        statement.columns().map(({ name }) => name),
-        cells,
-      );
-      answer({ inTransaction: db?.inTransaction ?? false, rows });
-    } else {
-      const done = statement.run(...message.bindings);
-      answer({ inTransaction: db?.inTransaction ?? false, ...done });
-    }
+    run(message);
+  }
+}
+
+function run({ sql, bindings, transaction }: SqlStatement): void {
+  const isOpen = db?.inTransaction ?? false;
+  if (transaction === 'within' && !isOpen) {
+    // BEGIN failed, or SQLite has rolled back by itself, as on a full disk: nothing may be done outside of the transaction.
+    if (!ROLLBACK.test(sql)) throw new Error('The transaction has ended.');
+    answer(NOTHING);
+    return;
+  }
+  // Nobody goes on with what was left open.
+  if (transaction !== 'within' && isOpen) statementOf('ROLLBACK').run();
+  if (transaction === 'begin') statementOf(BEGIN).run();
+  const statement = statementOf(sql);
+  if (statement.reader) {
+    const cells = statement.all(...bindings) as unknown[][];
+    const columns = statement.columns().map(({ name }) => name);
+    answer({ rows: packRows(columns, cells) });
+  } else {
+    answer(statement.run(...bindings));
   }
 }
 
@@ -82,6 +98,6 @@ parentPort?.on('message', (message: ToSqlite) => {
     take(message);
   } catch (error) {
     const { message: text, code } = error as Error & { code?: string };
-    answer({ inTransaction: db?.open === true && db.inTransaction, failed: { message: text, code } });
+    answer({ failed: { message: text, code } });
   }
 });
