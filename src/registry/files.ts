@@ -343,7 +343,8 @@ export function wantedRows(db: Knex, wanted: readonly Wanted[]): Knex.Raw {
 
 /**
  * The package's files that have one of these blobs, as `f`. PostgreSQL is made to look into the index by digest for each: no
- * other index has the order that the comparison of rows asks for, and OFFSET keeps it from joining in another way.
+ * other index has the order that the comparison of rows asks for, and OFFSET keeps it from joining in another way. That the
+ * digests are equal follows from it, but only said it tells PostgreSQL that few rows are: else it reads a table of ten million.
  */
 function filesWith(db: Knex, packageId: PackageId, wanted: readonly Wanted[]): Knex.Raw {
   const rows = wantedRows(db, wanted);
@@ -351,7 +352,8 @@ function filesWith(db: Knex, packageId: PackageId, wanted: readonly Wanted[]): K
     ? db.raw(
         `? r cross join lateral (
            select f.ctid, f.digest, f.proven from package_files f
-           where (f.digest, f.package_id) >= (r.digest, ?) and (f.digest, f.package_id) <= (r.digest, ?) and f.size = r.size
+           where f.digest = r.digest and (f.digest, f.package_id) >= (r.digest, ?) and (f.digest, f.package_id) <= (r.digest, ?)
+             and f.size = r.size
            offset 0) f`,
         [rows, packageId, packageId],
       )
