@@ -1,8 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
-import { newId, type PackageId } from '../../src/core/ids.ts';
+import type { PackageId } from '../../src/core/ids.ts';
 import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
 import { openRegistry, type Registry } from '../../src/registry/registry.ts';
+import { addPackage } from '../support/package-row.ts';
 import { POSTGRES, type Postgres } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
 
@@ -16,28 +17,6 @@ async function open(t: ExecutionContext, isolation: string): Promise<Registry> {
   t.teardown(() => registry.close());
   await registry.transaction((tables) => tables.retention.syncClasses(DEFAULT_RETENTION_CLASSES));
   return registry;
-}
-
-async function addPackage(registry: Registry): Promise<PackageId> {
-  const id = newId('pkg', 1_000) as PackageId;
-  await registry.transaction((tables) =>
-    tables.packages.insert({
-      id,
-      name: 'n',
-      producer: 'p',
-      subject: null,
-      external_id: null,
-      retention_class: 'raw-evidence',
-      retention_days: 90,
-      expires_at: null,
-      supersedes: null,
-      created_by: 'tests',
-      created_at: 1_000,
-      metadata: {},
-      metadata_text: '{}',
-    }),
-  );
-  return id;
 }
 
 /**

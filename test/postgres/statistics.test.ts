@@ -7,6 +7,7 @@ import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
 import { type FileRecord, type FileTable, fileTable } from '../../src/registry/files.ts';
 import { openRegistry, type Registry } from '../../src/registry/registry.ts';
+import { addPackage } from '../support/package-row.ts';
 import { POSTGRES } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
 
@@ -27,24 +28,7 @@ function file(seed: string, n: number): FileRecord {
 }
 
 async function fill(registry: Registry, seed: string, files: number): Promise<PackageId> {
-  const id = newId('pkg', 1_000) as PackageId;
-  await registry.transaction((tables) =>
-    tables.packages.insert({
-      id,
-      name: seed,
-      producer: 'p',
-      subject: null,
-      external_id: null,
-      retention_class: 'raw-evidence',
-      retention_days: 90,
-      expires_at: null,
-      supersedes: null,
-      created_by: 'tests',
-      created_at: 1_000,
-      metadata: {},
-      metadata_text: '{}',
-    }),
-  );
+  const id = await addPackage(registry, { name: seed });
   for (let start = 0; start < files; start += BATCH) {
     const batch = Array.from({ length: BATCH }, (_, n) => file(seed, start + n));
     await registry.transaction((tables) => tables.files.put(id, batch));

@@ -4,11 +4,10 @@ import { type Digest, digestOf } from '../../src/core/digest.ts';
 import { isStoreError } from '../../src/core/errors.ts';
 import { idFloor, newId, type PackageId, type UploadId } from '../../src/core/ids.ts';
 import { comparePaths, type LogicalPath, parseLogicalPath } from '../../src/core/logical-path.ts';
-import { canonicalMetadata } from '../../src/core/metadata.ts';
 import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
 import type { FileRecord } from '../../src/registry/files.ts';
-import type { NewPackage } from '../../src/registry/packages.ts';
 import type { Registry } from '../../src/registry/registry.ts';
+import { addPackage, insertPackage } from '../support/package-row.ts';
 
 export interface RegistrySuite {
   name: string;
@@ -320,36 +319,6 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       Array.from({ length: total }, (_, n) => n),
     );
   });
-}
-
-async function addPackage(registry: Registry, fields: Partial<NewPackage> = {}): Promise<PackageId> {
-  return registry.transaction((tables) => insertPackage(tables, fields));
-}
-
-async function insertPackage(
-  { packages }: Pick<Registry['read'], 'packages'>,
-  fields: Partial<NewPackage>,
-): Promise<PackageId> {
-  const created_at = fields.created_at ?? 1_000;
-  const id = newId('pkg', created_at) as PackageId;
-  const metadata = fields.metadata ?? {};
-  await packages.insert({
-    id,
-    name: 'n',
-    producer: 'p',
-    subject: null,
-    external_id: null,
-    retention_class: 'raw-evidence',
-    retention_days: 90,
-    expires_at: null,
-    supersedes: null,
-    created_by: 'tests',
-    created_at,
-    ...fields,
-    metadata,
-    metadata_text: canonicalMetadata(metadata),
-  });
-  return id;
 }
 
 function fileOf(path: string): FileRecord {
