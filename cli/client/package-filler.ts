@@ -25,7 +25,7 @@ const LISTS_AT_ONCE = 4;
 
 export interface FillerParts {
   files: FileList;
-  /** Called once, when every byte that the store lacked is on its way out of here: what is left are commits. */
+  /** Called when every byte that the store lacked is on its way out of here: what is left are commits. */
   lookAgain: () => Promise<void>;
   limits: Limits;
   readers: Readers;
@@ -56,7 +56,8 @@ export class PackageFiller {
   readonly #memory: Pool<SharedArrayBuffer>;
   /** Each digest is sent once in the whole push. */
   readonly #claims: DigestClaims;
-  readonly #handed: Countdown;
+  /** Files that have to be read as far as can be told before the service was asked. */
+  #unread = new Countdown(0);
   #failure: { error: unknown } | null = null;
   /** Files whose own bytes need not be sent, and those bytes. */
   readonly settled = { files: 0, bytes: 0 };
@@ -66,21 +67,23 @@ export class PackageFiller {
     this.#parts = parts;
     this.#files = files;
     this.#claims = new DigestClaims(files);
-    this.#handed = new Countdown(files.length);
     this.#memory = new Pool(PACKS_IN_MEMORY, () => new SharedArrayBuffer(packMemory(limits)));
   }
 
   /** Registers every file and sends what the service does not have. */
   async fill(): Promise<void> {
     const { known, small, large } = this.#sort();
+    this.#unread = new Countdown(small.length + large.length);
     const missing = this.#parts.registrar.register(known);
     await Promise.all([
-      this.#lane(missing.then((indexes) => this.#settleKnown(known, indexes))),
+      this.#lane(missing.then((indexes) => this.#settle(known, indexes))),
       this.#lane(forEachLimit(this.#packs(small, missing), PACKS_AT_ONCE, (list) => this.#sendPack(list))),
       this.#lane(forEachLimit(this.#lists(large, missing), LISTS_AT_ONCE, (list) => this.#sendLarge(list))),
-      this.#lane(this.#handed.done.then(() => (this.#failure ? undefined : this.#parts.lookAgain()))),
+      this.#lane(this.#unread.done.then(() => (this.#failure ? undefined : this.#parts.lookAgain()))),
     ]);
     if (this.#failure) throw this.#failure.error;
+    // Known files that the store lacked were read all the same, maybe after that look.
+    if ((await missing).length > 0) await this.#parts.lookAgain();
   }
 
   #sort(): Record<'known' | 'small' | 'large', FileIndex[]> {
@@ -116,7 +119,7 @@ export class PackageFiller {
   /** One failure ends everything; what fails after it is its echo. */
   #fail(error: unknown): void {
     this.#failure ??= { error };
-    this.#handed.end();
+    this.#unread.end();
     this.#memory.end();
     this.#parts.uploader.stop();
   }
@@ -155,7 +158,7 @@ export class PackageFiller {
         : await this.#parts.registrar.register(indexes);
       const claimed = missing.filter((index) => this.#claims.claim(index));
       const object = packObject(this.#files, indexes, claimed, pack);
-      const handed = () => this.#handed.less(indexes.length);
+      const handed = () => this.#unread.less(registered ? 0 : indexes.length);
       if (object) await this.#parts.uploader.send([object], handed);
       else handed();
       this.#settle(indexes, claimed);
@@ -189,14 +192,9 @@ export class PackageFiller {
       digest: this.#files.digest(index),
       parts: this.#files.parts(index),
     }));
-    this.#handed.less(indexes.length - claimed.length);
-    await this.#parts.uploader.send(files.map(fileObject), () => this.#handed.less(1));
+    if (!registered) this.#unread.less(indexes.length - claimed.length);
+    await this.#parts.uploader.send(files.map(fileObject), () => this.#unread.less(registered ? 0 : 1));
     this.#settle(indexes, claimed);
-  }
-
-  #settleKnown(known: readonly FileIndex[], missing: readonly FileIndex[]): void {
-    this.#settle(known, missing);
-    this.#handed.less(known.length - missing.length);
   }
 
   #settle(indexes: readonly FileIndex[], others: readonly FileIndex[]): void {

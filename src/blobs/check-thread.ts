@@ -2,7 +2,7 @@ import { ReadStream } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
-import type { FromCheckThread, ToCheckThread } from './check-worker.ts';
+import type { Block, FromCheckThread, ToCheckThread } from './check-worker.ts';
 import type { CheckPlan } from './stream-check.ts';
 
 /** Checks streams beside the event loop: what `checkStream` does between other work. */
@@ -17,15 +17,18 @@ export interface StreamChecker {
   close(): Promise<void>;
 }
 
-/** Pieces on their way to the thread, of one stream: reading waits for it, so memory stays bounded. */
-const PIECES_AHEAD = 16;
+/** What a stream hands out is gathered in blocks: a message to another thread costs as much as some tens of KiB hashed. */
+const BLOCK_SIZE = 256 * 1024;
+/** Blocks of one stream; when all are on their way reading waits for the thread, so memory stays bounded. */
+const BLOCKS = 4;
 
 /** A stream that the thread checks. */
 class Job {
   readonly worker: Worker;
   readonly digest: Promise<Digest | null>;
   failure: Error | null = null;
-  #ahead = 0;
+  readonly #idle: Block[] = [];
+  #made = 0;
   #wake: () => void = () => {};
   #resolve: (digest: Digest | null) => void = () => {};
   #reject: (error: Error) => void = () => {};
@@ -40,20 +43,25 @@ class Job {
     this.digest.catch(() => {});
   }
 
-  /** A piece is on its way. Waits while too many are. @throws what is wrong with the stream */
-  async sent(): Promise<void> {
-    this.#ahead += 1;
-    while (this.#ahead >= PIECES_AHEAD && this.failure === null) {
+  /** One to fill. Waits while all are on their way. @throws what is wrong with the stream */
+  async block(): Promise<Block> {
+    while (this.failure === null) {
+      const idle = this.#idle.pop();
+      if (idle) return idle;
+      if (this.#made < BLOCKS) {
+        this.#made += 1;
+        return new Uint8Array(BLOCK_SIZE);
+      }
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    if (this.failure !== null) throw this.failure;
+    throw this.failure;
   }
 
   settle(message: FromCheckThread): void {
     if ('taken' in message) {
-      this.#ahead -= 1;
+      this.#idle.push(message.taken);
       this.#wake();
     } else if ('digest' in message) this.#resolve(message.digest);
     else if ('failed' in message) this.fail(new Error(message.failed));
@@ -112,12 +120,22 @@ export function openCheckThread(): StreamChecker {
           send({ id, file });
           return await job.digest;
         }
+        let block = await job.block();
+        let filled = 0;
         for await (const chunk of stream) {
-          // A copy of its own: what a stream hands out may be part of a buffer that it goes on using.
-          const bytes = new Uint8Array(chunk);
-          send({ id, bytes }, [bytes.buffer]);
-          await job.sent();
+          for (let at = 0; at < chunk.length; ) {
+            const some = chunk.subarray(at, at + BLOCK_SIZE - filled);
+            block.set(some, filled);
+            at += some.length;
+            filled += some.length;
+            if (filled < BLOCK_SIZE) continue;
+            send({ id, block, filled }, [block.buffer]);
+            block = await job.block();
+            filled = 0;
+          }
+          if (job.failure !== null) throw job.failure;
         }
+        send({ id, block, filled }, [block.buffer]);
         send({ id, end: true });
         return await job.digest;
       } finally {

@@ -5,19 +5,22 @@ import type { Digest } from '../core/digest.ts';
 import { type ErrorCode, type ErrorExtras, isStoreError } from '../core/errors.ts';
 import { type CheckPlan, StreamCheck } from './stream-check.ts';
 
+/** Bytes of a stream; the thread gives them back to be filled again. */
+export type Block = Uint8Array<ArrayBuffer>;
+
 /**
- * Pieces of streams, told apart by number; or an open file of the process, which is read here to its end. `forget` follows
+ * Blocks of streams, told apart by number; or an open file of the process, which is read here to its end. `forget` follows
  * whatever has happened to a stream.
  */
 export type ToCheckThread = { id: number } & (
   | { plan: CheckPlan }
-  | { bytes: Uint8Array }
+  | { block: Block; filled: number }
   | { end: true }
   | { file: number }
   | { forget: true }
 );
 export type FromCheckThread = { id: number } & (
-  | { taken: true }
+  | { taken: Block }
   | { digest: Digest | null }
   | { refused: { code: ErrorCode; detail: string; extras: ErrorExtras } }
   | { failed: string }
@@ -30,8 +33,8 @@ const READS_A_TURN = 8;
 const checks = new Map<number, StreamCheck>();
 const buffer = Buffer.allocUnsafeSlow(READ_SIZE);
 
-function answer(message: FromCheckThread): void {
-  parentPort?.postMessage(message);
+function answer(message: FromCheckThread, transfer: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer);
 }
 
 function take(message: ToCheckThread): void {
@@ -39,10 +42,11 @@ function take(message: ToCheckThread): void {
   if ('plan' in message) checks.set(id, new StreamCheck(message.plan));
   else if ('forget' in message) checks.delete(id);
   else if ('file' in message) readFile(id, message.file).catch((error: unknown) => refuse(id, error));
-  else if ('bytes' in message) {
+  else if ('block' in message) {
+    const { block, filled } = message;
     // Of a stream that was refused more may be on its way.
-    checks.get(id)?.write(message.bytes);
-    answer({ id, taken: true });
+    checks.get(id)?.write(block.subarray(0, filled));
+    answer({ id, taken: block }, [block.buffer]);
   } else {
     const check = checks.get(id);
     if (check) answer({ id, digest: check.end() });

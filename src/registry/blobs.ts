@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
+import { type Digest, digestFromBytes, digestHex, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { byDigest, provenFor, rowsOf, type Wanted, wantedRows } from './files.ts';
 import type { Reads } from './reads.ts';
@@ -59,7 +59,7 @@ export function blobTable(db: Knex) {
       const rows = recordset(
         db,
         { digest: 'bytes', start: 'integer', size: 'integer' },
-        byDigest(places).map(({ digest, offset, size }) => [digestToBytes(digest), offset, size]),
+        byDigest(places).map(({ digest, offset, size }) => [digestHex(digest), offset, size]),
       );
       await db.raw(
         `insert into blob_locations (digest, object_id, "offset", size) select digest, ?, start, size from ? r`,

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
+import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { type LogicalPath, pathKey } from '../core/logical-path.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
@@ -178,7 +178,7 @@ export function fileTable(db: Knex) {
         byDigest(files).map((file) => [
           file.path,
           pathKey(file.path),
-          digestToBytes(file.digest),
+          digestHex(file.digest),
           file.size,
           file.media_type,
           file.mtime,
@@ -337,7 +337,7 @@ export function provenFor(db: Knex, reads: Reads, packageId: PackageId, alias: s
 }
 
 export function wantedRows(db: Knex, wanted: readonly Wanted[]): Knex.Raw {
-  const cells = wanted.map(({ digest, size }) => [digestToBytes(digest), size]);
+  const cells = wanted.map(({ digest, size }) => [digestHex(digest), size]);
   return recordset(db, { digest: 'bytes', size: 'integer' }, cells);
 }
 

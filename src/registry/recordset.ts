@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { isPostgres, refuseNul } from './dialect.ts';
 
 export type ColumnType = 'text' | 'bytes' | 'integer' | 'boolean';
+/** Bytes as they are, or as hex digits. */
 export type Cell = string | number | boolean | null | Uint8Array;
 
 /**
@@ -17,8 +18,12 @@ export function recordset(db: Knex, columns: Record<string, ColumnType>, rows: r
   });
   const source = postgres ? 'json_array_elements(?::json)' : 'json_each(?)';
   for (const row of rows) refuseNul(row);
-  const cells = rows.map((row) => row.map((cell) => (cell instanceof Uint8Array ? hex(cell) : cell)));
+  const cells = rows.map((row) => (row.some(isBytes) ? row.map((cell) => (isBytes(cell) ? hex(cell) : cell)) : row));
   return db.raw(`(select ${fields.join(', ')} from ${source})`, [JSON.stringify(cells)]);
+}
+
+function isBytes(cell: Cell): cell is Uint8Array {
+  return cell instanceof Uint8Array;
 }
 
 function hex(bytes: Uint8Array): string {

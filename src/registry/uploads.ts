@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
+import { type Digest, digestFromBytes, digestHex, digestToBytes } from '../core/digest.ts';
 import type { PackageId, UploadId } from '../core/ids.ts';
 import { decodeMembers, encodeMembers, type PackMember } from '../core/pack.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
@@ -88,7 +88,7 @@ export function uploadTable(db: Knex) {
       const wanted = recordset(
         db,
         { digest: 'bytes' },
-        digests.map((digest) => [digestToBytes(digest)]),
+        digests.map((digest) => [digestHex(digest)]),
       );
       const rows: Row[] = rowsOf(
         await db.raw(
@@ -131,13 +131,7 @@ export function uploadTable(db: Knex) {
         recordset(db, columns, rows),
       ]);
       const parts = uploads.flatMap((upload) =>
-        upload.parts.map((part): Cell[] => [
-          upload.id,
-          part.number,
-          digestToBytes(part.digest),
-          part.offset,
-          part.size,
-        ]),
+        upload.parts.map((part): Cell[] => [upload.id, part.number, digestHex(part.digest), part.offset, part.size]),
       );
       await db.raw(
         `insert into upload_parts (upload_id, number, digest, "offset", size)
