@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import Router from '@koa/router';
 import Koa, { type Context, type Next } from 'koa';
 import { StoreError } from '../core/errors.ts';
@@ -11,6 +12,9 @@ import { openApi } from './openapi.ts';
 import { problems } from './problem.ts';
 import type { HttpServices, Route } from './route.ts';
 import { jsonReader, queryOf, validate } from './validate.ts';
+
+/** Bytes of a body that takes milliseconds to read. */
+const LARGE_BODY = 64 * 1024;
 
 export interface AppOptions {
   services: HttpServices;
@@ -89,18 +93,20 @@ function serve(
         : { actor: route.access, reads: { producers: [] } };
     const query = queryOf(ctx);
     const json = route.body === 'bytes' ? undefined : await readJson(ctx);
+    // Reading, checking and using a large body are three turns of the event loop, not one: others get theirs between.
+    const isLarge = route.body !== 'bytes' && Number(ctx.get('content-length')) >= LARGE_BODY;
+    const pause = isLarge ? nextTurn : async () => {};
+    await pause();
     const fromQuery = route.bodyOrQuery && json === undefined;
-    const answer = await route.handle(
-      services,
-      {
-        params: pathParameters(ctx, route),
-        query: route.query ? validate(route.query, query, 'query') : fromQuery ? undefined : noQuery(query),
-        body: body(route, fromQuery ? query : json, fromQuery ? 'query' : 'body'),
-        caller,
-        operationId: route.operationId,
-      },
-      ctx,
-    );
+    const request = {
+      params: pathParameters(ctx, route),
+      query: route.query ? validate(route.query, query, 'query') : fromQuery ? undefined : noQuery(query),
+      body: body(route, fromQuery ? query : json, fromQuery ? 'query' : 'body'),
+      caller,
+      operationId: route.operationId,
+    };
+    await pause();
+    const answer = await route.handle(services, request, ctx);
     if (!answer) return;
     if (answer.headers) ctx.set(answer.headers);
     if (answer.body === undefined) ctx.body = null;

@@ -13,7 +13,10 @@ export type Job = (typeof JOBS)[number];
 export interface Tool {
   name: string;
   stores: ReadonlyArray<Area['kind']>;
-  /** By data set: what is measured in each round. Slow tools are measured on few, and less often. */
+  /**
+   * By data set: what is measured in each round. Slow tools are measured on few, and less often: all first rounds together have
+   * to end within ten minutes on a slow machine.
+   */
   rounds: Partial<Record<string, readonly Job[][]>>;
   /** What it does besides keeping bytes, or does not. */
   besides: string;
@@ -34,6 +37,8 @@ export interface Session {
 const ALL: Job[] = [...JOBS];
 const PUSH: Job[] = ['push'];
 const THERE_AND_BACK: Job[] = ['push', 'pull'];
+/** Not in the first round. */
+const LATER: Job[] = [];
 
 async function firstLine(command: string, args: string[]): Promise<string> {
   const { code, out } = await run(command, args);
@@ -88,7 +93,7 @@ export function s3Variables({ endpoint, bucket, keys, uploadKeys }: Area): Recor
 const restic: Tool = {
   name: 'restic',
   stores: ['ceph', 'folder'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [ALL], tiny: [ALL] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [LATER, THERE_AND_BACK], tiny: [PUSH] },
   besides: 'encrypts, cuts into chunks by content, compresses; not read back',
   version: () => firstLine('restic', ['version']),
   async open(area) {
@@ -112,7 +117,7 @@ const restic: Tool = {
 const borg: Tool = {
   name: 'borg',
   stores: ['folder'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [ALL], tiny: [ALL] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [PUSH, THERE_AND_BACK], tiny: [PUSH] },
   besides: 'cuts into chunks by content, compresses (lz4); encryption off; not read back',
   version: () => firstLine('borg', ['--version']),
   async open(area) {
@@ -152,7 +157,7 @@ function rcloneVariables({ endpoint, keys }: Area): Record<string, string> {
 const rclone: Tool = {
   name: 'rclone',
   stores: ['ceph'],
-  rounds: { small: [THERE_AND_BACK] },
+  rounds: { small: [PUSH] },
   besides: 'one object a file, 32 at once, MD5 sent along; not read back',
   version: () => firstLine('rclone', ['version']),
   async open(area) {
@@ -170,7 +175,7 @@ const rclone: Tool = {
 const tarRcat: Tool = {
   name: 'tar | rclone rcat',
   stores: ['ceph'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], tiny: [ALL] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], tiny: [PUSH] },
   besides: 'one object for everything, no file by itself; all of it again each time; not read back',
   version: async () => `${await firstLine('tar', ['--version'])} | ${await firstLine('rclone', ['version'])}`,
   async open(area) {
@@ -189,7 +194,7 @@ const tarRcat: Tool = {
 const aws: Tool = {
   name: 'aws s3 cp',
   stores: ['ceph'],
-  rounds: { small: [PUSH], large: [ALL, PUSH, PUSH] },
+  rounds: { small: [LATER, PUSH], large: [PUSH, PUSH, PUSH] },
   besides: 'one object a file, 32 requests at once, MD5 or CRC sent along; again: aws s3 sync; not read back',
   version: () => firstLine('aws', ['--version']),
   async open(area) {
@@ -220,7 +225,7 @@ const aws: Tool = {
 const copy: Tool = {
   name: 'cp -r, sync -f',
   stores: ['folder'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [ALL, PUSH, PUSH], tiny: [THERE_AND_BACK] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [PUSH, PUSH, PUSH], tiny: [LATER, PUSH] },
   besides: 'nothing is hashed; all of it again each time',
   version: () => firstLine('cp', ['--version']),
   async open(area) {
