@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { appendFile, chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { runCli } from '../support/cli-child.ts';
 import { type Relay, startRelay } from '../support/relay.ts';
@@ -97,6 +98,30 @@ test('files that were not sent are looked at again too: empty, known, sent long 
     t.like(pushed.json.error, { code: 'file_changed', path });
   }
   t.is(await finalized(), 1);
+});
+
+test('what was known but had to be read after all is looked at after that', async (t) => {
+  const { relay, run, push, finalized } = await bench(t);
+  const other = await startTestService();
+  t.teardown(() => other.dispose());
+  await writeTree(run, { a: 'A', b: 'B' });
+  // The cache remembers nothing that was touched within the last two seconds.
+  const { ctimeMs } = await stat(join(run, 'b'));
+  while (Date.now() <= ctimeMs + 2_100) await sleep(100);
+  t.is((await push('--url', other.url)).code, 0);
+  let acted = false;
+  relay.before = async ({ method, url }) => {
+    if (method === 'POST' && url.endsWith('/commit') && !acted) {
+      acted = true;
+      await appendFile(join(run, 'b'), 'more');
+    }
+    return 'pass';
+  };
+  const pushed = await push();
+  t.true(acted);
+  t.is(pushed.code, 1, pushed.stdout);
+  t.like(pushed.json.error, { code: 'file_changed', path: 'b' });
+  t.is(await finalized(), 0);
 });
 
 test('symlinks and special files are refused by name, skipped or followed when asked, and nothing is sent', async (t) => {
