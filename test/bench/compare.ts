@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startCeph } from '../support/ceph.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { DATA_SETS, makeSource, type Source } from './data.ts';
 import type { Field } from './field.ts';
-import { assertMeasurable, type Measured, measure } from './measure.ts';
+import { assertMeasurable, type Measured, measure, run } from './measure.ts';
 import { type Found, writeReport } from './report.ts';
 import { BIN } from './service-process.ts';
 import { type Area, cephStore, folderStore, type Store } from './stores.ts';
@@ -55,7 +55,8 @@ try {
   await writeReport({ fields, tools, minutes, keep: !onlySets && !onlyTools });
 } finally {
   await Promise.all([ceph.stop(), postgres.close()]);
-  await rm(dir, { recursive: true, force: true });
+  // The command removes half a million files several times as fast.
+  await run('rm', ['-rf', dir]);
 }
 
 async function present(tools: readonly Tool[]): Promise<Found[]> {
@@ -137,7 +138,7 @@ async function runJobs(field: Field, { tool, jobs, source }: Turn): Promise<void
     // Objects are removed one by one, which takes longer than to send them: only what fills the store goes.
     if (source.bytes > DROPPED_ABOVE) await area.drop();
     // ext4 gives no inode out again soon, and looks at each one that was freed: whoever made files next would pay for it.
-    if (set.files < 1_000) await rm(area.dir, { recursive: true });
+    if (set.files < 1_000) await run('rm', ['-rf', area.dir]);
   }
 }
 
