@@ -39,9 +39,8 @@ function open(file: string): Database {
   opened.pragma('journal_mode = WAL');
   // A COMMIT that was answered survives a power failure.
   opened.pragma('synchronous = FULL');
-  // Digests stand at random places of their index: registering a thousand files changes a thousand pages of it. They have room
-  // in the cache (KiB), and what follows changes many of them again before the log, of up to 64 MiB, is put into the file.
-  opened.pragma('cache_size = -8000');
+  // In pages. Digests stand at random places of their index: registering a thousand files changes a thousand pages of it, and
+  // what follows changes many of them again before the log, of up to 64 MiB, is put into the file.
   opened.pragma('wal_autocheckpoint = 16000');
   opened.pragma('foreign_keys = ON');
   return opened;
