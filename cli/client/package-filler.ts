@@ -25,7 +25,7 @@ const LISTS_AT_ONCE = 4;
 
 export interface FillerParts {
   files: FileList;
-  /** Called when every byte that the store lacked is on its way out of here: what is left are commits. */
+  /** Called when every byte that the store lacked, as far as is known, is on its way out of here; once more where it lacked others. */
   lookAgain: () => Promise<void>;
   limits: Limits;
   readers: Readers;
@@ -56,7 +56,7 @@ export class PackageFiller {
   readonly #memory: Pool<SharedArrayBuffer>;
   /** Each digest is sent once in the whole push. */
   readonly #claims: DigestClaims;
-  /** Files that have to be read as far as can be told before the service was asked. */
+  /** Files that have to be read, as far as can be told before the service was asked. */
   #unread = new Countdown(0);
   #failure: { error: unknown } | null = null;
   /** Files whose own bytes need not be sent, and those bytes. */

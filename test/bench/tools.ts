@@ -93,7 +93,7 @@ export function s3Variables({ endpoint, bucket, keys, uploadKeys }: Area): Recor
 const restic: Tool = {
   name: 'restic',
   stores: ['ceph', 'folder'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [LATER, THERE_AND_BACK], tiny: [PUSH] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [LATER, ALL], tiny: [PUSH, ALL] },
   besides: 'encrypts, cuts into chunks by content, compresses; not read back',
   version: () => firstLine('restic', ['version']),
   async open(area) {
@@ -117,7 +117,7 @@ const restic: Tool = {
 const borg: Tool = {
   name: 'borg',
   stores: ['folder'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [PUSH, THERE_AND_BACK], tiny: [PUSH] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [PUSH, ALL], tiny: [PUSH, ALL] },
   besides: 'cuts into chunks by content, compresses (lz4); encryption off; not read back',
   version: () => firstLine('borg', ['--version']),
   async open(area) {
@@ -157,7 +157,7 @@ function rcloneVariables({ endpoint, keys }: Area): Record<string, string> {
 const rclone: Tool = {
   name: 'rclone',
   stores: ['ceph'],
-  rounds: { small: [PUSH] },
+  rounds: { small: [PUSH, THERE_AND_BACK] },
   besides: 'one object a file, 32 at once, MD5 sent along; not read back',
   version: () => firstLine('rclone', ['version']),
   async open(area) {
@@ -175,7 +175,7 @@ const rclone: Tool = {
 const tarRcat: Tool = {
   name: 'tar | rclone rcat',
   stores: ['ceph'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], tiny: [PUSH] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], tiny: [PUSH, ALL] },
   besides: 'one object for everything, no file by itself; all of it again each time; not read back',
   version: async () => `${await firstLine('tar', ['--version'])} | ${await firstLine('rclone', ['version'])}`,
   async open(area) {
@@ -194,7 +194,7 @@ const tarRcat: Tool = {
 const aws: Tool = {
   name: 'aws s3 cp',
   stores: ['ceph'],
-  rounds: { small: [LATER, PUSH], large: [PUSH, PUSH, PUSH] },
+  rounds: { small: [LATER, PUSH], large: [PUSH, ALL, PUSH] },
   besides: 'one object a file, 32 requests at once, MD5 or CRC sent along; again: aws s3 sync; not read back',
   version: () => firstLine('aws', ['--version']),
   async open(area) {
@@ -225,7 +225,7 @@ const aws: Tool = {
 const copy: Tool = {
   name: 'cp -r, sync -f',
   stores: ['folder'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [PUSH, PUSH, PUSH], tiny: [LATER, PUSH] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [PUSH, PUSH, PUSH], tiny: [LATER, THERE_AND_BACK] },
   besides: 'nothing is hashed; all of it again each time',
   version: () => firstLine('cp', ['--version']),
   async open(area) {
