@@ -41,13 +41,17 @@ async function openFolder({ folder, files, registry, signingKey, publicUrl }: Bl
   const store = await openFolderStore({ root: folder.blobsDir, files, signer, publicUrl });
   // What a process that died left in the folder: files on their way in, and parts of uploads that have ended.
   await store.cleanTemporaries();
+  const unended = await registry.read.uploads.listUnended();
+  const left = new Map(unended.map((upload) => [upload.id, upload]));
   for await (const id of store.listUploads()) {
-    const upload = await registry.read.uploads.get(id);
-    if (upload?.state === 'open' || upload?.state === 'aborting') continue;
-    await store.abortUpload({ id, key: (upload?.key ?? '') as ObjectKey, storageUploadId: id });
+    // Its folder is there: nothing to do.
+    if (left.delete(id)) continue;
+    await store.abortUpload({ id, key: '' as ObjectKey, storageUploadId: id });
   }
   // A restored backup may know open uploads whose folders were not in it: without one they could take no part.
-  for (const { id, key } of await registry.read.uploads.listOpen()) await store.createUpload(key as ObjectKey, id);
+  for (const { id, key, state, storage_upload_id } of left.values()) {
+    if (state === 'open' && storage_upload_id !== null) await store.createUpload(key as ObjectKey, id);
+  }
   return { blobs: store, spool: store.spool, signedBytes: { signer, parts: store }, close: () => store.close() };
 }
 

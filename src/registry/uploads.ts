@@ -29,6 +29,8 @@ export interface UploadRecord {
   expires_at: number;
 }
 
+export type Unended = Pick<UploadRecord, 'id' | 'key' | 'state' | 'storage_upload_id'>;
+
 export type NewUpload = Pick<
   UploadRecord,
   'id' | 'package_id' | 'channel' | 'digest' | 'size' | 'key' | 'created_by' | 'created_at' | 'expires_at'
@@ -260,10 +262,11 @@ export function uploadTable(db: Knex) {
 
     // The states below stand in the text, not in a parameter: only then a partial index can serve them.
 
-    /** Every open upload that storage knows. */
-    async listOpen(): Promise<UploadRecord[]> {
-      const query = db('uploads').whereRaw(`state = 'open'`).whereNotNull('storage_upload_id');
-      return ((await query.orderBy('expires_at')) as Row[]).map(fromRow);
+    /** Open or aborting: every upload that storage may hold something of which is still wanted, or still to be removed. */
+    async listUnended(): Promise<Unended[]> {
+      const columns = ['id', 'key', 'state', 'storage_upload_id'] as const;
+      const open = db('uploads').whereRaw(`state = 'open'`).select(columns);
+      return open.unionAll(db('uploads').whereRaw(`state = 'aborting'`).select(columns));
     },
 
     async listExpired(now: number, limit: number): Promise<UploadRecord[]> {

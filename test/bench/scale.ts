@@ -22,7 +22,9 @@ const LEVELS = [100_000, 1_000_000, 10_000_000].filter((rows) => rows <= MOST_RO
 const FILES_A_PACKAGE = 1_000;
 /** So many files share a blob, each in another package. */
 const SHARED_BY = 10;
-const REPEATS = 15;
+const REPEATS = 21;
+/** Requests that do not count: a service that has just started reads from the disk what one that runs has in memory. */
+const WARM_UPS = 9;
 /** A UUIDv7 of the year 1970, with its number where chance would be. */
 const ID = { start: 'pkg_00000000000070008', digits: 15 };
 const PACKAGE_COLUMNS =
@@ -35,7 +37,7 @@ const dir = await mkdtemp(join(process.env.ARTIFACT_STORE_TEST_BENCH_DIR ?? tmpd
 const postgres = await startPostgres();
 try {
   const text = [
-    `Measured ${new Date().toISOString().slice(0, 10)} on ${machine()}; local folder; median of ${REPEATS} requests.`,
+    `Measured ${new Date().toISOString().slice(0, 10)} on ${machine()}; local folder; median of ${REPEATS} requests after ${WARM_UPS}.`,
     '',
     ...(await growthOfPush()),
     '',
@@ -122,7 +124,7 @@ async function growthOfRegistry(
   ];
 }
 
-/** The median seconds of each kind of request, after a few that do not count. */
+/** The median seconds of each kind of request, after those that do not count. */
 async function requests(url: string, packages: number, level: number): Promise<Record<string, number>> {
   const api = apiOf(url);
   const seconds: Record<string, number[]> = {};
@@ -134,8 +136,8 @@ async function requests(url: string, packages: number, level: number): Promise<R
     seconds[what] = [...(seconds[what] ?? []), took];
     return answer;
   };
-  for (let turn = 0; turn < REPEATS + 3; turn += 1) {
-    const some = Math.floor((packages / (REPEATS + 3)) * turn);
+  for (let turn = 0; turn < REPEATS + WARM_UPS; turn += 1) {
+    const some = Math.floor((packages / (REPEATS + WARM_UPS)) * turn);
     const id = await api.create({ name: `level ${level}, ${turn}`, producer: 'bench' });
     const known = Array.from({ length: FILES_A_PACKAGE }, (_, n) => ({
       path: `known/file-${n}.log`,
@@ -158,7 +160,7 @@ async function requests(url: string, packages: number, level: number): Promise<R
     await timed('list 1,000 files', () => api.get(`/v1/packages/${idOf(some)}/files?limit=1000`));
     await timed('show a package', () => api.get(`/v1/packages/${idOf(some)}`));
   }
-  return Object.fromEntries(Object.entries(seconds).map(([what, all]) => [what, median(all.slice(3))]));
+  return Object.fromEntries(Object.entries(seconds).map(([what, all]) => [what, median(all.slice(WARM_UPS))]));
 }
 
 function idOf(index: number): string {

@@ -36,7 +36,6 @@ export interface Session {
 
 const ALL: Job[] = [...JOBS];
 const PUSH: Job[] = ['push'];
-const THERE_AND_BACK: Job[] = ['push', 'pull'];
 /** Not in the first round. */
 const LATER: Job[] = [];
 
@@ -157,7 +156,7 @@ function rcloneVariables({ endpoint, keys }: Area): Record<string, string> {
 const rclone: Tool = {
   name: 'rclone',
   stores: ['ceph'],
-  rounds: { small: [PUSH, THERE_AND_BACK] },
+  rounds: { small: [PUSH, ALL] },
   besides: 'one object a file, 32 at once, MD5 sent along; not read back',
   version: () => firstLine('rclone', ['version']),
   async open(area) {
@@ -175,7 +174,7 @@ const rclone: Tool = {
 const tarRcat: Tool = {
   name: 'tar | rclone rcat',
   stores: ['ceph'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], tiny: [PUSH, ALL] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [LATER, ALL], tiny: [PUSH, ALL] },
   besides: 'one object for everything, no file by itself; all of it again each time; not read back',
   version: async () => `${await firstLine('tar', ['--version'])} | ${await firstLine('rclone', ['version'])}`,
   async open(area) {
@@ -194,7 +193,7 @@ const tarRcat: Tool = {
 const aws: Tool = {
   name: 'aws s3 cp',
   stores: ['ceph'],
-  rounds: { small: [LATER, PUSH], large: [PUSH, ALL, PUSH] },
+  rounds: { small: [LATER, ALL], large: [PUSH, ALL, PUSH] },
   besides: 'one object a file, 32 requests at once, MD5 or CRC sent along; again: aws s3 sync; not read back',
   version: () => firstLine('aws', ['--version']),
   async open(area) {
@@ -225,7 +224,7 @@ const aws: Tool = {
 const copy: Tool = {
   name: 'cp -r, sync -f',
   stores: ['folder'],
-  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [PUSH, PUSH, PUSH], tiny: [LATER, THERE_AND_BACK] },
+  rounds: { small: [ALL, ALL, ALL], run: [ALL, ALL, ALL], large: [PUSH, ALL, PUSH], tiny: [LATER, ALL] },
   besides: 'nothing is hashed; all of it again each time',
   version: () => firstLine('cp', ['--version']),
   async open(area) {

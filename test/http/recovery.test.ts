@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
@@ -326,9 +326,12 @@ test('a start removes what no living upload needs, and nothing else', async (t) 
   const dataDir = await tempFolder(t);
   const first = await start(t, dataDir);
   const living = await arrived(first);
+  const lost = await arrived(first);
   const over = await arrived(first);
   await first.api.post(`/v1/uploads/${over.upload.upload_id}/commit`);
   await first.service.stop();
+  // As from a backup: the registry knows the upload, the folder is not in it.
+  await rm(folderOf(first, lost), { recursive: true });
 
   const uploads = join(first.blobs, 'uploads');
   const unknown = newId('upl', Date.now());
@@ -343,7 +346,12 @@ test('a start removes what no living upload needs, and nothing else', async (t) 
 
   const second = await start(t, dataDir);
   t.deepEqual(await readdir(spool), []);
-  t.deepEqual(await readdir(uploads), [living.upload.upload_id]);
+  const ids = [living, lost].map(({ upload }) => upload.upload_id as string);
+  t.deepEqual((await readdir(uploads)).toSorted(), ids.toSorted());
+  const objects = [{ digest: sha256(lost.bytes), size: lost.bytes.length }];
+  const again = (await second.api.post(`/v1/packages/${lost.id}/uploads`, { objects })).body.uploads[0];
+  t.is(again.upload_id, lost.upload.upload_id);
+  t.is((await second.api.send(again.parts[0], lost.bytes)).status, 200);
   const planned = (await second.api.get(`/v1/uploads/${living.upload.upload_id}`)).body;
   t.is(planned.state, 'open');
   t.deepEqual(
