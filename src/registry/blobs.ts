@@ -1,9 +1,10 @@
 import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestHex, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
-import { byDigest, provenFor, rowsOf, type Wanted, wantedRows } from './files.ts';
+import { rowsOf } from './dialect.ts';
+import { provenFor, type Wanted, wantedRows } from './file-proofs.ts';
 import type { Reads } from './reads.ts';
-import { recordset } from './recordset.ts';
+import { byDigest, recordset } from './recordset.ts';
 
 export interface ObjectRecord {
   id: string;

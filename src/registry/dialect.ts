@@ -6,6 +6,11 @@ export function isPostgres(db: Knex): boolean {
   return db.client.dialect === 'postgresql';
 }
 
+/** `raw` answers with the rows on SQLite and with a result that holds them on PostgreSQL. */
+export function rowsOf<Row>(result: unknown): Row[] {
+  return (Array.isArray(result) ? result : (result as { rows: Row[] }).rows) as Row[];
+}
+
 /**
  * PostgreSQL cannot hold U+0000 in a text and SQLite can: neither is given one, so that both answer the same.
  * @throws StoreError invalid_request

@@ -4,9 +4,8 @@ import type { PackageId, UploadId } from '../core/ids.ts';
 import { decodeMembers, encodeMembers, type PackMember } from '../core/pack.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import { canMove, isFinal, type UploadFailure, type UploadState } from '../core/upload-state.ts';
-import { isPostgres } from './dialect.ts';
-import { byDigest, rowsOf } from './files.ts';
-import { type Cell, recordset } from './recordset.ts';
+import { isPostgres, rowsOf } from './dialect.ts';
+import { byDigest, type Cell, recordset } from './recordset.ts';
 
 export interface UploadRecord {
   id: UploadId;

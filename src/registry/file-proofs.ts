@@ -1,0 +1,106 @@
+import type { Knex } from 'knex';
+import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
+import type { PackageId } from '../core/ids.ts';
+import { LIVING_STATUSES } from '../core/package-state.ts';
+import { isPostgres, rowsOf } from './dialect.ts';
+import type { Reads } from './reads.ts';
+import { recordset } from './recordset.ts';
+
+/** A blob that a package's file needs. */
+export interface Wanted {
+  digest: Digest;
+  size: number;
+}
+
+/** Which blobs a package's files need, and whose bytes are proven, to whom (invariant 7). */
+export function fileProofs(db: Knex) {
+  return {
+    /**
+     * Which of these blobs the caller has a right to: proven in a living package that it may read, this one included.
+     * Everything else looks the same to it, whether the store has the bytes or not (invariant 7).
+     * @returns digest → size; a digest asked for with another size is not in it
+     */
+    async provableBy(reads: Reads, packageId: PackageId, wanted: readonly Wanted[]): Promise<Map<Digest, number>> {
+      const rows: Array<{ digest: Buffer; size: number }> = rowsOf(
+        await db.raw('select distinct r.digest as digest, r.size as size from ? r where ?', [
+          wantedRows(db, wanted),
+          provenFor(db, reads, packageId, 'r'),
+        ]),
+      );
+      return new Map(rows.map((row) => [digestFromBytes(row.digest), row.size]));
+    },
+
+    /** Marks every file of the package that has one of these blobs. @returns how many */
+    async prove(packageId: PackageId, blobs: readonly Wanted[]): Promise<number> {
+      // By their places in the table: of a package that is new to PostgreSQL's statistics it would read all files for each. Nobody
+      // moves them meanwhile: whoever changes files has locked the package in a statement before.
+      const places = isPostgres(db)
+        ? 'ctid = any(array(select f.ctid from ?))'
+        : '(package_id, path) in (select f.package_id, f.path from ?)';
+      const rows: unknown[] = rowsOf(
+        await db.raw(`update package_files set proven = true where ${places} returning 1`, [
+          filesWith(db, packageId, blobs),
+        ]),
+      );
+      return rows.length;
+    },
+
+    /** Of these blobs: which ones files of the package need, and whether each is proven everywhere in it. */
+    async wantedBy(packageId: PackageId, wanted: readonly Wanted[]): Promise<Map<Digest, { proven: boolean }>> {
+      const rows: Array<{ digest: Buffer; unproven: number }> = rowsOf(
+        await db.raw(
+          `select f.digest as digest, sum(case when f.proven = true then 0 else 1 end) as unproven from ? group by f.digest`,
+          [filesWith(db, packageId, wanted)],
+        ),
+      );
+      return new Map(rows.map((row) => [digestFromBytes(row.digest), { proven: Number(row.unproven) === 0 }]));
+    },
+  };
+}
+
+/**
+ * A condition: the blob of the row `alias` (its `digest` and `size`) is proven in a living package that the caller may
+ * read, or in this package, which it may.
+ */
+export function provenFor(db: Knex, reads: Reads, packageId: PackageId, alias: string): Knex.Raw {
+  const producers = 'all' in reads ? null : reads.producers;
+  const placeholders = (values: readonly unknown[]) => values.map(() => '?').join(', ');
+  const readable =
+    producers === null
+      ? ''
+      : `and (p.id = ? ${producers.length === 0 ? '' : `or p.producer in (${placeholders(producers)})`})`;
+  return db.raw(
+    `exists (select 1 from package_files f join packages p on p.id = f.package_id
+       where f.digest = ${alias}.digest and f.size = ${alias}.size and f.proven = true
+         and p.status in (${placeholders(LIVING_STATUSES)}) ${readable})`,
+    [...LIVING_STATUSES, ...(producers === null ? [] : [packageId, ...producers])],
+  );
+}
+
+/** A recordset of `digest` and `size`. */
+export function wantedRows(db: Knex, wanted: readonly Wanted[]): Knex.Raw {
+  const cells = wanted.map(({ digest, size }) => [digestHex(digest), size]);
+  return recordset(db, { digest: 'bytes', size: 'integer' }, cells);
+}
+
+/**
+ * The package's files that have one of these blobs, as `f`. PostgreSQL is made to look into the index by digest for each: no
+ * other index has the order that the comparison of rows asks for, and OFFSET keeps it from joining in another way. That the
+ * digests are equal follows from it, but only said it tells PostgreSQL that few rows are: else it reads a table of ten million.
+ */
+function filesWith(db: Knex, packageId: PackageId, wanted: readonly Wanted[]): Knex.Raw {
+  const rows = wantedRows(db, wanted);
+  return isPostgres(db)
+    ? db.raw(
+        `? r cross join lateral (
+           select f.ctid, f.digest, f.proven from package_files f
+           where f.digest = r.digest and (f.digest, f.package_id) >= (r.digest, ?) and (f.digest, f.package_id) <= (r.digest, ?)
+             and f.size = r.size
+           offset 0) f`,
+        [rows, packageId, packageId],
+      )
+    : db.raw('? r cross join package_files f where f.digest = r.digest and f.package_id = ? and f.size = r.size', [
+        rows,
+        packageId,
+      ]);
+}
