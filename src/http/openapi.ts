@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Problem } from '../api/schemas.ts';
+import { Problem } from '../api/problem.ts';
 import { codesOf, statusText } from './problem.ts';
 import type { Route } from './route.ts';
 

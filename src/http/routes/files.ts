@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
-import * as schema from '../../api/schemas.ts';
+import { PageQuery } from '../../api/fields.ts';
+import * as schema from '../../api/files.ts';
 import { type Digest, digestHex, isDigest, parseDigest, parseReprDigest } from '../../core/digest.ts';
 import { StoreError } from '../../core/errors.ts';
 import type { PackageId } from '../../core/ids.ts';
@@ -52,7 +53,7 @@ export const fileRoutes: Route[] = [
     operationId: 'listFiles',
     summary: "Lists the package's files in the order of their paths' bytes",
     tag: 'Packages',
-    query: schema.FileQuery,
+    query: PageQuery,
     answers: { 200: schema.FileList },
     async handle(services, { params, query, caller, operationId }) {
       const id = parsePackageId(params.id as string);

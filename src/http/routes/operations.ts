@@ -1,4 +1,4 @@
-import * as schema from '../../api/schemas.ts';
+import * as schema from '../../api/operations.ts';
 import { checkReadiness } from '../../usecases/check-readiness.ts';
 import { diagnose } from '../../usecases/diagnose.ts';
 import { presentReadiness } from '../present.ts';

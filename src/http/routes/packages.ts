@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import * as schema from '../../api/schemas.ts';
+import { Page, Reason } from '../../api/fields.ts';
+import * as schema from '../../api/packages.ts';
 import type { JsonObject } from '../../core/canonical-json.ts';
 import { StoreError } from '../../core/errors.ts';
 import { idFloor, parsePackageId } from '../../core/ids.ts';
@@ -41,7 +42,7 @@ export const packageRoutes: Route[] = [
     operationId: 'listPackages',
     summary: 'Lists packages, newest first',
     tag: 'Packages',
-    query: schema.ListPackages.extend(schema.Page),
+    query: schema.ListPackages.extend(Page),
     answers: { 200: schema.PackageList },
     async handle(services, { query, caller, operationId }) {
       const filter = packageFilter(query);
@@ -77,7 +78,7 @@ export const packageRoutes: Route[] = [
     operationId: 'deletePackage',
     summary: 'Deletes a package that is eligible or was never finalized; a tombstone stays',
     tag: 'Packages',
-    body: schema.Reason,
+    body: Reason,
     bodyOrQuery: true,
     answers: { 200: schema.Package },
     async handle(services, { params, body, caller }) {
@@ -106,7 +107,7 @@ export const packageRoutes: Route[] = [
     operationId: 'failPackage',
     summary: 'The producer gives up',
     tag: 'Packages',
-    body: schema.Reason,
+    body: Reason,
     answers: { 200: schema.Package },
     async handle(services, { params, body, caller }) {
       const id = parsePackageId(params.id as string);

@@ -1,4 +1,6 @@
-import * as schema from '../../api/schemas.ts';
+import { AuditList, ListAudit } from '../../api/audit.ts';
+import { PageQuery, Reason } from '../../api/fields.ts';
+import * as schema from '../../api/retention.ts';
 import { parsePackageId } from '../../core/ids.ts';
 import { DEFAULT_RETENTION_CLASS, eligibility } from '../../core/retention.ts';
 import { listAudit } from '../../usecases/list-audit.ts';
@@ -30,7 +32,7 @@ export const retentionRoutes: Route[] = [
     operationId: 'listEligible',
     summary: 'Packages that are expired and not held, soonest expiry first',
     tag: 'Retention and audit',
-    query: schema.EligibleQuery,
+    query: PageQuery,
     answers: { 200: schema.EligibleList },
     async handle(services, { query, caller, operationId }) {
       const after =
@@ -111,7 +113,7 @@ export const retentionRoutes: Route[] = [
     operationId: 'releaseHold',
     summary: 'Releases a hold',
     tag: 'Retention and audit',
-    body: schema.Reason,
+    body: Reason,
     answers: { 200: schema.Hold },
     async handle(services, { params, body, caller }) {
       const id = parsePackageId(params.id as string);
@@ -126,8 +128,8 @@ export const retentionRoutes: Route[] = [
     operationId: 'listAudit',
     summary: 'Who changed what, when, why; oldest first',
     tag: 'Retention and audit',
-    query: schema.ListAudit,
-    answers: { 200: schema.AuditList },
+    query: ListAudit,
+    answers: { 200: AuditList },
     async handle(services, { query, caller, operationId }) {
       const afterSeq = query.cursor === undefined ? 0 : (services.cursors.decode(operationId, query.cursor) as number);
       const filter = { ...query, after: query.after === undefined ? undefined : Date.parse(query.after) };

@@ -1,4 +1,6 @@
-import * as schema from '../../api/schemas.ts';
+import { DownloadList, Downloads } from '../../api/downloads.ts';
+import { PageQuery } from '../../api/fields.ts';
+import * as schema from '../../api/uploads.ts';
 import { parseDigest } from '../../core/digest.ts';
 import { parsePackageId, parseUploadId } from '../../core/ids.ts';
 import { parseLogicalPath } from '../../core/logical-path.ts';
@@ -104,9 +106,9 @@ export const uploadRoutes: Route[] = [
     operationId: 'planDownloads',
     summary: 'Signed GETs for the files of a package, each object named once a page',
     tag: 'Uploads',
-    query: schema.FileQuery,
-    body: schema.Downloads.optional(),
-    answers: { 200: schema.DownloadList },
+    query: PageQuery,
+    body: Downloads.optional(),
+    answers: { 200: DownloadList },
     async handle(services, { params, query, body, caller, operationId }) {
       const id = parsePackageId(params.id as string);
       const scope = `${operationId} ${id}`;

@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { path, size, time } from './fields.ts';
+
+export const Downloads = z.strictObject({
+  paths: z.array(path).min(1).max(1_000).optional().describe('without it: the whole package, page by page'),
+});
+export const DownloadList = z.object({
+  objects: z.array(
+    z.object({
+      url: z.string(),
+      headers: z.record(z.string(), z.string()).describe('to be sent exactly so'),
+      size: size.describe('of the answer'),
+      expires_at: time,
+      entries: z
+        .array(z.object({ path: z.string(), digest: z.string(), offset: size, size }))
+        .describe('which bytes of the answer are which file'),
+    }),
+  ),
+  next_cursor: z.string().nullable(),
+});

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+
+/**
+ * The wire contract of `/v1`, once: requests are validated by these schemas, /openapi.json is generated from them, and
+ * the command line's types are inferred from them. Requests are strict (an unknown field is an error); responses may
+ * gain fields. Paths and digests are checked further by core, which gives them codes of their own.
+ *
+ * One file for each resource; here is what several of them are made of.
+ */
+
+/** One line. @param max UTF-16 code units */
+export const text = (max: number) =>
+  z
+    .string()
+    .min(1, 'must not be empty')
+    .max(max, `has more than ${max} characters`)
+    .refine(printable, 'holds control characters or is not valid Unicode');
+
+/** Bytes, and whatever else is counted. */
+export const size = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+export const time = z.iso.datetime({ offset: true });
+export const digest = z.string().describe('sha256: and 64 lower-case hex digits');
+export const path = z.string().describe('relative, / between segments, kept as given');
+
+// Not a record: that would drop a member called __proto__ silently.
+export const json = z
+  .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
+    message: 'must be a JSON object',
+  })
+  .meta({ type: 'object' });
+
+function printable(value: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+  return value.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(value);
+}
+
+/** Why somebody decides something; of any number of lines. */
+export const reason = z
+  .string()
+  .trim()
+  .min(1, 'is needed: say why')
+  .max(2_000, 'has more than 2,000 characters')
+  .refine((value) => value.isWellFormed() && !value.includes('\u0000'), 'is not valid Unicode text');
+
+/** The body of a request that says nothing else. */
+export const Reason = z.strictObject({ reason });
+
+/** What the query of every list has. */
+export const Page = {
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  cursor: z.string().optional(),
+};
+
+/** The query of a list without filters. */
+export const PageQuery = z.strictObject(Page);
+
+/** One page of a list; `next_cursor` null: the last one. */
+export const list = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), next_cursor: z.string().nullable() });

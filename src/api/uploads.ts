@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { UPLOAD_STATES } from '../core/upload-state.ts';
+import { digest, size, time } from './fields.ts';
+
+export const PlanUploads = z.strictObject({
+  objects: z
+    .array(
+      z.strictObject({
+        digest,
+        size,
+        parts: z.array(z.strictObject({ digest, size })).max(10_000).optional(),
+        members: z
+          .array(z.strictObject({ digest, offset: size, size }))
+          .max(100_000)
+          .optional()
+          .describe('makes the object a pack: the tar file of these blobs, in this order'),
+      }),
+    )
+    .min(1)
+    .max(1_000),
+});
+
+export const PartRequest = z.object({
+  number: z.int(),
+  offset: size,
+  size,
+  digest: z.string(),
+  received: z.boolean().describe('arrived already: need not be sent'),
+  method: z.literal('PUT'),
+  url: z.string(),
+  headers: z.record(z.string(), z.string()).describe('to be sent exactly so'),
+  expires_at: time,
+});
+
+export const PlannedUpload = z.object({
+  upload_id: z.string().nullable().describe('null when there is nothing to send'),
+  digest: z.string(),
+  state: z.enum(['open', 'stored']),
+  parts: z.array(PartRequest),
+});
+export const PlannedUploads = z.object({ uploads: z.array(PlannedUpload) });
+
+export const Upload = z.object({
+  upload_id: z.string(),
+  package_id: z.string(),
+  digest: z.string(),
+  size,
+  state: z.enum(UPLOAD_STATES),
+  parts: z.array(z.object({ number: z.int(), offset: size, size, digest: z.string(), received: z.boolean() })),
+  failure: z.object({ code: z.string(), detail: z.string() }).nullable(),
+  created_at: time,
+  expires_at: time,
+});
+
+export const PartUrls = z.strictObject({ parts: z.array(z.int().min(1).max(10_000)).min(1).max(10_000) });
+export const PartUrlList = z.object({ parts: z.array(PartRequest) });
+
+export const CommitUpload = z.strictObject({
+  parts: z
+    .array(z.strictObject({ number: z.int().min(1), etag: z.string() }))
+    .max(10_000)
+    .optional(),
+});
+export const CommittedUpload = z.object({
+  upload_id: z.string(),
+  digest: z.string(),
+  state: z.enum(['stored', 'verifying']),
+});
