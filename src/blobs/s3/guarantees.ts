@@ -2,7 +2,7 @@ import type { Finding } from '../blob-store.ts';
 import { RULES } from './guarantee-rules.ts';
 
 /**
- * What the probe saw, and what follows from it. Pure: the trials themselves are in probe.ts, the rules in
+ * What the probe saw, and what follows from it. Pure: the trials themselves are in trials/, the rules in
  * guarantee-rules.ts.
  */
 
@@ -53,8 +53,7 @@ export interface Trial {
 export interface Observations {
   /** Why the trials could not be carried out, or not to their end; null when all were. */
   problem: string | null;
-  /** A trial that was not made proves nothing. */
-  trials: Partial<Record<TrialName, Trial>>;
+  trials: Trials;
   hasUploadKey: boolean;
   /** The storage's clock minus ours, ms; null when it did not tell the time. */
   clockSkewMs: number | null;
@@ -91,6 +90,9 @@ export type TrialName =
   | 'no_range'
   | 'anonymous_read'
   | 'upload_key_read';
+
+/** A trial that was not made proves nothing. */
+export type Trials = Partial<Record<TrialName, Trial>>;
 
 export interface ProbeReport {
   probedAt: number;
