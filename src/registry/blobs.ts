@@ -36,7 +36,7 @@ export function blobTable(db: Knex) {
      * uploads of one digest exactly one adds a location. @returns those that have a location already
      */
     async lock(blobs: readonly Wanted[], now: number): Promise<Set<Digest>> {
-      const rows = wantedRows(db, byDigest(blobs));
+      const rows = wantedRows(db, blobs);
       await db.raw(
         `insert into blobs (digest, size, created_at) select digest, size, ? from ? r where true order by digest
          on conflict (digest) do update set size = excluded.size`,

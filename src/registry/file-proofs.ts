@@ -4,7 +4,7 @@ import type { PackageId } from '../core/ids.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import type { Reads } from './reads.ts';
-import { recordset } from './recordset.ts';
+import { byDigest, recordset } from './recordset.ts';
 
 /** A blob that a package's file needs. */
 export interface Wanted {
@@ -77,9 +77,12 @@ export function provenFor(db: Knex, reads: Reads, packageId: PackageId, alias: s
   );
 }
 
-/** A recordset of `digest` and `size`. */
+/**
+ * A recordset of `digest` and `size`, in the order in which digests stand in their indexes: of a large one each page on the way
+ * is then read once for all of them, and is still in memory when the same batch is written (docs/performance.md).
+ */
 export function wantedRows(db: Knex, wanted: readonly Wanted[]): Knex.Raw {
-  const cells = wanted.map(({ digest, size }) => [digestHex(digest), size]);
+  const cells = byDigest(wanted).map(({ digest, size }) => [digestHex(digest), size]);
   return recordset(db, { digest: 'bytes', size: 'integer' }, cells);
 }
 
