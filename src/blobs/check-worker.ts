@@ -1,4 +1,5 @@
-import { readSync } from 'node:fs';
+import { readlinkSync, readSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import type { Digest } from '../core/digest.ts';
@@ -29,6 +30,18 @@ export type FromCheckThread = { id: number } & (
 /** So much of a file is read at once; after so many of them others get their turn. */
 const READ_SIZE = 512 * 1024;
 const READS_A_TURN = 8;
+
+/** Where all cores are busy, requests come first. Linux tells threads of a process apart, and calls this one `<process>/task/<thread>`. */
+const NICENESS = 10;
+
+function giveWay(): void {
+  try {
+    const [, thread] = readlinkSync('/proc/thread-self').split('/task/');
+    if (thread !== undefined) setPriority(Number(thread), NICENESS);
+  } catch {
+    // No Linux, or no /proc: then it takes part like any other.
+  }
+}
 
 const checks = new Map<number, StreamCheck>();
 const buffer = Buffer.allocUnsafeSlow(READ_SIZE);
@@ -73,6 +86,7 @@ function refuse(id: number, error: unknown): void {
   else answer({ id, refused: { code: error.code, detail: error.message, extras: error.extras } });
 }
 
+giveWay();
 parentPort?.on('message', (message: ToCheckThread) => {
   try {
     take(message);

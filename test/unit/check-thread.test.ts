@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import test from 'ava';
 import { openCheckThread } from '../../src/blobs/check-thread.ts';
@@ -19,6 +20,22 @@ test('streams hashed at once beside the event loop have their digests, whatever 
     }),
   );
   t.deepEqual(digests, contents.map(digestOf));
+});
+
+const onLinux = process.platform === 'linux' ? test : test.skip;
+onLinux('the thread gives way to the event loop', async (t) => {
+  const thread = openCheckThread();
+  t.teardown(() => thread.close());
+  await thread.check(Readable.from([Buffer.from('something')]), WHOLE);
+  // Field 19 of proc(5) stat; the name before them is in brackets.
+  const niceness = (id: number | string): number =>
+    Number(
+      readFileSync(`/proc/self/task/${id}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ')[16],
+    );
+  t.is(niceness(process.pid), 0);
+  t.true(readdirSync('/proc/self/task').some((id) => niceness(id) === 10));
 });
 
 test('a stream that breaks off is an error of its own, and others go on', async (t) => {
