@@ -4,12 +4,14 @@ import { digestProblem, problemOfSource } from './failures.ts';
 import type { Follower, FollowHash } from './follow-hash.ts';
 import type { FileRange, PartialFile } from './partial-file.ts';
 import type { Piece } from './pieces.ts';
+import type { Place, Placement } from './placement.ts';
 import { SourceDamaged } from './signed-get.ts';
-import type { Kept, TargetFolder } from './target-folder.ts';
+import type { TargetFolder } from './target-folder.ts';
 
 export interface LargeFileTools {
   downloader: Downloader;
   folder: TargetFolder;
+  placement: Placement;
   hashes: FollowHash;
   /** Told of bytes as they arrive; less than nothing when they have to come once more. */
   count: (bytes: number) => void;
@@ -23,7 +25,7 @@ export interface LargeFileTools {
  */
 export class LargeFile {
   readonly #piece: Piece;
-  readonly #places: ReadonlyArray<{ path: string; kept: Kept }>;
+  readonly #places: readonly Place[];
   readonly #tools: LargeFileTools;
   #partial: PartialFile;
   #follower: Follower;
@@ -34,7 +36,7 @@ export class LargeFile {
   /** Bytes that were there already. */
   readonly resumedBytes: number;
 
-  constructor(piece: Piece, places: ReadonlyArray<{ path: string; kept: Kept }>, tools: LargeFileTools) {
+  constructor(piece: Piece, places: readonly Place[], tools: LargeFileTools) {
     this.#piece = piece;
     this.#places = places;
     this.#tools = tools;
@@ -89,7 +91,7 @@ export class LargeFile {
     if (this.#problem !== null && this.#partial.resumedBytes > 0) await this.#startOver();
     if (this.#problem === null) {
       await this.#partial.sync();
-      await this.#tools.folder.placePartial(this.#partial, this.#places);
+      await this.#tools.placement.placePartial(this.#partial, this.#places);
     }
     this.#closed = true;
     await this.#partial.remove();

@@ -7,7 +7,8 @@ import { forEachLimit } from './concurrency.ts';
 import { integrityFailure } from './failures.ts';
 import type { FollowHash } from './follow-hash.ts';
 import type { PackageFile } from './package-files.ts';
-import { differs, type TargetFolder } from './target-folder.ts';
+import { differs } from './placement.ts';
+import type { TargetFolder } from './target-folder.ts';
 
 /** Up to here a file is read and hashed in one go, on this thread. */
 const WHOLE_MAX = 1024 ** 2;

@@ -30,9 +30,6 @@ export class PrivateFolder {
   readonly path: string;
   /** A pull of this package into this directory was cut off before. */
   readonly continued: boolean;
-  /** Of names, which are this process's alone. */
-  readonly #prefix = randomBytes(12).toString('hex');
-  #names = 0;
 
   private constructor(path: string, continued: boolean) {
     this.path = path;
@@ -60,11 +57,6 @@ export class PrivateFolder {
     // After a power cut the next pull must know that this one was under way.
     syncFolder(root);
     return new PrivateFolder(path, left.length > 0);
-  }
-
-  newName(): string {
-    this.#names += 1;
-    return join(this.path, `${this.#prefix}-${this.#names}`);
   }
 
   /** @param keep leave what the next pull can go on with, and what tells it that one was cut off */

@@ -4,12 +4,14 @@ import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
 import { Downloader } from './downloader.ts';
 import { type Failure, failuresOf, integrityFailures } from './failures.ts';
+import { FileWriter } from './file-writer.ts';
 import { FollowHash } from './follow-hash.ts';
 import { LargeFile } from './large-file.ts';
 import { findMissing } from './missing-files.ts';
 import { type PackageFile, packageFiles } from './package-files.ts';
 import { bySize, type Piece, type Span, spansOf } from './pieces.ts';
-import { type Kept, TargetFolder } from './target-folder.ts';
+import { type Place, Placement } from './placement.ts';
+import { TargetFolder } from './target-folder.ts';
 
 export interface PullOptions {
   directory: string;
@@ -70,6 +72,8 @@ class Pull {
   resumedBytes = 0;
   readonly #options: PullOptions;
   readonly #folder: TargetFolder;
+  readonly #placement: Placement;
+  readonly #writer: FileWriter;
   readonly #downloader: Downloader;
   readonly #hashes = new FollowHash();
   readonly #failures: Failure[] = [];
@@ -80,6 +84,12 @@ class Pull {
   constructor(client: ApiClient, packageId: string, options: PullOptions) {
     this.#options = options;
     this.#folder = TargetFolder.open(options.directory, packageId);
+    const { folders } = this.#folder;
+    this.#placement = new Placement(folders);
+    this.#writer = new FileWriter(this.#placement, folders, (size) => {
+      this.done.files += 1;
+      this.done.bytes += size;
+    });
     this.#downloader = new Downloader(client, packageId, options.parallel);
   }
 
@@ -88,13 +98,16 @@ class Pull {
   }
 
   async write(files: readonly PackageFile[]): Promise<void> {
+    this.#writer.expect(files.length);
     const tasks = this.#tasks(await this.#downloader.plan(files));
     await this.#downloader.run(tasks);
+    await this.#writer.flush();
     this.#ended = true;
     if (this.#failures.length > 0) throw integrityFailures(this.#failures, { files: this.done.files });
   }
 
   async close(): Promise<void> {
+    await this.#writer.close();
     for (const large of this.#large) await large.close();
     await this.#hashes.close();
     this.#downloader.close();
@@ -103,31 +116,31 @@ class Pull {
 
   *#tasks(pieces: readonly Piece[]): Generator<() => Promise<void>> {
     const { empty, small, large } = bySize(pieces);
-    for (const piece of empty) yield async () => this.#write(piece, Buffer.alloc(0));
+    for (const piece of empty) yield () => this.#write(piece, Buffer.alloc(0));
     for (const span of spansOf(small)) yield () => this.#readSpan(span);
     for (const piece of large) yield* this.#open(piece).tasks();
   }
 
   async #readSpan(span: Span): Promise<void> {
     for await (const arrival of this.#downloader.readSpan(span)) {
-      if ('bytes' in arrival) this.#write(arrival.piece, arrival.bytes);
+      if ('bytes' in arrival) await this.#write(arrival.piece, arrival.bytes);
       else this.#failures.push(...failuresOf(arrival.piece.files, arrival.problem));
     }
   }
 
-  #write({ files }: Piece, bytes: Buffer): void {
-    for (const file of files) {
-      this.#folder.write(file.path, bytes, this.#kept(file));
-      this.done.files += 1;
-      this.done.bytes += bytes.length;
-    }
+  #write({ files }: Piece, bytes: Buffer): Promise<void> {
+    return this.#writer.write(
+      files.map((file) => this.#placeOf(file)),
+      bytes,
+    );
   }
 
   #open(piece: Piece): LargeFile {
-    const places = piece.files.map((file) => ({ path: file.path, kept: this.#kept(file) }));
+    const places = piece.files.map((file) => this.#placeOf(file));
     const large: LargeFile = new LargeFile(piece, places, {
       downloader: this.#downloader,
       folder: this.#folder,
+      placement: this.#placement,
       hashes: this.#hashes,
       count: (bytes) => {
         this.done.bytes += bytes;
@@ -146,8 +159,9 @@ class Pull {
     return large;
   }
 
-  #kept({ executable, mtime }: PackageFile): Kept {
-    if (!this.#options.preserve) return { executable: false, mtime: null };
-    return { executable, mtime: mtime === null ? null : new Date(mtime) };
+  #placeOf({ path, executable, mtime }: PackageFile): Place {
+    const unfinished = this.#folder.isUnfinished(path);
+    if (!this.#options.preserve) return { path, kept: { executable: false, mtime: null }, unfinished };
+    return { path, kept: { executable, mtime: mtime === null ? null : new Date(mtime) }, unfinished };
   }
 }

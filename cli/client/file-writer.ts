@@ -1,0 +1,162 @@
+import { Worker } from 'node:worker_threads';
+import type { WriteAnswer, WriteOrder } from './file-writer-thread.ts';
+import type { Place, Placement, PlacementFolders } from './placement.ts';
+
+/** Files of one block, in their order; of several places with the same bytes, those are in it once. */
+export interface BlockFile {
+  place: Place;
+  offset: number;
+  size: number;
+}
+
+type Block = WriteOrder['block'];
+
+/** So few files are written faster than a thread starts. */
+const FEW_FILES = 250;
+/** Files travel together: a message to another thread costs as much as some of them. */
+const BLOCK_SIZE = 512 * 1024;
+/** When all are on their way, whoever has more waits. */
+const BLOCKS = 4;
+/** Larger ones are written at once: to copy them would cost more than to wait for them. */
+const COPIED_MAX = BLOCK_SIZE / 4;
+
+/**
+ * Writes checked small files, many of them in a thread beside the one that talks to the network: to make a file costs more
+ * than to fetch its bytes. Memory is bounded by a few blocks.
+ */
+export class FileWriter {
+  readonly #placement: Placement;
+  readonly #folders: PlacementFolders;
+  /** Told of each file that has its name. */
+  readonly #written: (size: number) => void;
+  #worker: Worker | null = null;
+  /** Sent, and not answered yet. */
+  readonly #sent: Array<readonly BlockFile[]> = [];
+  readonly #idle: Block[] = [];
+  #made = 0;
+  #block: Block | null = null;
+  #filled = 0;
+  #files: BlockFile[] = [];
+  #failure: Error | null = null;
+  #wake = (): void => {};
+
+  /** @param placement for what is written in this thread */
+  constructor(placement: Placement, folders: PlacementFolders, written: (size: number) => void) {
+    this.#placement = placement;
+    this.#folders = folders;
+    this.#written = written;
+  }
+
+  /** So many files will come, about: a thread that is worth it starts meanwhile. */
+  expect(files: number): void {
+    if (files > FEW_FILES) this.#worker ??= this.#start();
+  }
+
+  /**
+   * The bytes may change when it returns; the files may not have their names yet.
+   * @throws CliError, or the file system's error, for these files or for earlier ones
+   */
+  async write(places: readonly Place[], bytes: Uint8Array): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#worker === null || bytes.length > COPIED_MAX) {
+      for (const place of places) this.#writeHere(place, bytes);
+      return;
+    }
+    let block = this.#blockFor(bytes.length);
+    while (block === null) {
+      await this.#change();
+      if (this.#failure !== null) throw this.#failure;
+      // Others who wait may have taken what became free.
+      block = this.#blockFor(bytes.length);
+    }
+    block.set(bytes, this.#filled);
+    for (const place of places) this.#files.push({ place, offset: this.#filled, size: bytes.length });
+    this.#filled += bytes.length;
+  }
+
+  /** When every file has its name. @throws what kept one from it */
+  async flush(): Promise<void> {
+    if (this.#block !== null) this.#send(this.#block);
+    while (this.#failure === null && this.#sent.length > 0) await this.#change();
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** What was not written stays so. */
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    this.#fail(new Error('The writer was closed.'));
+    await worker?.terminate();
+  }
+
+  #writeHere(place: Place, bytes: Uint8Array): void {
+    this.#placement.write(place, bytes);
+    this.#written(bytes.length);
+  }
+
+  /** With room for so many bytes; null: all are on their way. */
+  #blockFor(size: number): Block | null {
+    if (this.#block !== null && this.#filled + size > BLOCK_SIZE) this.#send(this.#block);
+    this.#block ??= this.#idle.pop() ?? this.#newBlock();
+    return this.#block;
+  }
+
+  #newBlock(): Block | null {
+    if (this.#made === BLOCKS) return null;
+    this.#made += 1;
+    return new Uint8Array(BLOCK_SIZE);
+  }
+
+  #send(block: Block): void {
+    this.#sent.push(this.#files);
+    this.#worker?.postMessage({ block, files: this.#files } satisfies WriteOrder, [block.buffer]);
+    this.#block = null;
+    this.#filled = 0;
+    this.#files = [];
+  }
+
+  #change(): Promise<void> {
+    const before = this.#wake;
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        before();
+        resolve();
+      };
+    });
+  }
+
+  #changed(): void {
+    const wake = this.#wake;
+    this.#wake = () => {};
+    wake();
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#changed();
+  }
+
+  /** What the thread could not write is tried here, where its error can be thrown. */
+  #take({ block, done }: WriteAnswer): void {
+    const files = this.#sent.shift() ?? [];
+    for (const { size } of files.slice(0, done)) this.#written(size);
+    try {
+      for (const { place, offset, size } of files.slice(done)) {
+        this.#writeHere(place, block.subarray(offset, offset + size));
+      }
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+    this.#idle.push(block);
+    this.#changed();
+  }
+
+  #start(): Worker {
+    // Beside this module, which is .ts in a checkout and .js in dist/.
+    const file = import.meta.url.endsWith('.ts') ? './file-writer-thread.ts' : './file-writer-thread.js';
+    const worker = new Worker(new URL(file, import.meta.url), { workerData: this.#folders });
+    worker.on('message', (answer: WriteAnswer) => this.#take(answer));
+    worker.on('error', (error) => this.#fail(error));
+    worker.on('exit', () => this.#fail(new Error('The writing thread ended early.')));
+    return worker;
+  }
+}
