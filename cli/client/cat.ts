@@ -10,7 +10,8 @@ export async function* catFile(client: ApiClient, packageId: string, path: strin
   const entry = page.objects.flatMap(({ entries }) => entries).find((candidate) => candidate.path === path);
   if (!entry) throw integrityFailure(path, 'was asked for, and another file was offered.');
   const { digest, size } = entry;
-  const plan = new PiecePlan([{ path, digest, size, mtime: null, executable: false }]);
+  const plan = new PiecePlan();
+  plan.want([{ path, digest, size, mtime: null, executable: false }]);
   plan.add(page);
   const downloader = new Downloader(client, packageId, 1);
   try {

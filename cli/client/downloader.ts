@@ -11,7 +11,8 @@ import { retryDelay } from './retry.ts';
 import { readSource, type Source, SourceDamaged, SourceRefused } from './signed-get.ts';
 
 const CONNECTIONS = 8;
-const PATHS_PER_CALL = 1_000;
+/** So many files are planned in one call. */
+export const FILES_PER_CALL = 1_000;
 const PLANS_AT_ONCE = 4;
 /** How often in a row fresh URLs are asked for without a byte read. */
 const REFUSALS = 3;
@@ -42,14 +43,21 @@ export class Downloader {
     closeAgents(this.#agents);
   }
 
+  /** As `planLists` does. */
+  plan(files: readonly PackageFile[]): Promise<Piece[]> {
+    return this.planLists(chunks(files, FILES_PER_CALL));
+  }
+
   /**
    * Where the files' bytes are; each digest is one piece, each object one source, whatever the number of calls.
+   * @param lists of at most FILES_PER_CALL files; the first ones are asked for while the others are still being made
    * @throws CliError integrity_failure when a file is offered with another digest or size
    */
-  async plan(files: readonly PackageFile[]): Promise<Piece[]> {
-    const plan = new PiecePlan(files);
-    await forEachLimit(chunks(files, PATHS_PER_CALL), PLANS_AT_ONCE, async (batch) => {
-      const paths = batch.map(({ path }) => path);
+  async planLists(lists: Iterable<PackageFile[]> | AsyncIterable<PackageFile[]>): Promise<Piece[]> {
+    const plan = new PiecePlan();
+    await forEachLimit(lists, PLANS_AT_ONCE, async (files) => {
+      plan.want(files);
+      const paths = files.map(({ path }) => path);
       plan.add(await this.#client.planDownloads(this.#packageId, { paths }));
     });
     return plan.pieces();

@@ -16,14 +16,15 @@ const LARGE_AT_ONCE = 4;
 const FILES_A_TURN = 100;
 
 /**
- * The files that are not there yet. Those that are there have been hashed, and are the package's.
- * @throws CliError for the first file that must not be written; nothing was, then
+ * The files that are not there yet, in lists. Those that are there have been hashed, and are the package's.
+ * @param most in a list
+ * @throws CliError for the first file that must not be written: until the end none may be
  */
-export async function findMissing(
+export async function* findMissing(
   folder: TargetFolder,
   files: readonly PackageFile[],
-  { hashes, signal }: { hashes: FollowHash; signal: AbortSignal },
-): Promise<PackageFile[]> {
+  { hashes, signal, most }: { hashes: FollowHash; signal: AbortSignal; most: number },
+): AsyncGenerator<PackageFile[]> {
   const conflict = findConflict(files.map(({ path }) => path as LogicalPath));
   if (conflict !== null)
     throw integrityFailure(conflict.path, `cannot stand beside ${JSON.stringify(conflict.other)}.`);
@@ -41,12 +42,13 @@ export async function findMissing(
         file,
         withOpen(there.absolute, (fd) => hash('sha256', readFileSync(fd), 'hex')),
       );
+    if (missing.length === most) yield missing.splice(0);
   }
   await forEachLimit(large, LARGE_AT_ONCE, async ({ file, absolute }) => {
     signal.throwIfAborted();
     await withOpen(absolute, async (fd) => assertSame(file, await hashes.follow(fd).finish(fstatSync(fd).size)));
   });
-  return missing;
+  if (missing.length > 0) yield missing;
 }
 
 function assertSame(file: PackageFile, hex: string): void {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
+  copyFile,
   copyFileSync,
   fchmodSync,
   fsyncSync,
@@ -16,8 +17,8 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { ancestors } from '../../src/core/logical-path.ts';
 import { CliError, EXIT } from '../errors.ts';
 import type { PartialFile } from './partial-file.ts';
@@ -92,7 +93,7 @@ export class Placement {
         return;
       }
       const copy = this.#newName();
-      await copyFile(partial.path, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+      await promisify(copyFile)(partial.path, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
       const fd = openSync(copy, 'r+');
       try {
         keep(fd, place.kept);

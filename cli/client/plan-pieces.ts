@@ -12,13 +12,14 @@ import type { Source } from './signed-get.ts';
  */
 export class PiecePlan {
   /** Files of which no answer has told yet. */
-  readonly #wanted: Map<string, PackageFile>;
+  readonly #wanted = new Map<string, PackageFile>();
   readonly #sources = new Map<string, Source>();
   /** By offset; of one offset, hardly ever more than one. */
   readonly #pieces = new Map<Source, Map<number, Piece[]>>();
 
-  constructor(files: readonly PackageFile[]) {
-    this.#wanted = new Map(files.map((file) => [file.path, file]));
+  /** Answers will tell of these. */
+  want(files: readonly PackageFile[]): void {
+    for (const file of files) this.#wanted.set(file.path, file);
   }
 
   /** @throws CliError integrity_failure when it is not what the files are */

@@ -2,7 +2,7 @@ import { matchesGlob } from 'node:path';
 import type { Package } from '../../src/api/types.ts';
 import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
-import { Downloader } from './downloader.ts';
+import { Downloader, FILES_PER_CALL } from './downloader.ts';
 import { type Failure, failuresOf, integrityFailures } from './failures.ts';
 import { FileWriter } from './file-writer.ts';
 import { FollowHash } from './follow-hash.ts';
@@ -51,10 +51,10 @@ export async function pullPackage(
   const wanted = glob === undefined ? all : all.filter(({ path }) => matchesGlob(path, glob));
   const pull = new Pull(client, pkg.id, options);
   try {
-    const missing = await pull.findMissing(wanted);
+    const { missing, pieces } = await pull.plan(wanted);
     const total = { totalFiles: missing.length, totalBytes: missing.reduce((sum, { size }) => sum + size, 0) };
     watch?.(() => ({ phase: 'pulling', ...pull.done, ...total }));
-    await pull.write(missing);
+    await pull.write(pieces);
     return {
       files: missing.length,
       bytes: total.totalBytes,
@@ -93,13 +93,24 @@ class Pull {
     this.#downloader = new Downloader(client, packageId, options.parallel);
   }
 
-  findMissing(files: readonly PackageFile[]): Promise<PackageFile[]> {
-    return findMissing(this.#folder, files, { hashes: this.#hashes, signal: this.#downloader.signal });
+  /** What is not there yet, and where its bytes are. */
+  async plan(files: readonly PackageFile[]): Promise<{ missing: PackageFile[]; pieces: Piece[] }> {
+    const missing: PackageFile[] = [];
+    const pieces = await this.#downloader.planLists(this.#findMissing(files, missing));
+    return { missing, pieces };
   }
 
-  async write(files: readonly PackageFile[]): Promise<void> {
-    this.#writer.expect(files.length);
-    const tasks = this.#tasks(await this.#downloader.plan(files));
+  async *#findMissing(files: readonly PackageFile[], missing: PackageFile[]): AsyncGenerator<PackageFile[]> {
+    const options = { hashes: this.#hashes, signal: this.#downloader.signal, most: FILES_PER_CALL };
+    for await (const list of findMissing(this.#folder, files, options)) {
+      missing.push(...list);
+      this.#writer.expect(missing.length);
+      yield list;
+    }
+  }
+
+  async write(pieces: readonly Piece[]): Promise<void> {
+    const tasks = this.#tasks(pieces);
     await this.#downloader.run(tasks);
     await this.#writer.flush();
     this.#ended = true;

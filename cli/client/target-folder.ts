@@ -11,6 +11,8 @@ export class TargetFolder {
   readonly #private: PrivateFolder;
   /** Folders seen to be real ones, relative to the root. */
   readonly #real = new Set<string>();
+  /** Folders seen not to be there: nothing below them was. */
+  readonly #absent = new Set<string>();
   /** Empty files that a pull left that was cut off. */
   readonly #unfinished = new Set<string>();
 
@@ -67,7 +69,9 @@ export class TargetFolder {
       const part = segments.slice(0, depth).join('/');
       const isLast = depth === segments.length;
       if (!isLast && this.#real.has(part)) continue;
+      if (!isLast && this.#absent.has(part)) return null;
       const stats = lstatSync(join(this.folders.root, part), { throwIfNoEntry: false }) ?? null;
+      if (stats === null && !isLast) this.#absent.add(part);
       if (stats === null || isLast) return stats;
       assertFolder(path, part, stats);
       this.#real.add(part);
