@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import type { WriteAnswer, WriteOrder } from './file-writer-thread.ts';
+import type { WriteAnswer, WriteOrder, WriterData } from './file-writer-thread.ts';
 import type { Place, Placement, PlacementFolders } from './placement.ts';
 
-/** Files of one block, in their order; of several places with the same bytes, those are in it once. */
+/** A file in a block. */
 export interface BlockFile {
   place: Place;
   offset: number;
@@ -15,6 +15,10 @@ type Block = WriteOrder['block'];
 const FEW_FILES = 250;
 /** Files travel together: a message to another thread costs as much as some of them. */
 const BLOCK_SIZE = 512 * 1024;
+/** Of a block. Their names take memory, too. */
+const FILES_MAX = 1_000;
+/** So much is worth a message when the thread has nothing to do. */
+const WORTH = { files: 32, bytes: 64 * 1024 };
 /** When all are on their way, whoever has more waits. */
 const BLOCKS = 4;
 /** Larger ones are written at once: to copy them would cost more than to wait for them. */
@@ -38,13 +42,23 @@ export class FileWriter {
   #filled = 0;
   #files: BlockFile[] = [];
   #failure: Error | null = null;
+  /** Not 0: the thread begins no other file. */
+  readonly #stop = new Int32Array(new SharedArrayBuffer(4));
   #wake = (): void => {};
 
-  /** @param placement for what is written in this thread */
-  constructor(placement: Placement, folders: PlacementFolders, written: (size: number) => void) {
+  /**
+   * @param placement for what is written in this thread
+   * @param signal when it aborts, nothing more is written
+   */
+  constructor(
+    placement: Placement,
+    folders: PlacementFolders,
+    { written, signal }: { written: (size: number) => void; signal: AbortSignal },
+  ) {
     this.#placement = placement;
     this.#folders = folders;
     this.#written = written;
+    signal.addEventListener('abort', () => this.#fail(signal.reason), { once: true });
   }
 
   /** So many files will come, about: a thread that is worth it starts meanwhile. */
@@ -57,35 +71,48 @@ export class FileWriter {
    * @throws CliError, or the file system's error, for these files or for earlier ones
    */
   async write(places: readonly Place[], bytes: Uint8Array): Promise<void> {
-    if (this.#failure !== null) throw this.#failure;
+    this.assertSound();
     if (this.#worker === null || bytes.length > COPIED_MAX) {
       for (const place of places) this.#writeHere(place, bytes);
       return;
     }
-    let block = this.#blockFor(bytes.length);
-    while (block === null) {
-      await this.#change();
-      if (this.#failure !== null) throw this.#failure;
-      // Others who wait may have taken what became free.
-      block = this.#blockFor(bytes.length);
+    for (const place of places) {
+      let block = this.#blockFor(bytes.length);
+      while (block === null) {
+        await this.#change();
+        this.assertSound();
+        // Others who wait may have taken what became free.
+        block = this.#blockFor(bytes.length);
+      }
+      block.set(bytes, this.#filled);
+      this.#files.push({ place, offset: this.#filled, size: bytes.length });
+      this.#filled += bytes.length;
     }
-    block.set(bytes, this.#filled);
-    for (const place of places) this.#files.push({ place, offset: this.#filled, size: bytes.length });
-    this.#filled += bytes.length;
+    if (this.#files.length >= WORTH.files || this.#filled >= WORTH.bytes) this.#sendWhenIdle();
+  }
+
+  /** @throws what kept a file from being written */
+  assertSound(): void {
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** No more may come for a while: what is here need not wait for it. */
+  send(): void {
+    if (this.#block !== null && this.#files.length > 0) this.#send(this.#block);
   }
 
   /** When every file has its name. @throws what kept one from it */
   async flush(): Promise<void> {
-    if (this.#block !== null) this.#send(this.#block);
+    this.send();
     while (this.#failure === null && this.#sent.length > 0) await this.#change();
-    if (this.#failure !== null) throw this.#failure;
+    this.assertSound();
   }
 
-  /** What was not written stays so. */
+  /** What was not written stays so. The file that the thread is at is finished: it removes what it made for it. */
   async close(): Promise<void> {
-    const worker = this.#worker;
     this.#fail(new Error('The writer was closed.'));
-    await worker?.terminate();
+    while (this.#worker !== null && this.#sent.length > 0) await this.#change();
+    await this.#worker?.terminate();
   }
 
   #writeHere(place: Place, bytes: Uint8Array): void {
@@ -95,7 +122,8 @@ export class FileWriter {
 
   /** With room for so many bytes; null: all are on their way. */
   #blockFor(size: number): Block | null {
-    if (this.#block !== null && this.#filled + size > BLOCK_SIZE) this.#send(this.#block);
+    const isFull = this.#filled + size > BLOCK_SIZE || this.#files.length === FILES_MAX;
+    if (this.#block !== null && isFull) this.#send(this.#block);
     this.#block ??= this.#idle.pop() ?? this.#newBlock();
     return this.#block;
   }
@@ -112,6 +140,10 @@ export class FileWriter {
     this.#block = null;
     this.#filled = 0;
     this.#files = [];
+  }
+
+  #sendWhenIdle(): void {
+    if (this.#sent.length === 0) this.send();
   }
 
   #change(): Promise<void> {
@@ -132,6 +164,7 @@ export class FileWriter {
 
   #fail(error: Error): void {
     this.#failure ??= error;
+    Atomics.store(this.#stop, 0, 1);
     this.#changed();
   }
 
@@ -140,23 +173,31 @@ export class FileWriter {
     const files = this.#sent.shift() ?? [];
     for (const { size } of files.slice(0, done)) this.#written(size);
     try {
-      for (const { place, offset, size } of files.slice(done)) {
-        this.#writeHere(place, block.subarray(offset, offset + size));
-      }
+      if (this.#failure === null) this.#writeRest(files.slice(done), block);
     } catch (error) {
       this.#fail(error as Error);
     }
     this.#idle.push(block);
+    if (this.#failure === null) this.#sendWhenIdle();
     this.#changed();
+  }
+
+  #writeRest(files: readonly BlockFile[], block: Block): void {
+    for (const { place, offset, size } of files) this.#writeHere(place, block.subarray(offset, offset + size));
   }
 
   #start(): Worker {
     // Beside this module, which is .ts in a checkout and .js in dist/.
     const file = import.meta.url.endsWith('.ts') ? './file-writer-thread.ts' : './file-writer-thread.js';
-    const worker = new Worker(new URL(file, import.meta.url), { workerData: this.#folders });
+    const worker = new Worker(new URL(file, import.meta.url), {
+      workerData: { folders: this.#folders, stop: this.#stop } satisfies WriterData,
+    });
     worker.on('message', (answer: WriteAnswer) => this.#take(answer));
     worker.on('error', (error) => this.#fail(error));
-    worker.on('exit', () => this.#fail(new Error('The writing thread ended early.')));
+    worker.on('exit', () => {
+      this.#worker = null;
+      this.#fail(new Error('The writing thread ended early.'));
+    });
     return worker;
   }
 }

@@ -86,11 +86,14 @@ class Pull {
     this.#folder = TargetFolder.open(options.directory, packageId);
     const { folders } = this.#folder;
     this.#placement = new Placement(folders);
-    this.#writer = new FileWriter(this.#placement, folders, (size) => {
-      this.done.files += 1;
-      this.done.bytes += size;
-    });
     this.#downloader = new Downloader(client, packageId, options.parallel);
+    this.#writer = new FileWriter(this.#placement, folders, {
+      signal: this.#downloader.signal,
+      written: (size) => {
+        this.done.files += 1;
+        this.done.bytes += size;
+      },
+    });
   }
 
   /** What is not there yet, and where its bytes are. */
@@ -137,6 +140,7 @@ class Pull {
       if ('bytes' in arrival) await this.#write(arrival.piece, arrival.bytes);
       else this.#failures.push(...failuresOf(arrival.piece.files, arrival.problem));
     }
+    this.#writer.send();
   }
 
   #write({ files }: Piece, bytes: Buffer): Promise<void> {
@@ -154,6 +158,7 @@ class Pull {
       placement: this.#placement,
       hashes: this.#hashes,
       count: (bytes) => {
+        this.#writer.assertSound();
         this.done.bytes += bytes;
       },
       ended: (problem) => {

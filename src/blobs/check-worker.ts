@@ -1,5 +1,5 @@
 import { readlinkSync, readSync } from 'node:fs';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import type { Digest } from '../core/digest.ts';
@@ -32,12 +32,14 @@ const READ_SIZE = 512 * 1024;
 const READS_A_TURN = 8;
 
 /** Where all cores are busy, requests come first. Linux tells threads of a process apart, and calls this one `<process>/task/<thread>`. */
-const NICENESS = 10;
+const NICER_BY = 10;
+const NICEST = 19;
 
 function giveWay(): void {
   try {
-    const [, thread] = readlinkSync('/proc/thread-self').split('/task/');
-    if (thread !== undefined) setPriority(Number(thread), NICENESS);
+    const [own, thread] = readlinkSync('/proc/thread-self').split('/task/');
+    // Of another namespace of processes the numbers are somebody else's.
+    if (own === String(process.pid)) setPriority(Number(thread), Math.min(NICEST, getPriority(process.pid) + NICER_BY));
   } catch {
     // No Linux, or no /proc: then it takes part like any other.
   }

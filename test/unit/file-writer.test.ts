@@ -14,12 +14,16 @@ async function open(t: ExecutionContext) {
   const folders = { root, private: join(root, '.private'), prefix: '.pull-' };
   await mkdir(folders.private);
   const done = { files: 0, bytes: 0 };
-  const writer = new FileWriter(new Placement(folders), folders, (size) => {
-    done.files += 1;
-    done.bytes += size;
+  const stop = new AbortController();
+  const writer = new FileWriter(new Placement(folders), folders, {
+    signal: stop.signal,
+    written: (size) => {
+      done.files += 1;
+      done.bytes += size;
+    },
   });
   t.teardown(() => writer.close());
-  return { root, folders, writer, done };
+  return { root, folders, writer, done, stop };
 }
 
 function place(path: string, kept: Partial<Place['kept']> = {}): Place {
@@ -39,8 +43,10 @@ for (const [how, expected] of [
   test(`files written ${how} by many at once have their bytes, and are counted`, async (t) => {
     const { root, folders, writer, done } = await open(t);
     writer.expect(expected);
-    const files = contents();
-    const left = [...files];
+    await writer.write([place('the first')], Buffer.from('first'));
+    t.is(done.files, expected === 1 ? 1 : 0, 'whether another thread has it');
+    const files = contents().set('the first', Buffer.from('first'));
+    const left = [...files].filter(([path]) => path !== 'the first');
     const work = async (): Promise<void> => {
       for (let next = left.pop(); next; next = left.pop()) {
         // What arrives is memory that is used again.
@@ -102,6 +108,36 @@ test('a name that was taken meanwhile: the same bytes are fine, others are not r
   await writer.write([place('other')], Buffer.from('mine'));
   await t.throwsAsync(writer.flush(), { message: /"other" is there already, with other bytes: it is not replaced/ });
   t.is(await readFile(join(root, 'other'), 'utf8'), 'others');
+});
+
+test('a list of places longer than a block has room for; what is sent need not wait for the end', async (t) => {
+  const { root, writer, done } = await open(t);
+  writer.expect(MANY);
+  await writer.write(
+    Array.from({ length: 3_500 }, (_, n) => place(`empty/${n}`)),
+    Buffer.alloc(0),
+  );
+  writer.send();
+  while (done.files < 3_500) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.is((await readdir(join(root, 'empty'))).length, 3_500);
+  await writer.flush();
+});
+
+test('when the signal aborts nothing more is written, and nothing half made is left', async (t) => {
+  const { folders, writer, done, stop } = await open(t);
+  writer.expect(MANY);
+  const writing = (async () => {
+    for (let n = 0; ; n += 1) await writer.write([place(`file-${n}`)], Buffer.alloc(10_000));
+  })();
+  const failed = t.throwsAsync(writing, { message: 'enough' });
+  while (done.files === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  stop.abort(new Error('enough'));
+  await failed;
+  t.throws(() => writer.assertSound(), { message: 'enough' });
+  await writer.close();
+  const files = done.files;
+  t.deepEqual(await readdir(folders.private), []);
+  t.is((await readdir(folders.root)).length, files + 1, 'each of them was counted');
 });
 
 test('whoever waits for a writer that is closed gets an error', async (t) => {
