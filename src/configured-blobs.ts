@@ -41,6 +41,7 @@ async function openFolder({ folder, files, registry, signingKey, publicUrl }: Bl
   const store = await openFolderStore({ root: folder.blobsDir, files, signer, publicUrl });
   // What a process that died left in the folder: files on their way in, and parts of uploads that have ended.
   await store.cleanTemporaries();
+  // The folder is this process's, and nothing is planned before it listens: what is read here stays so.
   const unended = await registry.read.uploads.listUnended();
   const left = new Map(unended.map((upload) => [upload.id, upload]));
   for await (const id of store.listUploads()) {

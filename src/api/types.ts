@@ -4,7 +4,6 @@ import type * as downloads from './downloads.ts';
 import type * as files from './files.ts';
 import type * as operations from './operations.ts';
 import type * as packages from './packages.ts';
-import type * as problem from './problem.ts';
 import type * as retention from './retention.ts';
 import type * as uploads from './uploads.ts';
 
@@ -34,4 +33,3 @@ export type AuditEvent = z.infer<typeof audit.AuditEvent>;
 export type AuditList = z.infer<typeof audit.AuditList>;
 export type Readiness = z.infer<typeof operations.Readiness>;
 export type Diagnosis = z.infer<typeof operations.Diagnosis>;
-export type Problem = z.infer<typeof problem.Problem>;

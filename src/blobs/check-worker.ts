@@ -31,10 +31,10 @@ export type FromCheckThread = { id: number } & (
 const READ_SIZE = 512 * 1024;
 const READS_A_TURN = 8;
 
-/** Where all cores are busy, requests come first. Linux tells threads of a process apart, and calls this one `<process>/task/<thread>`. */
 const NICER_BY = 10;
 const NICEST = 19;
 
+/** Where all cores are busy, requests come first. Linux has priorities of threads, and calls this one `<process>/task/<thread>`. */
 function giveWay(): void {
   try {
     const [own, thread] = readlinkSync('/proc/thread-self').split('/task/');

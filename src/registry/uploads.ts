@@ -28,6 +28,7 @@ export interface UploadRecord {
   expires_at: number;
 }
 
+/** An upload that has not come to its end, and what storage calls it. */
 export type Unended = Pick<UploadRecord, 'id' | 'key' | 'state' | 'storage_upload_id'>;
 
 export type NewUpload = Pick<

@@ -192,12 +192,12 @@ function expectedDigest(reprDigest: string, query: string | undefined): Digest |
   return fromHeader;
 }
 
-/** curl calls everything it sends with -d or -T a form or nothing: neither says what the file is. */
 /** Undefined: a chunked body, whose length shows at its end. */
 function contentLength(header: string): number | undefined {
   return header === '' ? undefined : Number(header);
 }
 
+/** curl calls everything it sends with -d or -T a form or nothing: neither says what the file is. */
 function mediaTypeOf(contentType: string): string | undefined {
   if (contentType === '' || contentType.startsWith('application/x-www-form-urlencoded')) return undefined;
   const parsed = schema.mediaType.safeParse(contentType);
