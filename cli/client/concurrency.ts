@@ -20,44 +20,6 @@ export class Slots {
   }
 }
 
-/** At most `limit` things, each made when it is first needed; whoever takes one gives it back. In the order they asked. */
-export class Pool<T> {
-  readonly #make: () => T;
-  readonly #idle: T[] = [];
-  readonly #waiting: Array<{ resolve: (thing: T) => void; reject: (error: Error) => void }> = [];
-  #unmade: number;
-  #ended = false;
-
-  constructor(limit: number, make: () => T) {
-    this.#unmade = limit;
-    this.#make = make;
-  }
-
-  /** @throws Error when the pool has ended */
-  async take(): Promise<T> {
-    if (this.#ended) throw new Error(POOL_ENDED);
-    const thing = this.#idle.pop();
-    if (thing !== undefined) return thing;
-    if (this.#unmade === 0) return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
-    this.#unmade -= 1;
-    return this.#make();
-  }
-
-  give(thing: T): void {
-    const next = this.#waiting.shift();
-    if (next) next.resolve(thing);
-    else this.#idle.push(thing);
-  }
-
-  /** Nobody gets anything any more, not those who wait either. */
-  end(): void {
-    this.#ended = true;
-    for (const { reject } of this.#waiting.splice(0)) reject(new Error(POOL_ENDED));
-  }
-}
-
-const POOL_ENDED = 'the pool has ended';
-
 /** Tells when so many things are done, or that no more will be. */
 export class Countdown {
   readonly done: Promise<void>;

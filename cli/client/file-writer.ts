@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { Pool } from '../../src/core/pool.ts';
 import type { WriteAnswer, WriteOrder, WriterData } from './file-writer-thread.ts';
 import type { Place, Placement, PlacementFolders } from './placement.ts';
 
@@ -36,8 +37,7 @@ export class FileWriter {
   #worker: Worker | null = null;
   /** Sent, and not answered yet. */
   readonly #sent: Array<readonly BlockFile[]> = [];
-  readonly #idle: Block[] = [];
-  #made = 0;
+  readonly #blocks = new Pool<Block>(BLOCKS, () => new Uint8Array(BLOCK_SIZE));
   #block: Block | null = null;
   #filled = 0;
   #files: BlockFile[] = [];
@@ -124,14 +124,8 @@ export class FileWriter {
   #blockFor(size: number): Block | null {
     const isFull = this.#filled + size > BLOCK_SIZE || this.#files.length === FILES_MAX;
     if (this.#block !== null && isFull) this.#send(this.#block);
-    this.#block ??= this.#idle.pop() ?? this.#newBlock();
+    this.#block ??= this.#blocks.takeNow();
     return this.#block;
-  }
-
-  #newBlock(): Block | null {
-    if (this.#made === BLOCKS) return null;
-    this.#made += 1;
-    return new Uint8Array(BLOCK_SIZE);
   }
 
   #send(block: Block): void {
@@ -177,7 +171,7 @@ export class FileWriter {
     } catch (error) {
       this.#fail(error as Error);
     }
-    this.#idle.push(block);
+    this.#blocks.give(block);
     if (this.#failure === null) this.#sendWhenIdle();
     this.#changed();
   }

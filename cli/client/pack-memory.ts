@@ -1,5 +1,5 @@
 import type { Digest } from '../../src/core/digest.ts';
-import type { Pool } from './concurrency.ts';
+import type { Pool } from '../../src/core/pool.ts';
 import { RAW_DIGEST_SIZE } from './file-list.ts';
 import { type FoundFile, fileChanged } from './local-file.ts';
 import type { Readers, ReadPack } from './readers.ts';

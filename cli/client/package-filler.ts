@@ -1,6 +1,7 @@
 import type { Limits } from '../../src/core/limits.ts';
 import { partSizeFor } from '../../src/core/part-plan.ts';
-import { Countdown, cut, forEachLimit, Pool } from './concurrency.ts';
+import { Pool } from '../../src/core/pool.ts';
+import { Countdown, cut, forEachLimit } from './concurrency.ts';
 import { DigestClaims } from './digest-claims.ts';
 import type { FileCache } from './file-cache.ts';
 import { type FileIndex, type FileList, RAW_DIGEST_SIZE } from './file-list.ts';

@@ -3,7 +3,6 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { Pool } from '../../cli/client/concurrency.ts';
 import { DigestClaims } from '../../cli/client/digest-claims.ts';
 import type { FileList } from '../../cli/client/file-list.ts';
 import { RAW_DIGEST_SIZE } from '../../cli/client/file-list.ts';
@@ -16,6 +15,7 @@ import { walk } from '../../cli/client/walk.ts';
 import { digestOf, EMPTY_DIGEST } from '../../src/core/digest.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 import { checkMembers, PackVerifier } from '../../src/core/pack.ts';
+import { Pool } from '../../src/core/pool.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';
 
