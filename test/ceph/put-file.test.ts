@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type ClientRequest, request } from 'node:http';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -36,6 +37,7 @@ interface Watched {
   delivered: PlannedPart[];
   /** Bodies that it spooled. */
   spooled: { count: number };
+  /** Keys that it read. */
   opened: string[];
   /** Makes the delivery of a part fail. */
   failing: (number: number | null) => void;
@@ -73,11 +75,18 @@ async function start(t: ExecutionContext, env: Record<string, string> = {}): Pro
     spooled.count += 1;
     return receive(body, options);
   };
-  const openObject = blobs.openObject.bind(blobs);
-  blobs.openObject = (ref, range) => {
-    opened.push(ref.key);
-    return openObject(ref, range);
+  const known = new Set<unknown>();
+  const watch = (message: unknown): void => {
+    const { request } = message as { request: ClientRequest };
+    const { pathname, searchParams } = new URL(request.path, 'http://storage');
+    if (searchParams.get('x-id') !== 'GetObject' || !pathname.startsWith(`/${bucket}/`)) return;
+    // A gateway of a test, in this process too, passes the same request on.
+    const invocation = request.getHeader('amz-sdk-invocation-id');
+    if (!known.has(invocation)) opened.push(pathname.slice(`/${bucket}/`.length));
+    known.add(invocation);
   };
+  subscribe('http.client.request.start', watch);
+  t.teardown(() => void unsubscribe('http.client.request.start', watch));
   const api = apiOf(service.url);
   const failing = (number: number | null): void => {
     fails = number;

@@ -29,6 +29,8 @@ export interface S3Access {
   close(): void;
 }
 
+/** How long URLs live for requests that the service sends itself, one after the other. */
+export const OWN_URL_MS = 900_000;
 const CONNECT_MS = 10_000;
 const ANSWER_MS = 60_000;
 /** Storage puts up to 10,000 parts together before it answers. */

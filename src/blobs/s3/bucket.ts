@@ -1,0 +1,45 @@
+import { HeadBucketCommand } from '@aws-sdk/client-s3';
+import { StoreError } from '../../core/errors.ts';
+import type { ObjectKey } from '../key-layout.ts';
+import type { S3Access } from './access.ts';
+import type { S3StoreOptions } from './options.ts';
+import { asking, isNoSuchObject, refusalOf } from './s3-errors.ts';
+
+/** The bucket as the store asks it. */
+export interface Bucket {
+  readonly access: S3Access;
+  /** What a request about an object names. */
+  named(key: ObjectKey): { Bucket: string; Key: string };
+  /** Does the work. @param doing what an error says was being done @throws StoreError for what storage answers */
+  ask<Result>(doing: string, work: () => Promise<Result>): Promise<Result>;
+  /** @throws StoreError unavailable: it does not exist */
+  find(): Promise<void>;
+  /** Whether bytes that storage took need not be read back. */
+  isBelieved(): boolean;
+}
+
+export function openBucket(
+  access: S3Access,
+  { verify, guarantees }: Pick<S3StoreOptions, 'verify' | 'guarantees'>,
+): Bucket {
+  const { bucket, client, names } = access;
+  return {
+    access,
+    named: (key) => ({ Bucket: bucket, Key: names.toName(key) }),
+    ask: (doing, work) => asking(bucket, doing, work),
+    isBelieved: () => verify === 'auto' && (guarantees()?.enforcing ?? false),
+    async find() {
+      try {
+        await client.send(new HeadBucketCommand({ Bucket: bucket }));
+      } catch (error) {
+        if (!isNoSuchObject(error) && refusalOf(error)?.status !== 404) throw error;
+        throw new StoreError(
+          'unavailable',
+          `The bucket ${JSON.stringify(bucket)} does not exist: create it, or correct ARTIFACT_STORE_S3_BUCKET.`,
+          { storage_code: 'NoSuchBucket' },
+          { cause: error },
+        );
+      }
+    },
+  };
+}

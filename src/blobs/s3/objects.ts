@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { type Digest, digestFromBytes } from '../../core/digest.ts';
+import { StoreError } from '../../core/errors.ts';
+import type { BlobStore, ByteRange, ObjectRef, ObjectStat } from '../blob-store.ts';
+import type { ObjectKey } from '../key-layout.ts';
+import type { Spool, Spooled } from '../spool.ts';
+import { OWN_URL_MS } from './access.ts';
+import type { Bucket } from './bucket.ts';
+import { bodyHeaders } from './part-requests.ts';
+import { isNoSuchObject, refusalOf } from './s3-errors.ts';
+import { sendFile } from './send.ts';
+
+/** How long one of two requests that write the same object waits for the other. */
+const CONTENTION_MS = 250;
+
+/** What a store does with whole objects. */
+export type Objects = Pick<BlobStore, 'writeObject' | 'openObject' | 'statObject' | 'removeObject' | 'listObjects'>;
+
+/** @param spool where objects of the service's own are hashed before they are sent */
+export function bucketObjects(bucket: Bucket, spool: Spool): Objects {
+  const { access, ask, named } = bucket;
+  const { agent, client, clock, internal, names, signing } = access;
+
+  function versionNamed({ key, versionId }: ObjectRef): { Bucket: string; Key: string; VersionId?: string } {
+    return { ...named(key), ...(versionId === null ? {} : { VersionId: versionId }) };
+  }
+
+  function openObject(ref: ObjectRef, range?: ByteRange): Promise<Readable> {
+    return ask(`opening ${ref.key}`, async () => {
+      if (range?.size === 0) return Readable.from([]);
+      const command = new GetObjectCommand({
+        ...versionNamed(ref),
+        ...(range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.size - 1}` }),
+      });
+      const { Body, ContentLength } = await client.send(command);
+      const body = Body as Readable;
+      if (range !== undefined && ContentLength !== range.size) {
+        body.destroy();
+        const detail = `${ref.key} does not hold ${range.size} bytes at ${range.offset}.`;
+        throw new StoreError('range_not_satisfiable', detail);
+      }
+      return body;
+    });
+  }
+
+  function statObject(ref: ObjectRef): Promise<ObjectStat | null> {
+    return ask(`looking at ${ref.key}`, async () => {
+      const command = new HeadObjectCommand(versionNamed(ref));
+      try {
+        const { ContentLength = 0, LastModified } = await client.send(command);
+        return { size: ContentLength, modifiedAt: LastModified?.getTime() ?? 0 };
+      } catch (error) {
+        if (!isNoSuchObject(error)) throw error;
+        // A HEAD says 404 of an object and of a bucket alike.
+        await bucket.find();
+        return null;
+      }
+    });
+  }
+
+  /** Contended: another request writes it just now, and nobody knows whether it will stand. */
+  async function writeOnce(key: ObjectKey, spooled: Spooled): Promise<'written' | 'stands' | 'contended'> {
+    // If-None-Match is ignored by some servers and on versioned buckets: look first.
+    if ((await statObject({ key, versionId: null })) !== null) return 'stands';
+    const name = names.toName(key);
+    const headers = { ...bodyHeaders(spooled, false), 'if-none-match': '*' };
+    const sign = () => signing({ method: 'PUT', address: internal, name, headers, expiresAt: clock() + OWN_URL_MS });
+    return ask(`writing ${key}`, async () => {
+      try {
+        await sendFile(sign, { file: spooled.file, offset: 0, size: spooled.size }, agent);
+        return 'written';
+      } catch (error) {
+        const status = refusalOf(error)?.status;
+        if (status === 412) return 'stands';
+        if (status === 409) return 'contended';
+        throw error;
+      }
+    });
+  }
+
+  async function digestOf(key: ObjectKey): Promise<Digest> {
+    const hash = createHash('sha256');
+    for await (const chunk of await openObject({ key, versionId: null })) hash.update(chunk as Uint8Array);
+    return digestFromBytes(hash.digest());
+  }
+
+  return {
+    openObject,
+    statObject,
+
+    async writeObject(key, bytes) {
+      const spooled = await spool.receive(bytes);
+      try {
+        const { size, digest } = spooled;
+        let outcome = await writeOnce(key, spooled);
+        if (outcome === 'contended') {
+          // Whoever writes it just now may have failed too: AWS says to try again.
+          await sleep(CONTENTION_MS);
+          outcome = await writeOnce(key, spooled);
+        }
+        if (outcome === 'contended') {
+          throw new StoreError('unavailable', `Somebody else is writing ${key} just now: try again in a moment.`);
+        }
+        if (outcome === 'written' && bucket.isBelieved()) return { size, digest };
+        const standing = await digestOf(key);
+        if (standing === digest) return { size, digest };
+        throw new StoreError('integrity_failure', `${key} stands already with ${standing}; it was to be ${digest}.`, {
+          expected_digest: digest,
+          actual_digest: standing,
+        });
+      } finally {
+        await spooled.discard();
+      }
+    },
+
+    async removeObject(ref) {
+      const command = new DeleteObjectCommand(versionNamed(ref));
+      await ask(`removing ${ref.key}`, async () => {
+        try {
+          await client.send(command);
+        } catch (error) {
+          if (!isNoSuchObject(error)) throw error;
+        }
+      });
+    },
+
+    async *listObjects(prefix) {
+      let token: string | undefined;
+      do {
+        const command: ListObjectsV2Command = new ListObjectsV2Command({
+          Bucket: access.bucket,
+          Prefix: names.toNamePrefix(prefix),
+          ...(token === undefined ? {} : { ContinuationToken: token }),
+        });
+        const page = await ask(`listing ${JSON.stringify(prefix.slice(0, 200))}`, () => client.send(command));
+        for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
+          const key = names.toKey(Key);
+          if (key !== null) yield { key, size: Size, modifiedAt: LastModified?.getTime() ?? 0 };
+        }
+        token = page.IsTruncated ? page.NextContinuationToken : undefined;
+      } while (token !== undefined);
+    },
+  };
+}
