@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { BlobStore } from './blobs/blob-store.ts';
+import type { StreamChecker } from './blobs/check-thread.ts';
 import type { DataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, hasErrno } from './blobs/file-layer.ts';
 import { openFolderStore } from './blobs/fs-store.ts';
@@ -25,6 +26,7 @@ export interface ConfiguredBlobs {
 export interface BlobsOptions {
   folder: DataFolder;
   files: FileLayer;
+  checker: StreamChecker;
   registry: Registry;
   signingKey: Uint8Array;
   publicUrl: () => string;
@@ -36,9 +38,16 @@ export function openConfiguredBlobs(s3: S3Config | null, options: BlobsOptions):
   return s3 === null ? openFolder(options) : openBucket(s3, options);
 }
 
-async function openFolder({ folder, files, registry, signingKey, publicUrl }: BlobsOptions): Promise<ConfiguredBlobs> {
+async function openFolder({
+  folder,
+  files,
+  checker,
+  registry,
+  signingKey,
+  publicUrl,
+}: BlobsOptions): Promise<ConfiguredBlobs> {
   const signer = urlSigner(signingKey);
-  const store = await openFolderStore({ root: folder.blobsDir, files, signer, publicUrl });
+  const store = await openFolderStore({ root: folder.blobsDir, files, signer, checker, publicUrl });
   // What a process that died left in the folder: files on their way in, and parts of uploads that have ended.
   await store.cleanTemporaries();
   // The folder is this process's, and nothing is planned before it listens: what is read here stays so.

@@ -77,9 +77,12 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     let url = '';
     const publicUrl = (): string => config.publicUrl ?? url;
     const signingKey = derive(key, 'url');
+    const checker = openCheckThread();
+    closers.push(() => checker.close());
     const { blobs, spool, signedBytes, ...store } = await openConfiguredBlobs(config.s3, {
       folder,
       files,
+      checker,
       registry,
       signingKey,
       publicUrl,
@@ -88,8 +91,6 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     });
     closers.push(() => store.close());
 
-    const checker = openCheckThread();
-    closers.push(() => checker.close());
     const services: HttpServices = {
       registry,
       blobs,

@@ -2,21 +2,22 @@ import { ReadStream } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
+import { Pool } from '../core/pool.ts';
 import type { Block, FromCheckThread, ToCheckThread } from './check-worker.ts';
-import type { CheckPlan } from './stream-check.ts';
+import { type CheckBytes, checkStream } from './stream-check.ts';
 
 /** Checks streams beside the event loop: what `checkStream` does between other work. */
 export interface StreamChecker {
-  /**
-   * Reads the stream to its end, or to what is wrong with it. @returns the digest of all bytes, where it is wanted
-   * @throws StoreError digest_mismatch, invalid_pack; what the stream throws
-   */
-  check(stream: AsyncIterable<Uint8Array>, plan: CheckPlan): Promise<Digest | null>;
-  /** Something to check will come soon: what has to start may start. */
-  expect(): void;
+  readonly check: CheckBytes;
+  /** The one that fits a stream of so many bytes: few are checked between other work, the rest beside it. */
+  forSize(size: number): CheckBytes;
+  /** A stream of so many bytes will come soon: what has to start may start. */
+  expect(size: number): void;
   close(): Promise<void>;
 }
 
+/** Bytes that are worth messages to another thread. */
+const BESIDE_FROM = 8 * 1024 ** 2;
 /** What a stream hands out is gathered in blocks: a message to another thread costs as much as some tens of KiB hashed. */
 const BLOCK_SIZE = 256 * 1024;
 /** Blocks of one stream; when all are on their way reading waits for the thread, so memory stays bounded. */
@@ -27,9 +28,7 @@ class Job {
   readonly worker: Worker;
   readonly digest: Promise<Digest | null>;
   failure: Error | null = null;
-  readonly #idle: Block[] = [];
-  #made = 0;
-  #wake: () => void = () => {};
+  readonly #blocks = new Pool<Block>(BLOCKS, () => new Uint8Array(BLOCK_SIZE));
   #resolve: (digest: Digest | null) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
@@ -44,26 +43,13 @@ class Job {
   }
 
   /** One to fill. Waits while all are on their way. @throws what is wrong with the stream */
-  async block(): Promise<Block> {
-    while (this.failure === null) {
-      const idle = this.#idle.pop();
-      if (idle) return idle;
-      if (this.#made < BLOCKS) {
-        this.#made += 1;
-        return new Uint8Array(BLOCK_SIZE);
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    throw this.failure;
+  block(): Promise<Block> {
+    return this.#blocks.take();
   }
 
   settle(message: FromCheckThread): void {
-    if ('taken' in message) {
-      this.#idle.push(message.taken);
-      this.#wake();
-    } else if ('digest' in message) this.#resolve(message.digest);
+    if ('taken' in message) this.#blocks.give(message.taken);
+    else if ('digest' in message) this.#resolve(message.digest);
     else if ('failed' in message) this.fail(new Error(message.failed));
     else {
       const { code, detail, extras } = message.refused;
@@ -73,7 +59,7 @@ class Job {
 
   fail(error: Error): void {
     this.failure = error;
-    this.#wake();
+    this.#blocks.end(error);
     this.#reject(error);
   }
 }
@@ -104,50 +90,62 @@ export function openCheckThread(): StreamChecker {
     return thread;
   }
 
-  return {
-    async check(stream, plan) {
-      const id = nextId++;
-      const worker = started();
-      worker.ref();
-      const send = (message: ToCheckThread, transfer: ArrayBuffer[] = []): void =>
-        worker.postMessage(message, transfer);
-      const job = new Job(worker);
-      jobs.set(id, job);
-      try {
-        send({ id, plan });
-        const file = fileOf(stream);
-        if (file !== null) {
-          send({ id, file });
-          return await job.digest;
-        }
-        let block = await job.block();
-        let filled = 0;
-        for await (const chunk of stream) {
-          for (let at = 0; at < chunk.length; ) {
-            const some = chunk.subarray(at, at + BLOCK_SIZE - filled);
-            block.set(some, filled);
-            at += some.length;
-            filled += some.length;
-            if (filled < BLOCK_SIZE) continue;
-            send({ id, block, filled }, [block.buffer]);
-            block = await job.block();
-            filled = 0;
-          }
-          if (job.failure !== null) throw job.failure;
-        }
+  const check: CheckBytes = async (stream, plan, first) => {
+    const id = nextId++;
+    const worker = started();
+    worker.ref();
+    const send = (message: ToCheckThread, transfer: ArrayBuffer[] = []): void => worker.postMessage(message, transfer);
+    const job = new Job(worker);
+    jobs.set(id, job);
+    let passing: Promise<void> = Promise.resolve();
+    const pass = (block: Block, filled: number): void => {
+      passing = passing.then(async () => {
+        await first?.(block.subarray(0, filled));
         send({ id, block, filled }, [block.buffer]);
-        send({ id, end: true });
+      });
+      passing.catch((error) => job.fail(error));
+    };
+    try {
+      send({ id, plan });
+      const file = first === undefined ? fileOf(stream) : null;
+      if (file !== null) {
+        send({ id, file });
         return await job.digest;
-      } finally {
-        if (stream instanceof ReadStream) stream.destroy();
-        jobs.delete(id);
-        send({ id, forget: true });
-        // One that is being ended is waited for.
-        if (worker !== closing && ![...jobs.values()].some((other) => other.worker === worker)) worker.unref();
       }
-    },
-    expect() {
-      if (thread === null) started().unref();
+      let block = await job.block();
+      let filled = 0;
+      for await (const chunk of stream) {
+        for (let at = 0; at < chunk.length; ) {
+          const some = chunk.subarray(at, at + BLOCK_SIZE - filled);
+          block.set(some, filled);
+          at += some.length;
+          filled += some.length;
+          if (filled < BLOCK_SIZE) continue;
+          pass(block, filled);
+          block = await job.block();
+          filled = 0;
+        }
+        if (job.failure !== null) throw job.failure;
+      }
+      pass(block, filled);
+      await passing;
+      send({ id, end: true });
+      return await job.digest;
+    } finally {
+      await passing.catch(() => {});
+      if (stream instanceof ReadStream) stream.destroy();
+      jobs.delete(id);
+      send({ id, forget: true });
+      // One that is being ended is waited for.
+      if (worker !== closing && ![...jobs.values()].some((other) => other.worker === worker)) worker.unref();
+    }
+  };
+
+  return {
+    check,
+    forSize: (size) => (size < BESIDE_FROM ? checkStream : check),
+    expect(size) {
+      if (size >= BESIDE_FROM && thread === null) started().unref();
     },
     async close() {
       closing = thread;

@@ -16,6 +16,7 @@ import type {
   SignedRequest,
   UploadHandle,
 } from './blob-store.ts';
+import type { StreamChecker } from './check-thread.ts';
 import { type FileLayer, hasErrno } from './file-layer.ts';
 import { storageError, storing } from './fs-errors.ts';
 import { checkFolderHealth } from './fs-health.ts';
@@ -35,6 +36,7 @@ export interface FolderStoreOptions {
   root: string;
   files: FileLayer;
   signer: UrlSigner;
+  checker: StreamChecker;
   /** How clients reach the service, without a slash at its end; asked whenever a URL is signed. */
   publicUrl: () => string;
 }
@@ -77,7 +79,7 @@ class LockedFolder implements FolderStore {
     this.#tree = tree;
     this.#uploads = uploadFolders(options.files, tree);
     this.#objects = objectFiles(options.files, tree);
-    this.#receiver = partReceiver(options.files, this.#uploads, this.#spoolFolder);
+    this.#receiver = partReceiver(options, this.#uploads, this.#spoolFolder);
     this.spool = openSpool(options.files, this.#spoolFolder);
   }
 
@@ -219,8 +221,10 @@ class LockedFolder implements FolderStore {
       await this.#publish(key, join(folder, partName(first)));
       return { size: first.size, digest: first.digest };
     }
+    const { files, checker } = this.#options;
     const bytes = this.#read(parts.map((part) => join(folder, partName(part))));
-    const { file, size, digest } = await writePrivateFile(this.#options.files, await this.#spoolFolder(), bytes);
+    const hash = checker.forSize(parts.reduce((sum, { size }) => sum + size, 0));
+    const { file, size, digest } = await writePrivateFile(files, await this.#spoolFolder(), bytes, {}, hash);
     try {
       await this.#publish(key, file);
       return { size, digest };

@@ -1,6 +1,7 @@
 import type { UploadId } from '../core/ids.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { ReceivedPart } from './blob-store.ts';
+import type { StreamChecker } from './check-thread.ts';
 import type { FileLayer } from './file-layer.ts';
 import { storing } from './fs-errors.ts';
 import { rulesOf } from './part-rules.ts';
@@ -18,12 +19,22 @@ export interface PartReceiver {
 }
 
 /** @param directory gives the folder for attempts, checked */
-export function partReceiver(files: FileLayer, uploads: UploadFolders, directory: () => Promise<string>): PartReceiver {
+export function partReceiver(
+  { files, checker }: { files: FileLayer; checker: StreamChecker },
+  uploads: UploadFolders,
+  directory: () => Promise<string>,
+): PartReceiver {
   return {
     receivePart: (uploadId, part, body) =>
       storing(`receiving part ${part.number} of upload ${uploadId}`, async () => {
         await uploads.assertOpen(uploadId);
-        const { file } = await writePrivateFile(files, await directory(), body, rulesOf(part));
+        const { file } = await writePrivateFile(
+          files,
+          await directory(),
+          body,
+          rulesOf(part),
+          checker.forSize(part.size),
+        );
         try {
           return await uploads.add(uploadId, part, file);
         } finally {

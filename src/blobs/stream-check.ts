@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type Digest, digestFromBytes } from '../core/digest.ts';
 import { type PackMember, PackVerifier } from '../core/pack.ts';
+import { gather } from './gather.ts';
 
 /** What an object's bytes are held against; plain data, so that it can be sent to a thread. */
 export interface CheckPlan {
@@ -33,9 +34,29 @@ export class StreamCheck {
   }
 }
 
-/** Checks a stream between other work. @throws StoreError digest_mismatch, invalid_pack; what the stream throws */
-export async function checkStream(stream: AsyncIterable<Uint8Array>, plan: CheckPlan): Promise<Digest | null> {
+/**
+ * Checks a stream's bytes as they come.
+ * @param first is given all bytes in their order, and may take its time; they are good until it is done
+ * @returns the digest of all bytes, where it is wanted
+ * @throws StoreError digest_mismatch, invalid_pack; what the stream or `first` throws
+ */
+export type CheckBytes = (
+  stream: AsyncIterable<Uint8Array>,
+  plan: CheckPlan,
+  first?: (bytes: Uint8Array) => Promise<void>,
+) => Promise<Digest | null>;
+
+/** Between other work. */
+export const checkStream: CheckBytes = async (stream, plan, first) => {
   const check = new StreamCheck(plan);
-  for await (const chunk of stream) check.write(chunk);
+  for await (const bytes of first ? gather(stream) : stream) {
+    const taken = first?.(bytes);
+    // What `first` does goes on in another thread, mostly.
+    try {
+      check.write(bytes);
+    } finally {
+      await taken;
+    }
+  }
   return check.end();
-}
+};

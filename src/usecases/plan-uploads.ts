@@ -12,7 +12,6 @@ import { lockPackage, readUpload } from './access.ts';
 import { mapLimit } from './map-limit.ts';
 import { recordChange } from './record.ts';
 import type { Caller, Services } from './services.ts';
-import { expectPack } from './verify-object.ts';
 
 export interface ObjectInput {
   digest: Digest;
@@ -60,7 +59,7 @@ export async function planUploads(
 ): Promise<PlannedUpload[]> {
   const plans = checkObjects(services, inputs);
   const { needed, fresh } = await openUploads(services, caller, packageId, plans);
-  for (const upload of needed.values()) if (upload.kind === 'pack') expectPack(services, upload);
+  for (const { kind, size } of needed.values()) if (kind === 'pack') services.checker.expect(size);
   const uploads = await nameInStorage(services, [...needed.values()]);
   const parts = await services.registry.read.uploads.parts([...uploads.keys()]);
   const expiresAt = await urlExpiry(services);

@@ -1,20 +1,11 @@
 import type { Readable } from 'node:stream';
 import type { ObjectKey } from '../blobs/key-layout.ts';
-import { checkStream } from '../blobs/stream-check.ts';
 import type { Digest } from '../core/digest.ts';
 import { isStoreError } from '../core/errors.ts';
 import type { PackMember } from '../core/pack.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import type { Services } from './services.ts';
-
-/** Objects below this many bytes are checked between other work; larger ones beside the event loop. */
-const INLINE_BELOW = 8 * 1024 ** 2;
-
-/** A pack that will have to be verified was planned: by then the thread that does it has started. */
-export function expectPack({ checker }: Services, { size }: { size: number }): void {
-  if (size >= INLINE_BELOW) checker.expect();
-}
 
 /**
  * Holds a completed object against what was planned: its digest, and a pack's members one by one. Reads it once, unless
@@ -32,9 +23,8 @@ export async function verifyObject(
     const stream = await openCompleted(services, upload);
     if (stream === null) return { code: 'upload_abandoned', detail: 'The completed object is not in storage.' };
     const plan = { members, whole: digest === null };
-    const here = upload.size < INLINE_BELOW;
     try {
-      const found = await (here ? checkStream(stream, plan) : services.checker.check(stream, plan));
+      const found = await services.checker.forSize(upload.size)(stream, plan);
       digest ??= found as Digest;
     } catch (error) {
       const failure = memberFailure(error);

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import type { ObjectRef } from '../../src/blobs/blob-store.ts';
+import { openCheckThread } from '../../src/blobs/check-thread.ts';
 import { type FileLayer, realFileLayer } from '../../src/blobs/file-layer.ts';
 import { type FolderStore, openFolderStore } from '../../src/blobs/fs-store.ts';
 import { type UrlSigner, urlSigner } from '../../src/blobs/url-signer.ts';
@@ -19,7 +20,7 @@ export interface FolderHarness {
 export async function openFolderHarness(root: string, files: FileLayer = realFileLayer): Promise<FolderHarness> {
   const signer = urlSigner(randomBytes(32));
   let url = '';
-  const store = await openFolderStore({ root, files, signer, publicUrl: () => url });
+  const store = await openFolderStore({ root, files, signer, checker: openCheckThread(), publicUrl: () => url });
   const parts = new Map<string, PlannedPart>();
   const objects = new Map<string, ObjectRef>();
   const signPart = store.signPart.bind(store);

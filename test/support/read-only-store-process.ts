@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openCheckThread } from '../../src/blobs/check-thread.ts';
 import { realFileLayer } from '../../src/blobs/file-layer.ts';
 import { openFolderStore } from '../../src/blobs/fs-store.ts';
 import { manifestKey } from '../../src/blobs/key-layout.ts';
@@ -26,7 +27,13 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
   );
 
 const signer = urlSigner(randomBytes(32));
-const store = await openFolderStore({ root, files: realFileLayer, signer, publicUrl: () => 'http://localhost' });
+const store = await openFolderStore({
+  root,
+  files: realFileLayer,
+  signer,
+  checker: openCheckThread(),
+  publicUrl: () => 'http://localhost',
+});
 const key = manifestKey(newId('pkg', Date.now()) as PackageId);
 const before = (await store.health()).ok;
 for (const dir of [join(root, 'spool'), root]) await chmod(dir, 0o500);

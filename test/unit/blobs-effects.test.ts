@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { UploadHandle } from '../../src/blobs/blob-store.ts';
+import { openCheckThread } from '../../src/blobs/check-thread.ts';
 import { type FolderStore, openFolderStore } from '../../src/blobs/fs-store.ts';
 import { blobKey, manifestKey } from '../../src/blobs/key-layout.ts';
 import { urlSigner } from '../../src/blobs/url-signer.ts';
@@ -30,7 +31,13 @@ async function open(t: ExecutionContext): Promise<Recorded> {
     if (fault?.name === effect.name && effect.path.includes(fault.part ?? '')) throw errno(fault.code);
   });
   const signer = urlSigner(randomBytes(32));
-  const store = await openFolderStore({ root, files, signer, publicUrl: () => 'http://localhost' });
+  const store = await openFolderStore({
+    root,
+    files,
+    signer,
+    checker: openCheckThread(),
+    publicUrl: () => 'http://localhost',
+  });
   t.teardown(() => store.close());
   const shown = (path: string): string =>
     relative(root, path).replace(/^spool\/[0-9a-f]{32}(\/.*)?$/, (_, part) => `spool/<random>${part ? '/<part>' : ''}`);

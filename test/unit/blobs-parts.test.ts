@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
+import { openCheckThread } from '../../src/blobs/check-thread.ts';
 import { realFileLayer } from '../../src/blobs/file-layer.ts';
 import { type FolderStore, openFolderStore } from '../../src/blobs/fs-store.ts';
 import { blobKey } from '../../src/blobs/key-layout.ts';
@@ -29,7 +30,13 @@ interface Receiving {
 async function open(t: ExecutionContext): Promise<Receiving> {
   const root = join(await tempFolder(t), 'blobs');
   const signer = urlSigner(randomBytes(32));
-  const store = await openFolderStore({ root, files: realFileLayer, signer, publicUrl: () => 'http://localhost' });
+  const store = await openFolderStore({
+    root,
+    files: realFileLayer,
+    signer,
+    checker: openCheckThread(),
+    publicUrl: () => 'http://localhost',
+  });
   const id = newId('upl', Date.now()) as UploadId;
   const handle = { id, key: blobKey(PART.digest, id), storageUploadId: id };
   await store.createUpload(handle.key, id);

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { openCheckThread } from '../../src/blobs/check-thread.ts';
 import { realFileLayer } from '../../src/blobs/file-layer.ts';
 import { type FolderStore, openFolderStore } from '../../src/blobs/fs-store.ts';
 import { blobKey, type ObjectKey } from '../../src/blobs/key-layout.ts';
@@ -27,7 +28,13 @@ async function open(t: ExecutionContext): Promise<Planted> {
   const [root, outside] = [join(dir, 'blobs'), join(dir, 'outside')];
   await mkdir(outside);
   const signer = urlSigner(randomBytes(32));
-  const store = await openFolderStore({ root, files: realFileLayer, signer, publicUrl: () => 'http://localhost' });
+  const store = await openFolderStore({
+    root,
+    files: realFileLayer,
+    signer,
+    checker: openCheckThread(),
+    publicUrl: () => 'http://localhost',
+  });
   return { store, root, outside };
 }
 
@@ -165,6 +172,7 @@ test('a store does not open on a spool that is a symlink', async (t) => {
     root: join(dir, 'blobs'),
     files: realFileLayer,
     signer: urlSigner(randomBytes(32)),
+    checker: openCheckThread(),
     publicUrl: () => 'http://localhost',
   });
   await refused(t, join(dir, 'blobs', 'spool'), opening);
