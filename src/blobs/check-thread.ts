@@ -6,8 +6,9 @@ import { Pool } from '../core/pool.ts';
 import type { Block, FromCheckThread, ToCheckThread } from './check-worker.ts';
 import { type CheckBytes, checkStream } from './stream-check.ts';
 
-/** Checks streams beside the event loop: what `checkStream` does between other work. */
+/** Checks streams, large ones in a thread. */
 export interface StreamChecker {
+  /** Beside the event loop. Memory is bounded by a few blocks for each stream. */
   readonly check: CheckBytes;
   /** The one that fits a stream of so many bytes: few are checked between other work, the rest beside it. */
   forSize(size: number): CheckBytes;
@@ -58,7 +59,7 @@ class Job {
   }
 
   fail(error: Error): void {
-    this.failure = error;
+    this.failure ??= error;
     this.#blocks.end(error);
     this.#reject(error);
   }
@@ -76,12 +77,13 @@ export function openCheckThread(): StreamChecker {
     const file = import.meta.url.endsWith('.ts') ? './check-worker.ts' : './check-worker.js';
     const worker = new Worker(new URL(file, import.meta.url));
     worker.on('message', (message: FromCheckThread) => jobs.get(message.id)?.settle(message));
-    const broken = (error: Error): void => {
+    const broken = (cause?: Error): void => {
       if (thread === worker) thread = null;
+      const error = new StoreError('unavailable', 'The thread that checks bytes has ended: try again.', {}, { cause });
       for (const job of jobs.values()) if (job.worker === worker) job.fail(error);
     };
     worker.on('error', broken);
-    worker.on('exit', () => broken(new Error('The checking thread ended.')));
+    worker.on('exit', () => broken());
     return worker;
   }
 
@@ -90,7 +92,7 @@ export function openCheckThread(): StreamChecker {
     return thread;
   }
 
-  const check: CheckBytes = async (stream, plan, first) => {
+  const check: CheckBytes = async (stream, plan, take) => {
     const id = nextId++;
     const worker = started();
     worker.ref();
@@ -100,14 +102,14 @@ export function openCheckThread(): StreamChecker {
     let passing: Promise<void> = Promise.resolve();
     const pass = (block: Block, filled: number): void => {
       passing = passing.then(async () => {
-        await first?.(block.subarray(0, filled));
+        await take?.(block.subarray(0, filled));
         send({ id, block, filled }, [block.buffer]);
       });
       passing.catch((error) => job.fail(error));
     };
     try {
       send({ id, plan });
-      const file = first === undefined ? fileOf(stream) : null;
+      const file = take === undefined ? fileOf(stream) : null;
       if (file !== null) {
         send({ id, file });
         return await job.digest;
@@ -127,10 +129,13 @@ export function openCheckThread(): StreamChecker {
         }
         if (job.failure !== null) throw job.failure;
       }
-      pass(block, filled);
+      if (filled > 0) pass(block, filled);
       await passing;
       send({ id, end: true });
       return await job.digest;
+    } catch (error) {
+      // What came after the first failure is its echo.
+      throw job.failure ?? error;
     } finally {
       await passing.catch(() => {});
       if (stream instanceof ReadStream) stream.destroy();

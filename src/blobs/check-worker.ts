@@ -27,14 +27,16 @@ export type FromCheckThread = { id: number } & (
   | { failed: string }
 );
 
-/** So much of a file is read at once; after so many of them others get their turn. */
+/** So much of a file is read at once; then others get their turn. */
 const READ_SIZE = 512 * 1024;
-const READS_A_TURN = 8;
 
 const NICER_BY = 10;
 const NICEST = 19;
 
-/** Where all cores are busy, requests come first. Linux has priorities of threads, and calls this one `<process>/task/<thread>`. */
+/**
+ * Where all cores are busy, requests that wait for no bytes come first. Linux has priorities of threads, and calls this one
+ * `<process>/task/<thread>`.
+ */
 function giveWay(): void {
   try {
     const [own, thread] = readlinkSync('/proc/thread-self').split('/task/');
@@ -71,14 +73,14 @@ function take(message: ToCheckThread): void {
 /** Until its end, what is wrong with it, or nobody waits for it any more. */
 async function readFile(id: number, file: number): Promise<void> {
   let position = 0;
-  for (let reads = 1; ; reads += 1) {
+  while (true) {
     const check = checks.get(id);
     if (!check) return;
     const count = readSync(file, buffer, 0, READ_SIZE, position);
     if (count === 0) return answer({ id, digest: check.end() });
     check.write(buffer.subarray(0, count));
     position += count;
-    if (reads % READS_A_TURN === 0) await nextTurn();
+    await nextTurn();
   }
 }
 

@@ -15,7 +15,7 @@ export interface PrivateFile {
 export interface WriteRules {
   /** Asked of every chunk with the size so far: throws as soon as the body is too long. */
   checkSize?: (size: number) => void;
-  /** Told of all bytes in their order, as they are written; they are good until it returns. */
+  /** Told of all bytes in their order, while they are written; they are good until it returns. */
   onBytes?: (bytes: Uint8Array) => void;
   /** Asked at the end: throws when these are not the bytes that were to come. */
   checkBytes?: (size: number, digest: Digest) => void;
@@ -45,9 +45,13 @@ export async function writePrivateFile(
     size += bytes;
     rules.checkSize?.(size);
   };
-  const write = (bytes: Uint8Array): Promise<void> => {
-    rules.onBytes?.(bytes);
-    return handle.write(bytes);
+  const write = async (bytes: Uint8Array): Promise<void> => {
+    const written = handle.write(bytes);
+    try {
+      rules.onBytes?.(bytes);
+    } finally {
+      await written;
+    }
   };
   try {
     try {

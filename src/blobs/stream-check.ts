@@ -36,22 +36,22 @@ export class StreamCheck {
 
 /**
  * Checks a stream's bytes as they come.
- * @param first is given all bytes in their order, and may take its time; they are good until it is done
+ * @param take is given all bytes in their order, and may take its time; they are good until it is done
  * @returns the digest of all bytes, where it is wanted
- * @throws StoreError digest_mismatch, invalid_pack; what the stream or `first` throws
+ * @throws StoreError digest_mismatch, invalid_pack; what the stream or `take` throws
  */
 export type CheckBytes = (
   stream: AsyncIterable<Uint8Array>,
   plan: CheckPlan,
-  first?: (bytes: Uint8Array) => Promise<void>,
+  take?: (bytes: Uint8Array) => Promise<void>,
 ) => Promise<Digest | null>;
 
 /** Between other work. */
-export const checkStream: CheckBytes = async (stream, plan, first) => {
+export const checkStream: CheckBytes = async (stream, plan, take) => {
   const check = new StreamCheck(plan);
-  for await (const bytes of first ? gather(stream) : stream) {
-    const taken = first?.(bytes);
-    // What `first` does goes on in another thread, mostly.
+  for await (const bytes of take ? gather(stream) : stream) {
+    // What becomes of them there goes on in another thread, mostly.
+    const taken = take?.(bytes);
     try {
       check.write(bytes);
     } finally {

@@ -17,8 +17,9 @@ export class Pool<T extends object> {
     return this.takeNow() ?? new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
-  /** Null: all are taken. */
+  /** Null: all are taken, or the pool has ended. */
   takeNow(): T | null {
+    if (this.#ended !== null) return null;
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
     if (this.#unmade === 0) return null;
@@ -32,7 +33,7 @@ export class Pool<T extends object> {
     else this.#idle.push(thing);
   }
 
-  /** Nobody waits any more, now or later. */
+  /** Nobody gets anything any more, those who wait neither. */
   end(reason: unknown = new Error('the pool has ended')): void {
     this.#ended ??= { reason };
     for (const { reject } of this.#waiting.splice(0)) reject(this.#ended.reason);

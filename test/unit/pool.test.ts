@@ -27,10 +27,12 @@ test('things are made when they are needed, so many and no more; those who wait 
 
 test('of a pool that has ended nobody gets anything, those who wait neither: they get the first reason', async (t) => {
   const { pool } = numbers(1);
-  await pool.take();
+  const one = await pool.take();
   const waiting = pool.take();
   pool.end(new Error('over'));
   pool.end(new Error('again'));
   await t.throwsAsync(waiting, { message: 'over' });
   await t.throwsAsync(pool.take(), { message: 'over' });
+  pool.give(one);
+  t.is(pool.takeNow(), null);
 });

@@ -13,12 +13,12 @@ export interface Bucket {
   /** Does the work. @param doing what an error says was being done @throws StoreError for what storage answers */
   ask<Result>(doing: string, work: () => Promise<Result>): Promise<Result>;
   /** @throws StoreError unavailable: it does not exist */
-  find(): Promise<void>;
+  assertExists(): Promise<void>;
   /** Whether bytes that storage took need not be read back. */
   isBelieved(): boolean;
 }
 
-export function openBucket(
+export function bucketOf(
   access: S3Access,
   { verify, guarantees }: Pick<S3StoreOptions, 'verify' | 'guarantees'>,
 ): Bucket {
@@ -28,7 +28,7 @@ export function openBucket(
     named: (key) => ({ Bucket: bucket, Key: names.toName(key) }),
     ask: (doing, work) => asking(bucket, doing, work),
     isBelieved: () => verify === 'auto' && (guarantees()?.enforcing ?? false),
-    async find() {
+    async assertExists() {
       try {
         await client.send(new HeadBucketCommand({ Bucket: bucket }));
       } catch (error) {

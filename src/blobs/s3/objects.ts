@@ -55,7 +55,7 @@ export function bucketObjects(bucket: Bucket, spool: Spool): Objects {
       } catch (error) {
         if (!isNoSuchObject(error)) throw error;
         // A HEAD says 404 of an object and of a bucket alike.
-        await bucket.find();
+        await bucket.assertExists();
         return null;
       }
     });

@@ -1,6 +1,6 @@
 import type { BlobStore } from '../blob-store.ts';
 import { openAccess } from './access.ts';
-import { openBucket } from './bucket.ts';
+import { bucketOf } from './bucket.ts';
 import { signDownload } from './downloads.ts';
 import { checkBucketHealth } from './health.ts';
 import { bucketObjects } from './objects.ts';
@@ -11,7 +11,7 @@ import { multipartUploads } from './uploads.ts';
 export function openS3Store(options: S3StoreOptions): BlobStore {
   const { guarantees, probeAgain, selfServed, spool, verify } = options;
   const access = openAccess(options);
-  const bucket = openBucket(access, options);
+  const bucket = bucketOf(access, options);
   const objects = bucketObjects(bucket, spool);
   return {
     kind: 's3',
@@ -28,7 +28,9 @@ export function openS3Store(options: S3StoreOptions): BlobStore {
 
     async health(afresh = false) {
       if (afresh) await probeAgain();
-      return checkBucketHealth(access, guarantees(), verify, () => bucket.ask('looking at the bucket', bucket.find));
+      return checkBucketHealth(access, guarantees(), verify, () =>
+        bucket.ask('looking at the bucket', bucket.assertExists),
+      );
     },
 
     async close() {
