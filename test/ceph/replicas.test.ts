@@ -165,7 +165,8 @@ if (ceph && postgres) {
   }
 
   test.serial('two replicas share pushes, die and freeze at random, and nothing is lost', async (t) => {
-    t.timeout(150_000);
+    // A client gives up a request to a frozen replica after two minutes, and asks again.
+    t.timeout(400_000);
     const folder = await tempFolder(t);
     const at = await place([0, 0]);
     const relay = await startRelay(at.replicas.urls[0] as string);
