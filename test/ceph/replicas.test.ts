@@ -165,7 +165,7 @@ if (ceph && postgres) {
   }
 
   test.serial('two replicas share pushes, die and freeze at random, and nothing is lost', async (t) => {
-    // A client gives up a request to a frozen replica after two minutes, and asks again.
+    // A client gives up a request that a frozen replica holds after five minutes, and asks again.
     t.timeout(400_000);
     const folder = await tempFolder(t);
     const at = await place([0, 0]);
