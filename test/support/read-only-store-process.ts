@@ -1,12 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openCheckThread } from '../../src/blobs/check-thread.ts';
-import { realFileLayer } from '../../src/blobs/file-layer.ts';
-import { openFolderStore } from '../../src/blobs/fs-store.ts';
 import { manifestKey } from '../../src/blobs/key-layout.ts';
-import { urlSigner } from '../../src/blobs/url-signer.ts';
 import { newId, type PackageId } from '../../src/core/ids.ts';
+import { openBareStore } from './bare-store.ts';
 
 /** Opens a store, takes the right to write away and gives it back, and says in one line of JSON what the store said. */
 const [, , root = '', user] = process.argv;
@@ -26,14 +22,7 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
     (error) => String(error.code),
   );
 
-const signer = urlSigner(randomBytes(32));
-const store = await openFolderStore({
-  root,
-  files: realFileLayer,
-  signer,
-  checker: openCheckThread(),
-  publicUrl: () => 'http://localhost',
-});
+const store = await openBareStore(root);
 const key = manifestKey(newId('pkg', Date.now()) as PackageId);
 const before = (await store.health()).ok;
 for (const dir of [join(root, 'spool'), root]) await chmod(dir, 0o500);

@@ -3,14 +3,13 @@ import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { UploadHandle } from '../../src/blobs/blob-store.ts';
-import { openCheckThread } from '../../src/blobs/check-thread.ts';
-import { type FolderStore, openFolderStore } from '../../src/blobs/fs-store.ts';
+import type { FolderStore } from '../../src/blobs/fs-store.ts';
 import { blobKey, manifestKey } from '../../src/blobs/key-layout.ts';
-import { urlSigner } from '../../src/blobs/url-signer.ts';
 import { digestHex, digestOf } from '../../src/core/digest.ts';
 import { isStoreError } from '../../src/core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../../src/core/ids.ts';
 import type { PlannedPart } from '../../src/core/part-plan.ts';
+import { openBareStore } from '../support/bare-store.ts';
 import { type Effect, type EffectName, errno, recordingFileLayer } from '../support/recording-file-layer.ts';
 import { tempFolder } from '../support/temp.ts';
 
@@ -30,14 +29,7 @@ async function open(t: ExecutionContext): Promise<Recorded> {
   const { files, effects } = recordingFileLayer((effect) => {
     if (fault?.name === effect.name && effect.path.includes(fault.part ?? '')) throw errno(fault.code);
   });
-  const signer = urlSigner(randomBytes(32));
-  const store = await openFolderStore({
-    root,
-    files,
-    signer,
-    checker: openCheckThread(),
-    publicUrl: () => 'http://localhost',
-  });
+  const store = await openBareStore(root, files);
   t.teardown(() => store.close());
   const shown = (path: string): string =>
     relative(root, path).replace(/^spool\/[0-9a-f]{32}(\/.*)?$/, (_, part) => `spool/<random>${part ? '/<part>' : ''}`);

@@ -6,15 +6,13 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { openCheckThread } from '../../src/blobs/check-thread.ts';
-import { realFileLayer } from '../../src/blobs/file-layer.ts';
-import { type FolderStore, openFolderStore } from '../../src/blobs/fs-store.ts';
+import type { FolderStore } from '../../src/blobs/fs-store.ts';
 import { blobKey } from '../../src/blobs/key-layout.ts';
-import { urlSigner } from '../../src/blobs/url-signer.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import { type ErrorCode, isStoreError, StoreError } from '../../src/core/errors.ts';
 import { newId, type UploadId } from '../../src/core/ids.ts';
 import type { PlannedPart } from '../../src/core/part-plan.ts';
+import { openBareStore } from '../support/bare-store.ts';
 import { tempFolder } from '../support/temp.ts';
 
 const BYTES = randomBytes(100_000);
@@ -29,14 +27,7 @@ interface Receiving {
 
 async function open(t: ExecutionContext): Promise<Receiving> {
   const root = join(await tempFolder(t), 'blobs');
-  const signer = urlSigner(randomBytes(32));
-  const store = await openFolderStore({
-    root,
-    files: realFileLayer,
-    signer,
-    checker: openCheckThread(),
-    publicUrl: () => 'http://localhost',
-  });
+  const store = await openBareStore(root);
   const id = newId('upl', Date.now()) as UploadId;
   const handle = { id, key: blobKey(PART.digest, id), storageUploadId: id };
   await store.createUpload(handle.key, id);

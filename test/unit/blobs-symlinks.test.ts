@@ -3,15 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { openCheckThread } from '../../src/blobs/check-thread.ts';
-import { realFileLayer } from '../../src/blobs/file-layer.ts';
-import { type FolderStore, openFolderStore } from '../../src/blobs/fs-store.ts';
+import type { FolderStore } from '../../src/blobs/fs-store.ts';
 import { blobKey, type ObjectKey } from '../../src/blobs/key-layout.ts';
-import { urlSigner } from '../../src/blobs/url-signer.ts';
 import { digestHex, digestOf } from '../../src/core/digest.ts';
 import { isStoreError } from '../../src/core/errors.ts';
 import { newId, type UploadId } from '../../src/core/ids.ts';
 import type { PlannedPart } from '../../src/core/part-plan.ts';
+import { openBareStore } from '../support/bare-store.ts';
 import { tempFolder } from '../support/temp.ts';
 
 const BYTES = Buffer.from('bytes that stay inside');
@@ -27,14 +25,7 @@ async function open(t: ExecutionContext): Promise<Planted> {
   const dir = await tempFolder(t);
   const [root, outside] = [join(dir, 'blobs'), join(dir, 'outside')];
   await mkdir(outside);
-  const signer = urlSigner(randomBytes(32));
-  const store = await openFolderStore({
-    root,
-    files: realFileLayer,
-    signer,
-    checker: openCheckThread(),
-    publicUrl: () => 'http://localhost',
-  });
+  const store = await openBareStore(root);
   return { store, root, outside };
 }
 
@@ -168,13 +159,7 @@ test('a store does not open on a spool that is a symlink', async (t) => {
   const dir = await tempFolder(t);
   await mkdir(join(dir, 'blobs'));
   await symlink('/tmp', join(dir, 'blobs', 'spool'));
-  const opening = openFolderStore({
-    root: join(dir, 'blobs'),
-    files: realFileLayer,
-    signer: urlSigner(randomBytes(32)),
-    checker: openCheckThread(),
-    publicUrl: () => 'http://localhost',
-  });
+  const opening = openBareStore(join(dir, 'blobs'));
   await refused(t, join(dir, 'blobs', 'spool'), opening);
 });
 
