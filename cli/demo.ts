@@ -13,6 +13,7 @@ import { countOf, formatBytes, formatSeconds } from './format.ts';
 import { sayCounts } from './guide-board/counts.ts';
 import { ingestRun } from './guide-board/ingest-run.ts';
 import { startLocalService } from './local-service.ts';
+import { Output, ReaderGone } from './output.ts';
 import { guideBoardLines } from './view/guide-board-lines.ts';
 import { alignLines, type Line, type Paint, paintFor } from './view/lines.ts';
 import { retentionLines } from './view/retention-lines.ts';
@@ -31,7 +32,7 @@ const SHOWN_FACTS = new Set(['assessment', 'result', 'evidence', 'findings', 'sc
 interface Demo {
   client: ApiClient;
   run: string;
-  step(title: string, lines: readonly Line[]): void;
+  step(title: string, lines: readonly Line[]): Promise<void>;
   /** What the push keeps beside the service goes into the demo's own folder too. */
   env: Record<string, string>;
 }
@@ -39,7 +40,7 @@ interface Demo {
 async function ingest({ client, run, step, env }: Demo): Promise<Package> {
   const result = await ingestRun(client, { directory: run }, {}, env);
   const pkg = await client.getPackage(result.package_id);
-  step('A guide-board run goes in', [
+  await step('A guide-board run goes in', [
     ['run', path.relative(process.cwd(), run)],
     ['package', pkg.id],
     [
@@ -59,7 +60,7 @@ async function showManifest({ client, step }: Demo, pkg: Package): Promise<Manif
   const total = manifest.files.reduce((sum, { size }) => sum + size, 0);
   const kinds: Record<string, number> = {};
   for (const { media_type } of manifest.files) kinds[media_type] = (kinds[media_type] ?? 0) + 1;
-  step('Its manifest lists every file with SHA-256 and size', [
+  await step('Its manifest lists every file with SHA-256 and size', [
     ['digest', pkg.manifest_digest ?? ''],
     ['lists', `${countOf(manifest.files.length, 'file')}, ${formatBytes(total)}`],
     ['kinds', sayCounts(kinds)],
@@ -74,7 +75,7 @@ function fileText({ path: logicalPath, sha256, size }: ManifestFile): string {
 
 async function showRetention({ client, step }: Demo, pkg: Package): Promise<void> {
   const lines = retentionLines(await client.retention(pkg.id), Date.now());
-  step(
+  await step(
     'How long it is kept',
     lines.filter(([label]) => label !== 'package'),
   );
@@ -88,23 +89,23 @@ async function readBack({ client, run, step }: Demo, pkg: Package, manifest: Man
   const listed = manifest.files.find((file) => file.path === FILE);
   const same = returned.equals(original) && digestOf(returned) === `sha256:${listed?.sha256}`;
   if (!same) throw new Error(`${FILE} came back with other bytes than it went in.`);
-  step('One file comes back', [
+  await step('One file comes back', [
     ['file', FILE],
     ['bytes', formatBytes(returned.length)],
     ['compared', 'identical to the original, and to the digest in the manifest'],
   ]);
 }
 
-async function demo(keep: boolean, paint: Paint): Promise<void> {
+async function demo(keep: boolean, out: Output, paint: Paint): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'artifact-store-demo-'));
   const dataDir = path.join(folder, 'data');
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
   let count = 0;
-  const step = (title: string, lines: readonly Line[]): void => {
+  const step = async (title: string, lines: readonly Line[]): Promise<void> => {
     count += 1;
     const body = alignLines(lines, paint).replaceAll(/^/gm, '   ');
-    process.stdout.write(`${paint.bold(`${count}. ${title}`)}\n${body}\n\n`);
+    await out.write(`${paint.bold(`${count}. ${title}`)}\n${body}\n\n`);
   };
   try {
     // Nothing of the environment: the demo is the same everywhere.
@@ -112,7 +113,7 @@ async function demo(keep: boolean, paint: Paint): Promise<void> {
     const { url, token } = service;
     const client = new ApiClient({ url, token, signal: abort.signal, userAgent: `artifact-store-demo/${VERSION}` });
     try {
-      step('A service starts', [
+      await step('A service starts', [
         ['url', url],
         ['data', `${dataDir} (SQLite and a folder)`],
       ]);
@@ -129,10 +130,9 @@ async function demo(keep: boolean, paint: Paint): Promise<void> {
   } finally {
     if (!keep) await rm(folder, { recursive: true, force: true });
   }
-  process.stdout.write(
-    `${paint.bold('Done.')} ${keep ? `The data stays in ${dataDir}.` : 'The data folder is removed.'}\n`,
-  );
-  process.stdout.write(nextSteps(keep ? dataDir : null));
+  await out.write(`${paint.bold('Done.')} ${keep ? `The data stays in ${dataDir}.` : 'The data folder is removed.'}\n`);
+  await out.write(nextSteps(keep ? dataDir : null));
+  await out.end();
 }
 
 function nextSteps(dataDir: string | null): string {
@@ -148,11 +148,14 @@ Next:
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
+  const { stdout, stderr } = process;
+  for (const stream of [stdout, stderr]) stream.on('error', () => {});
   try {
-    await demo(values.keep, paintFor(process.stdout, process.env));
+    await demo(values.keep, new Output({ stdout, stderr, json: false, quiet: false }), paintFor(stdout, process.env));
   } catch (thrown) {
+    if (thrown instanceof ReaderGone) return;
     const { message, next } = toCliError(thrown);
-    process.stderr.write(`The demo failed: ${message}\n${next === null ? '' : `${next}\n`}`);
+    stderr.write(`The demo failed: ${message}\n${next === null ? '' : `${next}\n`}`);
     process.exitCode = 1;
   }
 }

@@ -10,6 +10,7 @@ export const EXIT = {
   integrity: 5,
   unreachable: 6,
   interrupted: 130,
+  terminated: 143,
 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
 
@@ -26,7 +27,8 @@ export type CliCode =
   | 'file_differs'
   | 'package_differs'
   | 'data_folder'
-  | 'bad_config';
+  | 'bad_config'
+  | 'output_failed';
 
 export interface CliErrorOptions {
   exit: Exit;
@@ -130,6 +132,12 @@ export function toCliError(thrown: unknown): CliError {
   return new CliError(error.message, { exit: EXIT.failed, code: 'failed', cause: error });
 }
 
-export function interrupted(next?: string): CliError {
-  return new CliError('Interrupted.', { exit: EXIT.interrupted, code: 'interrupted', next });
+/** Exit codes as shells give them: 128 and the signal's number. */
+export function interrupted(signal: 'SIGINT' | 'SIGTERM' = 'SIGINT', next?: string): CliError {
+  const terminated = signal === 'SIGTERM';
+  return new CliError(terminated ? 'Ended by SIGTERM.' : 'Interrupted.', {
+    exit: terminated ? EXIT.terminated : EXIT.interrupted,
+    code: 'interrupted',
+    next,
+  });
 }

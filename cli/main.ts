@@ -1,9 +1,9 @@
 import { VERSION } from '../src/version.ts';
 import type { Context, Outcome, Verb } from './command.ts';
 import { VERBS } from './commands/index.ts';
-import { type CliError, EXIT, interrupted, toCliError, usageError } from './errors.ts';
+import { CliError, EXIT, type Exit, interrupted, toCliError, usageError } from './errors.ts';
 import { keepHeapSmall } from './lean-heap.ts';
-import { Output } from './output.ts';
+import { Output, ReaderGone } from './output.ts';
 import { type Invocation, parseCommandLine } from './program.ts';
 import { checkCommon, newSession } from './session.ts';
 
@@ -11,28 +11,34 @@ import { checkCommon, newSession } from './session.ts';
 export async function main(process: NodeJS.Process): Promise<number> {
   keepHeapSmall();
   const argv = process.argv.slice(2);
-  // A reader that went away (`| head`) is no error; everything is written through Output, which notices.
-  process.stdout.on('error', () => {});
-  let json = argv.includes('--json');
+  const { stdout, stderr } = process;
+  // `Output` tells of what stdout does not take; what stderr does not take is lost, and ends nothing.
+  for (const stream of [stdout, stderr]) stream.on('error', () => {});
+  const plain = new Output({ stdout, stderr, json: false, quiet: false });
+  let out = new Output({ stdout, stderr, json: argv.includes('--json'), quiet: false });
   let hint: string | undefined;
-  const streams = { stdout: process.stdout, stderr: process.stderr };
-  const abort = abortOnSignals(process);
+  const abort = abortOnSignals(process, () => hint);
   try {
+    let shown = '';
     const invocation = await parseCommandLine(VERBS, VERSION, argv, {
-      writeOut: (text) => process.stdout.write(text),
-      writeErr: (text) => process.stderr.write(text),
+      writeOut: (text) => {
+        shown += text;
+      },
+      writeErr: (text) => stderr.write(text),
     });
-    if (invocation === null) return EXIT.done;
-    json = invocation.common.json ?? false;
-    hint = invocation.verb.continues;
-    const out = new Output({ ...streams, json, quiet: invocation.common.quiet ?? false });
+    if (invocation === null) return await show(plain, shown);
+    const { common, verb } = invocation;
+    out = new Output({ stdout, stderr, json: common.json ?? false, quiet: common.quiet ?? false });
+    hint = verb.continues;
     const outcome = await run(invocation, out, process.env, abort.signal);
-    if (outcome) await print(out, outcome);
-    return outcome?.exit ?? EXIT.done;
+    if (outcome === undefined) return await show(out, '');
+    return await show(out, textOf(out, outcome), outcome.exit).catch(doneAllTheSame);
   } catch (thrown) {
-    const error = abort.signal.aborted ? interrupted(hint) : toCliError(thrown);
-    await report(new Output({ ...streams, json, quiet: false }), error);
-    return error.exit;
+    if (thrown instanceof ReaderGone) return EXIT.done;
+    const error = toCliError(abort.signal.aborted ? abort.signal.reason : thrown);
+    return await report(out, error);
+  } finally {
+    await out.flushNotes();
   }
 }
 
@@ -59,29 +65,53 @@ function checkJson(verb: Verb, out: Output): void {
     throw usageError(`${verb.name} writes bytes to stdout: there is no --json form.`);
 }
 
-async function print(out: Output, { json, text }: Outcome): Promise<void> {
-  if (out.json) await out.write(`${JSON.stringify(json, null, 2)}\n`);
-  else if (text !== undefined && text !== '') await out.write(`${text}\n`);
-}
-
-async function report(out: Output, error: CliError): Promise<void> {
-  if (out.json) {
-    const { code, message, next, exit, extras } = error;
-    const body = { ...extras, code, message, next, exit };
-    await out.write(`${JSON.stringify({ error: body }, null, 2)}\n`);
-    return;
+/** @returns the exit code, which a reader that went away does not change */
+async function show(out: Output, text: string, exit: Exit = EXIT.done): Promise<Exit> {
+  try {
+    if (text !== '') await out.write(text);
+    await out.end();
+  } catch (error) {
+    if (!(error instanceof ReaderGone)) throw error;
   }
-  out.warn(`artifact-store: ${error.message}`);
-  if (error.next !== null) out.warn(error.next);
+  return exit;
 }
 
-/** The first signal asks for an orderly end, the second one ends at once. */
-function abortOnSignals(process: NodeJS.Process): AbortController {
+/** Whoever reads that a push could not be told of must not take it for one that failed. */
+function doneAllTheSame(thrown: unknown): never {
+  if (!(thrown instanceof CliError && thrown.code === 'output_failed')) throw thrown;
+  const next = 'The command has done its work, only its answer is lost. Run it again where there is room.';
+  throw new CliError(thrown.message, { exit: thrown.exit, code: thrown.code, next, cause: thrown });
+}
+
+function textOf(out: Output, { json, text }: Outcome): string {
+  if (out.json) return `${JSON.stringify(json, null, 2)}\n`;
+  return text === undefined || text === '' ? '' : `${text}\n`;
+}
+
+/** On stdout with --json, unless that is what failed; else on stderr. @returns the exit code */
+async function report(out: Output, error: CliError): Promise<Exit> {
+  const { code, message, next, exit, extras } = error;
+  if (out.json && code !== 'output_failed') {
+    const body = { ...extras, code, message, next, exit };
+    const shown = show(out, `${JSON.stringify({ error: body }, null, 2)}\n`).then(
+      () => true,
+      () => false,
+    );
+    if (await shown) return exit;
+  }
+  out.warn(`artifact-store: ${message}`);
+  if (next !== null) out.warn(next);
+  return exit;
+}
+
+/** The first signal asks for an orderly end, the second one ends at once. @param hint what to do next */
+function abortOnSignals(process: NodeJS.Process, hint: () => string | undefined): AbortController {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(EXIT.interrupted);
-      controller.abort();
+      const error = interrupted(signal, hint());
+      if (controller.signal.aborted) process.exit(error.exit);
+      controller.abort(error);
     });
   }
   return controller;

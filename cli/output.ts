@@ -1,10 +1,17 @@
+import { CliError, EXIT } from './errors.ts';
 import { type ProgressReport, type ProgressView, startProgress } from './progress.ts';
+import { type Sink, type StdStream, sinkOf } from './sink.ts';
 
 export interface OutputOptions {
   json: boolean;
   quiet: boolean;
-  stdout: NodeJS.WriteStream;
+  stdout: StdStream;
   stderr: NodeJS.WriteStream;
+}
+
+/** Whoever read stdout went away (`| head`): the work ends early, and that is no error. */
+export class ReaderGone extends Error {
+  override readonly name = 'ReaderGone';
 }
 
 /**
@@ -15,6 +22,7 @@ export class Output {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly stdout: NodeJS.WriteStream;
+  readonly #sink: Sink;
   readonly #stderr: NodeJS.WriteStream;
   #progress: ProgressView | null = null;
 
@@ -22,6 +30,7 @@ export class Output {
     this.json = json;
     this.quiet = quiet;
     this.stdout = stdout;
+    this.#sink = sinkOf(stdout);
     this.#stderr = stderr;
   }
 
@@ -48,14 +57,35 @@ export class Output {
     this.#progress = null;
   }
 
-  /** To stdout, waiting while the reader is slow. A reader that went away (`| head`) is no error. */
+  /** To stdout, waiting while the reader is slow. @throws ReaderGone; CliError output_failed */
   async write(chunk: string | Uint8Array): Promise<void> {
-    if (this.stdout.destroyed) return;
-    await new Promise<void>((resolve) => this.stdout.write(chunk, () => resolve()));
+    await this.#sink.write(chunk).catch(refused);
+  }
+
+  /** After the last write: only now everything is out. @throws CliError output_failed */
+  async end(): Promise<void> {
+    await this.#sink.close().catch(refused);
+  }
+
+  /** What was written to stderr has left this process, or cannot. */
+  async flushNotes(): Promise<void> {
+    await new Promise<void>((resolve) => this.#stderr.write('', () => resolve()));
   }
 
   #line(text: string): void {
     this.#progress?.clear();
     this.#stderr.write(`${text}\n`);
   }
+}
+
+const GONE: ReadonlySet<string | undefined> = new Set(['EPIPE', 'ECONNRESET', 'ERR_STREAM_DESTROYED']);
+
+function refused(error: NodeJS.ErrnoException): never {
+  if (GONE.has(error.code)) throw new ReaderGone();
+  throw new CliError(`stdout cannot be written: ${error.message}.`, {
+    exit: EXIT.failed,
+    code: 'output_failed',
+    next: 'What was written there is incomplete, so do not use it. Run the command again where there is room.',
+    cause: error,
+  });
 }

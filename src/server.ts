@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Knex } from 'knex';
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 import { openCheckThread } from './blobs/check-thread.ts';
 import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
@@ -32,6 +32,8 @@ const STOP_PATIENCE_MS = 10_000;
 const STOP_SWEEP_MS = 50;
 /** A connection on which nothing moves for so long is closed. */
 const IDLE_MS = 120_000;
+/** Bytes of log that wait for stderr to take them. */
+const LOG_WAITING_MAX = 1024 ** 2;
 
 /** What tests put in the place of the real thing, and may change. */
 export interface ServiceOverrides {
@@ -60,7 +62,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
       `ARTIFACT_STORE_HOST is ${config.host}, which other machines can reach: set ARTIFACT_STORE_ADMIN_TOKEN, or listen on 127.0.0.1.`,
     );
   }
-  const log = overrides.log ?? pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const log = overrides.log ?? pino({ level: config.logLevel }, stderrDestination());
   const classes = await retentionClasses(config);
   const files = overrides.files ?? realFileLayer;
   const closers: Array<() => Promise<void>> = [];
@@ -138,6 +140,13 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     await stop();
     throw error;
   }
+}
+
+/** A log that cannot be written (a full disk, a reader that went away) is no reason to stop: its newest lines are lost. */
+function stderrDestination(): DestinationStream {
+  const destination = pino.destination({ fd: 2, sync: true, maxLength: LOG_WAITING_MAX });
+  destination.on('error', () => {});
+  return destination;
 }
 
 async function retentionClasses(config: Config): Promise<RetentionClasses> {

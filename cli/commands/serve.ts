@@ -31,10 +31,13 @@ export const serve = defineVerb<Options>({
       ...(dataDir === undefined ? {} : { ARTIFACT_STORE_DATA_DIR: dataDir }),
     });
     const service = await startService(config);
-    // One line, so that whoever started the service can read it while it runs.
-    if (out.json) await out.write(`${JSON.stringify({ url: service.url })}\n`);
-    if (!signal.aborted) await once(signal, 'abort');
-    await service.stop();
+    try {
+      // One line, so that whoever started the service can read it while it runs.
+      if (out.json) await out.write(`${JSON.stringify({ url: service.url })}\n`);
+      if (!signal.aborted) await once(signal, 'abort');
+    } finally {
+      await service.stop();
+    }
     return undefined;
   },
 });

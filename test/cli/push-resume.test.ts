@@ -71,23 +71,26 @@ for (const [how, args] of [
   });
 }
 
-test('Ctrl-C ends with 130 and says how to continue; what was sent is kept', async (t) => {
-  const { relay, push } = await bench(t);
-  let child: ChildProcess | undefined;
-  stopAtCommit(relay, 5, () => child?.kill('SIGINT'));
-  const stopped = await push([], (process) => {
-    child = process;
+for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
+  test(`${signal} ends with ${code} and says how to continue; what was sent is kept`, async (t) => {
+    const { relay, push } = await bench(t);
+    let child: ChildProcess | undefined;
+    stopAtCommit(relay, 5, () => child?.kill(signal));
+    const stopped = await push([], (process) => {
+      child = process;
+    });
+    t.is(stopped.code, code, stopped.stderr);
+    t.like(stopped.json.error, {
+      code: 'interrupted',
+      exit: code,
+      next: 'Run the same command again: it continues where it stopped.',
+    });
+    relay.before = async () => 'pass';
+    const done = await push();
+    t.is(done.code, 0, done.stderr);
+    t.true(done.json.uploaded.objects <= PACKS - 5);
   });
-  t.is(stopped.code, 130, stopped.stderr);
-  t.like(stopped.json.error, {
-    code: 'interrupted',
-    next: 'Run the same command again: it continues where it stopped.',
-  });
-  relay.before = async () => 'pass';
-  const done = await push();
-  t.is(done.code, 0, done.stderr);
-  t.true(done.json.uploaded.objects <= PACKS - 5);
-});
+}
 
 /** Fails the first request of each kind once. */
 function failOnce(relay: Relay, failures: Array<[(request: RelayedRequest) => boolean, 'drop' | number]>): void {

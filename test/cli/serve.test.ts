@@ -140,7 +140,7 @@ test.serial('a second signal ends it at once', async (t) => {
   child.kill('SIGTERM');
   while (await opens(url)) await nextTurn();
   child.kill('SIGTERM');
-  t.deepEqual(await ended, [130, null]);
+  t.deepEqual(await ended, [143, null]);
 });
 
 test.serial(

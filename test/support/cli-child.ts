@@ -8,6 +8,9 @@ export interface CliOptions {
   cwd?: string;
   /** Run as this user and group: permissions mean nothing to root. */
   uid?: number;
+  /** Open files that take its output in the place of pipes. */
+  stdout?: number;
+  stderr?: number;
   /** The process, for signals. */
   onSpawn?: (child: ChildProcess) => void;
 }
@@ -22,18 +25,18 @@ const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 
 /** The command line as a child process that a test may kill, or run elsewhere or as somebody else. */
 export async function runCli(args: string[], options: CliOptions = {}): Promise<CliEnding> {
-  const { env, cwd, uid, onSpawn } = options;
+  const { env, cwd, uid, onSpawn, stdout: to = 'pipe', stderr: notes = 'pipe' } = options;
   const child = spawn(process.execPath, [BIN, ...args], {
     env: processEnv(env),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', to, notes],
     ...(cwd === undefined ? {} : { cwd }),
     ...(uid === undefined ? {} : { uid, gid: uid }),
   });
   onSpawn?.(child);
   const out: Buffer[] = [];
   const err: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+  child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => err.push(chunk));
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((end, fail) => {
     child.once('error', fail).once('close', (...how) => end(how));
   });

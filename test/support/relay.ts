@@ -27,6 +27,8 @@ export interface Relay {
   readonly target: string;
   /** Every request that came, in order. */
   seen: RelayedRequest[];
+  /** Bytes of answers, other than JSON, that the service has given so far. */
+  told: number;
   /** Called before a request is passed on; `drop` cuts its connection instead, a number is answered as a status. */
   before: (request: RelayedRequest) => Promise<'pass' | 'drop' | number | Passage>;
   close(): Promise<void>;
@@ -68,6 +70,9 @@ export async function startRelay(target: string): Promise<Relay> {
     const status = response.statusCode ?? 502;
     if (!/json/.test(response.headers['content-type'] ?? '')) {
       outgoing.writeHead(status, response.headers);
+      response.on('data', (chunk: Buffer) => {
+        relay.told += chunk.length;
+      });
       return pipeline(response, outgoing);
     }
     const text = (await response.setEncoding('utf8').toArray()).join('').replaceAll(from, relay.url);
@@ -78,6 +83,7 @@ export async function startRelay(target: string): Promise<Relay> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     target,
     seen: [],
+    told: 0,
     before: async () => 'pass',
     close: async () => {
       server.closeAllConnections();
