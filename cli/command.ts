@@ -64,6 +64,8 @@ export interface Verb<Options extends object = object> {
   options?: readonly VerbOption[];
   /** Talks to a service: gets --url, --token, --local, --data-dir. */
   client: boolean;
+  /** With --local it makes the data folder when there is none; default false: a verb that reads would show an empty store. */
+  makesDataFolder?: boolean;
   /** False: the verb writes bytes to stdout, so --json is refused. */
   json?: boolean;
   /** What Ctrl-C says to do next. */

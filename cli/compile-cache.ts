@@ -1,5 +1,6 @@
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
+import { makeFolder } from '../src/make-folder.ts';
 import { cacheFolder } from './client/cache-folder.ts';
 
 /**
@@ -7,5 +8,12 @@ import { cacheFolder } from './client/cache-folder.ts';
  * start slower and nothing else. NODE_DISABLE_COMPILE_CACHE=1 does without, NODE_COMPILE_CACHE names another folder.
  */
 export function keepCompiled(env: Record<string, string | undefined>): void {
-  enableCompileCache(join(cacheFolder(env), 'compiled'));
+  const cache = cacheFolder(env);
+  if (cache === null || env.NODE_DISABLE_COMPILE_CACHE || env.NODE_COMPILE_CACHE) return;
+  const folder = join(cache, 'compiled');
+  try {
+    // Before Node does, which would try for ever below /proc.
+    makeFolder(folder, 0o700);
+    enableCompileCache(folder);
+  } catch {}
 }

@@ -126,7 +126,10 @@ export function toCliError(thrown: unknown): CliError {
     return toCliError(new ApiError(code, status, error.message, extras));
   }
   if (error.name === 'ConfigError') return new CliError(error.message, { exit: EXIT.usage, code: 'bad_config' });
-  if (error.name === 'DataFolderError') return new CliError(error.message, { exit: EXIT.refused, code: 'data_folder' });
+  if (error.name === 'DataFolderError') {
+    const exit = (error as Error & { code: string }).code === 'no_data_folder' ? EXIT.notFound : EXIT.refused;
+    return new CliError(error.message, { exit, code: 'data_folder' });
+  }
   if (error.name === 'RunError') return new CliError(error.message, { exit: EXIT.failed, code: 'failed' });
   if (error.name === 'AbortError') return interrupted();
   return new CliError(error.message, { exit: EXIT.failed, code: 'failed', cause: error });

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { OpenDataFolderOptions } from '../src/blobs/data-folder.ts';
 import { loadConfig } from '../src/config.ts';
 import { startService } from '../src/server.ts';
 
@@ -15,6 +16,7 @@ export interface LocalService {
 export async function startLocalService(
   env: Record<string, string | undefined>,
   dataDir: string | undefined,
+  folderOptions: OpenDataFolderOptions = {},
 ): Promise<LocalService> {
   const token = randomBytes(24).toString('base64url');
   const { ARTIFACT_STORE_PUBLIC_URL: _url, ...rest } = env;
@@ -26,6 +28,6 @@ export async function startLocalService(
     ARTIFACT_STORE_LOG_LEVEL: env.ARTIFACT_STORE_LOG_LEVEL || 'error',
     ...(dataDir === undefined ? {} : { ARTIFACT_STORE_DATA_DIR: dataDir }),
   });
-  const service = await startService(config);
+  const service = await startService(config, {}, folderOptions);
   return { url: service.url, token, stop: () => service.stop() };
 }

@@ -50,7 +50,8 @@ async function run(
 ): Promise<Outcome | undefined> {
   if (verb.client) checkCommon(common);
   checkJson(verb, out);
-  const session = newSession({ common, env, signal, version: VERSION });
+  const { makesDataFolder = false } = verb;
+  const session = newSession({ common, env, signal, version: VERSION, makesDataFolder });
   try {
     const context: Context = { out, env, signal, client: () => session.client() };
     return await verb.run(context, args, options);

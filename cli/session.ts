@@ -13,10 +13,12 @@ export interface SessionOptions {
   env: Record<string, string | undefined>;
   signal: AbortSignal;
   version: string;
+  /** Whether --local may make a data folder where there is none. */
+  makesDataFolder: boolean;
 }
 
 /** The service that a verb talks to: one at a URL, or with --local one inside this process. */
-export function newSession({ common, env, signal, version }: SessionOptions): Session {
+export function newSession({ common, env, signal, version, makesDataFolder }: SessionOptions): Session {
   const closers: Array<() => Promise<void> | void> = [];
   let opened: Promise<ApiClient> | null = null;
   const userAgent = `artifact-store/${version}`;
@@ -30,7 +32,7 @@ export function newSession({ common, env, signal, version }: SessionOptions): Se
 
   async function openLocal(): Promise<{ url: string; token: string }> {
     const { startLocalService } = await import('./local-service.ts');
-    const local = await startLocalService(env, common.dataDir);
+    const local = await startLocalService(env, common.dataDir, { make: makesDataFolder });
     closers.push(local.stop);
     return local;
   }

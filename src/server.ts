@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Knex } from 'knex';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { openCheckThread } from './blobs/check-thread.ts';
-import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
+import { type DataFolder, type OpenDataFolderOptions, openDataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
 import { freeBytes } from './blobs/fs-health.ts';
 import type { ProbeIntervals } from './blobs/s3/probing.ts';
@@ -55,8 +55,15 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** The composition root: config → registry and blob store → app; the only place that names concrete classes. */
-export async function startService(config: Config, overrides: ServiceOverrides = {}): Promise<Service> {
+/**
+ * The composition root: config → registry and blob store → app; the only place that names concrete classes.
+ * @param folderOptions whether a data folder may be made
+ */
+export async function startService(
+  config: Config,
+  overrides: ServiceOverrides = {},
+  folderOptions: OpenDataFolderOptions = {},
+): Promise<Service> {
   if (config.adminToken === null && !isLoopback(config.host)) {
     throw new ConfigError(
       `ARTIFACT_STORE_HOST is ${config.host}, which other machines can reach: set ARTIFACT_STORE_ADMIN_TOKEN, or listen on 127.0.0.1.`,
@@ -70,7 +77,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     for (const close of closers.splice(0).reverse()) await close();
   };
   try {
-    const folder = await openDataFolder(config.dataDir, files);
+    const folder = await openDataFolder(config.dataDir, files, folderOptions);
     closers.push(() => folder.close());
     const key = config.signingKey === null ? folder.signingKey : Buffer.from(config.signingKey);
     const registry = await openConfiguredRegistry(config, folder.registryFile, overrides);

@@ -1,7 +1,8 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import { comparePaths } from '../../src/core/logical-path.ts';
+import { makeFolder } from '../../src/make-folder.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { decodeEntry, encodeEntry } from './file-cache-entry.ts';
 import type { FileIndex, FileList } from './file-list.ts';
@@ -49,10 +50,11 @@ export class FileCache {
 
   static async open(options: CacheOptions): Promise<FileCache> {
     const folder = cacheFolder(options.env);
-    const cache = new FileCache(join(folder, FILE_NAME), options);
+    const cache = new FileCache(join(folder ?? '', FILE_NAME), options);
     try {
+      if (folder === null) throw new Error('this user has no home: set XDG_CACHE_HOME');
       const { default: Sqlite } = await import('better-sqlite3');
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(folder, 0o700);
       cache.#db = new Sqlite(cache.#file, { timeout: BUSY_MS });
     } catch (error) {
       cache.#giveUp(error);
@@ -156,7 +158,9 @@ export class FileCache {
     this.#note(`going on without the cache ${this.#file}: ${message}`);
     this.close();
     if (!/^SQLITE_(CORRUPT|NOTADB|FULL)/.test(code)) return;
-    for (const end of ['', '-wal', '-shm']) rmSync(this.#file + end, { force: true });
+    try {
+      for (const end of ['', '-wal', '-shm']) rmSync(this.#file + end, { force: true });
+    } catch {}
   }
 }
 

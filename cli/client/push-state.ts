@@ -1,10 +1,15 @@
 import { hash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isId } from '../../src/core/ids.ts';
+import { makeFolder } from '../../src/make-folder.ts';
 import { cacheFolder } from './cache-folder.ts';
 
-/** Which package an unfinished push of this directory was making: how it continues without an external id. */
+/**
+ * Which package an unfinished push of this directory was making: how it continues without an external id. Whatever goes
+ * wrong here makes an interrupted push start anew, and nothing else.
+ */
 export interface PushState {
   load(): Promise<string | null>;
   save(packageId: string): Promise<void>;
@@ -19,33 +24,48 @@ export interface PushKey {
   name: string;
 }
 
-export function pushState(env: Record<string, string | undefined>, key: PushKey): PushState {
-  const folder = join(cacheFolder(env), 'pushes');
+/** A fifo in the file's place would block for ever. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+
+/** @param note news for people: an unfinished push will not be remembered */
+export function pushState(
+  env: Record<string, string | undefined>,
+  key: PushKey,
+  note: (text: string) => void = () => {},
+): PushState {
+  const cache = cacheFolder(env);
+  if (cache === null) return { load: async () => null, save: async () => {}, clear: async () => {} };
+  const folder = join(cache, 'pushes');
   const { url, directory, producer, name } = key;
   const file = join(folder, `${hash('sha256', JSON.stringify([url, directory, producer, name]), 'hex')}.json`);
   return {
     /** A file that cannot be read, or says something else, is as good as none. */
     async load() {
       try {
-        const { package_id } = JSON.parse(await readFile(file, 'utf8')) as { package_id?: unknown };
+        const { package_id } = JSON.parse(await readFile(file, { encoding: 'utf8', flag: READ_FLAGS })) as {
+          package_id?: unknown;
+        };
         return typeof package_id === 'string' && isId('pkg', package_id) ? package_id : null;
       } catch {
         return null;
       }
     },
     async save(packageId) {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
       const temporary = `${file}.${process.pid}`;
-      const handle = await open(temporary, 'w', 0o600);
       try {
-        await handle.writeFile(JSON.stringify({ package_id: packageId, ...key }));
-      } finally {
-        await handle.close();
+        makeFolder(folder, 0o700);
+        await writeFile(temporary, JSON.stringify({ package_id: packageId, ...key }), { mode: 0o600 });
+        await rename(temporary, file);
+      } catch (error) {
+        note(`going on without ${file}, so a push that is cut off starts anew: ${(error as Error).message}`);
+        await remove(temporary);
       }
-      await rename(temporary, file);
     },
-    async clear() {
-      await rm(file, { force: true });
-    },
+    clear: () => remove(file),
   };
+}
+
+/** What stays names a package that is finalized: the next push sees that it is not unfinished. */
+async function remove(file: string): Promise<void> {
+  await rm(file, { force: true }).catch(() => {});
 }

@@ -92,7 +92,8 @@ export async function pushDirectory(
   const files = await walk(directory, walkOptions);
   if (files.length === 0) throw usageError(`${JSON.stringify(directory)} holds no file: there is nothing to push.`);
   const name = options.name ?? basename(resolve(directory));
-  const state = pushState(env, { url: client.url, directory: files.root, producer: options.producer, name });
+  const key = { url: client.url, directory: files.root, producer: options.producer, name };
+  const state = pushState(env, key, progress.note);
   const readers = new Readers();
   const stop = (): void => void readers.stop();
   client.signal.addEventListener('abort', stop);

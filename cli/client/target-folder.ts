@@ -1,6 +1,7 @@
-import { lstatSync, mkdirSync, realpathSync, type Stats } from 'node:fs';
+import { lstatSync, realpathSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { pathProblem } from '../../src/core/logical-path.ts';
+import { makeFolder } from '../../src/make-folder.ts';
 import { PartialFile } from './partial-file.ts';
 import { assertFolder, type PlacementFolders, refusal } from './placement.ts';
 import { PrivateFolder, privatePrefix } from './private-folder.ts';
@@ -23,7 +24,7 @@ export class TargetFolder {
 
   /** Makes the directory when it is not there. @param packageId whose unfinished pull is gone on with */
   static open(path: string, packageId: string): TargetFolder {
-    mkdirSync(path, { recursive: true });
+    makeFolder(path);
     return new TargetFolder(realpathSync.native(path), packageId);
   }
 

@@ -24,6 +24,7 @@ export const ingestGuideBoard = defineVerb<Options>({
     'ingest guide-board RUN_DIR --statehub https://statehub.example --workstream ws-7',
   ],
   client: true,
+  makesDataFolder: true,
   continues: 'Run the same command again: it continues where it stopped.',
   arguments: [{ name: 'RUN_DIR', description: 'the directory that holds run.json', completes: 'folder' }],
   options: [

@@ -22,6 +22,7 @@ export const push = defineVerb<Options>({
     'push ./results --producer nightly-build --external-id build-4711 --revision',
   ],
   client: true,
+  makesDataFolder: true,
   continues: 'Run the same command again: it continues where it stopped.',
   arguments: [{ name: 'DIR', description: 'the directory; only regular files can be kept', completes: 'folder' }],
   options: [

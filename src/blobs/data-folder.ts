@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { makeFolder } from '../make-folder.ts';
 import { type FileLayer, hasErrno, realFileLayer } from './file-layer.ts';
 import { lockFolder } from './folder-lock.ts';
 
@@ -25,7 +26,7 @@ export interface DataFolder {
   close(): Promise<void>;
 }
 
-export type DataFolderErrorCode = 'in_use' | 'wrong_version' | 'not_a_data_folder' | 'not_writable';
+export type DataFolderErrorCode = 'in_use' | 'wrong_version' | 'not_a_data_folder' | 'not_writable' | 'no_data_folder';
 
 /** The folder cannot be used; `message` names it and says what to do. */
 export class DataFolderError extends Error {
@@ -38,20 +39,32 @@ export class DataFolderError extends Error {
   }
 }
 
-const FORMAT = 'artifact-store/data/v1';
+/** Of every version. */
+const FORMATS = 'artifact-store/data/';
+const FORMAT = `${FORMATS}v1`;
 const KEY_BYTES = 32;
 const TEMPORARY = /^\.new-[0-9a-f]+$/;
 
 /** What may stand in a folder that is not a data folder yet: traces of a start that broke off, and a new volume's own. */
 const NO_CONTENT = /^(\.new-[0-9a-f]+|lock\.sqlite(-.*)?|lost\+found)$/;
 
+export interface OpenDataFolderOptions {
+  /** Make it (0700) where there is none yet; default true. */
+  make?: boolean;
+}
+
 /**
- * Opens the folder, making it (0700) when it does not exist, and locks it until `close` or the end of the process.
- * @throws DataFolderError
+ * Opens the folder, and locks it until `close` or the end of the process.
+ * @throws DataFolderError; `no_data_folder` when there is none and none may be made: then nothing was
  */
-export async function openDataFolder(path: string, files: FileLayer = realFileLayer): Promise<DataFolder> {
+export async function openDataFolder(
+  path: string,
+  files: FileLayer = realFileLayer,
+  { make = true }: OpenDataFolderOptions = {},
+): Promise<DataFolder> {
   const dir = resolve(path);
-  await makeFolder(dir);
+  if (make) makeDataFolder(dir);
+  else await assertMade(dir);
   await checkFormat(dir);
   const lock = await writing(dir, () => lockFolder(dir));
   if (lock === null) throw new DataFolderError('in_use', await inUse(dir));
@@ -80,9 +93,9 @@ export async function openDataFolder(path: string, files: FileLayer = realFileLa
   }
 }
 
-async function makeFolder(dir: string): Promise<void> {
+function makeDataFolder(dir: string): void {
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    makeFolder(dir, 0o700);
   } catch (error) {
     if (hasErrno(error, 'EEXIST', 'ENOTDIR')) {
       throw new DataFolderError('not_a_data_folder', `${dir} is no folder: ${ANOTHER_FOLDER}.`, { cause: error });
@@ -91,13 +104,27 @@ async function makeFolder(dir: string): Promise<void> {
   }
 }
 
+/** @throws DataFolderError no_data_folder */
+async function assertMade(dir: string): Promise<void> {
+  const names = await writing(dir, () => readdir(dir).catch(absent));
+  const text = names?.includes('format.json')
+    ? await writing(dir, () => readFile(join(dir, 'format.json'), 'utf8'))
+    : '';
+  if (formatOf(text)?.startsWith(FORMATS)) return;
+  const why = names === null ? 'there is no such folder' : names.length === 0 ? 'it is empty' : 'it holds other things';
+  throw new DataFolderError(
+    'no_data_folder',
+    `There is no data folder at ${dir} (${why}): name the one that is meant with --data-dir or ARTIFACT_STORE_DATA_DIR. \`push --local\` and \`serve\` make a new one.`,
+  );
+}
+
 /** @throws DataFolderError wrong_version, not_a_data_folder */
 async function checkFormat(dir: string): Promise<void> {
   const text = await writing(dir, () => readFile(join(dir, 'format.json'), 'utf8').catch(absent));
   if (text === null) return checkEmpty(dir);
   const format = formatOf(text);
   if (format === FORMAT) return;
-  if (format?.startsWith('artifact-store/data/')) {
+  if (format?.startsWith(FORMATS)) {
     throw new DataFolderError(
       'wrong_version',
       `${dir} has the format ${format}, this version of artifact-store knows ${FORMAT}: use the version that made it.`,
@@ -227,6 +254,6 @@ function json(value: object): Buffer {
 }
 
 function absent(error: unknown): null {
-  if (hasErrno(error, 'ENOENT')) return null;
+  if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return null;
   throw error;
 }

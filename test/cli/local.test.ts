@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lstat } from 'node:fs/promises';
+import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import test, { type ExecutionContext } from 'ava';
+import { VERBS } from '../../cli/commands/index.ts';
 import { runCli } from '../support/cli-child.ts';
 import { processEnv } from '../support/process-env.ts';
 import { startTestService } from '../support/service.ts';
@@ -30,6 +31,51 @@ test('--local does without a service: push, ls, pull, verify on a data folder', 
   t.is(migrated.code, 0, migrated.stderr);
   t.deepEqual(migrated.json.applied, []);
   t.truthy(migrated.json.schema);
+});
+
+test('verbs that read make no data folder: --local says that there is none, exit 3', async (t) => {
+  const folder = await tempFolder(t);
+  await writeTree(folder, { 'foreign/notes.txt': 'mine', file: 'F', 'other/format.json': '{"format":"mine"}' });
+  await mkdir(join(folder, 'empty'));
+  const before = await readdir(folder, { recursive: true });
+  const reason = ['--reason', 'r'];
+  const lines = [
+    ['ls'],
+    ['show', 'x'],
+    ['manifest', 'x'],
+    ['cat', 'x', 'y'],
+    ['link', 'x'],
+    ['pull', 'x', 'copy'],
+    ['diff', 'x', 'foreign'],
+    ['verify', 'x'],
+    ['retention', 'x'],
+    ['extend', 'x', '--days', '1', ...reason],
+    ['hold', 'x', ...reason],
+    ['release', 'x', ...reason],
+    ['eligible'],
+    ['rm', 'x', ...reason],
+    ['doctor'],
+  ];
+  const readers = VERBS.filter(({ client, makesDataFolder }) => client && !makesDataFolder);
+  t.deepEqual(lines.map(([name]) => name).sort(), readers.map(({ name }) => name).sort());
+  for (const line of lines) {
+    const refused = await runCli([...line, '--local', '--data-dir', 'typo'], { cwd: folder });
+    t.is(refused.code, 3, `${line.join(' ')}: ${refused.stderr}`);
+    t.regex(refused.stderr, /There is no data folder at .*\/typo \(there is no such folder\): name .*--data-dir/);
+  }
+  const others = {
+    empty: /it is empty/,
+    foreign: /it holds other things/,
+    other: /other things/,
+    file: /no such folder/,
+  };
+  for (const [name, why] of Object.entries(others)) {
+    const refused = await runCli(['ls', '--local', '--json'], { cwd: folder, env: { ARTIFACT_STORE_DATA_DIR: name } });
+    t.is(refused.code, 3, refused.stdout);
+    t.like(refused.json.error, { code: 'data_folder', exit: 3 });
+    t.regex(refused.json.error.message, why);
+  }
+  t.deepEqual(await readdir(folder, { recursive: true }), before, 'nothing was made');
 });
 
 test('a data folder that a running service holds is refused, naming it', async (t) => {

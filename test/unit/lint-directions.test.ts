@@ -8,7 +8,7 @@ import { writeTree } from '../support/tree.ts';
 const ROOT = resolve(import.meta.dirname, '../..');
 const BIOME = join(ROOT, 'node_modules/.bin/biome');
 
-/** core ← blobs, registry ← usecases ← http ← server; cli/client knows core and the wire types. */
+/** core ← blobs, registry ← usecases ← http ← server; cli/client knows core and the wire types; how a folder is made, both. */
 const REFUSED: Record<string, string[]> = {
   'src/core/file.ts': [
     '../api/types.ts',
@@ -19,6 +19,7 @@ const REFUSED: Record<string, string[]> = {
     '../server.ts',
     '../config.ts',
     '../../cli/client/http.ts',
+    '../make-folder.ts',
     'node:fs',
     'node:fs/promises',
     'node:process',
@@ -79,13 +80,19 @@ const REFUSED: Record<string, string[]> = {
 const ALLOWED: Record<string, string[]> = {
   'src/core/file.ts': ['./digest.ts', 'node:crypto'],
   'src/api/file.ts': ['../core/digest.ts', 'zod'],
-  'src/blobs/file.ts': ['../core/digest.ts', './blob-store.ts', 'node:fs'],
+  'src/blobs/file.ts': ['../core/digest.ts', './blob-store.ts', '../make-folder.ts', 'node:fs'],
   'src/registry/file.ts': ['../core/digest.ts', '../../migrations/index.ts', 'knex'],
   'src/usecases/file.ts': ['../core/digest.ts', '../blobs/blob-store.ts', '../registry/registry.ts'],
   'src/http/file.ts': ['../core/digest.ts', '../api/types.ts', '../usecases/services.ts', 'koa'],
   'src/http/routes/file.ts': ['../../usecases/services.ts', '../../api/types.ts', '../route.ts'],
   'src/server.ts': ['./http/app.ts', './registry/registry.ts', './blobs/fs-store.ts', './config.ts'],
-  'cli/client/file.ts': ['../../src/core/digest.ts', '../../src/api/types.ts', '../errors.ts', 'got'],
+  'cli/client/file.ts': [
+    '../../src/core/digest.ts',
+    '../../src/api/types.ts',
+    '../../src/make-folder.ts',
+    '../errors.ts',
+    'got',
+  ],
 };
 
 interface Report {
