@@ -1,8 +1,10 @@
 import { hash } from 'node:crypto';
 import test from 'ava';
+import fc from 'fast-check';
 import { sayExpiry } from '../../cli/view/expiry.ts';
 import { guideBoardLines } from '../../cli/view/guide-board-lines.ts';
 import { alignLines, paintFor } from '../../cli/view/lines.ts';
+import { DAY_MS } from '../../src/core/retention.ts';
 import { apiOf } from '../support/api.ts';
 import { cliOf } from '../support/cli-process.ts';
 import { startTestService } from '../support/service.ts';
@@ -111,15 +113,39 @@ test('link prints the event for Statehub', async (t) => {
   t.is((await cli('link', id, '--post', 'ftp://hub')).code, 2);
 });
 
-test('expiry in words: whole days that are left, never rounded up', (t) => {
-  const now = Date.parse('2026-11-23T21:00:00Z');
-  t.is(sayExpiry('2027-02-21T20:59:59Z', now), 'in 89 days, on 2027-02-21');
-  t.is(sayExpiry('2027-02-21T21:00:00Z', now), 'in 90 days, on 2027-02-21');
-  t.is(sayExpiry('2026-11-24T21:00:00Z', now), 'in 1 day, on 2026-11-24');
-  t.is(sayExpiry('2026-11-23T22:00:00Z', now), 'within a day, at 2026-11-23 22:00 UTC');
-  t.is(sayExpiry('2026-11-23T20:00:00Z', now), 'less than a day ago, at 2026-11-23 20:00 UTC');
-  t.is(sayExpiry('2026-11-20T20:00:00Z', now), '3 days ago, on 2026-11-20');
+test('expiry in words, at the borders of its units', (t) => {
+  const now = Date.parse('2026-11-27T21:00:00Z');
+  const said = (time: string) => sayExpiry(time, now);
+  t.is(said('2027-02-25T20:59:59Z'), 'in 90 days, on 2027-02-25');
+  t.is(said('2027-02-25T21:00:00Z'), 'in 90 days, on 2027-02-25');
+  t.is(said('2027-02-26T00:00:00Z'), 'in 91 days, on 2027-02-26');
+  t.is(said('2026-11-29T21:00:00Z'), 'in 2 days, on 2026-11-29');
+  t.is(said('2026-11-29T20:59:59Z'), 'in 48 hours, at 2026-11-29 20:59 UTC');
+  t.is(said('2026-11-28T20:00:00Z'), 'in 23 hours, at 2026-11-28 20:00 UTC');
+  t.is(said('2026-11-27T21:59:30Z'), 'in 1 hour, at 2026-11-27 21:59 UTC');
+  t.is(said('2026-11-27T21:59:29Z'), 'in 59 minutes, at 2026-11-27 21:59 UTC');
+  t.is(said('2026-11-27T21:00:29Z'), 'in less than a minute, at 2026-11-27 21:00 UTC');
+  t.is(said('2026-11-27T20:59:59Z'), 'less than a minute ago, at 2026-11-27 20:59 UTC');
+  t.is(said('2026-11-27T20:00:00Z'), '1 hour ago, at 2026-11-27 20:00 UTC');
+  t.is(said('2026-11-24T23:00:00Z'), '3 days ago, on 2026-11-24');
   t.is(sayExpiry(null, now), 'never');
+});
+
+test('expiry in words: today and the distance that is said give the date that is said', (t) => {
+  const time = fc.date({ min: new Date('2000-01-01'), max: new Date('2200-01-01'), noInvalidDate: true });
+  const near = fc.integer({ min: -4 * DAY_MS, max: 4 * DAY_MS });
+  const property = fc.property(time, fc.oneof(near, fc.integer({ min: -4e12, max: 4e12 })), (today, distance) => {
+    const now = today.getTime();
+    const at = now + distance;
+    const said = sayExpiry(new Date(at).toISOString(), now);
+    const [, many = '', unit] = /([\d,]+) (day|hour|minute)/.exec(said) ?? [];
+    const count = Number(many.replaceAll(',', '')) * (said.includes(' ago') ? -1 : 1);
+    const midnight = Math.floor(now / DAY_MS) * DAY_MS;
+    if (unit === 'day') t.true(said.endsWith(new Date(midnight + count * DAY_MS).toISOString().slice(0, 10)), said);
+    const size = unit === 'hour' ? 3_600_000 : 60_000;
+    if (unit !== 'day') t.true(Math.abs(now + count * size - at) <= size / 2 || said.includes('less than'), said);
+  });
+  fc.assert(property, { numRuns: 2_000 });
 });
 
 test('colour on a terminal only, and never with NO_COLOR', (t) => {

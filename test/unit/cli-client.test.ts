@@ -195,7 +195,11 @@ test('numbers and text for people', (t) => {
     '1.0 MB',
     '5.0 TB',
   ]);
-  t.deepEqual([0.25, 12.4, 75, 3_725].map(formatSeconds), ['0.3 s', '12 s', '1 min 15 s', '1 h 2 min']);
+  const seconds = [0.25, 9.949, 9.95, 12.4, 59.49, 59.5, 75, 3_599.4, 3_599.5, 3_725, 7_199];
+  t.deepEqual(
+    seconds.map(formatSeconds).join(', '),
+    '0.3 s, 9.9 s, 10 s, 12 s, 59 s, 1 min 0 s, 1 min 15 s, 59 min 59 s, 1 h 0 min, 1 h 2 min, 2 h 0 min',
+  );
   t.is(printable('a\u001b[31mb\u202e'), 'a\\u001b[31mb\\u202e');
   t.is(
     table(
