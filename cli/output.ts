@@ -9,6 +9,11 @@ export interface OutputOptions {
   stderr: NodeJS.WriteStream;
 }
 
+const BAR_INTERVAL_MS = 120;
+const LINE_INTERVAL_MS = 3_000;
+/** Whoever reads JSON keeps stderr as a log. */
+const LOG_INTERVAL_MS = 10_000;
+
 /** Whoever read stdout went away (`| head`): the work ends early, and that is no error. */
 export class ReaderGone extends Error {
   override readonly name = 'ReaderGone';
@@ -44,11 +49,11 @@ export class Output {
     this.#line(text);
   }
 
-  /** A bar on a terminal, a line now and then elsewhere; nothing with --quiet, nor with --json but on a terminal. */
+  /** A bar on a terminal, a line now and then elsewhere, less often with --json; nothing with --quiet. */
   progress(report: () => ProgressReport): ProgressView {
     this.#progress?.end();
-    const shown = !this.quiet && (this.#stderr.isTTY || !this.json);
-    this.#progress = startProgress(shown ? this.#stderr : null, report);
+    const interval = this.#stderr.isTTY ? BAR_INTERVAL_MS : this.json ? LOG_INTERVAL_MS : LINE_INTERVAL_MS;
+    this.#progress = startProgress(this.quiet ? null : this.#stderr, report, interval);
     return this.#progress;
   }
 

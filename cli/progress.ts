@@ -2,11 +2,13 @@ import { formatBytes, formatSeconds } from './format.ts';
 
 /** How far the work is. Totals may grow while files are still being found. */
 export interface ProgressReport {
-  /** What is being done: `hashing`, `sending`. */
+  /** What is being done: `hashing`, `sending`; when every byte was sent `committing`, `verifying`, `finalizing`. */
   phase: string;
   files: number;
   totalFiles: number;
   bytes: number;
+  /** Of those bytes, the ones that need not move now: an earlier run moved them. Default 0. */
+  there?: number;
   totalBytes: number;
 }
 
@@ -16,24 +18,30 @@ export interface ProgressView {
   end(): void;
 }
 
-const BAR_INTERVAL_MS = 120;
-const LINE_INTERVAL_MS = 3_000;
 const BAR_WIDTH = 24;
 
-/** Shows the report on the stream until `end`; null shows nothing. */
-export function startProgress(stream: NodeJS.WriteStream | null, report: () => ProgressReport): ProgressView {
+/** Shows the report on the stream every so often until `end`; null shows nothing. */
+export function startProgress(
+  stream: NodeJS.WriteStream | null,
+  report: () => ProgressReport,
+  intervalMs: number,
+): ProgressView {
   if (stream === null) return { clear: () => {}, end: () => {} };
-  const started = performance.now();
-  const elapsed = (): number => (performance.now() - started) / 1_000;
+  // Rates are those of what is being done now.
+  let [phase, since] = ['', performance.now()];
+  let shownAt = since;
   const clear = (): void => {
     if (stream.isTTY) stream.write('\r\x1b[K');
   };
   const show = (): void => {
-    const line = describeProgress(report(), elapsed());
+    const now = report();
+    if (now.phase !== phase) [phase, since] = [now.phase, shownAt];
+    shownAt = performance.now();
+    const line = describeProgress(now, (shownAt - since) / 1_000);
     if (stream.isTTY) stream.write(`\r\x1b[K${line.slice(0, Math.max(20, stream.columns - 1))}`);
     else stream.write(`${line}\n`);
   };
-  const timer = setInterval(show, stream.isTTY ? BAR_INTERVAL_MS : LINE_INTERVAL_MS);
+  const timer = setInterval(show, intervalMs);
   timer.unref();
   return {
     clear,
@@ -44,18 +52,23 @@ export function startProgress(stream: NodeJS.WriteStream | null, report: () => P
   };
 }
 
-/** `sending ████░░░░  812/1,000 files  75 MB of 90 MB  31 MB/s  0.5 s left` */
+/**
+ * `sending ████░░░░  812/1,000 files  75 MB of 90 MB  31 MB/s  0.5 s left`; when no more bytes move
+ * `committing ████████  812/1,000 files  90 MB  4.2 s`.
+ * @param seconds since this phase began
+ */
 export function describeProgress(report: ProgressReport, seconds: number): string {
-  const { phase, files, totalFiles, bytes, totalBytes } = report;
+  const { phase, files, totalFiles, bytes, there = 0, totalBytes } = report;
   const done = totalBytes > 0 ? bytes / totalBytes : totalFiles > 0 ? files / totalFiles : 0;
   const filled = Math.round(Math.min(1, done) * BAR_WIDTH);
-  const rate = seconds > 0 ? bytes / seconds : 0;
-  const left = rate > 0 && seconds > 1 ? `  ${formatSeconds((totalBytes - bytes) / rate)} left` : '';
+  const bar = `${phase} ${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
+  const counted = `${bar}  ${files.toLocaleString('en')}/${totalFiles.toLocaleString('en')} files`;
+  if (bytes >= totalBytes) return `${counted}  ${formatBytes(totalBytes)}  ${formatSeconds(seconds)}`;
+  const rate = seconds > 0 ? Math.max(0, bytes - there) / seconds : 0;
   return [
-    `${phase} ${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`,
-    `  ${files.toLocaleString('en')}/${totalFiles.toLocaleString('en')} files`,
+    counted,
     `  ${formatBytes(bytes)} of ${formatBytes(totalBytes)}`,
     rate > 0 ? `  ${formatBytes(rate)}/s` : '',
-    left,
+    rate > 0 && seconds > 1 ? `  ${formatSeconds((totalBytes - bytes) / rate)} left` : '',
   ].join('');
 }

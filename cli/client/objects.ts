@@ -25,6 +25,8 @@ export interface SentObject extends ByteSource {
   members: PackMember[] | null;
   /** How many files' bytes it holds. */
   files: number;
+  /** Those bytes: a pack has some of its own too. */
+  content: number;
   /** Has the bytes at hand: before they are sent, and before they are sent once more. */
   hold(): Promise<void>;
   /** Storage has the bytes: they need not be kept at hand. */
@@ -48,6 +50,7 @@ export function fileObject(file: HashedFile): SentObject {
     parts,
     members: null,
     files: 1,
+    content: size,
     label: JSON.stringify(path),
     // On the disk.
     hold: async () => {},
@@ -75,6 +78,7 @@ export function memoryObject(
 ): SentObject {
   const { digest, members } = object;
   const files = members?.length ?? 1;
+  const content = members === null ? object.size : members.reduce((sum, { size }) => sum + size, 0);
   const named = (about?: string) => {
     const named = members?.find((member) => member.digest === about)?.digest ?? members?.[0]?.digest ?? digest;
     return { path: pathOf(named), digest: named };
@@ -84,6 +88,7 @@ export function memoryObject(
     ...object,
     parts: null,
     files,
+    content,
     label,
     named,
     hold: held.hold,

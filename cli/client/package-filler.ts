@@ -158,11 +158,11 @@ export class PackageFiller {
         ? [...without(indexes, wrong), ...(await this.#parts.registrar.register(wrong, true))]
         : await this.#parts.registrar.register(indexes);
       const claimed = missing.filter((index) => this.#claims.claim(index));
+      this.#settle(indexes, claimed);
       const object = packObject(this.#files, indexes, claimed, pack);
       const handed = () => this.#unread.less(registered ? 0 : indexes.length);
       if (object) await this.#parts.uploader.send([object], handed);
       else handed();
-      this.#settle(indexes, claimed);
     } catch (error) {
       // At once: those that wait for memory must not begin.
       this.#fail(error);
@@ -188,6 +188,7 @@ export class PackageFiller {
     if (!registered) await hashFiles(this.#files, indexes, this.#parts);
     const missing = registered ? indexes : await this.#parts.registrar.register(indexes);
     const claimed = missing.filter((index) => this.#claims.claim(index));
+    this.#settle(indexes, claimed);
     const files = claimed.map((index) => ({
       ...this.#files.at(index),
       digest: this.#files.digest(index),
@@ -195,7 +196,6 @@ export class PackageFiller {
     }));
     if (!registered) this.#unread.less(indexes.length - claimed.length);
     await this.#parts.uploader.send(files.map(fileObject), () => this.#unread.less(registered ? 0 : 1));
-    this.#settle(indexes, claimed);
   }
 
   #settle(indexes: readonly FileIndex[], others: readonly FileIndex[]): void {

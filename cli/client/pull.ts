@@ -53,7 +53,7 @@ export async function pullPackage(
   try {
     const { missing, pieces } = await pull.plan(wanted);
     const total = { totalFiles: missing.length, totalBytes: missing.reduce((sum, { size }) => sum + size, 0) };
-    watch?.(() => ({ phase: 'pulling', ...pull.done, ...total }));
+    watch?.(() => ({ phase: 'pulling', ...pull.done, there: pull.resumedBytes, ...total }));
     await pull.write(pieces);
     return {
       files: missing.length,

@@ -131,6 +131,7 @@ type Unfinished = Omit<PushResult, 'seconds' | 'read'>;
 class Push {
   readonly #parts: PushParts;
   #sending: { filler: PackageFiller; uploader: Uploader } | null = null;
+  #finalizing = false;
 
   constructor(parts: PushParts) {
     this.#parts = parts;
@@ -139,11 +140,15 @@ class Push {
   report(): ProgressReport {
     const { files, readers } = this.#parts;
     const totals = { totalFiles: files.length, totalBytes: files.totalBytes };
-    const settled = this.#sending?.filler.settled ?? { files: 0, bytes: 0 };
-    const sent = this.#sending?.uploader.totals ?? { files: 0, wire: 0 };
-    const bytes = Math.min(settled.bytes + sent.wire, files.totalBytes);
+    if (this.#sending === null) return { phase: 'hashing', files: readers.files, bytes: readers.bytes, ...totals };
+    const { filler, uploader } = this.#sending;
+    const there = filler.settled.bytes + uploader.arrived.there;
+    const bytes = Math.min(Math.round(there + uploader.arrived.moved), files.totalBytes);
+    const done = { files: filler.settled.files + uploader.totals.files, bytes, there, ...totals };
+    if (this.#finalizing) return { phase: 'finalizing', ...done };
+    if (bytes === files.totalBytes) return { phase: uploader.verifying > 0 ? 'verifying' : 'committing', ...done };
     if (bytes === 0) return { phase: 'hashing', files: readers.files, bytes: readers.bytes, ...totals };
-    return { phase: 'sending', files: settled.files + sent.files, bytes, ...totals };
+    return { phase: 'sending', ...done };
   }
 
   async run(): Promise<Unfinished> {
@@ -257,6 +262,7 @@ class Push {
     const result = { reused: false, uploaded: { objects, bytes } };
     if (options.finalize === false) return { ...present(await client.getPackage(pkg.id)), ...result };
     const counts = { file_count: files.length, total_size: files.totalBytes };
+    this.#finalizing = true;
     const finalized = await client.finalizePackage(pkg.id, counts);
     await state.clear();
     return { ...present(finalized), ...result };

@@ -26,6 +26,12 @@ const COMMITS_AT_ONCE = 16;
 /** The upload is over, and its object may be planned again. */
 class PlanAgain extends Error {}
 
+/** Files' bytes that storage has: sent now, those of parts under way included, or before. */
+interface Arrived {
+  moved: number;
+  there: number;
+}
+
 /**
  * Sends objects: plan, PUT the parts that storage does not have, commit each as soon as its parts are there. An upload
  * that the service gave up is planned again; a lost part is sent again.
@@ -38,8 +44,12 @@ export class Uploader {
   readonly #stopped = new AbortController();
   readonly #signal: AbortSignal;
   #failure: { error: unknown } | null = null;
-  /** Objects sent, their files and bytes; bytes on the wire, including those of parts that are not done. */
-  readonly totals = { objects: 0, files: 0, bytes: 0, wire: 0 };
+  /** Objects sent, their files, and their bytes as they were sent. */
+  readonly totals = { objects: 0, files: 0, bytes: 0 };
+  /** A pack's own bytes do not count: these add up to the files' sizes. */
+  readonly arrived: Arrived = { moved: 0, there: 0 };
+  /** Uploads whose bytes the service reads once more before it calls them stored. */
+  verifying = 0;
 
   constructor(options: UploaderOptions) {
     this.#options = options;
@@ -123,11 +133,18 @@ export class Uploader {
     };
     for (let round = 1; ; round += 1) {
       upload ??= (await this.#plan([object]))[0] as PlannedUpload;
+      const arrived: Arrived = { moved: 0, there: 0 };
+      const count = (how: keyof Arrived, bytes: number): void => {
+        const ofFiles = (bytes / object.size) * object.content;
+        arrived[how] += ofFiles;
+        this.arrived[how] += ofFiles;
+      };
       try {
-        await this.#sendUpload(object, upload, tell);
+        await this.#sendUpload(object, upload, tell, count);
         return;
       } catch (error) {
         if (!(error instanceof PlanAgain)) throw this.#failed(error);
+        for (const how of ['moved', 'there'] as const) this.arrived[how] -= arrived[how];
         if (round === PLAN_ROUNDS) throw this.#failed(gaveUp(object, error.message));
         upload = undefined;
       }
@@ -141,16 +158,23 @@ export class Uploader {
     return this.#failure.error;
   }
 
-  async #sendUpload(object: SentObject, { upload_id, state, parts }: PlannedUpload, handed: () => void): Promise<void> {
+  async #sendUpload(
+    object: SentObject,
+    { upload_id, state, parts }: PlannedUpload,
+    handed: () => void,
+    count: (how: keyof Arrived, bytes: number) => void,
+  ): Promise<void> {
     if (state === 'stored' || upload_id === null) {
       handed();
+      count('there', object.size);
       this.totals.files += object.files;
       return;
     }
     const missing = parts.filter(({ received }) => !received);
+    for (const { received, size } of parts) if (received) count('there', size);
     if (missing.length > 0) await object.hold();
     await forEachLimit(missing, this.#options.parallel, (part) =>
-      this.#parts.use(() => this.#sendPart(object, upload_id, part)),
+      this.#parts.use(() => this.#sendPart(object, upload_id, part, (bytes) => count('moved', bytes))),
     );
     await object.assertUnchanged();
     object.release();
@@ -161,7 +185,12 @@ export class Uploader {
     this.totals.bytes += missing.reduce((sum, { size }) => sum + size, 0);
   }
 
-  async #sendPart(object: SentObject, uploadId: string, planned: PartRequest): Promise<void> {
+  async #sendPart(
+    object: SentObject,
+    uploadId: string,
+    planned: PartRequest,
+    count: (bytes: number) => void,
+  ): Promise<void> {
     let part = planned;
     const rule = { tries: PART_TRIES, signal: this.#signal, again: isWorthAnotherTry };
     const sending = withRetries(rule, async () => {
@@ -172,11 +201,11 @@ export class Uploader {
           signal: this.#signal,
           sent: (bytes) => {
             counted += bytes;
-            this.totals.wire += bytes;
+            count(bytes);
           },
         });
       } catch (error) {
-        this.totals.wire -= counted;
+        count(-counted);
         part = await this.#afterFailure(object, uploadId, part, error);
         throw error;
       }
@@ -206,22 +235,30 @@ export class Uploader {
     try {
       const { state } = await client.commitUpload(uploadId);
       if (state === 'stored') return;
-      while (true) {
-        await sleep(POLL_MS, undefined, { signal: this.#signal });
-        const upload = await client.getUpload(uploadId);
-        if (upload.state === 'committed') return;
-        if (upload.state === 'open' || upload.state === 'completing') continue;
-        if (upload.failure && upload.failure.code !== 'upload_abandoned') {
-          throw mismatch(object.label, object.named(), upload.failure.detail);
-        }
-        throw new PlanAgain(upload.failure?.detail ?? `the upload is ${upload.state}`);
-      }
+      this.verifying += 1;
+      await this.#verified(object, uploadId).finally(() => {
+        this.verifying -= 1;
+      });
     } catch (error) {
       if (isApiError(error, 'digest_mismatch', 'size_mismatch', 'invalid_pack')) {
         throw mismatch(object.label, object.named(error.extras.digest), error.detail);
       }
       if (isOver(error) || isApiError(error, 'upload_incomplete')) throw new PlanAgain((error as Error).message);
       throw error;
+    }
+  }
+
+  /** Waits until the service has read the object's bytes once more. */
+  async #verified(object: SentObject, uploadId: string): Promise<void> {
+    while (true) {
+      await sleep(POLL_MS, undefined, { signal: this.#signal });
+      const upload = await this.#options.client.getUpload(uploadId);
+      if (upload.state === 'committed') return;
+      if (upload.state === 'open' || upload.state === 'completing') continue;
+      if (upload.failure && upload.failure.code !== 'upload_abandoned') {
+        throw mismatch(object.label, object.named(), upload.failure.detail);
+      }
+      throw new PlanAgain(upload.failure?.detail ?? `the upload is ${upload.state}`);
     }
   }
 }

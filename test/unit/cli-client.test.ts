@@ -216,4 +216,14 @@ test('numbers and text for people', (t) => {
     describeProgress(report, 10),
     /^sending █{12}░{12} {2}1\/4 files {2}500 B of 1\.0 kB {2}50 B\/s {2}10 s left$/,
   );
+  t.regex(
+    describeProgress({ ...report, there: 400 }, 10),
+    / 500 B of 1\.0 kB {2}10 B\/s {2}50 s left$/,
+    'what was there need not move, and says nothing of how fast it does',
+  );
+  t.regex(describeProgress({ ...report, there: 600 }, 10), / 500 B of 1\.0 kB$/);
+  t.is(
+    describeProgress({ ...report, phase: 'committing', bytes: 1_000, there: 400 }, 10),
+    `committing ${'█'.repeat(24)}  1/4 files  1.0 kB  10 s`,
+  );
 });
