@@ -1,13 +1,13 @@
 import type { VerbOption } from './command.ts';
 import { parseCount } from './view/options.ts';
 
-/** What `push` and `ingest` take alike: how a directory becomes a package. */
-export const PUSH_OPTIONS: readonly VerbOption[] = [
-  { flags: '--retention-class <class>', description: 'how long to keep it (raw-evidence)' },
-  { flags: '--no-finalize', description: 'leave the package open' },
-  { flags: '--revision', description: 'make a new package when a finalized one differs' },
-  { flags: '--rehash', description: 'read every file, also those that are remembered as unchanged' },
-  { flags: '--parallel <n>', description: 'parts in flight (8)', parse: parseCount },
+/** What of a directory counts, wherever one is looked at: a package that was pushed with these compares equal with them. */
+export const DIRECTORY_OPTIONS: readonly VerbOption[] = [
+  {
+    flags: '--exclude <glob>',
+    description: 'leave out what matches, a folder with all that it holds; see .artifact-store-ignore too',
+    repeatable: true,
+  },
   {
     flags: '--symlinks <how>',
     description: 'follow: only to targets inside the directory',
@@ -23,19 +23,34 @@ export const PUSH_OPTIONS: readonly VerbOption[] = [
 ];
 
 /** Their values. */
-export interface PushValues {
+export interface DirectoryValues {
+  exclude?: string[];
+  symlinks: 'refuse' | 'skip' | 'follow';
+  special: 'refuse' | 'skip';
+}
+
+/** What `push` and `ingest` take alike: how a directory becomes a package. */
+export const PUSH_OPTIONS: readonly VerbOption[] = [
+  { flags: '--retention-class <class>', description: 'how long to keep it (raw-evidence)' },
+  { flags: '--no-finalize', description: 'leave the package open' },
+  { flags: '--revision', description: 'make a new package when a finalized one differs' },
+  { flags: '--rehash', description: 'read every file, also those that are remembered as unchanged' },
+  { flags: '--parallel <n>', description: 'parts in flight (8)', parse: parseCount },
+  ...DIRECTORY_OPTIONS,
+];
+
+/** Their values. */
+export interface PushValues extends DirectoryValues {
   retentionClass?: string;
   finalize: boolean;
   revision?: boolean;
   rehash?: boolean;
   parallel?: number;
-  symlinks: 'refuse' | 'skip' | 'follow';
-  special: 'refuse' | 'skip';
 }
 
 /** Only what PUSH_OPTIONS say, of a verb's options. */
 export function pushValues(options: PushValues): PushValues {
-  const { retentionClass, finalize, revision, rehash, parallel, symlinks, special } = options;
+  const { retentionClass, finalize, revision, rehash, parallel, exclude, symlinks, special } = options;
   return {
     finalize,
     symlinks,
@@ -44,5 +59,6 @@ export function pushValues(options: PushValues): PushValues {
     ...(revision === undefined ? {} : { revision }),
     ...(rehash === undefined ? {} : { rehash }),
     ...(parallel === undefined ? {} : { parallel }),
+    ...(exclude === undefined ? {} : { exclude }),
   };
 }

@@ -1,23 +1,38 @@
 import type { Package } from '../../src/api/types.ts';
 import type { ApiClient } from './api-client.ts';
 import { compareFiles, type Differences } from './compare.ts';
+import { type FindOptions, findFiles } from './find-files.ts';
 import { packageFiles } from './package-files.ts';
 import { Readers } from './readers.ts';
-import { type WalkOptions, walk } from './walk.ts';
 
-/** What a directory has that the package has not, and the other way round: by path and bytes. */
+/** How a directory compares with a package. */
+export interface Comparison {
+  differences: Differences;
+  /** What was not compared: entries of the directory, and files of the package that match what is excluded there. */
+  leftOut: { directory: number; package: number };
+}
+
+/**
+ * What a directory has that the package has not, and the other way round: by path and bytes. What is excluded is left out on
+ * both sides.
+ */
 export async function compareDirectory(
   client: ApiClient,
   pkg: Package,
   directory: string,
-  options: Pick<WalkOptions, 'symlinks' | 'special'>,
-): Promise<Differences> {
-  const found = await walk(directory, { ...options, signal: client.signal });
+  options: FindOptions,
+  note?: (text: string) => void,
+): Promise<Comparison> {
+  const { files, exclude, leftOut } = await findFiles(directory, options, { signal: client.signal, note });
   const theirs = await packageFiles(client, pkg);
+  const compared = exclude === null ? theirs : theirs.filter(({ path }) => !exclude.covers(path));
   const limits = await client.limits();
   const readers = new Readers();
   try {
-    return compareFiles(theirs, await readers.hash([...found], limits));
+    return {
+      differences: compareFiles(compared, await readers.hash([...files], limits)),
+      leftOut: { directory: leftOut?.count ?? 0, package: theirs.length - compared.length },
+    };
   } finally {
     await readers.stop();
   }

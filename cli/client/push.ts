@@ -1,8 +1,6 @@
-import { basename, resolve } from 'node:path';
 import type { Package } from '../../src/api/types.ts';
-import type { JsonObject } from '../../src/core/canonical-json.ts';
 import type { Limits } from '../../src/core/limits.ts';
-import { CliError, EXIT, isApiError, usageError } from '../errors.ts';
+import { CliError, EXIT, isApiError } from '../errors.ts';
 import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
 import { compareFiles, countDifferences, differenceLines, summarizeDifferences } from './compare.ts';
@@ -12,21 +10,18 @@ import type { FileList } from './file-list.ts';
 import { hashFiles } from './hash-files.ts';
 import { packageFiles } from './package-files.ts';
 import { PackageFiller } from './package-filler.ts';
+import { lookForPush, type PushLook, type PushLookOptions } from './push-look.ts';
 import { type PushState, pushState } from './push-state.ts';
 import { Readers } from './readers.ts';
 import { Registrar } from './registrar.ts';
 import { Uploader } from './uploader.ts';
-import { assertSame, type WalkOptions, walk } from './walk.ts';
+import { assertSame, type WalkOptions } from './walk.ts';
 
-export interface PushOptions {
-  directory: string;
-  /** Default: the directory's own name. */
-  name?: string | undefined;
+export interface PushOptions extends PushLookOptions {
   producer: string;
   subject?: string | undefined;
   externalId?: string | undefined;
   retentionClass?: string | undefined;
-  metadata?: JsonObject | undefined;
   /** Content that differs from a finalized package becomes a new one, which supersedes it. */
   revision?: boolean | undefined;
   /** The id of a package to continue, or to compare with. */
@@ -35,8 +30,6 @@ export interface PushOptions {
   finalize?: boolean | undefined;
   /** Parts in flight; default 8. */
   parallel?: number | undefined;
-  symlinks?: WalkOptions['symlinks'] | undefined;
-  special?: WalkOptions['special'] | undefined;
   /** Read every file, whatever the cache says of it. */
   rehash?: boolean | undefined;
 }
@@ -71,27 +64,21 @@ const HASH_LIST = { items: 1_000, bytes: 256 * 1024 ** 2 };
  * One directory, one finalized package: every file of it, each with the bytes it has from the first look to the last, or
  * none. An interrupted push is continued by another one: what is stored is not sent again.
  * @param env where the file is kept that remembers unfinished pushes (XDG_CACHE_HOME, HOME)
+ * @param looked when the directory was looked at already
  */
 export async function pushDirectory(
   client: ApiClient,
   options: PushOptions,
   progress: PushProgress = {},
   env: Record<string, string | undefined> = process.env,
+  looked?: PushLook,
 ): Promise<PushResult> {
   const started = performance.now();
-  const { directory, rehash } = options;
-  const walkOptions: WalkOptions = {
-    symlinks: options.symlinks ?? 'refuse',
-    special: options.special ?? 'refuse',
-    signal: client.signal,
-    skipped: (path, why) => progress.note?.(`left out: ${JSON.stringify(path)} ${why}`),
-  };
   // While the answer is on its way the directory is looked at.
   const asked = client.limits();
   asked.catch(() => {});
-  const files = await walk(directory, walkOptions);
-  if (files.length === 0) throw usageError(`${JSON.stringify(directory)} holds no file: there is nothing to push.`);
-  const name = options.name ?? basename(resolve(directory));
+  const look = looked ?? (await lookForPush(options, { signal: client.signal, note: progress.note }));
+  const { files, name, metadata, walkOptions } = look;
   const key = { url: client.url, directory: files.root, producer: options.producer, name };
   const state = pushState(env, key, progress.note);
   const readers = new Readers();
@@ -99,10 +86,11 @@ export async function pushDirectory(
   client.signal.addEventListener('abort', stop);
   const cache = await FileCache.open({ env, note: progress.note });
   try {
-    if (!rehash) cache.load(files);
+    if (!options.rehash) cache.load(files);
     readers.expect(files.unhashed());
     const limits = await asked;
-    const push = new Push({ client, options: { ...options, name }, walkOptions, state, files, cache, readers, limits });
+    const told = { ...options, name, metadata };
+    const push = new Push({ client, options: told, walkOptions, state, files, cache, readers, limits });
     progress.watch?.(() => push.report());
     const result = await push.run();
     const read = { files: readers.files, bytes: readers.bytes };

@@ -2,19 +2,24 @@ import { isUtf8 } from 'node:buffer';
 import { type BigIntStats, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { sep } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { comparePaths, findConflict, PATH_MAX_BYTES, pathProblem } from '../../src/core/logical-path.ts';
-import { CliError, EXIT, usageError } from '../errors.ts';
+import { comparePaths, PATH_MAX_BYTES, pathProblem } from '../../src/core/logical-path.ts';
+import { usageError } from '../errors.ts';
+import type { Exclude } from './exclude.ts';
 import { FileList } from './file-list.ts';
+import type { LeftOutList } from './left-out.ts';
 import { fileChanged, fileError, identityOf, sameIdentity } from './local-file.ts';
+import { readability } from './readable.ts';
+import { invalidName, refusedEntry, unreadableEntry, WalkProblems } from './walk-problems.ts';
 
 export interface WalkOptions {
   /** `follow`: only to targets inside the directory. */
   symlinks: 'refuse' | 'skip' | 'follow';
   /** Sockets, fifos, devices. */
   special: 'refuse' | 'skip';
+  exclude?: Exclude | null | undefined;
   signal: AbortSignal;
   /** Told of everything that is left out. */
-  skipped?: ((path: string, why: string) => void) | undefined;
+  leftOut?: LeftOutList | undefined;
 }
 
 /** Looking is synchronous, which costs a third of what promises cost; between so many looks others get their turn. */
@@ -29,8 +34,8 @@ interface Entry {
 type Visit = (path: string, absolute: string, stats: BigIntStats) => void;
 
 /**
- * Every regular file below `root`, in the order of manifests (the paths' UTF-8 bytes). What a package cannot hold is an
- * error that names it, before anything is sent.
+ * Every regular file below `root`, in the order of manifests (the paths' UTF-8 bytes). What a package cannot hold, and what
+ * cannot be read, is an error that names all of it, before anything is sent.
  * @throws CliError file_refused, file_unreadable, invalid_path, path_conflict; wrong_usage when root is no directory
  */
 export async function walk(root: string, options: WalkOptions): Promise<FileList> {
@@ -38,7 +43,8 @@ export async function walk(root: string, options: WalkOptions): Promise<FileList
   const files = new FileList(top.real);
   const walker = new Walker(top.real, options, (path, absolute, stats) => files.add(path, absolute, stats));
   await walker.folder('', top.real, new Set([idOf(top.stats)]));
-  if (walker.sawNormalizable) assertNoConflict(files);
+  if (walker.sawNormalizable) walker.problems.addConflicts(Array.from(files, ({ path }) => path));
+  walker.problems.assertNone();
   return files;
 }
 
@@ -59,8 +65,9 @@ export async function assertSame(before: FileList, options: WalkOptions): Promis
     throw fileChanged(path, 'appeared in the directory');
   };
   const top = openRoot(before.root);
-  const walker = new Walker(top.real, { ...options, skipped: undefined }, compare);
+  const walker = new Walker(top.real, { ...options, leftOut: undefined }, compare);
   await walker.folder('', top.real, new Set([idOf(top.stats)]));
+  walker.problems.assertNone();
   if (next < before.length) throw fileChanged(before.path(next), 'vanished');
 }
 
@@ -80,6 +87,9 @@ class Walker {
   readonly #root: string;
   readonly #options: WalkOptions;
   readonly #visit: Visit;
+  readonly #leavesOut: boolean;
+  readonly #mayRead = readability();
+  readonly problems = new WalkProblems();
   #looks = 0;
   /** Unicode normalization changes nothing in ASCII: without other names no two can become one. */
   sawNormalizable = false;
@@ -88,6 +98,7 @@ class Walker {
     this.#root = root;
     this.#options = options;
     this.#visit = visit;
+    this.#leavesOut = Boolean(options.exclude) || options.symlinks === 'skip' || options.special === 'skip';
   }
 
   /** @param above the folders that this one is in, to notice a loop of symlinks */
@@ -116,8 +127,8 @@ class Walker {
 
   async #enter({ path, absolute, stats }: Entry, above: ReadonlySet<string>): Promise<void> {
     const id = idOf(stats);
-    if (above.has(id)) throw refused(path, 'is a symlink to a folder that it is in');
-    await this.folder(path, absolute, new Set([...above, id]));
+    if (above.has(id)) this.#refuse(path, 'is a symlink to a folder that it is in', SKIP_SYMLINKS);
+    else await this.folder(path, absolute, new Set([...above, id]));
   }
 
   /** A character for each byte, so that the order of strings is the order of bytes. */
@@ -125,113 +136,124 @@ class Walker {
     try {
       return readdirSync(absolute, 'latin1').sort();
     } catch (error) {
-      throw fileError(path === '' ? absolute : path, error);
+      this.#unreadable(path === '' ? absolute : path, error);
+      return [];
     }
   }
 
   #look(folder: string, absoluteFolder: string, bytes: string): Entry | null {
-    const name = this.#decode(folder, bytes);
+    const { name, raw } = this.#decode(bytes);
     const path = folder === '' ? name : `${folder}/${name}`;
+    const absolute = `${absoluteFolder}/${name}`;
+    const stats = this.#stat(path, raw === null ? absolute : Buffer.concat([Buffer.from(`${absoluteFolder}/`), raw]));
+    if (stats === null || (this.#leavesOut && this.#isLeftOut(path, stats))) return null;
     // The folders above are checked already.
     const problem = pathProblem(path.length * 3 > PATH_MAX_BYTES ? path : name);
-    if (problem !== null) throw invalidPath(path, problem);
-    const absolute = `${absoluteFolder}/${name}`;
-    const stats = statOf(path, absolute);
-    if (stats.isFile() || stats.isDirectory()) return { path, absolute, stats };
-    return stats.isSymbolicLink() ? this.#symlink(path, absolute) : this.#special(path, stats);
+    if (raw !== null || problem !== null) {
+      const why = raw === null ? problem : `is not valid UTF-8 (its bytes are ${raw.toString('hex')})`;
+      this.problems.add(invalidName(path, why ?? ''));
+      return null;
+    }
+    return stats.isSymbolicLink() ? this.#symlink(path, absolute) : this.#regular({ path, absolute, stats });
   }
 
-  #decode(folder: string, bytes: string): string {
-    if (!BEYOND_ASCII.test(bytes)) return bytes;
+  /** @returns the bytes too where they are no text */
+  #decode(bytes: string): { name: string; raw: Buffer | null } {
+    if (!BEYOND_ASCII.test(bytes)) return { name: bytes, raw: null };
     this.sawNormalizable = true;
     const raw = Buffer.from(bytes, 'latin1');
-    const name = raw.toString();
-    if (isUtf8(raw)) return name;
-    const path = folder === '' ? name : `${folder}/${name}`;
-    throw invalidPath(`${path} (bytes ${raw.toString('hex')})`, 'is not valid UTF-8');
+    return { name: raw.toString(), raw: isUtf8(raw) ? null : raw };
+  }
+
+  #stat(path: string, absolute: string | Buffer): BigIntStats | null {
+    try {
+      return lstatSync(absolute, { bigint: true });
+    } catch (error) {
+      this.#unreadable(path, error);
+      return null;
+    }
+  }
+
+  /** By its name, or for what it is: then nothing else of it matters. */
+  #isLeftOut(path: string, stats: BigIntStats): boolean {
+    const { exclude, leftOut, symlinks, special } = this.#options;
+    const pattern = exclude?.match(path, stats.isDirectory()) ?? null;
+    if (pattern !== null) {
+      const shown = stats.isDirectory() ? `${path}/` : path;
+      leftOut?.add(shown, 'excluded', `matches ${JSON.stringify(pattern)}`);
+    } else if (symlinks === 'skip' && stats.isSymbolicLink()) leftOut?.add(path, 'symlink', 'is a symlink');
+    else if (special === 'skip' && isSpecial(stats)) leftOut?.add(path, 'special', `is ${kindOf(stats)}`);
+    else return false;
+    return true;
   }
 
   #symlink(path: string, absolute: string): Entry | null {
-    const { symlinks, skipped } = this.#options;
-    if (symlinks === 'skip') {
-      skipped?.(path, 'is a symlink');
+    if (this.#options.symlinks === 'refuse') return this.#refuse(path, 'is a symlink', HOW_SYMLINKS);
+    const target = this.#target(path, absolute);
+    if (target === null) return null;
+    if (target !== this.#root && !target.startsWith(this.#root + sep)) {
+      return this.#refuse(path, `is a symlink out of the directory (to ${JSON.stringify(target)})`, SKIP_SYMLINKS);
+    }
+    const stats = this.#stat(path, target);
+    if (stats === null) return null;
+    if (isSpecial(stats) && this.#options.special === 'skip') {
+      this.#options.leftOut?.add(path, 'special', `is a symlink to ${kindOf(stats)}`);
       return null;
     }
-    if (symlinks === 'refuse') {
-      throw refused(
-        path,
-        'is a symlink',
-        'Leave symlinks out with --symlinks skip, or follow them with --symlinks follow.',
-      );
-    }
-    const target = targetOf(path, absolute);
-    if (target !== this.#root && !target.startsWith(this.#root + sep)) {
-      throw refused(path, `is a symlink out of the directory (to ${JSON.stringify(target)})`);
-    }
-    const stats = statOf(path, target);
-    return stats.isFile() || stats.isDirectory() ? { path, absolute: target, stats } : this.#special(path, stats);
+    return this.#regular({ path, absolute: target, stats });
   }
 
-  #special(path: string, stats: BigIntStats): null {
-    const kind = stats.isSocket() ? 'a socket' : stats.isFIFO() ? 'a fifo' : 'a device';
-    if (this.#options.special === 'refuse') {
-      throw refused(path, `is ${kind}, not a regular file`, 'Leave such files out with --special skip.');
-    }
-    this.#options.skipped?.(path, `is ${kind}`);
+  #regular(entry: Entry): Entry | null {
+    const { path, absolute, stats } = entry;
+    if (stats.isDirectory()) return entry;
+    if (!stats.isFile()) return this.#refuse(path, `is ${kindOf(stats)}, not a regular file`, HOW_SPECIAL);
+    if (this.#mayRead(absolute, stats)) return entry;
+    this.problems.add(unreadableEntry(path, `${JSON.stringify(path)} cannot be read: permission denied.`));
     return null;
+  }
+
+  #target(path: string, absolute: string): string | null {
+    try {
+      return realpathSync.native(absolute);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return this.#refuse(path, 'is a symlink to nothing', SKIP_SYMLINKS);
+      if (code === 'ELOOP') return this.#refuse(path, 'is a symlink in a loop', SKIP_SYMLINKS);
+      this.#unreadable(path, error);
+      return null;
+    }
+  }
+
+  #refuse(path: string, why: string, next: string): null {
+    this.problems.add(refusedEntry(path, why, next));
+    return null;
+  }
+
+  /** @throws CliError file_changed: what vanished while it was looked at is nothing to be mended */
+  #unreadable(path: string, error: unknown): void {
+    const problem = fileError(path, error);
+    if (problem.code === 'file_changed') throw problem;
+    this.problems.add(unreadableEntry(path, problem.message));
   }
 }
 
+const SKIP_SYMLINKS = 'Leave symlinks out with --symlinks skip.';
+const HOW_SYMLINKS = 'Leave symlinks out with --symlinks skip, or follow them with --symlinks follow.';
+const HOW_SPECIAL = 'Leave sockets, fifos and devices out with --special skip.';
 const BEYOND_ASCII = /[\u0080-\u00ff]/;
 
 function shift<T>(items: T[]): T {
   return items.shift() as T;
 }
 
-function statOf(path: string, absolute: string): BigIntStats {
-  try {
-    return lstatSync(absolute, { bigint: true });
-  } catch (error) {
-    throw fileError(path, error);
-  }
-}
-
-function targetOf(path: string, absolute: string): string {
-  try {
-    return realpathSync.native(absolute);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw refused(path, 'is a symlink to nothing');
-    if (code === 'ELOOP') throw refused(path, 'is a symlink in a loop');
-    throw fileError(path, error);
-  }
-}
-
 function idOf(stats: BigIntStats): string {
   return `${stats.dev}:${stats.ino}`;
 }
 
-/** The directory's content is at fault, not the command line: exit 1. */
-function refused(path: string, why: string, next?: string): CliError {
-  const options = { exit: EXIT.failed, code: 'file_refused', next, extras: { path } } as const;
-  return new CliError(`${JSON.stringify(path)} ${why}: it is not pushed, so nothing is.`, options);
+function isSpecial(stats: BigIntStats): boolean {
+  return !stats.isFile() && !stats.isDirectory() && !stats.isSymbolicLink();
 }
 
-function invalidPath(path: string, why: string): CliError {
-  return new CliError(`The name ${JSON.stringify(path)} ${why}: no package can hold it.`, {
-    exit: EXIT.failed,
-    code: 'invalid_path',
-    next: 'Rename the file.',
-    extras: { path },
-  });
-}
-
-function assertNoConflict(files: FileList): void {
-  const conflict = findConflict(Array.from(files, ({ path }) => path));
-  if (conflict === null) return;
-  const { path, other } = conflict;
-  throw new CliError(
-    `${JSON.stringify(path)} and ${JSON.stringify(other)} are one name after Unicode normalization (NFC): no package can hold both.`,
-    { exit: EXIT.failed, code: 'path_conflict', next: 'Rename one of them.', extras: { path, other_path: other } },
-  );
+function kindOf(stats: BigIntStats): string {
+  return stats.isSocket() ? 'a socket' : stats.isFIFO() ? 'a fifo' : 'a device';
 }

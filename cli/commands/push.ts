@@ -39,21 +39,18 @@ export const push = defineVerb<Options>({
     { flags: '--dry-run', description: 'look at the directory only, and send nothing' },
   ],
   async run(context, [directory = ''], options) {
-    if (options.dryRun) {
-      const { dryRun } = await import('../view/push-lines.ts');
-      return dryRun(context, directory, options);
-    }
-    const [{ pushDirectory }, { readMetadata }, { pushLines }] = await Promise.all([
+    const [{ pushDirectory }, { readMetadata }, { dryRun: lookOnly, pushLines }] = await Promise.all([
       import('../client/push.ts'),
       import('../client/metadata-file.ts'),
       import('../view/push-lines.ts'),
     ]);
-    const { metadata: metadataFile, finalize, dryRun: _, ...rest } = options;
+    const { metadata: metadataFile, dryRun, ...rest } = options;
     const metadata = metadataFile === undefined ? undefined : await readMetadata(metadataFile);
+    if (dryRun) return lookOnly(context, { ...rest, directory, metadata });
     const client = await context.client();
     const result = await pushDirectory(
       client,
-      { ...rest, directory, metadata, finalize },
+      { ...rest, directory, metadata },
       { watch: (report) => context.out.progress(report), note: (text) => context.out.note(text) },
       context.env,
     );

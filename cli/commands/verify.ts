@@ -1,6 +1,8 @@
 import { defineVerb } from '../command.ts';
+import { usageError } from '../errors.ts';
+import { DIRECTORY_OPTIONS, type DirectoryValues } from '../push-options.ts';
 
-interface Options {
+interface Options extends DirectoryValues {
   against?: string;
 }
 
@@ -12,8 +14,14 @@ export const verify = defineVerb<Options>({
   examples: ['verify PACKAGE', 'verify PACKAGE --against ./results'],
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id' }],
-  options: [{ flags: '--against <dir>', description: 'compare with this directory too', completes: 'folder' }],
-  async run(context, [named = ''], { against }) {
+  options: [
+    { flags: '--against <dir>', description: 'compare with this directory too', completes: 'folder' },
+    ...DIRECTORY_OPTIONS,
+  ],
+  async run(context, [named = ''], { against, ...options }) {
+    if (against === undefined && options.exclude !== undefined) {
+      throw usageError('--exclude is about a directory: name it with --against.');
+    }
     const [{ verifyPackage }, { findPackage }, { verifyOutcome }] = await Promise.all([
       import('../client/verify.ts'),
       import('../view/find-package.ts'),
@@ -24,7 +32,7 @@ export const verify = defineVerb<Options>({
     const verification = await verifyPackage(client, pkg, (report) => context.out.progress(report));
     if (against === undefined) return verifyOutcome(pkg, verification, null);
     const { compareDirectory } = await import('../client/compare-directory.ts');
-    const how = { symlinks: 'refuse', special: 'refuse' } as const;
-    return verifyOutcome(pkg, verification, await compareDirectory(client, pkg, against, how));
+    const note = (text: string): void => context.out.note(text);
+    return verifyOutcome(pkg, verification, await compareDirectory(client, pkg, against, options, note));
   },
 });

@@ -1,5 +1,6 @@
 import type { ApiClient } from '../client/api-client.ts';
 import { type PushOptions, type PushProgress, type PushResult, pushDirectory } from '../client/push.ts';
+import { lookForPush } from '../client/push-look.ts';
 import { type PostOutcome, postEvent } from '../statehub.ts';
 import { describeRun, type RunDescription } from './describe-run.ts';
 import type { Discrepancy } from './discrepancies.ts';
@@ -16,7 +17,7 @@ export interface StatehubTarget {
 /** What push takes and a run does not say by itself. */
 export type IngestOptions = Pick<
   PushOptions,
-  'directory' | 'retentionClass' | 'revision' | 'finalize' | 'rehash' | 'parallel' | 'symlinks' | 'special'
+  'directory' | 'retentionClass' | 'revision' | 'finalize' | 'rehash' | 'parallel' | 'exclude' | 'symlinks' | 'special'
 >;
 
 export interface IngestResult extends PushResult {
@@ -44,11 +45,12 @@ export async function ingestRun(
 ): Promise<IngestResult> {
   const run = describeRun(await readRun(options.directory));
   report(run, progress);
-  const stale = await giveUpStaleIngest(client, run);
+  const { name, producer, subject, runId } = run;
+  const push = { ...options, name, producer, subject: subject ?? undefined, externalId: runId, metadata: run.metadata };
+  const look = await lookForPush(push, { signal: client.signal, note: progress.note });
+  const stale = await giveUpStaleIngest(client, { producer, runId, metadata: look.metadata });
   if (stale !== null) progress.note?.(`${stale} was never finished, and the run has changed since: it was given up.`);
-  const { name, producer, subject, runId, metadata } = run;
-  const push = { ...options, name, producer, subject: subject ?? undefined, externalId: runId, metadata };
-  const pushed = await pushDirectory(client, push, progress, env);
+  const pushed = await pushDirectory(client, push, progress, env, look);
   await warnOfOtherClass(client, pushed, options, progress);
   return { ...pushed, run_id: runId, missing: run.missing, discrepancies: run.discrepancies };
 }

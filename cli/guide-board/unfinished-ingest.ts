@@ -1,6 +1,5 @@
-import { canonicalJson } from '../../src/core/canonical-json.ts';
+import { canonicalJson, type JsonObject } from '../../src/core/canonical-json.ts';
 import type { ApiClient } from '../client/api-client.ts';
-import type { RunDescription } from './describe-run.ts';
 
 const REASON = 'The run changed before its ingest was finished; it is ingested anew.';
 
@@ -9,7 +8,10 @@ const REASON = 'The run changed before its ingest was finished; it is ingested a
  * says something else by now (a scorecard was written since), that package would be finalized with metadata that its
  * own files contradict: it is given up instead. @returns the package that was given up
  */
-export async function giveUpStaleIngest(client: ApiClient, run: RunDescription): Promise<string | null> {
+export async function giveUpStaleIngest(
+  client: ApiClient,
+  run: { producer: string; runId: string; metadata: JsonObject | undefined },
+): Promise<string | null> {
   const { items } = await client.listPackages({ producer: run.producer, external_id: run.runId });
   const unfinished = items.find(
     (pkg) => pkg.superseded_by === null && (pkg.status === 'created' || pkg.status === 'uploading'),

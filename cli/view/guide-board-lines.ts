@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../src/core/canonical-json.ts';
+import { LEFT_OUT_MEMBER } from '../client/left-out.ts';
 import { countOf } from '../format.ts';
 import { type Counts, sayCounts } from '../guide-board/counts.ts';
 import { asList, asObject, asText } from '../guide-board/fields.ts';
@@ -58,9 +59,10 @@ function brief(value: Json | undefined): string {
   return asObject(value) === null ? String(value) : counted(value);
 }
 
-/** Metadata of any other producer: its scalars, the rest counted. */
+/** Metadata of any other producer: its scalars, the rest counted. What was left out has a line of its own. */
 export function metadataLines(metadata: JsonObject): Line[] {
-  return Object.entries(metadata).map(([key, value]): Line => {
+  const own = Object.entries(metadata).filter(([key]) => key !== LEFT_OUT_MEMBER);
+  return own.map(([key, value]): Line => {
     if (Array.isArray(value)) return [key, countOf(value.length, 'entry', 'entries')];
     const object = asObject(value);
     return [key, object === null ? String(value) : countOf(Object.keys(object).length, 'member')];

@@ -1,7 +1,9 @@
 import type { Hold, Package } from '../../src/api/types.ts';
 import type { JsonObject } from '../../src/core/canonical-json.ts';
+import { LEFT_OUT_MEMBER } from '../client/left-out.ts';
 import { countOf, formatBytes, formatTime } from '../format.ts';
 import { PRODUCER } from '../guide-board/describe-run.ts';
+import { asObject } from '../guide-board/fields.ts';
 import { sayExpiry } from './expiry.ts';
 import { guideBoardLines, metadataLines } from './guide-board-lines.ts';
 import type { Line } from './lines.ts';
@@ -19,6 +21,7 @@ export function packageLines(pkg: Package, holds: readonly Hold[], url: string, 
     ...optional('finalized', pkg.finalized_at === null ? null : formatTime(pkg.finalized_at)),
     ...optional('deleted', pkg.deleted_at === null ? null : formatTime(pkg.deleted_at)),
     ['files', `${countOf(pkg.file_count, 'file')}, ${formatBytes(pkg.total_size)}`],
+    ...leftOutLines(metadata),
     ...optional('manifest', pkg.manifest_digest),
     ...optional('supersedes', pkg.supersedes),
     ...optional('superseded by', pkg.superseded_by),
@@ -48,6 +51,15 @@ export function holdTexts(holds: readonly Hold[]): [string, ...string[]] {
     return `${hold.id}: ${hold.reason}${reference}, by ${hold.placed_by} since ${formatTime(hold.placed_at)}`;
   });
   return first === undefined ? ['none'] : [first, ...rest];
+}
+
+/** What the push left out of its directory, if it did. */
+function leftOutLines(metadata: JsonObject): Line[] {
+  const leftOut = asObject(metadata[LEFT_OUT_MEMBER]);
+  if (leftOut === null) return [];
+  const by = Object.entries(asObject(leftOut.by) ?? {}).filter(([, count]) => count !== 0);
+  const counts = by.map(([kind, count]) => `${kind} ${String(count)}`).join(', ');
+  return [['left out', `${String(leftOut.count)} of the directory (${counts}); metadata.${LEFT_OUT_MEMBER} has more`]];
 }
 
 function optional(label: string, text: string | null): Line[] {

@@ -1,4 +1,5 @@
 import type { PushResult } from '../client/push.ts';
+import type { PushLookOptions } from '../client/push-look.ts';
 import type { Context, Outcome } from '../command.ts';
 import { countOf, formatBytes, formatSeconds, formatTime } from '../format.ts';
 
@@ -24,16 +25,11 @@ export function pushLines(result: PushResult): string {
 }
 
 /** What a push would send at most. */
-export async function dryRun(
-  { out, signal }: Context,
-  directory: string,
-  options: { symlinks: 'refuse' | 'skip' | 'follow'; special: 'refuse' | 'skip' },
-): Promise<Outcome> {
-  const { walk } = await import('../client/walk.ts');
-  const skipped = (path: string, why: string): void => out.note(`left out: ${JSON.stringify(path)} ${why}`);
-  const files = await walk(directory, { symlinks: options.symlinks, special: options.special, signal, skipped });
+export async function dryRun({ out, signal }: Context, options: PushLookOptions): Promise<Outcome> {
+  const { lookForPush } = await import('../client/push-look.ts');
+  const { files, leftOut } = await lookForPush(options, { signal, note: (text) => out.note(text) });
   return {
-    json: { dry_run: true, file_count: files.length, total_size: files.totalBytes },
+    json: { dry_run: true, file_count: files.length, total_size: files.totalBytes, left_out: leftOut },
     text: `${countOf(files.length, 'file')}, ${formatBytes(files.totalBytes)}: all of them can be pushed.`,
   };
 }

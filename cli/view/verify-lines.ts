@@ -1,13 +1,16 @@
 import type { Package } from '../../src/api/types.ts';
-import { countDifferences, type Differences, differenceLines } from '../client/compare.ts';
+import { countDifferences, differenceLines } from '../client/compare.ts';
+import type { Comparison } from '../client/compare-directory.ts';
 import type { Verification } from '../client/verify.ts';
 import type { Outcome } from '../command.ts';
 import { EXIT } from '../errors.ts';
 import { countOf, formatBytes, printable } from '../format.ts';
+import { sayLeftOut } from './diff-lines.ts';
 
-/** What a verification found; `differences` when a directory was compared too. */
-export function verifyOutcome(pkg: Package, found: Verification, differences: Differences | null): Outcome {
+/** What a verification found; `comparison` when a directory was compared too. */
+export function verifyOutcome(pkg: Package, found: Verification, comparison: Comparison | null): Outcome {
   const { files, bytes, failures } = found;
+  const differences = comparison?.differences ?? null;
   const different = differences === null ? 0 : countDifferences(differences);
   const ok = failures.length === 0 && different === 0;
   const read = `${countOf(files, 'file')}, ${formatBytes(bytes)}`;
@@ -15,7 +18,7 @@ export function verifyOutcome(pkg: Package, found: Verification, differences: Di
     ...failures.map(({ detail }) => printable(detail)),
     ...(differences === null ? [] : differenceLines(differences, Number.POSITIVE_INFINITY).map(printable)),
     ok
-      ? `${pkg.id}: ${read} read and hashed, all as ${pkg.manifest_digest === null ? 'registered' : 'the manifest says'}${differences === null ? '' : ' and the directory has them'}.`
+      ? `${pkg.id}: ${read} read and hashed, all as ${pkg.manifest_digest === null ? 'registered' : 'the manifest says'}${comparison === null ? '' : ` and the directory has them${sayLeftOut(comparison.leftOut)}`}.`
       : `${pkg.id}: ${read} read; ${countOf(failures.length, 'file')} with other bytes${differences === null ? '' : `, ${countOf(different, 'difference')} to the directory`}.`,
   ];
   return {
@@ -26,7 +29,7 @@ export function verifyOutcome(pkg: Package, found: Verification, differences: Di
       files,
       bytes,
       failures,
-      ...(differences === null ? {} : { differences }),
+      ...(comparison === null ? {} : { differences, left_out: comparison.leftOut }),
     },
     text: lines.join('\n'),
     exit: ok ? EXIT.done : EXIT.integrity,

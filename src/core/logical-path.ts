@@ -57,20 +57,25 @@ export interface PathConflict {
 
 /** The first two paths of a batch that cannot stand in one package; null when all can. O(total length). */
 export function findConflict(paths: readonly LogicalPath[]): PathConflict | null {
+  for (const conflict of conflicts(paths)) return conflict;
+  return null;
+}
+
+/** Every two of them, each path beside one that came before it. */
+export function* conflicts(paths: readonly LogicalPath[]): Generator<PathConflict> {
   const byKey = new Map<string, LogicalPath>();
   for (const path of paths) {
     const key = pathKey(path);
     const other = byKey.get(key);
-    if (other !== undefined) return { path, other, kind: other === path ? 'same_path' : 'same_after_nfc' };
+    if (other !== undefined) yield { path, other, kind: other === path ? 'same_path' : 'same_after_nfc' };
     byKey.set(key, path);
   }
   for (const [key, path] of byKey) {
     for (const folder of ancestors(key)) {
       const other = byKey.get(folder);
-      if (other !== undefined) return { path, other, kind: 'folder_of_other' };
+      if (other !== undefined) yield { path, other, kind: 'folder_of_other' };
     }
   }
-  return null;
 }
 
 /**

@@ -1,0 +1,43 @@
+import { basename, resolve } from 'node:path';
+import type { JsonObject } from '../../src/core/canonical-json.ts';
+import { usageError } from '../errors.ts';
+import type { FileList } from './file-list.ts';
+import { type FindOptions, findFiles } from './find-files.ts';
+import { type LeftOut, withLeftOut } from './left-out.ts';
+import type { WalkOptions } from './walk.ts';
+
+export interface PushLookOptions extends Partial<FindOptions> {
+  directory: string;
+  /** Default: the directory's own name. */
+  name?: string | undefined;
+  metadata?: JsonObject | undefined;
+}
+
+/** What would be pushed. */
+export interface PushLook {
+  name: string;
+  files: FileList;
+  leftOut: LeftOut | null;
+  /** With the record of what is left out. */
+  metadata: JsonObject | undefined;
+  walkOptions: WalkOptions;
+}
+
+/**
+ * All that can be told of a push without the service; a dry run is this and nothing more.
+ * @throws CliError for what cannot be pushed
+ */
+export async function lookForPush(
+  options: PushLookOptions,
+  how: { signal: AbortSignal; note?: ((text: string) => void) | undefined },
+): Promise<PushLook> {
+  const { directory, name = basename(resolve(directory)), metadata, symlinks = 'refuse', special = 'refuse' } = options;
+  // Refused before a large directory is walked through.
+  withLeftOut(metadata, null);
+  const { files, leftOut, walkOptions } = await findFiles(directory, { ...options, symlinks, special }, how);
+  if (files.length === 0) {
+    const which = leftOut === null ? 'no file' : 'no file but what is left out';
+    throw usageError(`${JSON.stringify(directory)} holds ${which}: there is nothing to push.`);
+  }
+  return { name, files, leftOut, metadata: withLeftOut(metadata, leftOut), walkOptions };
+}
