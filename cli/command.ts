@@ -42,8 +42,12 @@ export interface VerbOption {
   choices?: readonly string[];
   /** May be given several times: the value is a list. */
   repeatable?: boolean;
-  /** Turns the text into the value. @throws CliError wrong_usage */
-  parse?: (text: string) => unknown;
+  /** Turns the text into the value. @param flag `--days`, for messages @throws CliError wrong_usage */
+  parse?: (text: string, flag: string) => unknown;
+  /** What the service calls it, where that is not the long name with underscores. */
+  field?: string;
+  /** The variable of the environment that it sets. */
+  variable?: string;
   completes?: 'folder' | 'file';
 }
 

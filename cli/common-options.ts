@@ -1,4 +1,5 @@
 import type { VerbOption } from './command.ts';
+import { parseFilled } from './view/options.ts';
 
 /** What every verb takes; what every verb that talks to a service takes. */
 export const COMMON_OPTIONS: readonly VerbOption[] = [
@@ -14,6 +15,8 @@ export const CLIENT_OPTIONS: readonly VerbOption[] = [
     flags: '--data-dir <dir>',
     description: 'data folder for --local (ARTIFACT_STORE_DATA_DIR, else ./data)',
     completes: 'folder',
+    parse: parseFilled,
+    variable: 'ARTIFACT_STORE_DATA_DIR',
   },
 ];
 

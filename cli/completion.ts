@@ -1,5 +1,5 @@
 import type { Verb, VerbOption } from './command.ts';
-import { optionsOf } from './program.ts';
+import { longName, optionsOf } from './program.ts';
 
 export type Shell = 'bash' | 'zsh' | 'fish';
 
@@ -16,7 +16,7 @@ interface Flag {
 
 function flagsOf(verb: Verb): Flag[] {
   return optionsOf(verb).map((option) => ({
-    long: /--[a-z-]+/.exec(option.flags)?.[0] ?? option.flags,
+    long: longName(option),
     takesValue: option.flags.includes('<'),
     option,
   }));

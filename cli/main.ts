@@ -3,6 +3,7 @@ import type { Context, Outcome, Verb } from './command.ts';
 import { VERBS } from './commands/index.ts';
 import { CliError, EXIT, type Exit, interrupted, toCliError, usageError } from './errors.ts';
 import { keepHeapSmall } from './lean-heap.ts';
+import { inOptionWords } from './option-words.ts';
 import { Output, ReaderGone } from './output.ts';
 import { type Invocation, parseCommandLine } from './program.ts';
 import { checkCommon, newSession } from './session.ts';
@@ -16,8 +17,8 @@ export async function main(process: NodeJS.Process): Promise<number> {
   for (const stream of [stdout, stderr]) stream.on('error', () => {});
   const plain = new Output({ stdout, stderr, json: false, quiet: false });
   let out = new Output({ stdout, stderr, json: argv.includes('--json'), quiet: false });
-  let hint: string | undefined;
-  const abort = abortOnSignals(process, () => hint);
+  let understood: Invocation | null = null;
+  const abort = abortOnSignals(process, () => understood?.verb.continues);
   try {
     let shown = '';
     const invocation = await parseCommandLine(VERBS, VERSION, argv, {
@@ -27,16 +28,16 @@ export async function main(process: NodeJS.Process): Promise<number> {
       writeErr: (text) => stderr.write(text),
     });
     if (invocation === null) return await show(plain, shown);
-    const { common, verb } = invocation;
+    understood = invocation;
+    const { common } = invocation;
     out = new Output({ stdout, stderr, json: common.json ?? false, quiet: common.quiet ?? false });
-    hint = verb.continues;
     const outcome = await run(invocation, out, process.env, abort.signal);
     if (outcome === undefined) return await show(out, '');
     return await show(out, textOf(out, outcome), outcome.exit).catch(doneAllTheSame);
   } catch (thrown) {
     if (thrown instanceof ReaderGone) return EXIT.done;
     const error = toCliError(abort.signal.aborted ? abort.signal.reason : thrown);
-    return await report(out, error);
+    return await report(out, understood === null ? error : inOptionWords(error, understood));
   } finally {
     await out.flushNotes();
   }

@@ -105,10 +105,15 @@ function toOption({ flags, description, required, choices, parse, repeatable, ..
   const option = new Option(flags, required ? `${description} (required)` : description);
   if (rest.default !== undefined) option.default(rest.default);
   if (choices) option.choices([...choices]);
-  const value = parse ?? ((text: string): unknown => text);
+  const value = (text: string): unknown => (parse === undefined ? text : parse(text, longName({ flags })));
   if (repeatable) option.argParser((text, list) => [...((list as unknown[] | undefined) ?? []), value(text)]);
-  else if (parse) option.argParser(parse);
+  else if (parse) option.argParser(value);
   return option;
+}
+
+/** `--days <n>` → `--days`. */
+export function longName({ flags }: Pick<VerbOption, 'flags'>): string {
+  return /--[a-z-]+/.exec(flags)?.[0] ?? flags;
 }
 
 /** commander says `error: unknown option '--nmae'\n(Did you mean --name?)`. */

@@ -1,5 +1,5 @@
 import type { VerbOption } from './command.ts';
-import { parseCount } from './view/options.ts';
+import { parseCount, parseFilled } from './view/options.ts';
 
 /** What of a directory counts, wherever one is looked at: a package that was pushed with these compares equal with them. */
 export const DIRECTORY_OPTIONS: readonly VerbOption[] = [
@@ -31,7 +31,7 @@ export interface DirectoryValues {
 
 /** What `push` and `ingest` take alike: how a directory becomes a package. */
 export const PUSH_OPTIONS: readonly VerbOption[] = [
-  { flags: '--retention-class <class>', description: 'how long to keep it (raw-evidence)' },
+  { flags: '--retention-class <class>', description: 'how long to keep it (raw-evidence)', parse: parseFilled },
   { flags: '--no-finalize', description: 'leave the package open' },
   { flags: '--revision', description: 'make a new package when a finalized one differs' },
   { flags: '--rehash', description: 'read every file, also those that are remembered as unchanged' },

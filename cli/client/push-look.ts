@@ -1,5 +1,6 @@
 import { basename, resolve } from 'node:path';
 import type { JsonObject } from '../../src/core/canonical-json.ts';
+import { TEXT_MAX, textProblem } from '../../src/core/text-problem.ts';
 import { usageError } from '../errors.ts';
 import type { FileList } from './file-list.ts';
 import { type FindOptions, findFiles } from './find-files.ts';
@@ -31,7 +32,8 @@ export async function lookForPush(
   options: PushLookOptions,
   how: { signal: AbortSignal; note?: ((text: string) => void) | undefined },
 ): Promise<PushLook> {
-  const { directory, name = basename(resolve(directory)), metadata, symlinks = 'refuse', special = 'refuse' } = options;
+  const { directory, metadata, symlinks = 'refuse', special = 'refuse' } = options;
+  const name = options.name ?? nameOf(directory);
   // Refused before a large directory is walked through.
   withLeftOut(metadata, null);
   const { files, leftOut, walkOptions } = await findFiles(directory, { ...options, symlinks, special }, how);
@@ -40,4 +42,12 @@ export async function lookForPush(
     throw usageError(`${JSON.stringify(directory)} holds ${which}: there is nothing to push.`);
   }
   return { name, files, leftOut, metadata: withLeftOut(metadata, leftOut), walkOptions };
+}
+
+/** @throws CliError wrong_usage when no package can be called as the directory is */
+function nameOf(directory: string): string {
+  const name = basename(resolve(directory));
+  const problem = textProblem(name, TEXT_MAX.name);
+  if (problem === null) return name;
+  throw usageError(`The directory's name ${JSON.stringify(name)} ${problem}.`, 'Give the package a name with --name.');
 }

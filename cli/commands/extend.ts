@@ -1,6 +1,6 @@
 import { defineVerb } from '../command.ts';
 import { usageError } from '../errors.ts';
-import { parseCount, parseUntil } from '../view/options.ts';
+import { parseDays, parseReason, parseUntil } from '../view/options.ts';
 
 interface Options {
   until?: string;
@@ -20,9 +20,14 @@ export const extend = defineVerb<Options>({
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],
   options: [
-    { flags: '--until <time>', description: 'a day (to its end, UTC), or a time with its zone', parse: parseUntil },
-    { flags: '--days <n>', description: 'so many days after the current expiry', parse: parseCount },
-    { flags: '--reason <text>', description: 'why; kept for ever', required: true },
+    {
+      flags: '--until <time>',
+      description: 'a day (to its end, UTC), or a time with its zone',
+      parse: parseUntil,
+      field: 'expires_at',
+    },
+    { flags: '--days <n>', description: 'so many days after the current expiry', parse: parseDays },
+    { flags: '--reason <text>', description: 'why; kept for ever', required: true, parse: parseReason },
   ],
   async run(context, [named = ''], { until, days, reason }) {
     if ((until === undefined) === (days === undefined)) throw usageError('Give either --until or --days.');

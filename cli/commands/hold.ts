@@ -1,4 +1,6 @@
+import { TEXT_MAX } from '../../src/core/text-problem.ts';
 import { defineVerb } from '../command.ts';
+import { parseReason, parseText } from '../view/options.ts';
 
 interface Options {
   reason: string;
@@ -14,8 +16,8 @@ export const hold = defineVerb<Options>({
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],
   options: [
-    { flags: '--reason <text>', description: 'why; kept for ever', required: true },
-    { flags: '--reference <text>', description: 'a case, a ticket, a contract' },
+    { flags: '--reason <text>', description: 'why; kept for ever', required: true, parse: parseReason },
+    { flags: '--reference <text>', description: 'a case, a ticket, a contract', parse: parseText(TEXT_MAX.reference) },
   ],
   async run(context, [named = ''], { reason, reference }) {
     const { findPackage } = await import('../view/find-package.ts');

@@ -1,8 +1,9 @@
+import { TEXT_MAX } from '../../src/core/text-problem.ts';
 import { type Context, defineVerb } from '../command.ts';
 import { usageError } from '../errors.ts';
 import type { IngestResult, StatehubTarget } from '../guide-board/ingest-run.ts';
 import { PUSH_OPTIONS, type PushValues, pushValues } from '../push-options.ts';
-import { parseStatehub } from '../view/options.ts';
+import { parseStatehub, parseText } from '../view/options.ts';
 
 interface Options extends PushValues {
   statehub?: string;
@@ -34,9 +35,13 @@ export const ingestGuideBoard = defineVerb<Options>({
       description: 'then tell this Statehub: URL/progress/; its failure is no failure here',
       parse: parseStatehub,
     },
-    { flags: '--author <name>', description: 'who reports it to Statehub (artifact-store)' },
-    { flags: '--workstream <id>', description: "the event's workstream_id" },
-    { flags: '--task <id>', description: "the event's task_id" },
+    {
+      flags: '--author <name>',
+      description: 'who reports it to Statehub (artifact-store)',
+      parse: parseText(TEXT_MAX.author),
+    },
+    { flags: '--workstream <id>', description: "the event's workstream_id", parse: parseText(TEXT_MAX.author) },
+    { flags: '--task <id>', description: "the event's task_id", parse: parseText(TEXT_MAX.author) },
   ],
   async run(context, [directory = ''], options) {
     const target = statehubTarget(options);

@@ -1,6 +1,7 @@
+import { TEXT_MAX } from '../../src/core/text-problem.ts';
 import { defineVerb } from '../command.ts';
 import { EXIT } from '../errors.ts';
-import { parseStatehub } from '../view/options.ts';
+import { parseStatehub, parseText } from '../view/options.ts';
 
 interface Options {
   author?: string;
@@ -18,9 +19,14 @@ export const link = defineVerb<Options>({
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],
   options: [
-    { flags: '--author <name>', description: 'who reports it (artifact-store)' },
-    { flags: '--workstream <id>', description: "the event's workstream_id" },
-    { flags: '--task <id>', description: "the event's task_id" },
+    { flags: '--author <name>', description: 'who reports it (artifact-store)', parse: parseText(TEXT_MAX.author) },
+    {
+      flags: '--workstream <id>',
+      description: "the event's workstream_id",
+      field: 'workstream_id',
+      parse: parseText(TEXT_MAX.author),
+    },
+    { flags: '--task <id>', description: "the event's task_id", field: 'task_id', parse: parseText(TEXT_MAX.author) },
     { flags: '--post <url>', description: 'post it to this Statehub: URL/progress/', parse: parseStatehub },
   ],
   async run(context, [named = ''], options) {

@@ -1,4 +1,5 @@
 import { defineVerb } from '../command.ts';
+import { parseFilled } from '../view/options.ts';
 
 interface Options {
   dataDir?: string;
@@ -10,7 +11,15 @@ export const migrate = defineVerb<Options>({
   description:
     'Opens the registry that the environment names, migrates it, and prints the schema it has now. The service does the same when it starts; a data folder that a running service holds is refused.',
   examples: ['migrate', 'migrate --data-dir /srv/artifacts'],
-  options: [{ flags: '--data-dir <dir>', description: 'data folder (ARTIFACT_STORE_DATA_DIR)', completes: 'folder' }],
+  options: [
+    {
+      flags: '--data-dir <dir>',
+      description: 'data folder (ARTIFACT_STORE_DATA_DIR)',
+      completes: 'folder',
+      parse: parseFilled,
+      variable: 'ARTIFACT_STORE_DATA_DIR',
+    },
+  ],
   client: false,
   async run({ env }, _args, { dataDir }) {
     const { migrateRegistry } = await import('../migrate-registry.ts');

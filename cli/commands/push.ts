@@ -1,5 +1,7 @@
+import { TEXT_MAX } from '../../src/core/text-problem.ts';
 import { defineVerb } from '../command.ts';
 import { PUSH_OPTIONS, type PushValues } from '../push-options.ts';
+import { parseFilled, parseText } from '../view/options.ts';
 
 interface Options extends PushValues {
   name?: string;
@@ -26,15 +28,30 @@ export const push = defineVerb<Options>({
   continues: 'Run the same command again: it continues where it stopped.',
   arguments: [{ name: 'DIR', description: 'the directory; only regular files can be kept', completes: 'folder' }],
   options: [
-    { flags: '--producer <producer>', description: 'who made the files', required: true },
-    { flags: '--name <name>', description: "the package's name (the directory's name)" },
-    { flags: '--subject <subject>', description: 'what the files are about' },
+    {
+      flags: '--producer <producer>',
+      description: 'who made the files',
+      required: true,
+      parse: parseText(TEXT_MAX.producer),
+    },
+    {
+      flags: '--name <name>',
+      description: "the package's name (the directory's name)",
+      parse: parseText(TEXT_MAX.name),
+    },
+    { flags: '--subject <subject>', description: 'what the files are about', parse: parseText(TEXT_MAX.subject) },
     {
       flags: '--external-id <id>',
       description: "the producer's own id: names one package, however often it is pushed",
+      parse: parseText(TEXT_MAX.externalId),
     },
-    { flags: '--metadata <file>', description: 'a JSON object to keep with the package', completes: 'file' },
-    { flags: '--resume <package>', description: 'the id of a package to continue' },
+    {
+      flags: '--metadata <file>',
+      description: 'a JSON object to keep with the package',
+      completes: 'file',
+      parse: parseFilled,
+    },
+    { flags: '--resume <package>', description: 'the id of a package to continue', parse: parseFilled },
     ...PUSH_OPTIONS,
     { flags: '--dry-run', description: 'look at the directory only, and send nothing' },
   ],

@@ -1,5 +1,6 @@
 import { defineVerb } from '../command.ts';
 import { CliError, EXIT } from '../errors.ts';
+import { parseReason } from '../view/options.ts';
 
 interface Options {
   reason: string;
@@ -15,7 +16,7 @@ export const release = defineVerb<Options>({
     { name: 'PACKAGE', description: 'its id, or its external id (a run id)' },
     { name: 'HOLD', description: "the hold's id", optional: true },
   ],
-  options: [{ flags: '--reason <text>', description: 'why; kept for ever', required: true }],
+  options: [{ flags: '--reason <text>', description: 'why; kept for ever', required: true, parse: parseReason }],
   async run(context, [named = '', holdId], { reason }) {
     const { findPackage } = await import('../view/find-package.ts');
     const { activeHolds, holdTexts } = await import('../view/package-lines.ts');

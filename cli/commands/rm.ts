@@ -1,4 +1,5 @@
 import { defineVerb } from '../command.ts';
+import { parseReason } from '../view/options.ts';
 
 interface Options {
   reason: string;
@@ -12,7 +13,7 @@ export const rm = defineVerb<Options>({
   examples: ['rm PACKAGE --reason "expired"'],
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],
-  options: [{ flags: '--reason <text>', description: 'why; kept for ever', required: true }],
+  options: [{ flags: '--reason <text>', description: 'why; kept for ever', required: true, parse: parseReason }],
   async run(context, [named = ''], { reason }) {
     const { findPackage } = await import('../view/find-package.ts');
     const client = await context.client();

@@ -1,11 +1,14 @@
 import { once } from 'node:events';
 import { defineVerb } from '../command.ts';
+import { parseFilled } from '../view/options.ts';
 
 interface Options {
   host?: string;
   port?: string;
   dataDir?: string;
 }
+
+const variable = (name: string) => ({ parse: parseFilled, variable: `ARTIFACT_STORE_${name}` });
 
 export const serve = defineVerb<Options>({
   name: 'serve',
@@ -14,9 +17,14 @@ export const serve = defineVerb<Options>({
     'Runs the service until it gets SIGTERM or SIGINT (Ctrl-C), then lets requests under way end. Its configuration is the environment (ARTIFACT_STORE_*); the options set the variables of the same name.',
   examples: ['serve', 'serve --port 0 --data-dir /srv/artifacts --json'],
   options: [
-    { flags: '--host <host>', description: 'address to listen on (ARTIFACT_STORE_HOST)' },
-    { flags: '--port <port>', description: 'port; 0 picks a free one (ARTIFACT_STORE_PORT)' },
-    { flags: '--data-dir <dir>', description: 'data folder (ARTIFACT_STORE_DATA_DIR)', completes: 'folder' },
+    { flags: '--host <host>', description: 'address to listen on (ARTIFACT_STORE_HOST)', ...variable('HOST') },
+    { flags: '--port <port>', description: 'port; 0 picks a free one (ARTIFACT_STORE_PORT)', ...variable('PORT') },
+    {
+      flags: '--data-dir <dir>',
+      description: 'data folder (ARTIFACT_STORE_DATA_DIR)',
+      completes: 'folder',
+      ...variable('DATA_DIR'),
+    },
   ],
   client: false,
   async run({ env, out, signal }, _args, { host, port, dataDir }) {

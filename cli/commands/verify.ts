@@ -1,6 +1,7 @@
 import { defineVerb } from '../command.ts';
 import { usageError } from '../errors.ts';
 import { DIRECTORY_OPTIONS, type DirectoryValues } from '../push-options.ts';
+import { parseFilled } from '../view/options.ts';
 
 interface Options extends DirectoryValues {
   against?: string;
@@ -15,7 +16,12 @@ export const verify = defineVerb<Options>({
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id' }],
   options: [
-    { flags: '--against <dir>', description: 'compare with this directory too', completes: 'folder' },
+    {
+      flags: '--against <dir>',
+      description: 'compare with this directory too',
+      completes: 'folder',
+      parse: parseFilled,
+    },
     ...DIRECTORY_OPTIONS,
   ],
   async run(context, [named = ''], { against, ...options }) {

@@ -1,7 +1,7 @@
 import type { Diagnosis, Readiness } from '../../src/api/types.ts';
 import type { ApiClient } from '../client/api-client.ts';
 import type { Outcome } from '../command.ts';
-import { ApiError, type CliError, EXIT, type Exit, toCliError } from '../errors.ts';
+import { ApiError, type CliError, EXIT, toCliError } from '../errors.ts';
 import { printable } from '../format.ts';
 
 type Check = Diagnosis['checks'][number];
@@ -29,13 +29,8 @@ export async function examine(client: ApiClient): Promise<Outcome> {
       checks: all,
     },
     text: all.flatMap(linesOf).join('\n'),
-    exit: exitOf(readiness, checks, access),
+    exit: readiness.status === 'ready' && all.every(({ level }) => level !== 'failure') ? EXIT.done : EXIT.failed,
   };
-}
-
-function exitOf(readiness: Readiness, checks: readonly Check[], access: CliError | null): Exit {
-  if (readiness.status !== 'ready' || checks.some(({ level }) => level === 'failure')) return EXIT.failed;
-  return access === null ? EXIT.done : access.exit;
 }
 
 function linesOf({ level, says, advice }: Check): string[] {

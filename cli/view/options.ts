@@ -1,22 +1,56 @@
+import { reasonProblem, textProblem } from '../../src/core/text-problem.ts';
 import { usageError } from '../errors.ts';
 import { statehubUrlProblem } from '../statehub.ts';
 
-/** Readers of option texts: each gives the value or says what the option takes. */
+/** Readers of option texts: each gives the value, or says what the option takes. `flag` is the option as it was typed. */
 
 /** @throws CliError wrong_usage */
-export function parseCount(text: string): number {
+export function parseCount(text: string, flag: string): number {
   const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (count > 0) return count;
-  throw usageError(`${JSON.stringify(text)} is not a whole number above 0.`);
+  throw usageError(`${flag} must be a whole number above 0, not ${JSON.stringify(text)}.`);
+}
+
+/** What an expiry may be moved by at once. @throws CliError wrong_usage */
+export function parseDays(text: string, flag: string): number {
+  const days = parseCount(text, flag);
+  if (days <= DAYS_MAX) return days;
+  throw usageError(`${flag} must be at most ${DAYS_MAX.toLocaleString('en')}, not ${text}.`);
+}
+
+/** A text of one line, as the service takes it. @throws CliError wrong_usage */
+export function parseText(max: number): (text: string, flag: string) => string {
+  return (text, flag) => {
+    const problem = textProblem(text, max);
+    if (problem === null) return text;
+    throw usageError(`${flag} ${problem}.`);
+  };
+}
+
+/** @throws CliError wrong_usage */
+export function parseReason(text: string, flag: string): string {
+  const problem = reasonProblem(text);
+  if (problem === null) return text;
+  throw usageError(`${flag} ${problem}.`);
+}
+
+/** A variable of a shell that is not set gives an empty text: that is never what was meant. @throws CliError wrong_usage */
+export function parseFilled(text: string, flag: string): string {
+  if (text !== '') return text;
+  throw usageError(`${flag} must not be empty.`);
 }
 
 /** `key=value`; the value may hold further `=`. @throws CliError wrong_usage */
-export function parsePair(text: string): [key: string, value: string] {
+export function parsePair(text: string, flag: string): [key: string, value: string] {
   const at = text.indexOf('=');
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw usageError(`${JSON.stringify(text)} is not KEY=VALUE.`, 'Write it like --metadata result_status=warning.');
+  throw usageError(
+    `${flag} takes KEY=VALUE, not ${JSON.stringify(text)}.`,
+    `Write it like ${flag} result_status=warning.`,
+  );
 }
 
+const DAYS_MAX = 36_500;
 const DATE = /^\d{4}-\d\d-\d\d$/;
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 
@@ -24,12 +58,12 @@ const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
  * A date, or a time with its zone, as RFC 3339 in UTC. A date alone means the end of that day: who keeps something
  * until a day keeps it on that day too. @throws CliError wrong_usage
  */
-export function parseUntil(text: string): string {
+export function parseUntil(text: string, flag: string): string {
   const time = Date.parse(DATE.test(text) ? `${text}T23:59:59Z` : INSTANT.test(text) ? text : '');
   const isReal = !Number.isNaN(time) && isCalendarDay(text.slice(0, 10));
   if (isReal) return new Date(time).toISOString();
   throw usageError(
-    `${JSON.stringify(text)} is no date.`,
+    `${flag} takes a date, and ${JSON.stringify(text)} is none.`,
     'Write a day like 2027-12-31 (to its end, UTC) or a time with its zone like 2027-12-31T12:00:00Z.',
   );
 }
@@ -41,8 +75,8 @@ function isCalendarDay(day: string): boolean {
 }
 
 /** @throws CliError wrong_usage */
-export function parseStatehub(text: string): string {
+export function parseStatehub(text: string, flag: string): string {
   const problem = statehubUrlProblem(text);
   if (problem === null) return text;
-  throw usageError(`The Statehub address ${problem}.`, 'Write it like https://statehub.example/api.');
+  throw usageError(`${flag}: the Statehub address ${problem}.`, 'Write it like https://statehub.example/api.');
 }

@@ -8,7 +8,7 @@ import { z } from 'zod';
  * One file for each resource; here is what several of them are made of.
  */
 
-/** One line. @param max UTF-16 code units */
+/** One line. @param max code points */
 export const text = (max: number) =>
   z
     .string()

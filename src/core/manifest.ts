@@ -61,8 +61,9 @@ function fileJson({ executable, media_type, mtime, path, sha256, size }: Manifes
 
 /**
  * One line of `sha256sum` output: `<hex>  <path>`. GNU coreutils escapes a name with a backslash or a line break and
- * marks the line with a backslash in front; control characters cannot occur in our paths.
+ * marks the line with a backslash in front; control characters cannot occur in our paths. `-` alone is its standard input.
  */
 export function sha256sumLine(sha256: string, path: string): string {
+  if (path === '-') return `${sha256}  ./-\n`;
   return path.includes('\\') ? `\\${sha256}  ${path.replaceAll('\\', '\\\\')}\n` : `${sha256}  ${path}\n`;
 }

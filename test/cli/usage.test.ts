@@ -23,13 +23,26 @@ test('wrong usage: exit 2, what was meant, and where to read', async (t) => {
     [['push', '--producer', 'p'], /missing required argument 'DIR'/i],
     [['push', 'x', 'y', '--producer', 'p'], /too many arguments/i],
     [['push', 'x', '--producer', 'p', '--symlinks', 'maybe'], /refuse, skip, follow/],
-    [['push', 'x', '--producer', 'p', '--parallel', 'many'], /"many"/],
+    [['push', 'x', '--producer', 'p', '--parallel', 'many'], /--parallel must be a whole number above 0, not "many"/],
+    [['pull', 'x', 'y', '--parallel', '0'], /--parallel must be a whole number above 0, not "0"/],
+    [['ls', '--limit', '-1'], /--limit must be a whole number above 0/],
+    [['ls', '--metadata', 'x'], /--metadata takes KEY=VALUE, not "x"/],
+    [['extend', 'x', '--days', '99999', '--reason', 'r'], /--days must be at most 36,500, not 99999/],
+    [['extend', 'x', '--until', 'May', '--reason', 'r'], /--until takes a date, and "May" is none/],
+    [['hold', 'x', '--reason', ' '], /--reason is needed: say why/],
+    [['hold', 'x', '--reason', 'r', '--reference', ''], /--reference must not be empty/],
+    [['push', 'x', '--producer', ''], /--producer must not be empty/],
+    [['push', 'x', '--producer', 'p'.repeat(129)], /--producer has more than 128 characters/],
+    [['push', 'x', '--producer', 'p', '--external-id', 'a\nb'], /--external-id holds control characters/],
+    [['link', 'x', '--post', 'ftp://hub'], /--post: the Statehub address/],
+    [['ls', '--local', '--data-dir', ''], /--data-dir must not be empty/],
     [['push', 'not/there', '--producer', 'p'], /"not\/there" does not exist/],
     [['ls', '--local', '--url', 'http://x'], /--local and --url/],
     [['ls', '--data-dir', 'x'], /add --local/],
     [['ls', '--url', 'ftp://x'], /is not the URL of a service/],
     [['completion', 'csh'], /bash, zsh, fish/],
-    [['serve', '--port', 'many'], /ARTIFACT_STORE_PORT/],
+    [['serve', '--port', 'many'], /--port \(ARTIFACT_STORE_PORT\) must be a number/],
+    [['serve', '--port', ''], /--port must not be empty/],
     [[], /a verb is missing/],
     [['ingest', 'something'], /Unknown command/],
   ];
@@ -61,7 +74,7 @@ test('no service: exit 6, its URL and the next step', async (t) => {
   t.like(json.json.error, { code: 'unreachable', url: NOBODY_THERE });
 });
 
-test('not found is 3, no token is 4 and says what to set; doctor says it in words', async (t) => {
+test('not found is 3, no token is 4 and says what to set; of doctor it is a check that fails: 1', async (t) => {
   const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: TOKEN } });
   t.teardown(() => service.dispose());
   const env = { ARTIFACT_STORE_URL: service.url };
@@ -74,7 +87,7 @@ test('not found is 3, no token is 4 and says what to set; doctor says it in word
   t.is(refused.code, 4);
   t.regex(refused.stderr, /ARTIFACT_STORE_TOKEN/);
   const doctor = await runCli(['doctor'], { env });
-  t.is(doctor.code, 4);
+  t.is(doctor.code, 1);
   t.regex(doctor.stdout, /ok {3}registry/);
   t.regex(doctor.stdout, /FAIL access: .*ARTIFACT_STORE_TOKEN/);
   const well = await runCli(['doctor', '--json'], { env: { ...env, ARTIFACT_STORE_TOKEN: TOKEN } });

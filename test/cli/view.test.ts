@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { hash } from 'node:crypto';
 import test from 'ava';
 import fc from 'fast-check';
@@ -8,6 +9,8 @@ import { DAY_MS } from '../../src/core/retention.ts';
 import { apiOf } from '../support/api.ts';
 import { cliOf } from '../support/cli-process.ts';
 import { startTestService } from '../support/service.ts';
+import { tempFolder } from '../support/temp.ts';
+import { writeTree } from '../support/tree.ts';
 
 const service = await startTestService();
 test.after.always(() => service.dispose());
@@ -102,6 +105,40 @@ test('manifest gives the exact bytes, and the list that sha256sum reads', async 
   );
   t.is((await cli('manifest', id, '--json')).code, 2);
   t.is((await cli('manifest', await api.create())).code, 4);
+});
+
+test('sha256sum itself reads the list, whatever the files are called', async (t) => {
+  const names = [
+    '-',
+    '--help',
+    '-c',
+    'sub/-',
+    '*star',
+    ' lead',
+    'trail ',
+    '#comment',
+    'back\\slash',
+    '\\n',
+    'SHA256 (x) = y',
+    'é',
+  ];
+  const files = Object.fromEntries(names.map((name, nth) => [name, `content ${nth}`]));
+  const folder = await writeTree(await tempFolder(t), files);
+  const { stdout } = await cli('manifest', await api.preserve(files), '--format', 'sha256sum');
+  const checked = spawnSync('sha256sum', ['-c', '--strict', '--quiet'], {
+    cwd: folder,
+    input: stdout,
+    encoding: 'utf8',
+  });
+  t.is(checked.status, 0, checked.stderr + checked.stdout);
+  await writeTree(folder, { '-': 'other bytes' });
+  const differs = spawnSync('sha256sum', ['-c', '--strict', '--quiet'], {
+    cwd: folder,
+    input: stdout,
+    encoding: 'utf8',
+  });
+  t.is(differs.status, 1);
+  t.is(differs.stdout, './-: FAILED\n');
 });
 
 test('link prints the event for Statehub', async (t) => {

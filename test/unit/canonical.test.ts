@@ -134,7 +134,9 @@ test('the manifest written page by page is the canonical form of the whole, howe
   );
 });
 
-test('sha256sum lines escape a backslash as coreutils does', (t) => {
+test('sha256sum lines escape a backslash as coreutils does, and name a file that is called -', (t) => {
+  t.is(sha256sumLine('ab', '-'), 'ab  ./-\n');
+  t.is(sha256sumLine('ab', '-x'), 'ab  -x\n');
   t.is(sha256sumLine('ab', 'x y'), 'ab  x y\n');
   t.is(sha256sumLine('ab', 'x\\y'), '\\ab  x\\\\y\n');
 });

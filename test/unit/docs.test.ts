@@ -76,6 +76,13 @@ test('the README names every variable, with its default', async (t) => {
   }
 });
 
+test('the README begins with two commands, each to be pasted as it stands', async (t) => {
+  const top = (await read('README.md')).split('\n## ')[0] ?? '';
+  const blocks = [...top.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, commands]) => commands);
+  t.deepEqual(blocks, ['npm ci && npm run demo\n', 'npm ci && npm test\n']);
+  t.true(top.startsWith('# artifact-store\n\n```sh\n'));
+});
+
 test('every variable that the docs speak of exists', async (t) => {
   // HOTS is the misspelt one of the example.
   const known = new Set([...Object.keys(VARIABLES), ...CLIENT_VARIABLES, 'TEST', 'TEST_SEED', 'TEST_SECONDS', 'HOTS']);
