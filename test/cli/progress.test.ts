@@ -1,8 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { ServiceOverrides } from '../../src/server.ts';
 import { runCli } from '../support/cli-child.ts';
+import { recordingFileLayer } from '../support/recording-file-layer.ts';
 import { isCommit, isPart, type RelayedRequest, startRelay } from '../support/relay.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -13,8 +16,8 @@ const LIMITS = { single_part_max: 6 * MIB, part_size: 5 * MIB };
 const isFinalize = ({ method, url }: RelayedRequest) => method === 'POST' && url.endsWith('/finalize');
 
 /** A service behind a relay, and a push of one file of five parts and two small ones. */
-async function bench(t: ExecutionContext) {
-  const service = await startTestService({ limits: LIMITS });
+async function bench(t: ExecutionContext, overrides: ServiceOverrides = {}) {
+  const service = await startTestService({ limits: LIMITS, ...overrides });
   const relay = await startRelay(service.url);
   t.teardown(async () => {
     await relay.close();
@@ -24,7 +27,7 @@ async function bench(t: ExecutionContext) {
   const run = await writeTree(join(folder, 'run'), { large: randomBytes(25 * MIB), a: 'A', b: 'B' });
   const env = { ARTIFACT_STORE_URL: relay.url, XDG_CACHE_HOME: join(folder, 'cache') };
   let notes = '';
-  let heard = (): void => {};
+  const heard = new EventEmitter();
   return {
     relay,
     push: (args: string[], onSpawn: (child: ChildProcess) => void = () => {}) => {
@@ -34,7 +37,7 @@ async function bench(t: ExecutionContext) {
         onSpawn: (child) => {
           child.stderr?.on('data', (text) => {
             notes += text;
-            heard();
+            heard.emit('note');
           });
           onSpawn(child);
         },
@@ -42,11 +45,7 @@ async function bench(t: ExecutionContext) {
     },
     /** Ends when the push has said so on stderr. */
     said: async (what: RegExp): Promise<void> => {
-      while (!what.test(notes)) {
-        await new Promise<void>((resolve) => {
-          heard = resolve;
-        });
-      }
+      while (!what.test(notes)) await once(heard, 'note');
     },
   };
 }
@@ -78,6 +77,19 @@ test('a push that goes on: what was sent before counts at once, and commit and f
   t.is(done.code, 0, done.stderr);
   for (const line of [sending, committing, finalizing]) t.regex(done.stderr, line);
   t.notRegex(done.stderr, /^(committing|finalizing) .* left$/m);
+});
+
+test('while the service reads the bytes once more the push says that it verifies', async (t) => {
+  let told: (() => Promise<void>) | undefined;
+  // The service answers a commit that takes more than 5 s with “verifying”.
+  const { files } = recordingFileLayer(async ({ name, to }) => {
+    if (name === 'link' && to?.includes('/objects/sha256/')) await told?.();
+  });
+  const { push, said } = await bench(t, { files });
+  told = () => said(/^verifying █{24} {2}\d\/3 files {2}26 MB {2}\d+\.\d s$/m);
+  const done = await push([]);
+  t.is(done.code, 0, done.stderr);
+  t.regex(done.stderr, /^committing [\s\S]*^verifying /m);
 });
 
 test('push --json says on stderr now and then how far it is, and nothing with --quiet', async (t) => {
