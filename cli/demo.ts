@@ -13,8 +13,9 @@ import { countOf, formatBytes, formatSeconds } from './format.ts';
 import { sayCounts } from './guide-board/counts.ts';
 import { ingestRun } from './guide-board/ingest-run.ts';
 import { startLocalService } from './local-service.ts';
+import { bold, coloursFor, renderText } from './text.ts';
 import { guideBoardLines } from './view/guide-board-lines.ts';
-import { alignLines, type Line, type Paint, paintFor } from './view/lines.ts';
+import { alignLines, type Line } from './view/lines.ts';
 import { retentionLines } from './view/retention-lines.ts';
 
 /**
@@ -95,7 +96,7 @@ async function readBack({ client, run, step }: Demo, pkg: Package, manifest: Man
   ]);
 }
 
-async function demo(keep: boolean, paint: Paint): Promise<void> {
+async function demo(keep: boolean, colours: boolean): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'artifact-store-demo-'));
   const dataDir = path.join(folder, 'data');
   const abort = new AbortController();
@@ -103,8 +104,8 @@ async function demo(keep: boolean, paint: Paint): Promise<void> {
   let count = 0;
   const step = (title: string, lines: readonly Line[]): void => {
     count += 1;
-    const body = alignLines(lines, paint).replaceAll(/^/gm, '   ');
-    process.stdout.write(`${paint.bold(`${count}. ${title}`)}\n${body}\n\n`);
+    const body = renderText(alignLines(lines), colours).replaceAll(/^/gm, '   ');
+    process.stdout.write(`${renderText([bold(`${count}. ${title}`)], colours)}\n${body}\n\n`);
   };
   try {
     // Nothing of the environment: the demo is the same everywhere.
@@ -130,7 +131,7 @@ async function demo(keep: boolean, paint: Paint): Promise<void> {
     if (!keep) await rm(folder, { recursive: true, force: true });
   }
   process.stdout.write(
-    `${paint.bold('Done.')} ${keep ? `The data stays in ${dataDir}.` : 'The data folder is removed.'}\n`,
+    `${renderText([bold('Done.')], colours)} ${keep ? `The data stays in ${dataDir}.` : 'The data folder is removed.'}\n`,
   );
   process.stdout.write(nextSteps(keep ? dataDir : null));
 }
@@ -149,7 +150,7 @@ Next:
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
   try {
-    await demo(values.keep, paintFor(process.stdout, process.env));
+    await demo(values.keep, coloursFor(process.stdout, process.env));
   } catch (thrown) {
     const { message, next } = toCliError(thrown);
     process.stderr.write(`The demo failed: ${message}\n${next === null ? '' : `${next}\n`}`);

@@ -6,6 +6,7 @@ import { keepHeapSmall } from './lean-heap.ts';
 import { Output } from './output.ts';
 import { type Invocation, parseCommandLine } from './program.ts';
 import { checkCommon, newSession } from './session.ts';
+import { coloursFor, renderJson, renderText } from './text.ts';
 
 /** The whole command line: parse, run, print, and say how it ended. @returns the exit code; never throws */
 export async function main(process: NodeJS.Process): Promise<number> {
@@ -27,7 +28,7 @@ export async function main(process: NodeJS.Process): Promise<number> {
     hint = invocation.verb.continues;
     const out = new Output({ ...streams, json, quiet: invocation.common.quiet ?? false });
     const outcome = await run(invocation, out, process.env, abort.signal);
-    if (outcome) await print(out, outcome);
+    if (outcome) await print(out, outcome, coloursFor(process.stdout, process.env));
     return outcome?.exit ?? EXIT.done;
   } catch (thrown) {
     const error = abort.signal.aborted ? interrupted(hint) : toCliError(thrown);
@@ -59,20 +60,20 @@ function checkJson(verb: Verb, out: Output): void {
     throw usageError(`${verb.name} writes bytes to stdout: there is no --json form.`);
 }
 
-async function print(out: Output, { json, text }: Outcome): Promise<void> {
-  if (out.json) await out.write(`${JSON.stringify(json, null, 2)}\n`);
-  else if (text !== undefined && text !== '') await out.write(`${text}\n`);
+async function print(out: Output, { json, text }: Outcome, colours: boolean): Promise<void> {
+  if (out.json) await out.write(`${renderJson(json)}\n`);
+  else if (text !== undefined && text !== '') await out.write(`${renderText(text, colours)}\n`);
 }
 
 async function report(out: Output, error: CliError): Promise<void> {
   if (out.json) {
     const { code, message, next, exit, extras } = error;
     const body = { ...extras, code, message, next, exit };
-    await out.write(`${JSON.stringify({ error: body }, null, 2)}\n`);
+    await out.write(`${renderJson({ error: body })}\n`);
     return;
   }
-  out.warn(`artifact-store: ${error.message}`);
-  if (error.next !== null) out.warn(error.next);
+  out.error(`artifact-store: ${error.message}`);
+  if (error.next !== null) out.error(error.next);
 }
 
 /** The first signal asks for an orderly end, the second one ends at once. */

@@ -1,4 +1,6 @@
+import { printable } from './format.ts';
 import { type ProgressReport, type ProgressView, startProgress } from './progress.ts';
+import { renderText, type Text } from './text.ts';
 
 export interface OutputOptions {
   json: boolean;
@@ -25,14 +27,19 @@ export class Output {
     this.#stderr = stderr;
   }
 
-  /** News for people; silent with --quiet. */
+  /** News for people, one line; silent with --quiet. */
   note(text: string): void {
-    if (!this.quiet) this.#line(text);
+    if (!this.quiet) this.#line(printable(text));
   }
 
-  /** What must be seen, also with --quiet. */
+  /** What must be seen, also with --quiet; one line. */
   warn(text: string): void {
-    this.#line(text);
+    this.#line(printable(text));
+  }
+
+  /** Why the verb ended without its result; of any number of lines. */
+  error(text: Text): void {
+    this.#line(renderText(text, false));
   }
 
   /** A bar on a terminal, a line now and then elsewhere; nothing with --quiet, nor with --json but on a terminal. */
