@@ -53,7 +53,7 @@ async function ingest({ client, run, step, env }: Demo): Promise<Package> {
 }
 
 async function showManifest({ client, step }: Demo, pkg: Package): Promise<Manifest> {
-  const bytes = await client.manifest(pkg.id);
+  const bytes = await client.manifest(pkg);
   if (digestOf(bytes) !== pkg.manifest_digest)
     throw new Error('The manifest has another digest than its package says.');
   const manifest = JSON.parse(bytes.toString()) as Manifest;

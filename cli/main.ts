@@ -45,7 +45,7 @@ async function run(
 ): Promise<Outcome | undefined> {
   if (verb.client) checkCommon(common);
   checkJson(verb, out);
-  const session = newSession({ common, env, signal, version: VERSION });
+  const session = newSession({ common, env, signal, version: VERSION, tell: (text) => out.note(text) });
   try {
     const context: Context = { out, env, signal, client: () => session.client() };
     return await verb.run(context, args, options);
