@@ -1,4 +1,4 @@
-import { ApiClient } from './client/api-client.ts';
+import type { ApiClient } from './client/api-client.ts';
 import { type CommonValues, DEFAULT_URL } from './common-options.ts';
 import { usageError } from './errors.ts';
 
@@ -24,6 +24,8 @@ export function newSession({ common, env, signal, version, tell }: SessionOption
   const userAgent = `artifact-store/${version}`;
 
   async function open(): Promise<ApiClient> {
+    // Loaded for those who need it: `--help` does not.
+    const { ApiClient } = await import('./client/api-client.ts');
     const { url, token } = common.local ? await openLocal() : remote();
     const client = new ApiClient({ url, token, signal, userAgent, env, tell });
     closers.push(() => client.close());

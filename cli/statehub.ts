@@ -5,6 +5,7 @@ import type { Link } from '../src/api/types.ts';
 import type { HttpProxy } from '../src/core/proxy.ts';
 import { Connections, openRequest, type Pool } from './client/connections.ts';
 import { mayPass } from './client/failure-rules.ts';
+import { progressUrl } from './statehub-url.ts';
 
 /** Statehub records that a package exists. It is told ids, digests and a summary: never bytes. */
 export type PostOutcome = { posted: true } | { posted: false; error: string };
@@ -17,21 +18,6 @@ export interface PostOptions {
 }
 
 export const DEFAULT_POST_OPTIONS: Readonly<PostOptions> = { timeoutMs: 10_000, tries: 2, pauseMs: 500 };
-
-/** Why a text is no address of a Statehub, as half a sentence; null when it is one. */
-export function statehubUrlProblem(text: string): string | null {
-  if (!URL.canParse(text)) return 'is not a URL';
-  const url = new URL(text);
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'is neither http: nor https:';
-  if (url.username !== '' || url.password !== '') return 'holds a user name or password, which logs would keep';
-  if (url.search !== '' || url.hash !== '') return 'holds a query or a fragment';
-  return null;
-}
-
-/** `{URL}/progress/`, whether or not the URL ends with a slash. */
-export function progressUrl(statehub: string): string {
-  return `${statehub.replace(/\/+$/, '')}/progress/`;
-}
 
 /**
  * Posts the event; never throws, because work that is preserved stays preserved whatever Statehub does. Tried again

@@ -79,7 +79,7 @@ async function reportStatehub(
   options: Options,
 ): Promise<void> {
   const [{ progressUrl }, { postLaterCommand }] = await Promise.all([
-    import('../statehub.ts'),
+    import('../statehub-url.ts'),
     import('../view/ingest-lines.ts'),
   ]);
   if (options.local) {

@@ -34,7 +34,8 @@ export const link = defineVerb<Options>({
     });
     const statehub = options.post;
     if (statehub === undefined) return { json: found, text: JSON.stringify(found.event, null, 2) };
-    const { DEFAULT_POST_OPTIONS, postEvent, progressUrl } = await import('../statehub.ts');
+    const { DEFAULT_POST_OPTIONS, postEvent } = await import('../statehub.ts');
+    const { progressUrl } = await import('../statehub-url.ts');
     const outcome = await postEvent(statehub, found.event, DEFAULT_POST_OPTIONS, client.connections);
     const json = { ...found, statehub: outcome };
     if (outcome.posted) return { json, text: `Posted ${pkg.id} to ${progressUrl(statehub)}.` };

@@ -1,5 +1,5 @@
 import { usageError } from '../errors.ts';
-import { statehubUrlProblem } from '../statehub.ts';
+import { statehubUrlProblem } from '../statehub-url.ts';
 
 /** Readers of option texts: each gives the value or says what the option takes. */
 
