@@ -1,12 +1,17 @@
 #!/usr/bin/env node
 // Runs on whatever Node the machine has, so that an old one gets a sentence instead of a syntax error: no syntax newer
 // than Node 12 here, no import but the dynamic one.
-const MINIMUM = 24;
+// Its agents speak to proxies from 24.5 on.
+const MAJOR = 24;
+const MINOR = 5;
+const version = process.versions.node.split('.');
 
-if (Number(process.versions.node.split('.')[0]) < MINIMUM) {
+if (Number(version[0]) < MAJOR || (Number(version[0]) === MAJOR && Number(version[1]) < MINOR)) {
   console.error(
     'artifact-store needs Node.js ' +
-      MINIMUM +
+      MAJOR +
+      '.' +
+      MINOR +
       ' or newer, but this is ' +
       process.version +
       ' (' +

@@ -1,6 +1,7 @@
 import type { ApiClient } from './client/api-client.ts';
 import type { Exit } from './errors.ts';
 import type { Output } from './output.ts';
+import type { Text } from './text.ts';
 
 /** What a verb works with; nothing of it is global. */
 export interface Context {
@@ -18,8 +19,8 @@ export interface Context {
 /** What a verb found out. `main` prints it: `json` as the one document with --json, else `text`. */
 export interface Outcome {
   json: unknown;
-  /** Left out: nothing is printed. Ends without a line break. */
-  text?: string;
+  /** Left out: nothing is printed. Ends without a line break. Output makes it safe for a terminal. */
+  text?: Text;
   /** Default 0. */
   exit?: Exit;
 }

@@ -14,8 +14,9 @@ import { sayCounts } from './guide-board/counts.ts';
 import { ingestRun } from './guide-board/ingest-run.ts';
 import { startLocalService } from './local-service.ts';
 import { Output, ReaderGone } from './output.ts';
+import { bold, coloursFor, renderText } from './text.ts';
 import { guideBoardLines } from './view/guide-board-lines.ts';
-import { alignLines, type Line, type Paint, paintFor } from './view/lines.ts';
+import { alignLines, type Line } from './view/lines.ts';
 import { retentionLines } from './view/retention-lines.ts';
 
 /**
@@ -53,7 +54,7 @@ async function ingest({ client, run, step, env }: Demo): Promise<Package> {
 }
 
 async function showManifest({ client, step }: Demo, pkg: Package): Promise<Manifest> {
-  const bytes = await client.manifest(pkg.id);
+  const bytes = await client.manifest(pkg);
   if (digestOf(bytes) !== pkg.manifest_digest)
     throw new Error('The manifest has another digest than its package says.');
   const manifest = JSON.parse(bytes.toString()) as Manifest;
@@ -96,7 +97,7 @@ async function readBack({ client, run, step }: Demo, pkg: Package, manifest: Man
   ]);
 }
 
-async function demo(keep: boolean, out: Output, paint: Paint): Promise<void> {
+async function demo(keep: boolean, out: Output, colours: boolean): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'artifact-store-demo-'));
   const dataDir = path.join(folder, 'data');
   const abort = new AbortController();
@@ -104,8 +105,8 @@ async function demo(keep: boolean, out: Output, paint: Paint): Promise<void> {
   let count = 0;
   const step = async (title: string, lines: readonly Line[]): Promise<void> => {
     count += 1;
-    const body = alignLines(lines, paint).replaceAll(/^/gm, '   ');
-    await out.write(`${paint.bold(`${count}. ${title}`)}\n${body}\n\n`);
+    const body = renderText(alignLines(lines), colours).replaceAll(/^/gm, '   ');
+    await out.write(`${renderText([bold(`${count}. ${title}`)], colours)}\n${body}\n\n`);
   };
   try {
     // Nothing of the environment: the demo is the same everywhere.
@@ -130,7 +131,9 @@ async function demo(keep: boolean, out: Output, paint: Paint): Promise<void> {
   } finally {
     if (!keep) await rm(folder, { recursive: true, force: true });
   }
-  await out.write(`${paint.bold('Done.')} ${keep ? `The data stays in ${dataDir}.` : 'The data folder is removed.'}\n`);
+  await out.write(
+    `${renderText([bold('Done.')], colours)} ${keep ? `The data stays in ${dataDir}.` : 'The data folder is removed.'}\n`,
+  );
   await out.write(nextSteps(keep ? dataDir : null));
   await out.end();
 }
@@ -151,7 +154,8 @@ async function main(): Promise<void> {
   const { stdout, stderr } = process;
   for (const stream of [stdout, stderr]) stream.on('error', () => {});
   try {
-    await demo(values.keep, new Output({ stdout, stderr, json: false, quiet: false }), paintFor(stdout, process.env));
+    const out = new Output({ stdout, stderr, json: false, quiet: false });
+    await demo(values.keep, out, coloursFor(stdout, process.env));
   } catch (thrown) {
     if (thrown instanceof ReaderGone) return;
     const { message, next } = toCliError(thrown);

@@ -125,6 +125,7 @@ export function toCliError(thrown: unknown): CliError {
     const { code, extras, status } = error as Error & { code: ErrorCode; extras: ErrorExtras; status: number };
     return toCliError(new ApiError(code, status, error.message, extras));
   }
+  if (error.name === 'ProxySettingError') return new CliError(error.message, { exit: EXIT.usage, code: 'bad_config' });
   if (error.name === 'ConfigError') return new CliError(error.message, { exit: EXIT.usage, code: 'bad_config' });
   if (error.name === 'DataFolderError') {
     const exit = (error as Error & { code: string }).code === 'no_data_folder' ? EXIT.notFound : EXIT.refused;

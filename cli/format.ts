@@ -32,15 +32,19 @@ export function formatTime(time: string | null): string {
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
-/** Text from elsewhere (paths, names, reasons) for a terminal: no escape sequence gets through. */
+/**
+ * Text from elsewhere (paths, names, reasons) in one line: control characters (C0, DEL, C1), direction marks and separators of
+ * lines and paragraphs are made visible, as JSON would write them.
+ */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** Columns padded to their widest cell; the last one is not padded. `right` names the columns set flush right. */
-export function table(rows: ReadonlyArray<readonly string[]>, right: readonly number[] = []): string {
+export function table(texts: ReadonlyArray<readonly string[]>, right: readonly number[] = []): string {
+  const rows = texts.map((row) => row.map(printable));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);

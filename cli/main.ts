@@ -7,6 +7,7 @@ import { inOptionWords } from './option-words.ts';
 import { Output, ReaderGone } from './output.ts';
 import { type Invocation, parseCommandLine } from './program.ts';
 import { checkCommon, newSession } from './session.ts';
+import { coloursFor, renderJson, renderText } from './text.ts';
 
 /** The whole command line: parse, run, print, and say how it ended. @returns the exit code; never throws */
 export async function main(process: NodeJS.Process): Promise<number> {
@@ -33,7 +34,8 @@ export async function main(process: NodeJS.Process): Promise<number> {
     out = new Output({ stdout, stderr, json: common.json ?? false, quiet: common.quiet ?? false });
     const outcome = await run(invocation, out, process.env, abort.signal);
     if (outcome === undefined) return await show(out, '');
-    return await show(out, textOf(out, outcome), outcome.exit).catch(doneAllTheSame);
+    const text = textOf(out, outcome, coloursFor(stdout, process.env));
+    return await show(out, text, outcome.exit).catch(doneAllTheSame);
   } catch (thrown) {
     if (thrown instanceof ReaderGone) return EXIT.done;
     const error = toCliError(abort.signal.aborted ? abort.signal.reason : thrown);
@@ -52,7 +54,8 @@ async function run(
   if (verb.client) checkCommon(common);
   checkJson(verb, out);
   const { makesDataFolder = false } = verb;
-  const session = newSession({ common, env, signal, version: VERSION, makesDataFolder });
+  const tell = (text: string): void => out.note(text);
+  const session = newSession({ common, env, signal, version: VERSION, makesDataFolder, tell });
   try {
     const context: Context = { out, env, signal, client: () => session.client() };
     return await verb.run(context, args, options);
@@ -85,9 +88,9 @@ function doneAllTheSame(thrown: unknown): never {
   throw new CliError(thrown.message, { exit: thrown.exit, code: thrown.code, next, cause: thrown });
 }
 
-function textOf(out: Output, { json, text }: Outcome): string {
-  if (out.json) return `${JSON.stringify(json, null, 2)}\n`;
-  return text === undefined || text === '' ? '' : `${text}\n`;
+function textOf(out: Output, { json, text }: Outcome, colours: boolean): string {
+  if (out.json) return `${renderJson(json)}\n`;
+  return text === undefined || text === '' ? '' : `${renderText(text, colours)}\n`;
 }
 
 /** On stdout with --json, unless that is what failed; else on stderr. @returns the exit code */
@@ -95,14 +98,14 @@ async function report(out: Output, error: CliError): Promise<Exit> {
   const { code, message, next, exit, extras } = error;
   if (out.json && code !== 'output_failed') {
     const body = { ...extras, code, message, next, exit };
-    const shown = show(out, `${JSON.stringify({ error: body }, null, 2)}\n`).then(
+    const shown = show(out, `${renderJson({ error: body })}\n`).then(
       () => true,
       () => false,
     );
     if (await shown) return exit;
   }
-  out.warn(`artifact-store: ${message}`);
-  if (next !== null) out.warn(next);
+  out.error(`artifact-store: ${message}`);
+  if (next !== null) out.error(next);
   return exit;
 }
 

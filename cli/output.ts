@@ -1,6 +1,8 @@
 import { CliError, EXIT } from './errors.ts';
+import { printable } from './format.ts';
 import { type ProgressReport, type ProgressView, startProgress } from './progress.ts';
 import { type Sink, type StdStream, sinkOf } from './sink.ts';
+import { renderText, type Text } from './text.ts';
 
 export interface OutputOptions {
   json: boolean;
@@ -39,14 +41,19 @@ export class Output {
     this.#stderr = stderr;
   }
 
-  /** News for people; silent with --quiet. */
+  /** News for people, one line; silent with --quiet. */
   note(text: string): void {
-    if (!this.quiet) this.#line(text);
+    if (!this.quiet) this.#line(printable(text));
   }
 
-  /** What must be seen, also with --quiet. */
+  /** What must be seen, also with --quiet; one line. */
   warn(text: string): void {
-    this.#line(text);
+    this.#line(printable(text));
+  }
+
+  /** Why the verb ended without its result; of any number of lines. */
+  error(text: Text): void {
+    this.#line(renderText(text, false));
   }
 
   /** A bar on a terminal, a line now and then elsewhere, less often with --json; nothing with --quiet. */

@@ -1,4 +1,4 @@
-import { ApiClient } from './client/api-client.ts';
+import type { ApiClient } from './client/api-client.ts';
 import { type CommonValues, DEFAULT_URL } from './common-options.ts';
 import { usageError } from './errors.ts';
 
@@ -15,17 +15,21 @@ export interface SessionOptions {
   version: string;
   /** Whether --local may make a data folder where there is none. */
   makesDataFolder: boolean;
+  /** Told when something is tried again. */
+  tell: (text: string) => void;
 }
 
 /** The service that a verb talks to: one at a URL, or with --local one inside this process. */
-export function newSession({ common, env, signal, version, makesDataFolder }: SessionOptions): Session {
+export function newSession({ common, env, signal, version, makesDataFolder, tell }: SessionOptions): Session {
   const closers: Array<() => Promise<void> | void> = [];
   let opened: Promise<ApiClient> | null = null;
   const userAgent = `artifact-store/${version}`;
 
   async function open(): Promise<ApiClient> {
+    // Loaded for those who need it: `--help` does not.
+    const { ApiClient } = await import('./client/api-client.ts');
     const { url, token } = common.local ? await openLocal() : remote();
-    const client = new ApiClient({ url, token, signal, userAgent });
+    const client = new ApiClient({ url, token, signal, userAgent, env, tell });
     closers.push(() => client.close());
     return client;
   }
@@ -40,7 +44,9 @@ export function newSession({ common, env, signal, version, makesDataFolder }: Se
   function remote(): { url: string; token: string | null } {
     return {
       url: common.url ?? (env.ARTIFACT_STORE_URL || DEFAULT_URL),
-      token: common.token ?? (env.ARTIFACT_STORE_TOKEN || null),
+      token:
+        parseToken('--token', common.token) ??
+        parseToken('ARTIFACT_STORE_TOKEN', env.ARTIFACT_STORE_TOKEN || undefined),
     };
   }
 
@@ -53,6 +59,18 @@ export function newSession({ common, env, signal, version, makesDataFolder }: Se
       for (const close of closers.splice(0).reverse()) await close();
     },
   };
+}
+
+/**
+ * A bearer token as it may stand in a header; shells and files put line breaks around it. Null: there is none.
+ * @throws CliError wrong_usage, which names where it came from and not the token
+ */
+export function parseToken(from: string, text: string | undefined): string | null {
+  const token = text?.trim();
+  if (token === undefined) return null;
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  const problem = token === '' ? 'is empty' : 'holds blanks or characters other than ASCII';
+  throw usageError(`The token in ${from} ${problem}: no header can carry it.`, 'Copy it again: it is one word.');
 }
 
 /** @throws CliError wrong_usage for options that contradict each other */

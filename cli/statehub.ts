@@ -1,5 +1,11 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Link } from '../src/api/types.ts';
+import type { HttpProxy } from '../src/core/proxy.ts';
+import { Connections, openRequest, type Pool } from './client/connections.ts';
+import { mayPass } from './client/failure-rules.ts';
+import { progressUrl } from './statehub-url.ts';
 
 /** Statehub records that a package exists. It is told ids, digests and a summary: never bytes. */
 export type PostOutcome = { posted: true } | { posted: false; error: string };
@@ -13,21 +19,6 @@ export interface PostOptions {
 
 export const DEFAULT_POST_OPTIONS: Readonly<PostOptions> = { timeoutMs: 10_000, tries: 2, pauseMs: 500 };
 
-/** Why a text is no address of a Statehub, as half a sentence; null when it is one. */
-export function statehubUrlProblem(text: string): string | null {
-  if (!URL.canParse(text)) return 'is not a URL';
-  const url = new URL(text);
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'is neither http: nor https:';
-  if (url.username !== '' || url.password !== '') return 'holds a user name or password, which logs would keep';
-  if (url.search !== '' || url.hash !== '') return 'holds a query or a fragment';
-  return null;
-}
-
-/** `{URL}/progress/`, whether or not the URL ends with a slash. */
-export function progressUrl(statehub: string): string {
-  return `${statehub.replace(/\/+$/, '')}/progress/`;
-}
-
 /**
  * Posts the event; never throws, because work that is preserved stays preserved whatever Statehub does. Tried again
  * after what may pass: no connection, no answer in time, 429 and 5xx.
@@ -36,44 +27,59 @@ export async function postEvent(
   statehub: string,
   event: Link['event'],
   options: PostOptions = DEFAULT_POST_OPTIONS,
+  connections = new Connections(),
 ): Promise<PostOutcome> {
   const url = progressUrl(statehub);
+  const pool = connections.pool(1);
   const body = JSON.stringify(event);
-  let error = '';
+  let error: string | null = null;
   for (let tried = 1; tried <= options.tries; tried += 1) {
     if (tried > 1) await sleep(options.pauseMs);
-    const outcome = await post(url, body, options.timeoutMs);
-    if (outcome.error === null) return { posted: true };
+    const outcome = await post(url, body, options.timeoutMs, pool);
     error = outcome.error;
-    if (!outcome.mayPass) break;
+    if (error === null || !outcome.mayPass) break;
   }
-  return { posted: false, error };
+  pool.close();
+  return error === null ? { posted: true } : { posted: false, error };
 }
 
-async function post(url: string, body: string, timeoutMs: number): Promise<{ error: string | null; mayPass: boolean }> {
+interface Posted {
+  error: string | null;
+  mayPass: boolean;
+}
+
+/** Redirects are not followed: a 301 or 302 would turn the POST into a GET, and its 200 would look like success. */
+async function post(url: string, body: string, timeoutMs: number, pool: Pool): Promise<Posted> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const headers = {
+    'content-type': 'application/json',
+    accept: 'application/json',
+    'content-length': Buffer.byteLength(body),
+  };
   try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'application/json' },
-      body,
-      // Following 301 or 302 would turn the POST into a GET, and its 200 would look like success.
-      redirect: 'manual',
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    await response.body?.cancel();
-    if (response.ok) return { error: null, mayPass: false };
-    const where = response.headers.get('location');
-    const hint = where === null ? '' : `, pointing to ${where}`;
-    const mayPass = response.status === 429 || response.status >= 500;
-    return { error: `${url} answered ${response.status} ${response.statusText}${hint}`.trim(), mayPass };
+    const request = openRequest({ url, method: 'POST', headers }, pool, signal);
+    const answered = once(request, 'response');
+    request.end(body);
+    const [response] = (await answered) as [IncomingMessage];
+    // Nobody reads what it says.
+    response.destroy();
+    return judge(url, response);
   } catch (error) {
-    return { error: `${url} cannot be reached (${reasonOf(error, timeoutMs)})`, mayPass: true };
+    const reason = signal.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error, pool.connections.proxyOf(url));
+    const again = signal.aborted || mayPass(error, { who: 'service', known: true });
+    return { error: `${url} cannot be reached (${reason})`, mayPass: again };
   }
 }
 
-function reasonOf(error: unknown, timeoutMs: number): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `no answer within ${timeoutMs} ms`;
-  const cause = error.cause as { code?: unknown; message?: unknown } | undefined;
-  return String(cause?.code ?? cause?.message ?? error.message);
+function judge(url: string, { statusCode: status = 0, statusMessage, headers }: IncomingMessage): Posted {
+  if (status >= 200 && status < 300) return { error: null, mayPass: false };
+  const hint = headers.location === undefined ? '' : `, pointing to ${headers.location}`;
+  const error = `${url} answered ${status} ${statusMessage}${hint}`.trim();
+  return { error, mayPass: status === 429 || status >= 500 };
+}
+
+function reasonOf(error: unknown, proxy: HttpProxy | null): string {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const reason = String(code ?? message);
+  return proxy === null ? reason : `${reason}, through the proxy ${proxy.shown} of ${proxy.variable}`;
 }

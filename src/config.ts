@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PROXY_VARIABLES, type ProxyEnv, proxyEnvOf } from './core/proxy.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
 
 /**
@@ -17,6 +18,12 @@ const databaseUrl = z
     (value) => /^postgres(ql)?:\/\//.test(value) && URL.canParse(value),
     'must be a URL as in postgres://user:password@host:5432/database, special characters of the password percent-encoded',
   );
+
+/** Of S3: shells and files put line breaks around them. */
+const key = z
+  .string()
+  .trim()
+  .regex(/^[\x21-\x7e]+$/, 'must hold neither blanks nor characters other than ASCII');
 
 export const VARIABLES = {
   HOST: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
@@ -53,10 +60,10 @@ export const VARIABLES = {
     .optional()
     .describe('put before every key'),
   S3_FORCE_PATH_STYLE: flag.default(true).describe('bucket in the path instead of the host name'),
-  S3_ACCESS_KEY_ID: z.string().optional().describe("the control plane's key; the SDK's default chain without it"),
-  S3_SECRET_ACCESS_KEY: z.string().optional().describe('its secret'),
-  S3_UPLOAD_ACCESS_KEY_ID: z.string().optional().describe('a write-only key that signs upload URLs'),
-  S3_UPLOAD_SECRET_ACCESS_KEY: z.string().optional().describe('its secret'),
+  S3_ACCESS_KEY_ID: key.optional().describe("the control plane's key; the SDK's default chain without it"),
+  S3_SECRET_ACCESS_KEY: key.optional().describe('its secret'),
+  S3_UPLOAD_ACCESS_KEY_ID: key.optional().describe('a write-only key that signs upload URLs'),
+  S3_UPLOAD_SECRET_ACCESS_KEY: key.optional().describe('its secret'),
   S3_VERIFY: z.enum(['auto', 'read']).default('auto').describe('read: hash every committed object by reading it back'),
   SIGNING_KEY: z
     .string()
@@ -65,8 +72,9 @@ export const VARIABLES = {
     .describe('signs local URLs and cursors; kept in the data folder without it'),
   ADMIN_TOKEN: z
     .string()
+    .trim()
     .min(16, 'must have at least 16 characters')
-    .regex(/^\S+$/, 'must not hold blanks')
+    .regex(/^[\x21-\x7e]+$/, 'must hold neither blanks nor characters other than ASCII: no header could carry it')
     .optional()
     .describe('bearer token with every scope; without it only loopback is served'),
   RETENTION_CLASSES: z.string().optional().describe('path of a JSON file: class → days, or null for never'),
@@ -88,6 +96,9 @@ type Values = { [Name in keyof typeof VARIABLES]: z.infer<(typeof VARIABLES)[Nam
 
 export const PREFIX = 'ARTIFACT_STORE_';
 
+/** Variables of the platform that both obey, beside those in lower case. */
+export const PLATFORM_VARIABLES = [...PROXY_VARIABLES, 'NODE_EXTRA_CA_CERTS'] as const;
+
 /** Variables of the command line's client, which the service knows and ignores. */
 export const CLIENT_VARIABLES = ['URL', 'TOKEN'] as const;
 
@@ -101,6 +112,8 @@ export interface S3Config {
   credentials: { accessKeyId: string; secretAccessKey: string } | null;
   uploadCredentials: { accessKeyId: string; secretAccessKey: string } | null;
   verify: 'auto' | 'read';
+  /** What names proxies for the service's own way to the bucket. */
+  proxies: ProxyEnv;
 }
 
 export interface Config {
@@ -197,6 +210,7 @@ function s3Config(values: Values, env: Record<string, string | undefined>): S3Co
       values.S3_UPLOAD_SECRET_ACCESS_KEY,
     ),
     verify: values.S3_VERIFY,
+    proxies: proxyEnvOf(env),
   };
 }
 

@@ -1,39 +1,42 @@
-import type { Got, Method, Response } from 'got';
 import type * as wire from '../../src/api/types.ts';
 import type { Limits } from '../../src/core/limits.ts';
-import { ApiError, CliError, EXIT, usageError } from '../errors.ts';
-import { type Agents, closeAgents, mayPass, newAgents, problemOf, unreachable } from './http.ts';
-import { connectionFailure, withRetries } from './retry.ts';
+import type { ProxyEnv } from '../../src/core/proxy.ts';
+import { ApiError, usageError } from '../errors.ts';
+import type { AnswerName, AnswerOf } from './answers/index.ts';
+import { bodyStart, upTo, wholeBody } from './bounded-body.ts';
+import { Connections } from './connections.ts';
+import { JsonCalls, type Query } from './json-calls.ts';
+import { type ReadManifest, readManifest } from './manifest-reader.ts';
+import { pagesOf } from './pages.ts';
+import { RetryNotes } from './retry.ts';
 
 export interface ClientOptions {
   url: string;
   token: string | null;
   signal: AbortSignal;
   userAgent: string;
+  /** What names proxies. */
+  env?: ProxyEnv;
+  /** Told when something is tried again. */
+  tell?: (text: string) => void;
 }
-
-export type Query = Record<string, string | number | undefined>;
 
 export interface PageQuery {
   limit?: number;
   cursor?: string;
 }
 
-interface Call {
-  method: Method;
-  path: string;
-  query?: Query;
-  body?: unknown;
-  /** Doing it twice is not the same as once: never sent again when it may have arrived. */
-  once?: boolean;
-  /** Error statuses that are an answer all the same. */
-  answers?: readonly number[];
-}
+/** A manifest lists a package's files: so many bytes for each, its path and its escapes included; metadata comes beside them. */
+const MANIFEST_ENTRY_MAX = 8 * 1024;
+const MANIFEST_REST_MAX = 4 * 1024 ** 2;
+/** Some five million files. */
+const MANIFEST_MAX = 1024 ** 3;
+const FILES_PAGE = 1_000;
+/** What a page has when nothing is said. */
+const DEFAULT_PAGE = 100;
 
-const JSON_SOCKETS = 16;
-const TRIES = 8;
-/** A commit answers within seconds; finalizing a hundred thousand files may take longer. */
-const TIMEOUT = { lookup: 10_000, connect: 10_000, secureConnect: 10_000, response: 300_000 };
+/** Of a package, what a manifest is held against. */
+type ManifestOwner = Pick<wire.Package, 'id' | 'file_count'>;
 
 /** The files of the address bar: each segment escaped, slashes kept. */
 function escapePath(path: string): string {
@@ -51,29 +54,28 @@ export function parseServiceUrl(text: string): string {
 
 /**
  * The control plane's HTTP interface, typed; JSON only: bytes go over the signed URLs (part-sender.ts, downloader.ts).
- * Calls are repeated, with growing pauses, on lost connections, 429 and 503, unless repeating would do something twice.
- * Once the service has answered, it is worth waiting for: a restart in the middle of a push ends nothing.
+ * What it answers was checked. Once the service has answered, it is worth waiting for: a restart in the middle of a push
+ * ends nothing.
  */
 export class ApiClient {
   readonly url: string;
   readonly signal: AbortSignal;
-  readonly #token: string | null;
-  readonly #userAgent: string;
-  readonly #agents: Agents;
-  #got: Promise<Got> | null = null;
+  readonly connections: Connections;
+  readonly notes: RetryNotes;
+  readonly #calls: JsonCalls;
   #limits: Promise<Limits> | null = null;
-  #hasAnswered = false;
 
-  constructor({ url, token, signal, userAgent }: ClientOptions) {
+  constructor({ url, token, signal, userAgent, env, tell = () => {} }: ClientOptions) {
     this.url = parseServiceUrl(url);
     this.signal = signal;
-    this.#token = token;
-    this.#userAgent = userAgent;
-    this.#agents = newAgents(JSON_SOCKETS);
+    this.connections = new Connections({ env });
+    this.notes = new RetryNotes(tell);
+    const { connections, notes } = this;
+    this.#calls = new JsonCalls({ url: this.url, token, signal, userAgent, connections, notes });
   }
 
   close(): void {
-    closeAgents(this.#agents);
+    this.#calls.close();
   }
 
   // ── Packages ──
@@ -81,226 +83,180 @@ export class ApiClient {
   /** Never repeated without an external id: each repetition would make another package. */
   async createPackage(body: wire.CreatePackage): Promise<{ pkg: wire.Package; created: boolean }> {
     const once = body.external_id === undefined;
-    const response = await this.#send({ method: 'POST', path: '/v1/packages', body, once });
-    return { pkg: parse(response), created: response.statusCode === 201 };
+    const call = { method: 'POST', path: '/v1/packages', body, once, answer: 'package' } as const;
+    const { value, status } = await this.#calls.answer(call);
+    return { pkg: value, created: status === 201 };
   }
 
   listPackages(query: Query): Promise<wire.PackageList> {
-    return this.#json({ method: 'GET', path: '/v1/packages', query });
+    return this.#list('packages', '/v1/packages', query);
   }
 
   getPackage(id: string): Promise<wire.Package> {
-    return this.#json({ method: 'GET', path: `/v1/packages/${encodeURIComponent(id)}` });
+    return this.#get('package', packagePath(id));
   }
 
   registerFiles(id: string, files: wire.RegisterFiles['files']): Promise<wire.RegisteredFiles> {
-    return this.#json({ method: 'POST', path: `/v1/packages/${encodeURIComponent(id)}/files`, body: { files } });
+    const items = files.length;
+    return this.#post('registered', `${packagePath(id)}/files`, { files }, { items });
   }
 
   /** Removing what is not there is no error. */
   async removeFile(id: string, path: string): Promise<void> {
     try {
-      await this.#send({ method: 'DELETE', path: `/v1/packages/${encodeURIComponent(id)}/files/${escapePath(path)}` });
+      const call = { method: 'DELETE', path: `${packagePath(id)}/files/${escapePath(path)}` } as const;
+      await this.#calls.ask(call, ({ body }) => bodyStart(body));
     } catch (error) {
       if (!(error instanceof ApiError && error.code === 'file_not_found')) throw error;
     }
   }
 
   listFiles(id: string, page: PageQuery = {}): Promise<wire.FileList> {
-    return this.#json({ method: 'GET', path: `/v1/packages/${encodeURIComponent(id)}/files`, query: { ...page } });
+    return this.#list('files', `${packagePath(id)}/files`, { ...page });
   }
 
   /** Every file, page by page. */
   async *files(id: string): AsyncGenerator<wire.File> {
-    let cursor: string | undefined;
-    do {
-      const page = await this.listFiles(id, { limit: 1_000, cursor });
-      yield* page.items;
-      cursor = page.next_cursor ?? undefined;
-    } while (cursor !== undefined);
+    const read = (cursor: string | undefined) => this.listFiles(id, { limit: FILES_PAGE, cursor });
+    for await (const { items } of pagesOf(this.url, read)) yield* items;
   }
 
   finalizePackage(id: string, expected: { file_count?: number; total_size?: number } = {}): Promise<wire.Package> {
-    return this.#json({ method: 'POST', path: `/v1/packages/${encodeURIComponent(id)}/finalize`, body: expected });
+    return this.#post('package', `${packagePath(id)}/finalize`, expected);
   }
 
   failPackage(id: string, reason: string): Promise<wire.Package> {
-    const path = `/v1/packages/${encodeURIComponent(id)}/fail`;
-    return this.#json({ method: 'POST', path, body: { reason }, once: true });
+    return this.#post('package', `${packagePath(id)}/fail`, { reason }, { once: true });
   }
 
   deletePackage(id: string, reason: string): Promise<wire.Package> {
-    const path = `/v1/packages/${encodeURIComponent(id)}`;
-    return this.#json({ method: 'DELETE', path, body: { reason }, once: true });
+    const call = { method: 'DELETE', path: packagePath(id), body: { reason }, once: true, answer: 'package' } as const;
+    return this.#calls.json(call);
   }
 
   link(id: string, query: { author?: string; workstream_id?: string; task_id?: string } = {}): Promise<wire.Link> {
-    return this.#json({ method: 'GET', path: `/v1/packages/${encodeURIComponent(id)}/link`, query });
+    return this.#get('link', `${packagePath(id)}/link`, query);
   }
 
-  /** The manifest's exact bytes. */
-  async manifest(id: string, format: 'json' | 'sha256sum' = 'json'): Promise<Buffer> {
-    const path = `/v1/packages/${encodeURIComponent(id)}/manifest`;
-    return Buffer.from((await this.#send({ method: 'GET', path, query: { format } })).rawBody);
+  /** The manifest's exact bytes, or the list that `sha256sum` reads. */
+  manifest(pkg: ManifestOwner, format: 'json' | 'sha256sum' = 'json'): Promise<Buffer> {
+    return this.#manifest(pkg, format, (body) => wholeBody(body, manifestMax(pkg)));
+  }
+
+  /** The files that the manifest lists, read as it comes, and whether it is one. */
+  manifestFiles(pkg: ManifestOwner): Promise<ReadManifest> {
+    return this.#manifest(pkg, 'json', (body) => readManifest(upTo(body, manifestMax(pkg)), pkg));
   }
 
   // ── Uploads and downloads ──
 
   planUploads(id: string, objects: wire.PlanUploads['objects']): Promise<wire.PlannedUploads> {
-    return this.#json({ method: 'POST', path: `/v1/packages/${encodeURIComponent(id)}/uploads`, body: { objects } });
+    const items = objects.reduce((sum, { parts }) => sum + 1 + (parts?.length ?? 1), 0);
+    return this.#post('planned', `${packagePath(id)}/uploads`, { objects }, { items });
   }
 
   getUpload(uploadId: string): Promise<wire.Upload> {
-    return this.#json({ method: 'GET', path: `/v1/uploads/${uploadId}` });
+    return this.#get('upload', `/v1/uploads/${encodeURIComponent(uploadId)}`);
   }
 
   partUrls(uploadId: string, parts: number[]): Promise<wire.PartUrlList> {
-    return this.#json({ method: 'POST', path: `/v1/uploads/${uploadId}/urls`, body: { parts } });
+    return this.#post(
+      'partUrls',
+      `/v1/uploads/${encodeURIComponent(uploadId)}/urls`,
+      { parts },
+      { items: parts.length },
+    );
   }
 
   commitUpload(uploadId: string): Promise<wire.CommittedUpload> {
-    return this.#json({ method: 'POST', path: `/v1/uploads/${uploadId}/commit`, body: {} });
+    return this.#post('committed', `/v1/uploads/${encodeURIComponent(uploadId)}/commit`, {});
   }
 
   planDownloads(id: string, { paths, ...query }: PageQuery & { paths?: string[] } = {}): Promise<wire.DownloadList> {
-    const path = `/v1/packages/${encodeURIComponent(id)}/downloads`;
-    return this.#json({ method: 'POST', path, query: { ...query }, body: paths === undefined ? {} : { paths } });
+    const items = paths?.length ?? query.limit ?? DEFAULT_PAGE;
+    const body = paths === undefined ? {} : { paths };
+    return this.#post('downloads', `${packagePath(id)}/downloads`, body, { items, query: { ...query } });
   }
 
   // ── Retention and audit ──
 
   retentionClasses(): Promise<wire.RetentionClassList> {
-    return this.#json({ method: 'GET', path: '/v1/retention/classes' });
+    return this.#get('classes', '/v1/retention/classes');
   }
 
   eligible(page: PageQuery = {}): Promise<wire.EligibleList> {
-    return this.#json({ method: 'GET', path: '/v1/retention/eligible', query: { ...page } });
+    return this.#list('eligible', '/v1/retention/eligible', { ...page });
   }
 
   retention(id: string): Promise<wire.Retention> {
-    return this.#json({ method: 'GET', path: `/v1/packages/${encodeURIComponent(id)}/retention` });
+    return this.#get('retention', `${packagePath(id)}/retention`);
   }
 
   extendRetention(id: string, body: { expires_at?: string; days?: number; reason: string }): Promise<wire.Retention> {
-    const path = `/v1/packages/${encodeURIComponent(id)}/retention/extensions`;
-    return this.#json({ method: 'POST', path, body, once: true });
+    return this.#post('retention', `${packagePath(id)}/retention/extensions`, body, { once: true });
   }
 
   placeHold(id: string, body: { reason: string; reference?: string }): Promise<wire.Hold> {
-    const path = `/v1/packages/${encodeURIComponent(id)}/holds`;
-    return this.#json({ method: 'POST', path, body, once: true });
+    return this.#post('hold', `${packagePath(id)}/holds`, body, { once: true });
   }
 
   releaseHold(id: string, holdId: string, reason: string): Promise<wire.Hold> {
-    const path = `/v1/packages/${encodeURIComponent(id)}/holds/${encodeURIComponent(holdId)}/release`;
-    return this.#json({ method: 'POST', path, body: { reason }, once: true });
+    const path = `${packagePath(id)}/holds/${encodeURIComponent(holdId)}/release`;
+    return this.#post('hold', path, { reason }, { once: true });
   }
 
   audit(query: Query): Promise<wire.AuditList> {
-    return this.#json({ method: 'GET', path: '/v1/audit', query });
+    return this.#list('audit', '/v1/audit', query);
   }
 
   // ── Operations ──
 
   /** Asked for once: limits do not change while a verb runs. */
   limits(): Promise<Limits> {
-    this.#limits ??= this.#json<Limits>({ method: 'GET', path: '/v1/limits' });
+    this.#limits ??= this.#get('limits', '/v1/limits');
     return this.#limits;
   }
 
   /** Also when the service says that it is not ready. */
-  async readiness(): Promise<wire.Readiness> {
-    const body = await this.#json<Partial<wire.Readiness>>({ method: 'GET', path: '/readyz', answers: [503] });
-    if (body.registry && body.blob_store) return body as wire.Readiness;
-    throw notAStore(`${this.url}/readyz`);
+  readiness(): Promise<wire.Readiness> {
+    return this.#calls.json({ method: 'GET', path: '/readyz', answers: [503], answer: 'readiness' });
   }
 
   diagnosis(): Promise<wire.Diagnosis> {
-    return this.#json({ method: 'GET', path: '/v1/diagnosis' });
+    return this.#get('diagnosis', '/v1/diagnosis');
   }
 
-  async #json<T>(call: Call): Promise<T> {
-    return parse(await this.#send(call));
+  #get<Name extends AnswerName>(answer: Name, path: string, query: Query = {}): Promise<AnswerOf<Name>> {
+    return this.#calls.json({ method: 'GET', path, query, answer });
   }
 
-  /** @throws ApiError for an error status, CliError unreachable */
-  async #send(call: Call): Promise<Response<string>> {
-    const what = `${call.method} ${call.path}`;
-    const rule = { tries: TRIES, signal: this.signal, again: (error: unknown) => this.#mayRepeat(call, error) };
-    try {
-      return await withRetries(rule, async () => {
-        const response = await this.#request(call);
-        const { statusCode, body } = response;
-        if (statusCode >= 400 && !call.answers?.includes(statusCode)) throw problemOf(statusCode, body, what);
-        return response;
-      });
-    } catch (error) {
-      this.signal.throwIfAborted();
-      if (error instanceof ApiError) throw error;
-      throw this.#describe(error, what);
-    }
+  #list<Name extends AnswerName>(answer: Name, path: string, query: Query): Promise<AnswerOf<Name>> {
+    return this.#calls.json({ method: 'GET', path, query, answer, items: Number(query.limit ?? DEFAULT_PAGE) });
   }
 
-  #mayRepeat(call: Call, error: unknown): boolean {
-    if (error instanceof ApiError) return !call.once && mayPass(error.status);
-    const failure = connectionFailure(error);
-    if (failure === null) return false;
-    return failure.sent ? !call.once : this.#hasAnswered;
+  #post<Name extends AnswerName>(
+    answer: Name,
+    path: string,
+    body: unknown,
+    more: { items?: number; once?: boolean; query?: Query } = {},
+  ): Promise<AnswerOf<Name>> {
+    return this.#calls.json({ method: 'POST', path, body, answer, ...more });
   }
 
-  #describe(error: unknown, what: string): unknown {
-    if (connectionFailure(error)) return unreachable(this.url, error);
-    const { name, message } = error as Error;
-    if (name !== 'RequestError' && name !== 'TimeoutError' && name !== 'ReadError') return error;
-    return new CliError(`${what} failed: ${message}.`, { exit: EXIT.unreachable, code: 'unreachable', cause: error });
-  }
-
-  async #request({ method, path, query, body }: Call): Promise<Response<string>> {
-    this.#got ??= this.#open();
-    const got = await this.#got;
-    const url = new URL(this.url + path);
-    for (const [name, value] of Object.entries(query ?? {})) {
-      if (value !== undefined) url.searchParams.set(name, String(value));
-    }
-    const response = await got(url, {
-      method,
-      ...(body === undefined ? {} : { json: body }),
-      signal: this.signal,
-    });
-    this.#hasAnswered = true;
-    return response as Response<string>;
-  }
-
-  /** Loaded when first used: `--help` must not wait for it. */
-  async #open(): Promise<Got> {
-    const { default: got } = await import('got');
-    return got.extend({
-      agent: { http: this.#agents.http, https: this.#agents.https },
-      headers: {
-        accept: 'application/json, application/problem+json',
-        'user-agent': this.#userAgent,
-        ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
-      },
-      // The token goes to the service that was named, and nowhere else.
-      followRedirect: false,
-      allowGetBody: true,
-      throwHttpErrors: false,
-      decompress: false,
-      retry: { limit: 0 },
-      timeout: TIMEOUT,
-    });
+  #manifest<T>(
+    { id }: ManifestOwner,
+    format: 'json' | 'sha256sum',
+    read: (body: AsyncIterable<Buffer>) => Promise<T>,
+  ): Promise<T> {
+    const call = { method: 'GET', path: `${packagePath(id)}/manifest`, query: { format } } as const;
+    return this.#calls.ask(call, ({ body }) => read(body));
   }
 }
 
-function parse<T>(response: Response<string>): T {
-  try {
-    return JSON.parse(response.body) as T;
-  } catch {
-    throw notAStore(response.url);
-  }
+function packagePath(id: string): string {
+  return `/v1/packages/${encodeURIComponent(id)}`;
 }
 
-function notAStore(url: string): CliError {
-  const options = { exit: EXIT.unreachable, code: 'unreachable', extras: { url } } as const;
-  return new CliError(`${url} did not answer as an artifact-store does: is it one?`, options);
+function manifestMax({ file_count }: ManifestOwner): number {
+  return Math.min(MANIFEST_MAX, MANIFEST_REST_MAX + file_count * MANIFEST_ENTRY_MAX);
 }

@@ -2,8 +2,8 @@ import { createHash, hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiClient } from './api-client.ts';
 import { chunks, forEachLimit } from './concurrency.ts';
+import type { Pool } from './connections.ts';
 import { digestProblem, problemOfSource } from './failures.ts';
-import { type Agents, closeAgents, newAgents } from './http.ts';
 import type { PackageFile } from './package-files.ts';
 import { cutPieces, type Piece, type Span, spansOf } from './pieces.ts';
 import { PiecePlan } from './plan-pieces.ts';
@@ -25,7 +25,7 @@ export class Downloader {
   readonly #client: ApiClient;
   readonly #packageId: string;
   readonly #connections: number;
-  readonly #agents: Agents;
+  readonly #pool: Pool;
   readonly #stopped = new AbortController();
   /** Of everything that is read. */
   readonly signal: AbortSignal;
@@ -35,12 +35,12 @@ export class Downloader {
     this.#client = client;
     this.#packageId = packageId;
     this.#connections = connections;
-    this.#agents = newAgents(connections);
+    this.#pool = client.connections.pool(connections);
     this.signal = AbortSignal.any([client.signal, this.#stopped.signal]);
   }
 
   close(): void {
-    closeAgents(this.#agents);
+    this.#pool.close();
   }
 
   /** As `planLists` does. */
@@ -134,7 +134,7 @@ export class Downloader {
   }
 
   #read(source: Source, offset: number, size: number): AsyncGenerator<Buffer> {
-    return readSource(source, offset, size, { agents: this.#agents, signal: this.signal });
+    return readSource(source, offset, size, { pool: this.#pool, notes: this.#client.notes, signal: this.signal });
   }
 
   /** @returns how many refusals there were in a row; throws what fresh URLs do not mend */

@@ -1,9 +1,10 @@
 import type { Package } from '../../src/api/types.ts';
-import { digestFromHex, digestOf, isDigest } from '../../src/core/digest.ts';
-import type { Manifest } from '../../src/core/manifest.ts';
+import { isDigest } from '../../src/core/digest.ts';
+import { pathProblem } from '../../src/core/logical-path.ts';
 import { CliError, EXIT } from '../errors.ts';
 import type { ApiClient } from './api-client.ts';
 import type { ComparedFile } from './compare.ts';
+import { notAStore } from './json-calls.ts';
 
 export interface PackageFile extends ComparedFile {
   mtime: string | null;
@@ -12,12 +13,13 @@ export interface PackageFile extends ComparedFile {
 
 /**
  * The files of a package, as its seal says: of a finalized one from the manifest, whose bytes must have the digest that
- * the package names; of another one from the list. @throws CliError integrity_failure
+ * the package names; of another one from the list. @throws CliError integrity_failure, invalid_path, unreachable
  */
 export async function packageFiles(client: ApiClient, pkg: Package): Promise<PackageFile[]> {
   if (pkg.status === 'finalized') return manifestFiles(client, pkg);
   const files: PackageFile[] = [];
   for await (const { path, digest, size, mtime, executable } of client.files(pkg.id)) {
+    assertPath(path);
     if (!isDigest(digest)) throw broken(`${JSON.stringify(path)} has no SHA-256 digest.`, path);
     files.push({ path, digest, size, mtime, executable });
   }
@@ -25,25 +27,20 @@ export async function packageFiles(client: ApiClient, pkg: Package): Promise<Pac
 }
 
 async function manifestFiles(client: ApiClient, pkg: Package): Promise<PackageFile[]> {
-  const bytes = await client.manifest(pkg.id);
-  const digest = digestOf(bytes);
+  const { digest, files, problem } = await client.manifestFiles(pkg);
   if (digest !== pkg.manifest_digest) {
     throw broken(`The manifest of ${pkg.id} has the digest ${digest}, but ${pkg.manifest_digest} seals the package.`);
   }
-  const manifest = parseManifest(bytes, pkg.id);
-  return manifest.files.map(({ path, sha256, size, mtime, executable }) => {
-    if (typeof path !== 'string' || !/^[0-9a-f]{64}$/.test(sha256))
-      throw broken(`The manifest of ${pkg.id} is broken.`);
-    return { path, digest: digestFromHex(sha256), size, mtime: mtime ?? null, executable: executable ?? false };
-  });
+  if (problem !== null) throw notAStore(client.url, `the manifest of ${pkg.id} is none: ${problem}`);
+  for (const { path } of files) assertPath(path);
+  return files;
 }
 
-function parseManifest(bytes: Buffer, id: string): Manifest {
-  try {
-    const manifest = JSON.parse(bytes.toString()) as Manifest;
-    if (manifest.package.id === id && Array.isArray(manifest.files)) return manifest;
-  } catch {}
-  throw broken(`The manifest of ${id} is not one.`);
+function assertPath(path: string): void {
+  const problem = pathProblem(path);
+  if (problem === null) return;
+  const options = { exit: EXIT.refused, code: 'invalid_path', extras: { path } } as const;
+  throw new CliError(`The package lists ${JSON.stringify(path)}, which ${problem}.`, options);
 }
 
 function broken(message: string, path?: string): CliError {

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { PartRequest } from '../../src/api/types.ts';
 import { ApiError } from '../errors.ts';
-import { type Agents, problemOf } from './http.ts';
+import { bodyStart, paced } from './bounded-body.ts';
+import { openRequest, type Pool } from './connections.ts';
+import { problemOf } from './problem.ts';
 
 /** Where an object's bytes come from. */
 export interface ByteSource {
@@ -14,14 +15,11 @@ export interface ByteSource {
 }
 
 export interface SendOptions {
-  agents: Agents;
+  pool: Pool;
   signal: AbortSignal;
   /** Told of bytes as they leave. */
   sent: (bytes: number) => void;
 }
-
-/** A connection on which nothing moves for so long is given up. */
-const IDLE_MS = 120_000;
 
 /**
  * PUTs one part to its signed URL.
@@ -29,9 +27,10 @@ const IDLE_MS = 120_000;
  */
 export async function sendPart(part: PartRequest, source: ByteSource, options: SendOptions): Promise<void> {
   const response = await put(part, source, options);
-  if (response.status >= 300) {
-    throw partProblem(problemOf(response.status, response.body, `Part ${part.number} of ${source.label}`));
-  }
+  if (response.status < 300) return;
+  const what = `Part ${part.number} of ${source.label}`;
+  const problem = problemOf({ ...response, what, url: part.url, who: 'storage', sent: part.size });
+  throw problem instanceof ApiError ? partProblem(problem) : problem;
 }
 
 /** RGW says NoSuchKey of a bucket that is gone, too: of a part either name alone leads astray. */
@@ -44,19 +43,10 @@ function partProblem(problem: ApiError): ApiError {
 async function put(
   { url, method, headers, offset, size }: PartRequest,
   source: ByteSource,
-  { agents, signal, sent }: SendOptions,
+  { pool, signal, sent }: SendOptions,
 ): Promise<{ status: number; body: string }> {
-  const secure = url.startsWith('https:');
-  const request = (secure ? httpsRequest : httpRequest)(url, {
-    method,
-    headers: { 'content-length': String(size), ...headers },
-    agent: secure ? agents.https : agents.http,
-    signal,
-    timeout: IDLE_MS,
-  });
-  request.on('timeout', () => request.destroy(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' })));
-  // Whichever fails first ends both; the other one's failure is its echo.
-  request.on('error', () => {});
+  // Whichever fails first, of the body and the answer, ends both; the other one's failure is its echo.
+  const request = openRequest({ url, method, headers: { 'content-length': String(size), ...headers } }, pool, signal);
   let early: IncomingMessage | undefined;
   const answered = once(request, 'response').then(([response]) => {
     early = response as IncomingMessage;
@@ -102,7 +92,5 @@ async function writeAll(
 }
 
 async function readAnswer(response: IncomingMessage): Promise<{ status: number; body: string }> {
-  const pieces: Buffer[] = [];
-  for await (const piece of response) pieces.push(piece as Buffer);
-  return { status: response.statusCode ?? 0, body: Buffer.concat(pieces).toString() };
+  return { status: response.statusCode ?? 0, body: await bodyStart(paced(response)) };
 }

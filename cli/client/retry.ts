@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Asked, mayHaveArrived, mayPass, sayFailure } from './failure-rules.ts';
 
 const FIRST_MS = 200;
 const MOST_MS = 10_000;
@@ -11,33 +12,53 @@ export function retryDelay(attempt: number, random: number): number {
   return Math.round(Math.min(MOST_MS, FIRST_MS * 2 ** (attempt - 1)) * (0.5 + random / 2));
 }
 
+/** However many calls fail at once, people are told once in so long. */
+const TELL_EVERY_MS = 10_000;
+
+/** Tells people that something is tried again: why, and what is waited for. */
+export class RetryNotes {
+  readonly #tell: (text: string) => void;
+  readonly #now: () => number;
+  #told = Number.NEGATIVE_INFINITY;
+
+  constructor(tell: (text: string) => void, now: () => number = () => performance.now()) {
+    this.#tell = tell;
+    this.#now = now;
+  }
+
+  /** @param whom `The service at http://…` @param times how often it is tried again at most */
+  retrying(whom: string, error: unknown, times: number): void {
+    const now = this.#now();
+    if (now - this.#told < TELL_EVERY_MS) return;
+    this.#told = now;
+    this.#tell(`${whom} ${sayFailure(error)}: trying again, up to ${times} times.`);
+  }
+}
+
 export interface RetryRule {
   tries: number;
-  /** May this failure pass? */
-  again: (error: unknown, attempt: number) => boolean;
+  /** Who is asked, for the table of failures that may pass. */
+  asked: () => Asked;
+  /** `The service at http://…` */
+  whom: string;
+  notes: RetryNotes;
   signal: AbortSignal;
+  /** Doing it twice is not the same as once: never again when it may have arrived. */
+  once?: boolean | undefined;
 }
 
 /** Does the work until it succeeds, cannot succeed, or has been tried often enough; then throws the last failure. */
 export async function withRetries<T>(rule: RetryRule, work: (attempt: number) => Promise<T>): Promise<T> {
+  const { tries, asked, whom, notes, signal, once } = rule;
   for (let attempt = 1; ; attempt += 1) {
-    rule.signal.throwIfAborted();
+    signal.throwIfAborted();
     try {
       return await work(attempt);
     } catch (error) {
-      if (rule.signal.aborted || attempt >= rule.tries || !rule.again(error, attempt)) throw error;
-      await sleep(retryDelay(attempt, Math.random()), undefined, { signal: rule.signal });
+      const again = mayPass(error, asked()) && !(once && mayHaveArrived(error));
+      if (signal.aborted || attempt >= tries || !again) throw error;
+      if (attempt === 1) notes.retrying(whom, error, tries - 1);
+      await sleep(retryDelay(attempt, Math.random()), undefined, { signal });
     }
   }
-}
-
-const NO_CONNECTION = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN']);
-const LOST_CONNECTION = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'ERR_STREAM_PREMATURE_CLOSE']);
-
-/** The connection failed; `sent` tells whether the request may have arrived. */
-export function connectionFailure(error: unknown): { sent: boolean } | null {
-  const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== 'string') return null;
-  if (NO_CONNECTION.has(code)) return { sent: false };
-  return LOST_CONNECTION.has(code) ? { sent: true } : null;
 }

@@ -1,10 +1,13 @@
 import { once } from 'node:events';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApiError, CliError, EXIT } from '../errors.ts';
-import { type Agents, problemOf } from './http.ts';
-import { connectionFailure, retryDelay } from './retry.ts';
+import { ApiError } from '../errors.ts';
+import { bodyStart, paced } from './bounded-body.ts';
+import { openRequest, type Pool } from './connections.ts';
+import { isOfConnection, mayPass } from './failure-rules.ts';
+import { noConnection } from './no-connection.ts';
+import { problemOf } from './problem.ts';
+import { type RetryNotes, retryDelay } from './retry.ts';
 
 /** A signed GET, and how many bytes it answers. */
 export interface Source {
@@ -33,8 +36,13 @@ class ShortAnswer extends Error {}
 const TRIES = 8;
 /** Of answers that end well and too early. */
 const SHORT_TRIES = 3;
-/** A connection on which nothing moves for so long is given up. */
-const IDLE_MS = 120_000;
+
+/** How bytes are read. */
+export interface Reading {
+  pool: Pool;
+  notes: RetryNotes;
+  signal: AbortSignal;
+}
 
 /**
  * `size` bytes of the source from `offset`, each once and in order: a lost connection is taken up where it broke, and
@@ -45,58 +53,49 @@ export async function* readSource(
   source: Source,
   offset: number,
   size: number,
-  { agents, signal }: { agents: Agents; signal: AbortSignal },
+  reading: Reading,
 ): AsyncGenerator<Buffer> {
+  const { pool, notes, signal } = reading;
+  const whom = `The storage at ${new URL(source.url).origin}`;
   let done = 0;
   for (let attempt = 1; done < size; attempt += 1) {
     const before = done;
     try {
-      for await (const chunk of fetchFrom(source, offset + done, size - done, agents, signal)) {
+      for await (const chunk of fetchFrom(source, offset + done, size - done, reading)) {
         done += chunk.length;
         yield chunk;
       }
     } catch (error) {
       signal.throwIfAborted();
-      // Whoever gets on may try for ever; who does not, only so often.
+      // Retries are unlimited while each attempt makes progress.
       if (done > before) attempt = 1;
-      if (!mayPass(error)) throw error;
+      const known = pool.connections.hasAnswered(source.url);
+      const again = error instanceof ShortAnswer || mayPass(error, { who: 'storage', known });
       if (error instanceof ShortAnswer && attempt >= SHORT_TRIES) throw new SourceDamaged(error.message);
-      if (attempt >= TRIES) throw describe(source, error);
+      if (!again || attempt >= TRIES) throw describe(source, error, pool);
+      if (attempt === 1 && done === before) notes.retrying(whom, error, TRIES - 1);
       await sleep(retryDelay(attempt, Math.random()), undefined, { signal });
     }
   }
 }
 
-function mayPass(error: unknown): boolean {
-  if (error instanceof ApiError)
-    return error.code !== 'integrity_failure' && (error.status === 429 || error.status >= 500);
-  return error instanceof ShortAnswer || connectionFailure(error) !== null;
-}
-
-function describe({ url }: Source, error: unknown): unknown {
-  if (connectionFailure(error) === null) return error;
-  const { origin } = new URL(url);
-  return new CliError(`Cannot reach the storage at ${origin} (${(error as NodeJS.ErrnoException).code}).`, {
-    exit: EXIT.unreachable,
-    code: 'unreachable',
-    next: 'Run the same command again when it answers: what is complete is not read again.',
-    extras: { url: origin },
-    cause: error,
-  });
+function describe({ url }: Source, error: unknown, { connections }: Pool): unknown {
+  if (!isOfConnection(error)) return error;
+  const next = 'Run the same command again when it answers: what is complete is not read again.';
+  return noConnection({ who: 'storage', url, proxy: connections.proxyOf(url), next }, error);
 }
 
 async function* fetchFrom(
   source: Source,
   offset: number,
   size: number,
-  agents: Agents,
-  signal: AbortSignal,
+  { pool, signal }: Reading,
 ): AsyncGenerator<Buffer> {
   const ask = askFor(source, offset, size);
-  const response = await get(source.url, ask.headers, agents, signal);
+  const response = await get(source.url, ask.headers, pool, signal);
   try {
     const status = response.statusCode ?? 0;
-    if (status >= 300) throw refusalOf(source, status, await textOf(response));
+    if (status >= 300) throw refusalOf(source, status, await bodyStart(paced(response)));
     let skip = status === 206 ? ask.skip : ask.skipOfAll;
     let left = size;
     for await (const piece of response as AsyncIterable<Buffer>) {
@@ -105,8 +104,9 @@ async function* fetchFrom(
       if (chunk.length === 0) continue;
       yield chunk.length > left ? chunk.subarray(0, left) : chunk;
       left -= Math.min(left, chunk.length);
-      // What follows is nobody's; an answer that ends here is read to its end, so that its connection can be used again.
-      if (left === 0 && ask.goesOn) return;
+      // What follows is nobody's, and may have no end; only of an answer that has come whole the end is taken, so that its
+      // connection can be used again.
+      if (left === 0 && (ask.goesOn || !response.complete)) return;
     }
     if (left > 0) throw new ShortAnswer(`the answer ended ${left} bytes early`);
   } finally {
@@ -137,7 +137,9 @@ function askFor({ headers, size: all }: Source, offset: number, size: number): A
 }
 
 function refusalOf(source: Source, status: number, body: string): Error {
-  const problem = problemOf(status, body, new URL(source.url).pathname);
+  const { url } = source;
+  const problem = problemOf({ status, body, what: new URL(url).pathname, url, who: 'storage' });
+  if (!(problem instanceof ApiError)) return problem;
   if (status === 416) return new SourceDamaged(`storage has fewer than ${source.size} bytes of it`);
   if (problem.code === 'integrity_failure') return new SourceDamaged(problem.message);
   return status === 403 || status === 404 || status === 410 ? new SourceRefused(problem) : problem;
@@ -146,22 +148,12 @@ function refusalOf(source: Source, status: number, body: string): Error {
 async function get(
   url: string,
   headers: Record<string, string>,
-  agents: Agents,
+  pool: Pool,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const secure = url.startsWith('https:');
-  const agent = secure ? agents.https : agents.http;
-  const request = (secure ? httpsRequest : httpRequest)(url, { headers, agent, signal, timeout: IDLE_MS });
-  request.on('timeout', () => request.destroy(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' })));
-  request.on('error', () => {});
+  const request = openRequest({ url, method: 'GET', headers }, pool, signal);
   const answered = once(request, 'response');
   request.end();
   const [response] = (await answered) as [IncomingMessage];
   return response;
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  const pieces: Buffer[] = [];
-  for await (const piece of response) pieces.push(piece as Buffer);
-  return Buffer.concat(pieces).toString();
 }

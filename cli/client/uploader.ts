@@ -1,13 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PartRequest, PlannedUpload } from '../../src/api/types.ts';
 import type { Limits } from '../../src/core/limits.ts';
-import { ApiError, CliError, EXIT, isApiError } from '../errors.ts';
+import { ApiError, isApiError } from '../errors.ts';
 import type { ApiClient } from './api-client.ts';
 import { chunks, forEachLimit, Slots } from './concurrency.ts';
-import { type Agents, closeAgents, newAgents } from './http.ts';
+import type { Pool } from './connections.ts';
+import { isOfConnection } from './failure-rules.ts';
+import { notAStore } from './json-calls.ts';
 import { mismatch, type SentObject } from './objects.ts';
 import { sendPart } from './part-sender.ts';
-import { connectionFailure, withRetries } from './retry.ts';
+import { withRetries } from './retry.ts';
+import { assertPart, gaveUp, stillVerifying, storageUnreachable, verifyingMost } from './upload-errors.ts';
 
 export interface UploaderOptions {
   client: ApiClient;
@@ -38,7 +41,7 @@ interface Arrived {
  */
 export class Uploader {
   readonly #options: UploaderOptions;
-  readonly #agents: Agents;
+  readonly #pool: Pool;
   readonly #parts: Slots;
   readonly #commits = new Slots(COMMITS_AT_ONCE);
   readonly #stopped = new AbortController();
@@ -54,7 +57,7 @@ export class Uploader {
   constructor(options: UploaderOptions) {
     this.#options = options;
     this.#parts = new Slots(options.parallel);
-    this.#agents = newAgents(options.parallel);
+    this.#pool = options.client.connections.pool(options.parallel);
     this.#signal = AbortSignal.any([options.client.signal, this.#stopped.signal]);
   }
 
@@ -64,7 +67,7 @@ export class Uploader {
   }
 
   close(): void {
-    closeAgents(this.#agents);
+    this.#pool.close();
   }
 
   /**
@@ -117,10 +120,11 @@ export class Uploader {
       })),
     );
     const byDigest = new Map(uploads.map((upload) => [upload.digest, upload]));
-    return objects.map(({ digest }) => {
+    return objects.map(({ digest, size }) => {
       const upload = byDigest.get(digest);
-      if (upload) return upload;
-      throw new CliError(`The service planned no upload for ${digest}.`, { exit: EXIT.failed, code: 'failed' });
+      if (upload === undefined) throw notAStore(client.url, `it planned no upload for ${digest}`);
+      for (const part of upload.parts) assertPart(client.url, part, size);
+      return upload;
     });
   }
 
@@ -145,7 +149,7 @@ export class Uploader {
       } catch (error) {
         if (!(error instanceof PlanAgain)) throw this.#failed(error);
         for (const how of ['moved', 'there'] as const) this.arrived[how] -= arrived[how];
-        if (round === PLAN_ROUNDS) throw this.#failed(gaveUp(object, error.message));
+        if (round === PLAN_ROUNDS) throw this.#failed(gaveUp(object, PLAN_ROUNDS, error.message));
         upload = undefined;
       }
     }
@@ -192,12 +196,20 @@ export class Uploader {
     count: (bytes: number) => void,
   ): Promise<void> {
     let part = planned;
-    const rule = { tries: PART_TRIES, signal: this.#signal, again: isWorthAnotherTry };
+    const { client } = this.#options;
+    const { notes, connections } = client;
+    const rule = {
+      tries: PART_TRIES,
+      signal: this.#signal,
+      notes,
+      whom: `The storage at ${new URL(part.url).origin}`,
+      asked: () => ({ who: 'storage', known: connections.hasAnswered(part.url) }) as const,
+    };
     const sending = withRetries(rule, async () => {
       let counted = 0;
       try {
         await sendPart(part, object, {
-          agents: this.#agents,
+          pool: this.#pool,
           signal: this.#signal,
           sent: (bytes) => {
             counted += bytes;
@@ -211,7 +223,7 @@ export class Uploader {
       }
     });
     await sending.catch((error: unknown) => {
-      throw connectionFailure(error) ? storageUnreachable(object, part, error) : error;
+      throw isOfConnection(error) ? storageUnreachable(object, part, error, connections.proxyOf(part.url)) : error;
     });
   }
 
@@ -223,8 +235,11 @@ export class Uploader {
     // The URL expired, or the service's key changed: another one may do.
     if (error.status !== 403) return part;
     try {
-      const { parts } = await this.#options.client.partUrls(uploadId, [part.number]);
-      return parts[0] ?? part;
+      const { client } = this.#options;
+      const { parts } = await client.partUrls(uploadId, [part.number]);
+      const [fresh = part] = parts;
+      assertPart(client.url, fresh, object.size);
+      return fresh;
     } catch (problem) {
       throw isOver(problem) ? new PlanAgain((problem as Error).message) : problem;
     }
@@ -250,7 +265,8 @@ export class Uploader {
 
   /** Waits until the service has read the object's bytes once more. */
   async #verified(object: SentObject, uploadId: string): Promise<void> {
-    while (true) {
+    for (const until = performance.now() + verifyingMost(object.size); ; ) {
+      if (performance.now() > until) throw stillVerifying(object);
       await sleep(POLL_MS, undefined, { signal: this.#signal });
       const upload = await this.#options.client.getUpload(uploadId);
       if (upload.state === 'committed') return;
@@ -263,34 +279,7 @@ export class Uploader {
   }
 }
 
-/** A full disk stays full; what else storage answers may pass, and for a 403 there are fresh URLs. */
-function isWorthAnotherTry(error: unknown): boolean {
-  if (!(error instanceof ApiError)) return connectionFailure(error) !== null;
-  return error.status === 403 || error.status === 429 || (error.status >= 500 && error.status !== 507);
-}
-
 /** This upload will take nothing more. */
 function isOver(error: unknown): boolean {
   return isApiError(error, 'upload_closed', 'upload_not_found', 'upload_abandoned', 'part_not_found');
-}
-
-function storageUnreachable(object: SentObject, part: PartRequest, error: unknown): CliError {
-  const { code, message } = error as { code?: string; message: string };
-  const { origin } = new URL(part.url);
-  return new CliError(`Cannot send ${object.label} to the storage at ${origin} (${code ?? message}).`, {
-    exit: EXIT.unreachable,
-    code: 'unreachable',
-    next: 'Run the same command again later: what is stored is not sent again.',
-    extras: { url: origin, ...object.named() },
-    cause: error,
-  });
-}
-
-function gaveUp(object: SentObject, why: string): CliError {
-  return new CliError(`${object.label} could not be stored in ${PLAN_ROUNDS} attempts: ${why}`, {
-    exit: EXIT.failed,
-    code: 'upload_abandoned',
-    next: 'Run the same command again later: what is stored is not sent again.',
-    extras: object.named(),
-  });
 }

@@ -26,7 +26,7 @@ export const eligible = defineVerb<Options>({
     const { readPages } = await import('../view/pages.ts');
     const { eligibleTable } = await import('../view/package-table.ts');
     const client = await context.client();
-    const page = await readPages(limit, (next) => client.eligible(next));
+    const page = await readPages(client.url, limit, (next) => client.eligible(next));
     if (page.next_cursor !== null) context.out.note(`There are more than these ${page.items.length}: --all shows all.`);
     return { json: page, text: eligibleTable(page.items) };
   },

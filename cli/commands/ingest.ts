@@ -45,10 +45,9 @@ export const ingestGuideBoard = defineVerb<Options>({
   ],
   async run(context, [directory = ''], options) {
     const target = statehubTarget(options);
-    const [{ ingestRun, tellStatehub }, { ingestLines }, { printable }] = await Promise.all([
+    const [{ ingestRun, tellStatehub }, { ingestLines }] = await Promise.all([
       import('../guide-board/ingest-run.ts'),
       import('../view/ingest-lines.ts'),
-      import('../format.ts'),
     ]);
     const client = await context.client();
     const result: IngestResult = await ingestRun(
@@ -56,9 +55,8 @@ export const ingestGuideBoard = defineVerb<Options>({
       { ...pushValues(options), directory },
       {
         watch: (report) => void context.out.progress(report),
-        // What a run says of itself may hold anything.
-        note: (text) => context.out.note(printable(text)),
-        warn: (text) => context.out.warn(printable(text)),
+        note: (text) => context.out.note(text),
+        warn: (text) => context.out.warn(text),
       },
       context.env,
     );
@@ -86,17 +84,16 @@ async function reportStatehub(
   target: StatehubTarget,
   options: Options,
 ): Promise<void> {
-  const [{ progressUrl }, { postLaterCommand }, { printable }] = await Promise.all([
-    import('../statehub.ts'),
+  const [{ progressUrl }, { postLaterCommand }] = await Promise.all([
+    import('../statehub-url.ts'),
     import('../view/ingest-lines.ts'),
-    import('../format.ts'),
   ]);
   if (options.local) {
     out.note('The event names an address that ends with this command (--local); the package id in it lasts.');
   }
   if (statehub?.posted) out.note(`Told Statehub: ${progressUrl(target.url)}`);
   else if (statehub) {
-    out.warn(`The package is preserved, but Statehub was not told: ${printable(statehub.error)}.`);
+    out.warn(`The package is preserved, but Statehub was not told: ${statehub.error}.`);
     out.warn(`Tell it later: ${postLaterCommand(package_id, target, options)}`);
   }
 }

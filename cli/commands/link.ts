@@ -30,7 +30,6 @@ export const link = defineVerb<Options>({
     { flags: '--post <url>', description: 'post it to this Statehub: URL/progress/', parse: parseStatehub },
   ],
   async run(context, [named = ''], options) {
-    const { printableJson } = await import('../view/lines.ts');
     const { findPackage } = await import('../view/find-package.ts');
     const client = await context.client();
     const pkg = await findPackage(client, named);
@@ -40,15 +39,13 @@ export const link = defineVerb<Options>({
       task_id: options.task,
     });
     const statehub = options.post;
-    if (statehub === undefined) return { json: found, text: printableJson(found.event) };
-    const [{ postEvent, progressUrl }, { printable }] = await Promise.all([
-      import('../statehub.ts'),
-      import('../format.ts'),
-    ]);
-    const outcome = await postEvent(statehub, found.event);
+    if (statehub === undefined) return { json: found, text: JSON.stringify(found.event, null, 2) };
+    const { DEFAULT_POST_OPTIONS, postEvent } = await import('../statehub.ts');
+    const { progressUrl } = await import('../statehub-url.ts');
+    const outcome = await postEvent(statehub, found.event, DEFAULT_POST_OPTIONS, client.connections);
     const json = { ...found, statehub: outcome };
     if (outcome.posted) return { json, text: `Posted ${pkg.id} to ${progressUrl(statehub)}.` };
-    context.out.warn(`Not posted: ${printable(outcome.error)}.`);
+    context.out.warn(`Not posted: ${outcome.error}.`);
     return { json, exit: EXIT.failed };
   },
 });

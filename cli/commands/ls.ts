@@ -55,7 +55,7 @@ export const ls = defineVerb<Options>({
     };
     const { readPages } = await import('../view/pages.ts');
     const client = await context.client();
-    const page = await readPages(limit, (next) => client.listPackages({ ...filter, ...next }));
+    const page = await readPages(client.url, limit, (next) => client.listPackages({ ...filter, ...next }));
     if (page.next_cursor !== null) context.out.note(`There are more than these ${page.items.length}: --all shows all.`);
     const { packageTable } = await import('../view/package-table.ts');
     return { json: page, text: packageTable(page.items) };

@@ -22,7 +22,7 @@ export const manifest = defineVerb<Options>({
     const { digestOf } = await import('../../src/core/digest.ts');
     const client = await context.client();
     const pkg = await findPackage(client, named);
-    const bytes = await client.manifest(pkg.id, format);
+    const bytes = await client.manifest(pkg, format);
     if (format === 'json' && digestOf(bytes) !== pkg.manifest_digest) {
       throw new CliError(`The manifest of ${pkg.id} is ${digestOf(bytes)}, and should be ${pkg.manifest_digest}.`, {
         exit: EXIT.integrity,

@@ -20,6 +20,7 @@ export const release = defineVerb<Options>({
   async run(context, [named = '', holdId], { reason }) {
     const { findPackage } = await import('../view/find-package.ts');
     const { activeHolds, holdTexts } = await import('../view/package-lines.ts');
+    const { printable } = await import('../format.ts');
     const client = await context.client();
     const pkg = await findPackage(client, named);
     const active = activeHolds((await client.retention(pkg.id)).holds);
@@ -31,7 +32,7 @@ export const release = defineVerb<Options>({
       throw new CliError(`${pkg.id} has ${active.length} holds: name the one to release.`, {
         exit: EXIT.usage,
         code: 'wrong_usage',
-        next: holdTexts(active).join('\n'),
+        next: holdTexts(active).map(printable).join('\n'),
         extras: { holds: active.map((hold) => hold.id) },
       });
     }

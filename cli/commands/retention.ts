@@ -10,10 +10,9 @@ export const retention = defineVerb({
   async run(context, [named = '']) {
     const { findPackage } = await import('../view/find-package.ts');
     const { retentionLines } = await import('../view/retention-lines.ts');
-    const { alignLines, paintFor } = await import('../view/lines.ts');
+    const { alignLines } = await import('../view/lines.ts');
     const client = await context.client();
     const found = await client.retention((await findPackage(client, named)).id);
-    const paint = paintFor(context.out.stdout, context.env);
-    return { json: found, text: alignLines(retentionLines(found, Date.now()), paint) };
+    return { json: found, text: alignLines(retentionLines(found, Date.now())) };
   },
 });

@@ -11,17 +11,17 @@ export const show = defineVerb({
   async run(context, [named = '']) {
     const { findPackage } = await import('../view/find-package.ts');
     const { activeHolds, packageLines } = await import('../view/package-lines.ts');
-    const { alignLines, paintFor } = await import('../view/lines.ts');
+    const { alignLines } = await import('../view/lines.ts');
     const { printable } = await import('../format.ts');
+    const { bold } = await import('../text.ts');
     const client = await context.client();
     const pkg = await findPackage(client, named);
     const [{ holds }, { url }] = await Promise.all([client.retention(pkg.id), client.link(pkg.id)]);
     const active = activeHolds(holds);
-    const paint = paintFor(context.out.stdout, context.env);
     const lines = packageLines(pkg, active, url, Date.now());
     return {
       json: { ...pkg, url, holds: active },
-      text: `${paint.bold(printable(pkg.name))}\n${alignLines(lines, paint)}`,
+      text: [bold(printable(pkg.name)), '\n', ...alignLines(lines)],
     };
   },
 });

@@ -1,7 +1,7 @@
 import type { ApiClient } from '../client/api-client.ts';
 import { type PushOptions, type PushProgress, type PushResult, pushDirectory } from '../client/push.ts';
 import { lookForPush } from '../client/push-look.ts';
-import { type PostOutcome, postEvent } from '../statehub.ts';
+import { DEFAULT_POST_OPTIONS, type PostOutcome, postEvent } from '../statehub.ts';
 import { describeRun, type RunDescription } from './describe-run.ts';
 import type { Discrepancy } from './discrepancies.ts';
 import { readRun } from './read-run.ts';
@@ -80,7 +80,7 @@ export async function tellStatehub(client: ApiClient, packageId: string, target:
   try {
     const { author, workstream: workstream_id, task: task_id } = target;
     const { event } = await client.link(packageId, { author, workstream_id, task_id });
-    return await postEvent(target.url, event);
+    return await postEvent(target.url, event, DEFAULT_POST_OPTIONS, client.connections);
   } catch (error) {
     return { posted: false, error: `no event could be made (${(error as Error).message})` };
   }

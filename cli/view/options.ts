@@ -1,6 +1,6 @@
 import { reasonProblem, textProblem } from '../../src/core/text-problem.ts';
 import { usageError } from '../errors.ts';
-import { statehubUrlProblem } from '../statehub.ts';
+import { statehubUrlProblem } from '../statehub-url.ts';
 
 /** Readers of option texts: each gives the value, or says what the option takes. `flag` is the option as it was typed. */
 

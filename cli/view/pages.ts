@@ -1,22 +1,19 @@
-/** One page of a list of `/v1`. */
-interface Page<T> {
-  items: T[];
-  next_cursor: string | null;
-}
+import { type Page, pagesOf } from '../client/pages.ts';
 
-const PAGE_MAX = 1_000;
+/** Of packages, whose metadata may be large, so many at a time. */
+const PAGE_MAX = 200;
 
 /** The first `limit` items of a list, read page by page; `next_cursor` is null when there are no more. */
 export async function readPages<T>(
+  url: string,
   limit: number,
-  read: (page: { limit: number; cursor?: string }) => Promise<Page<T>>,
+  read: (page: { limit: number; cursor?: string | undefined }) => Promise<Page<T>>,
 ): Promise<Page<T>> {
   const items: T[] = [];
-  let cursor: string | undefined;
-  for (;;) {
-    const page = await read({ limit: Math.min(PAGE_MAX, limit - items.length), cursor });
+  const next = (cursor: string | undefined) => read({ limit: Math.min(PAGE_MAX, limit - items.length), cursor });
+  for await (const page of pagesOf(url, next)) {
     for (const item of page.items) items.push(item);
-    cursor = page.next_cursor ?? undefined;
-    if (cursor === undefined || items.length >= limit) return { items, next_cursor: page.next_cursor };
+    if (items.length >= limit) return { items, next_cursor: page.next_cursor };
   }
+  return { items, next_cursor: null };
 }

@@ -137,7 +137,7 @@ test('an older Node gets exactly one clear line', async (t) => {
       const { code, stdout, stderr } = await run(node, [...flags, bin, ...args], folder);
       t.is(code, 1, node);
       t.is(stdout, '');
-      t.regex(stderr, /^artifact-store needs Node\.js 24 or newer, but this is v\d+\.\d+\.\d+ \(.+\)\.\n$/);
+      t.regex(stderr, /^artifact-store needs Node\.js 24\.5 or newer, but this is v\d+\.\d+\.\d+ \(.+\)\.\n$/);
     }
   }
 });

@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import { postEvent, progressUrl, statehubUrlProblem } from '../../cli/statehub.ts';
+import { postEvent } from '../../cli/statehub.ts';
+import { progressUrl, statehubUrlProblem } from '../../cli/statehub-url.ts';
 import type { Link } from '../../src/api/types.ts';
 import { startStatehub, type TestStatehub } from '../support/statehub.ts';
 

@@ -2,9 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { hash } from 'node:crypto';
 import test from 'ava';
 import fc from 'fast-check';
+import { coloursFor, renderText } from '../../cli/text.ts';
 import { sayExpiry } from '../../cli/view/expiry.ts';
 import { guideBoardLines } from '../../cli/view/guide-board-lines.ts';
-import { alignLines, paintFor } from '../../cli/view/lines.ts';
+import { alignLines } from '../../cli/view/lines.ts';
 import { DAY_MS } from '../../src/core/retention.ts';
 import { apiOf } from '../support/api.ts';
 import { cliOf } from '../support/cli-process.ts';
@@ -188,7 +189,7 @@ test('expiry in words: today and the distance that is said give the date that is
 test('colour on a terminal only, and never with NO_COLOR', (t) => {
   const line = [['label', 'text']] as const;
   const painted = (isTTY: boolean, env: Record<string, string>): boolean =>
-    alignLines(line, paintFor({ isTTY }, env)).includes('\u001b[');
+    renderText(alignLines(line), coloursFor({ isTTY }, env)).includes('\u001b[');
   t.true(painted(true, {}));
   t.false(painted(true, { NO_COLOR: '1' }));
   t.false(painted(true, { TERM: 'dumb' }));

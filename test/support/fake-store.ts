@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
+import { PACKAGE_ID, packageAnswer } from './wire.ts';
 
 export interface FakeFile {
   path: string;
@@ -54,7 +55,7 @@ export interface FakeOptions {
  * with a list of files, finalized ones with a manifest.
  */
 export async function startFakeStore(files: FakeFile[], options: FakeOptions = {}): Promise<FakeStore> {
-  const packageId = `pkg_${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`;
+  const packageId = PACKAGE_ID;
   const listed = files.map(({ path, bytes, digest, size }) => ({
     path,
     digest: digest ?? `sha256:${hash('sha256', bytes, 'hex')}`,
@@ -70,12 +71,11 @@ export async function startFakeStore(files: FakeFile[], options: FakeOptions = {
     package: { id: packageId },
     schema: 'artifact-store/manifest/v1',
   });
-  const pkg = {
-    id: packageId,
+  const pkg = packageAnswer({
     status: options.finalized ? 'finalized' : 'uploading',
     manifest_digest: options.finalized ? (options.manifestDigest ?? `sha256:${hash('sha256', manifest, 'hex')}`) : null,
     file_count: files.length,
-  };
+  });
   const own = files.map(({ path, bytes, size }) => ({
     bytes: Buffer.from(bytes as string),
     size: size ?? Buffer.byteLength(bytes),

@@ -13,6 +13,7 @@ import { walk } from '../../cli/client/walk.ts';
 import { ApiError, EXIT, toCliError } from '../../cli/errors.ts';
 import { formatBytes, formatSeconds, printable, table } from '../../cli/format.ts';
 import { describeProgress } from '../../cli/progress.ts';
+import { bold, dim, renderText } from '../../cli/text.ts';
 import { type Digest, digestFromHex } from '../../src/core/digest.ts';
 import { ERROR_TABLE, type ErrorCode } from '../../src/core/errors.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
@@ -201,6 +202,13 @@ test('numbers and text for people', (t) => {
     '0.3 s, 9.9 s, 10 s, 12 s, 59 s, 1 min 0 s, 1 min 15 s, 59 min 59 s, 1 h 0 min, 1 h 2 min, 2 h 0 min',
   );
   t.is(printable('a\u001b[31mb\u202e'), 'a\\u001b[31mb\\u202e');
+  t.is(
+    printable('\n\u0085\u009b\u007f\u061c\u2028\u2029é\u200d'),
+    '\\u000a\\u0085\\u009b\\u007f\\u061c\\u2028\\u2029é\u200d',
+  );
+  const painted = [bold('a\u001b[31m'), '\n', dim('b\u009b'), ' c\u0007'];
+  t.is(renderText(painted, true), '\u001b[1ma\\u001b[31m\u001b[22m\n\u001b[2mb\\u009b\u001b[22m c\\u0007');
+  t.is(renderText(painted, false), 'a\\u001b[31m\nb\\u009b c\\u0007');
   t.is(
     table(
       [

@@ -4,7 +4,7 @@ import test from 'ava';
 import { VERBS } from '../../cli/commands/index.ts';
 import { CLIENT_OPTIONS, COMMON_OPTIONS } from '../../cli/common-options.ts';
 import { EXIT } from '../../cli/errors.ts';
-import { CLIENT_VARIABLES, PREFIX, VARIABLES } from '../../src/config.ts';
+import { CLIENT_VARIABLES, PLATFORM_VARIABLES, PREFIX, VARIABLES } from '../../src/config.ts';
 import { ERROR_TABLE } from '../../src/core/errors.ts';
 
 /** The documentation, held against what it speaks of. */
@@ -66,7 +66,7 @@ test('the README names every variable, with its default', async (t) => {
   const service = Object.keys(VARIABLES).map((name) => PREFIX + name);
   const client = CLIENT_VARIABLES.map((name) => PREFIX + name);
   const named = [...environment.keys()];
-  t.deepEqual(named.toSorted(), [...service, ...client].toSorted());
+  t.deepEqual(named.toSorted(), [...service, ...client, ...PLATFORM_VARIABLES].toSorted());
   for (const [name, schema] of Object.entries(VARIABLES)) {
     const cell = environment.get(PREFIX + name)?.[0] ?? '';
     const { data: value } = schema.safeParse(undefined);

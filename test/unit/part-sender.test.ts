@@ -1,6 +1,7 @@
 import { Agent, createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import test from 'ava';
+import { Connections } from '../../cli/client/connections.ts';
 import { sendPart } from '../../cli/client/part-sender.ts';
 import { EXIT, toCliError } from '../../cli/errors.ts';
 import { freePorts } from '../support/ports.ts';
@@ -51,5 +52,7 @@ function partAt(port: number) {
 }
 
 function optionsOf(agent: Agent) {
-  return { agents: { http: agent, https: agent as never }, signal: new AbortController().signal, sent() {} };
+  const pool = new Connections().pool(1);
+  pool.agentsFor = () => ({ http: agent, https: agent as never });
+  return { pool, signal: new AbortController().signal, sent() {} };
 }

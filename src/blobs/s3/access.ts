@@ -1,6 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { agentProxy, type ProxyEnv, proxyFor } from '../../core/proxy.ts';
 import { awsEndpoint, type BucketAddress, bucketAddress } from './bucket-address.ts';
 import { type KeyNames, keyNames } from './key-names.ts';
 import type { S3Options } from './options.ts';
@@ -25,6 +26,8 @@ export interface S3Access {
   hasUploadKey: boolean;
   /** For requests to the internal address that do not go through the SDK. */
   agent: HttpAgent;
+  /** For one request, on a connection of its own, to either address. */
+  loneAgent: (url: string) => HttpAgent;
   clock: () => number;
   close(): void;
 }
@@ -37,9 +40,9 @@ const ANSWER_MS = 60_000;
 const COMPLETION_MS = 600_000;
 const CONNECTIONS = 128;
 
-/** No I/O. @throws TypeError, RangeError for options that cannot be */
+/** No I/O. @throws TypeError, RangeError, ProxySettingError for options that cannot be */
 export function openAccess(options: S3Options): S3Access {
-  const { bucket, region, clock, credentials, uploadCredentials } = options;
+  const { bucket, region, clock, credentials, uploadCredentials, proxies = {} } = options;
   const common: S3ClientConfig = {
     region,
     forcePathStyle: options.forcePathStyle,
@@ -50,7 +53,9 @@ export function openAccess(options: S3Options): S3Access {
   };
   const endpoint = options.endpoint ?? awsEndpoint(region);
   const publicEndpoint = options.publicEndpoint ?? endpoint;
-  const sockets = { keepAlive: true, maxSockets: CONNECTIONS };
+  const internal = bucketAddress(endpoint, options);
+  const internalUrl = `${internal.protocol}//${internal.host}`;
+  const kept = agentsFor(internalUrl, proxies, { keepAlive: true, maxSockets: CONNECTIONS });
   const client = new S3Client({
     ...common,
     endpoint,
@@ -59,8 +64,7 @@ export function openAccess(options: S3Options): S3Access {
       requestTimeout: ANSWER_MS,
       throwOnRequestTimeout: true,
       socketTimeout: ANSWER_MS,
-      httpAgent: sockets,
-      httpsAgent: sockets,
+      ...kept,
     },
   });
   const once = new S3Client({
@@ -73,13 +77,11 @@ export function openAccess(options: S3Options): S3Access {
       throwOnRequestTimeout: true,
       socketTimeout: COMPLETION_MS,
       // A kept connection may be closed by the gateway just now: that would be an unclean answer for nothing.
-      httpAgent: { keepAlive: false },
-      httpsAgent: { keepAlive: false },
+      ...agentsFor(internalUrl, proxies, { keepAlive: false }),
     },
   });
   const downloads = new S3Client({ ...common, endpoint: publicEndpoint });
-  const internal = bucketAddress(endpoint, options);
-  const agent = internal.protocol === 'https:' ? new HttpsAgent(sockets) : new HttpAgent(sockets);
+  const agent = agentOf(agentsFor(internalUrl, proxies, { keepAlive: true, maxSockets: CONNECTIONS }), internalUrl);
   const signing = urlSigning(region, () => client.config.credentials(), clock);
   return {
     bucket,
@@ -93,10 +95,26 @@ export function openAccess(options: S3Options): S3Access {
     uploadSigning: uploadCredentials === null ? signing : urlSigning(region, async () => uploadCredentials, clock),
     hasUploadKey: uploadCredentials !== null,
     agent,
+    loneAgent: (url) => agentOf(agentsFor(url, proxies, { keepAlive: false }), url),
     clock,
     close() {
       for (const each of [client, once, downloads]) each.destroy();
       agent.destroy();
     },
   };
+}
+
+interface Agents {
+  httpAgent: HttpAgent;
+  httpsAgent: HttpsAgent;
+}
+
+/** Through the proxy that leads there. */
+function agentsFor(url: string, proxies: ProxyEnv, options: { keepAlive: boolean; maxSockets?: number }): Agents {
+  const all = { ...options, ...agentProxy(proxyFor(new URL(url), proxies)) };
+  return { httpAgent: new HttpAgent(all), httpsAgent: new HttpsAgent(all) };
+}
+
+function agentOf({ httpAgent, httpsAgent }: Agents, url: string): HttpAgent {
+  return url.startsWith('https:') ? httpsAgent : httpAgent;
 }

@@ -1,3 +1,4 @@
+import type { ProxyEnv } from '../../core/proxy.ts';
 import type { DownloadOptions, SignedRequest } from '../blob-store.ts';
 import type { Spool } from '../spool.ts';
 import type { ProbeReport } from './guarantees.ts';
@@ -22,6 +23,8 @@ export interface S3Options {
   credentials: S3Keys | null;
   /** A write-only key that signs part URLs; null: the control plane's. */
   uploadCredentials: S3Keys | null;
+  /** What names proxies for the service's own requests; left out: none. */
+  proxies?: ProxyEnv;
   /** Now, in ms: signed URLs count from it. */
   clock: () => number;
 }

@@ -68,7 +68,7 @@ export function isNoSuchUpload(error: unknown): boolean {
 /** Worth another try of a request that may be repeated. */
 export function isTransient(error: unknown): boolean {
   const refusal = refusalOf(error);
-  if (refusal === null) return !(error instanceof StoreError) && isConnectionError(error);
+  if (refusal === null) return !(error instanceof StoreError) && isConnectionError(error) && !isOfCertificate(error);
   return refusal.status >= 500 || refusal.status === 429 || refusal.code === 'RequestTimeout';
 }
 
@@ -97,8 +97,16 @@ export function s3Error(error: unknown, doing: string, bucket: string): unknown 
   if (keys !== undefined) {
     return told('unavailable', `The storage ${keys} (${code}, bucket ${JSON.stringify(bucket)}, ${doing}).`);
   }
-  return told('unavailable', `The storage answered ${status} ${code} while ${doing}.`);
+  // S3 says itself what is wrong: without that it may be something before it.
+  if (status === 413 && code === 'HTTP 413') {
+    const advice = 'raise the limit on bodies of the proxy before it (nginx: client_max_body_size)';
+    return told('unavailable', `The bytes were refused as too large (413) while ${doing}: ${advice}.`);
+  }
+  const who = BETWEEN.has(code) ? 'storage, or a proxy before it,' : 'storage';
+  return told('unavailable', `The ${who} answered ${status} ${code} while ${doing}.`);
 }
+
+const BETWEEN = new Set(['HTTP 502', 'HTTP 503', 'HTTP 504', 'UnreadableAnswer']);
 
 /** @param doing what goes on, as in "listing parts" @throws StoreError no_space, unavailable, object_not_found */
 export async function asking<Result>(bucket: string, doing: string, work: () => Promise<Result>): Promise<Result> {
@@ -128,11 +136,25 @@ function isConnectionError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (error.name === 'TimeoutError' || error.name === 'CredentialsProviderError') return true;
   if (error instanceof AggregateError) return error.errors.some(isConnectionError);
-  return 'code' in error && typeof error.code === 'string' && !error.code.startsWith('ERR_');
+  return 'code' in error && typeof error.code === 'string' && !IS_BUG.test(error.code);
+}
+
+/** Node's other codes of this kind are about its own use. */
+const IS_BUG = /^ERR_(?!PROXY_TUNNEL|TLS_|SSL_)/;
+
+/** It stays as it is, however often it is asked for. */
+function isOfCertificate(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' && /^(CERT_|ERR_TLS_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/.test(code);
 }
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof AggregateError) return reasonOf(error.errors[0]);
+  if (isOfCertificate(error)) {
+    const { code = '' } = error as { code?: string };
+    const isUnknown = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/.test(code);
+    return `its certificate is not accepted, ${code}${isUnknown ? ': name the file of its CA in NODE_EXTRA_CA_CERTS' : ''}`;
+  }
   return error.message || String((error as { code?: unknown }).code ?? error.name);
 }

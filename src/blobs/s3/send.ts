@@ -27,7 +27,7 @@ export interface FileRange {
 export interface SendOptions {
   /** A piece of a stream is good until the next one is asked for; none is asked for before the connection stands. */
   body?: Uint8Array | AsyncIterable<Uint8Array>;
-  agent?: Agent | false;
+  agent: Agent;
   /** A connection on which nothing moves for so long is given up. */
   idleMs?: number;
 }
@@ -36,8 +36,8 @@ export interface SendOptions {
 const ANSWER_MAX = 1024 ** 2;
 
 /** Sends one request by plain node:http, once. @throws Error of the connection, when no answer came; what the body throws */
-export async function send(request: OutgoingRequest, options: SendOptions = {}): Promise<Answer> {
-  const { body, agent = false, idleMs = 60_000 } = options;
+export async function send(request: OutgoingRequest, options: SendOptions): Promise<Answer> {
+  const { body, agent, idleMs = 60_000 } = options;
   const secure = request.url.startsWith('https:');
   const { method, headers } = request;
   const outgoing = (secure ? httpsRequest : httpRequest)(request.url, { method, headers, agent });
@@ -154,11 +154,14 @@ export async function sendFile(sign: () => Promise<OutgoingRequest>, body: FileR
 
 /**
  * Sends bytes as they come, once: they cannot be had again. Until the first of them is asked for, it is tried again.
+ * @param lone gives an agent for one request: a kept connection may be closed by the gateway just now, and that would end it
+ * for nothing
  * @throws S3AnswerError when storage refuses it, Error of the connection, what the body throws
  */
 export async function sendStream(
   sign: () => Promise<OutgoingRequest>,
   body: AsyncIterable<Uint8Array>,
+  lone: (url: string) => Agent,
 ): Promise<Answer> {
   let begun = false;
   const watched = async function* (): AsyncGenerator<Uint8Array> {
@@ -167,8 +170,8 @@ export async function sendStream(
   };
   for (let attempt = 1; ; attempt += 1) {
     try {
-      // On a connection of its own: a kept one may be closed by the gateway just now, and that would end it for nothing.
-      return taken(await send(await sign(), { body: watched(), agent: false }));
+      const request = await sign();
+      return taken(await send(request, { body: watched(), agent: lone(request.url) }));
     } catch (error) {
       if (begun || attempt === ATTEMPTS || !isTransient(error)) throw error;
       await pause(attempt);

@@ -38,7 +38,7 @@ export function multipartUploads(
   removeObject: BlobStore['removeObject'],
 ): Uploads {
   const { access, ask, named } = bucket;
-  const { agent, client, clock, internal, names, once, signing, uploadSigning } = access;
+  const { agent, client, clock, internal, loneAgent, names, once, signing, uploadSigning } = access;
 
   function uploadNamed({ key, storageUploadId }: UploadHandle): { Bucket: string; Key: string; UploadId: string } {
     return { ...named(key), UploadId: parseUploadName(storageUploadId).s3Id };
@@ -135,7 +135,7 @@ export function multipartUploads(
     },
 
     async streamPart(upload, part, body) {
-      await sendPart(upload, part, (sign) => sendStream(sign, checkedChunks(part, body)));
+      await sendPart(upload, part, (sign) => sendStream(sign, checkedChunks(part, body), loneAgent));
     },
 
     async completeUpload(upload, parts, listed) {

@@ -1,0 +1,50 @@
+import type { z } from 'zod';
+
+/**
+ * What the service may answer: the wire's schemas, and beside them what this client relies on. Fields that it does not
+ * know are left out. Each is loaded when it is on its way: this table loads none.
+ */
+const ANSWERS = {
+  package: async () => (await import('./packages.ts')).package_,
+  packages: async () => (await import('./packages.ts')).packages,
+  link: async () => (await import('./packages.ts')).link,
+  registered: async () => (await import('./files.ts')).registered,
+  files: async () => (await import('./files.ts')).files,
+  planned: async () => (await import('./transfers.ts')).planned,
+  partUrls: async () => (await import('./transfers.ts')).partUrls,
+  upload: async () => (await import('./transfers.ts')).upload,
+  committed: async () => (await import('./transfers.ts')).committed,
+  downloads: async () => (await import('./transfers.ts')).downloads,
+  classes: async () => (await import('./retention.ts')).classes,
+  eligible: async () => (await import('./retention.ts')).eligible,
+  retention: async () => (await import('./retention.ts')).retention,
+  hold: async () => (await import('./retention.ts')).hold,
+  limits: async () => (await import('./operations.ts')).limits,
+  readiness: async () => (await import('./operations.ts')).readiness,
+  diagnosis: async () => (await import('./operations.ts')).diagnosis,
+  audit: async () => (await import('./operations.ts')).audit,
+} as const;
+
+export type AnswerName = keyof typeof ANSWERS;
+export type AnswerOf<Name extends AnswerName> = z.infer<Awaited<ReturnType<(typeof ANSWERS)[Name]>>['schema']>;
+
+/** The checked answer, or what is wrong with it. */
+export type Verdict<Name extends AnswerName> = { value: AnswerOf<Name> } | { problem: string };
+
+/** How many bytes an answer may have, and whether it is one. */
+export interface Checker<Name extends AnswerName> {
+  max: number;
+  check: (value: unknown) => Verdict<Name>;
+}
+
+/** @param items how many a list may have */
+export async function checkerOf<Name extends AnswerName>(name: Name, items: number): Promise<Checker<Name>> {
+  const [{ schema, max }, { sayIssue }] = await Promise.all([ANSWERS[name](), import('./answer.ts')]);
+  return {
+    max: max(items),
+    check: (value) => {
+      const { data, error } = schema.safeParse(value);
+      return error ? { problem: sayIssue(error) } : { value: data as AnswerOf<Name> };
+    },
+  };
+}

@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { DownloadList } from '../../../src/api/downloads.ts';
+import * as uploads from '../../../src/api/uploads.ts';
+import { document, headers, id, KIB, listOf, signedUrl } from './answer.ts';
+
+/** A signed URL with its headers, and what it is for. */
+const PART_MAX = 8 * KIB;
+const OBJECT_MAX = 16 * KIB;
+
+const PartRequest = uploads.PartRequest.extend({ url: signedUrl, headers });
+const PlannedUpload = uploads.PlannedUpload.extend({ upload_id: id.nullable(), parts: z.array(PartRequest) });
+const Download = DownloadList.shape.objects.element
+  .extend({ url: signedUrl, headers })
+  .refine(({ url, size }) => size === 0 || url.startsWith('http'), 'name no URL for their bytes');
+
+export const planned = listOf(z.object({ uploads: z.array(PlannedUpload) }), PART_MAX);
+export const partUrls = listOf(z.object({ parts: z.array(PartRequest) }), PART_MAX);
+export const upload = document(uploads.Upload);
+export const committed = document(uploads.CommittedUpload);
+export const downloads = listOf(DownloadList.extend({ objects: z.array(Download) }), OBJECT_MAX);

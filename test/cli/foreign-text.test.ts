@@ -1,0 +1,165 @@
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { VERBS } from '../../cli/commands/index.ts';
+import { renderJson } from '../../cli/text.ts';
+import { runCli } from '../support/cli-child.ts';
+import {
+  ELIGIBLE,
+  HOLD,
+  HOLD_ID,
+  type Lie,
+  type LyingRoute,
+  linkOf,
+  manifestFile,
+  manifestOf,
+  READY,
+  RETENTION,
+  sealed,
+  startLyingService,
+} from '../support/lying-service.ts';
+import { startStatehub } from '../support/statehub.ts';
+import { tempFolder } from '../support/temp.ts';
+import { writeTree } from '../support/tree.ts';
+import { PACKAGE_ID, packageAnswer } from '../support/wire.ts';
+
+/** ESC with a window title, BEL, CSI in one character, NEL, DEL, a direction mark, separators, a carriage return, a line break. */
+const HOSTILE = 'a\u001b]0;title\u0007\u009b31m\u0085\u007f\u202e\u061c\u2028\u2029\r\nartifact-store: forged';
+/** What drives a terminal, or moves what stands there. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const DRIVES = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+
+const PROBLEM: Lie = {
+  json: { code: 'package_not_found', detail: HOSTILE, [HOSTILE]: [HOSTILE], path: HOSTILE, request_id: HOSTILE },
+  status: 404,
+};
+/** Of something that is no artifact-store at all. */
+const PLAIN: Lie = (response) => response.writeHead(418, { 'content-type': 'text/plain' }).end(HOSTILE);
+
+const TEXTS = { name: HOSTILE, producer: HOSTILE, subject: HOSTILE, external_id: HOSTILE, reason: HOSTILE };
+const MANIFEST = manifestOf([manifestFile({ media_type: HOSTILE })]);
+const PACKAGE = sealed(MANIFEST, {
+  ...TEXTS,
+  metadata: { [HOSTILE]: HOSTILE, list: [HOSTILE] },
+  retention: { class: HOSTILE, expires_at: null, held: true, eligible: false },
+});
+const HELD = { ...HOLD, reason: HOSTILE, reference: HOSTILE, placed_by: HOSTILE };
+const EVENT = { id: HOSTILE, action: HOSTILE, at: '2026-01-01T00:00:00Z', actor: HOSTILE, reason: HOSTILE };
+const DECIDED = {
+  ...RETENTION,
+  class: HOSTILE,
+  holds: [HELD, { ...HELD, id: HOLD_ID.replace('8', '9') }],
+  events: [{ ...EVENT, expires_before: null, expires_after: null }],
+};
+const CHECK = { name: HOSTILE, level: 'warning', says: HOSTILE, advice: HOSTILE };
+const COMPONENT = { kind: HOSTILE, ok: false, latency_ms: 1, error: HOSTILE };
+
+/** Every text that the service may choose is hostile. */
+const LIES: Partial<Record<LyingRoute, Lie>> = {
+  package: { json: PACKAGE },
+  packages: { json: { items: [PACKAGE, { ...PACKAGE, status: 'uploading' }], next_cursor: HOSTILE } },
+  create: { json: { ...PACKAGE, status: 'created' }, status: 201 },
+  finalize: { json: PACKAGE },
+  manifest: (response) => response.end(MANIFEST),
+  link: { json: { ...linkOf({ author: HOSTILE, summary: HOSTILE, detail: { [HOSTILE]: HOSTILE } }), url: HOSTILE } },
+  retention: { json: DECIDED },
+  extend: { json: DECIDED },
+  hold: { json: HELD },
+  release: { json: { ...HELD, released_at: '2026-01-01T00:00:00Z', released_by: HOSTILE, release_reason: HOSTILE } },
+  delete: { json: packageAnswer({ ...TEXTS, status: 'deleted' }) },
+  eligible: {
+    json: {
+      items: [{ ...ELIGIBLE, name: HOSTILE, producer: HOSTILE, retention_class: HOSTILE, reason: HOSTILE }],
+      next_cursor: HOSTILE,
+    },
+  },
+  ready: {
+    json: {
+      ...READY,
+      version: HOSTILE,
+      registry: { ...COMPONENT, schema: HOSTILE },
+      blob_store: { ...COMPONENT, free_bytes: null, capabilities: { [HOSTILE]: true }, findings: [HOSTILE] },
+    },
+  },
+  diagnosis: { json: { checks: [CHECK] } },
+};
+
+const RUN = join(import.meta.dirname, '../../fixtures/guide-board/run-20260513T210255Z');
+
+/** A command line for every verb that talks to a service; those of `raw` write bytes to stdout as they are. */
+const LINES: Record<string, { args: string[]; raw?: boolean }> = {
+  push: { args: ['tree', '--producer', 'tests'] },
+  'ingest guide-board': { args: [RUN, '--statehub', 'STATEHUB'] },
+  pull: { args: [PACKAGE_ID, 'copy'] },
+  ls: { args: ['--limit', '2'] },
+  show: { args: [PACKAGE_ID] },
+  manifest: { args: [PACKAGE_ID], raw: true },
+  cat: { args: [PACKAGE_ID, 'file'], raw: true },
+  link: { args: [PACKAGE_ID, '--post', 'STATEHUB'] },
+  diff: { args: [PACKAGE_ID, 'tree'] },
+  verify: { args: [PACKAGE_ID, '--against', 'tree'] },
+  retention: { args: [PACKAGE_ID] },
+  extend: { args: [PACKAGE_ID, '--days', '1', '--reason', 'x'] },
+  hold: { args: [PACKAGE_ID, '--reason', 'x'] },
+  release: { args: [PACKAGE_ID, '--reason', 'x'] },
+  eligible: { args: ['--limit', '1'] },
+  rm: { args: [PACKAGE_ID, '--reason', 'x'] },
+  doctor: { args: [] },
+};
+
+test('every verb that talks to a service is tried', (t) => {
+  const verbs = VERBS.filter(({ client }) => client).map(({ name }) => name);
+  t.deepEqual(Object.keys(LINES).toSorted(), verbs.toSorted());
+});
+
+async function say(t: ExecutionContext, verb: string, lies: typeof LIES, more: string[]) {
+  const folder = await tempFolder(t);
+  await writeTree(join(folder, 'tree'), { 'hostile\u009b31m\u202e\u2028': 'x', plain: 'y' });
+  const service = await startLyingService(lies);
+  const hub = await startStatehub([302], { location: 'http://x.example/\u009b31m' });
+  t.teardown(() => service.close());
+  t.teardown(() => hub.close());
+  const args = LINES[verb]?.args.map((arg) => (arg === 'STATEHUB' ? hub.url : arg)) ?? [];
+  const env = { XDG_CACHE_HOME: join(folder, 'cache') };
+  return runCli([...verb.split(' '), ...args, '--url', service.url, ...more], { env, cwd: folder });
+}
+
+function assertTame(t: ExecutionContext, what: string, text: string): void {
+  t.notRegex(text, DRIVES, what);
+  t.notRegex(text, /^artifact-store: forged/m, `${what}: a line of its own`);
+}
+
+const FAILING = Object.fromEntries(
+  (['limits', 'package', 'packages', 'create', 'ready', 'diagnosis', 'eligible'] as const).map((route) => [
+    route,
+    PROBLEM,
+  ]),
+);
+const TEAPOT = Object.fromEntries(Object.keys(FAILING).map((route) => [route, PLAIN]));
+
+for (const [verb, { raw }] of Object.entries(LINES)) {
+  test.serial(`text of a hostile service cannot drive a terminal: ${verb}`, async (t) => {
+    for (const [what, lies] of [
+      ['an answer', LIES],
+      ['a problem', FAILING],
+      ['another server', TEAPOT],
+    ] as const) {
+      const spoken = await say(t, verb, lies, []);
+      assertTame(t, `${what}, stderr`, spoken.stderr);
+      // A failure has nothing to say on stdout; an answer of these two is bytes.
+      if (!raw) assertTame(t, `${what}, stdout`, spoken.stdout);
+      if (what !== 'an answer') t.not(spoken.code, 0, what);
+      if (raw) continue;
+      const { stdout, stderr, json } = await say(t, verb, lies, ['--json']);
+      assertTame(t, `${what}, --json`, stdout + stderr);
+      t.is(typeof json, 'object', `${what}: ${stdout}`);
+    }
+  });
+}
+
+test('JSON is escaped, not changed', (t) => {
+  const value = { [HOSTILE]: [HOSTILE], next: { path: HOSTILE } };
+  const text = renderJson(value);
+  assertTame(t, 'JSON', text);
+  t.deepEqual(JSON.parse(text), value);
+  t.is(renderJson({ text: 'Grüße, \u{1f600}\u200d' }), '{\n  "text": "Grüße, \u{1f600}\u200d"\n}');
+});

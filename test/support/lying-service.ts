@@ -1,0 +1,287 @@
+import { hash } from 'node:crypto';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo, Server } from 'node:net';
+import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
+import { writeEndlessly } from './endless.ts';
+import { PACKAGE_ID, packageAnswer } from './wire.ts';
+
+/** What one route does instead of answering as it should: gives another JSON value, or writes the answer itself. */
+export type Lie = { json: unknown; status?: number } | ((response: ServerResponse, asked: Asked) => unknown);
+
+export interface Asked {
+  url: string;
+  /** The service's own address. */
+  base: string;
+  body: string;
+}
+
+export type LyingRoute =
+  | 'limits'
+  | 'packages'
+  | 'create'
+  | 'package'
+  | 'files'
+  | 'register'
+  | 'manifest'
+  | 'downloads'
+  | 'bytes'
+  | 'uploads'
+  | 'part'
+  | 'part urls'
+  | 'commit'
+  | 'upload'
+  | 'finalize'
+  | 'link'
+  | 'retention'
+  | 'extend'
+  | 'hold'
+  | 'release'
+  | 'delete'
+  | 'eligible'
+  | 'ready'
+  | 'diagnosis';
+
+export interface LyingService {
+  url: string;
+  /** What is asked for, in order: `GET /v1/limits`. */
+  seen: string[];
+  /** Bytes of answers that were handed to connections. */
+  written: () => number;
+  close(): Promise<void>;
+}
+
+const TIME = '2026-01-01T00:00:00.000Z';
+export const FILE_BYTES = Buffer.from('the bytes of the one file');
+export const FILE_DIGEST = `sha256:${hash('sha256', FILE_BYTES, 'hex')}`;
+export const HOLD_ID = `hold_${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`;
+const UPLOAD_ID = `upl_${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`;
+
+/** The manifest of the one package, with other fields for its files. */
+export function manifestOf(files: unknown[] = [manifestFile()]): string {
+  return JSON.stringify({ files, package: { id: PACKAGE_ID }, schema: 'artifact-store/manifest/v1' });
+}
+
+export function manifestFile(about: Record<string, unknown> = {}): Record<string, unknown> {
+  return { media_type: 'text/plain', path: 'file', sha256: FILE_DIGEST.slice(7), size: FILE_BYTES.length, ...about };
+}
+
+/** A finalized package of one file whose manifest is this one. */
+export function sealed(manifest: string = manifestOf(), about: object = {}) {
+  const digest = `sha256:${hash('sha256', manifest, 'hex')}`;
+  return packageAnswer({
+    status: 'finalized',
+    file_count: 1,
+    total_size: FILE_BYTES.length,
+    manifest_digest: digest,
+    finalized_at: TIME,
+    ...about,
+  });
+}
+
+/**
+ * A service with one package, one file and one hold, that answers every route as the real one does, but where it is told to
+ * lie. The real one cannot be made to.
+ */
+export async function startLyingService(lies: Partial<Record<LyingRoute, Lie>> = {}): Promise<LyingService> {
+  const seen: string[] = [];
+  const connections = new Set<{ bytesWritten: number }>();
+  const server = createServer(async (request, response) => {
+    const { method = '', url = '' } = request;
+    seen.push(`${method} ${url}`);
+    const body = (await request.toArray()).join('');
+    const route = routeOf(method, new URL(url, 'http://lying').pathname);
+    const lie = route === null ? undefined : lies[route];
+    if (typeof lie === 'function') return lie(response, { url, body, base: base(server) });
+    if (lie !== undefined) return answer(response, lie.json, lie.status);
+    if (route === null) return answer(response, { code: 'route_not_found', detail: 'no' }, 404);
+    honest(route, response, base(server), body);
+  });
+  server.on('connection', (socket) => connections.add(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: base(server),
+    seen,
+    written: () => [...connections].reduce((sum, { bytesWritten }) => sum + bytesWritten, 0),
+    async close() {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+/** A body that begins so and has no end. */
+export function endless(beginning: string, status = 200, headers: Record<string, string> = {}, filler = 'x'): Lie {
+  const piece = filler.repeat(Math.ceil(65_536 / filler.length));
+  return async (response) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers });
+    response.write(beginning);
+    await writeEndlessly(response, piece);
+  };
+}
+
+function base(server: Server): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function answer(response: ServerResponse, value: unknown, status = 200): void {
+  const type = status < 400 ? 'application/json' : 'application/problem+json';
+  response.writeHead(status, { 'content-type': type }).end(JSON.stringify(value));
+}
+
+const ROUTES: ReadonlyArray<[method: string, path: RegExp, LyingRoute]> = [
+  ['GET', /^\/v1\/limits$/, 'limits'],
+  ['GET', /^\/v1\/packages$/, 'packages'],
+  ['POST', /^\/v1\/packages$/, 'create'],
+  ['GET', /^\/v1\/packages\/[^/]+$/, 'package'],
+  ['DELETE', /^\/v1\/packages\/[^/]+$/, 'delete'],
+  ['GET', /\/files$/, 'files'],
+  ['POST', /\/files$/, 'register'],
+  ['GET', /\/manifest$/, 'manifest'],
+  ['POST', /\/downloads$/, 'downloads'],
+  ['GET', /^\/bytes$/, 'bytes'],
+  ['POST', /\/uploads$/, 'uploads'],
+  ['PUT', /^\/part$/, 'part'],
+  ['POST', /\/urls$/, 'part urls'],
+  ['POST', /\/commit$/, 'commit'],
+  ['GET', /^\/v1\/uploads\/[^/]+$/, 'upload'],
+  ['POST', /\/finalize$/, 'finalize'],
+  ['GET', /\/link$/, 'link'],
+  ['GET', /\/retention$/, 'retention'],
+  ['POST', /\/extensions$/, 'extend'],
+  ['POST', /\/holds$/, 'hold'],
+  ['POST', /\/release$/, 'release'],
+  ['GET', /^\/v1\/retention\/eligible$/, 'eligible'],
+  ['GET', /^\/readyz$/, 'ready'],
+  ['GET', /^\/v1\/diagnosis$/, 'diagnosis'],
+];
+
+function routeOf(method: string, path: string): LyingRoute | null {
+  return ROUTES.find(([verb, pattern]) => verb === method && pattern.test(path))?.[2] ?? null;
+}
+
+export const RETENTION = {
+  package_id: PACKAGE_ID,
+  class: 'raw-evidence',
+  expires_at: null,
+  held: false,
+  eligible: false,
+  reason: 'never_expires',
+  holds: [],
+  events: [],
+};
+
+export const HOLD = {
+  id: HOLD_ID,
+  reason: 'why',
+  reference: null,
+  placed_by: 'somebody',
+  placed_at: TIME,
+  released_by: null,
+  released_at: null,
+  release_reason: null,
+};
+
+export const ELIGIBLE = {
+  package_id: PACKAGE_ID,
+  name: 'fake',
+  producer: 'tests',
+  status: 'finalized',
+  retention_class: 'raw-evidence',
+  expires_at: TIME,
+  reason: 'expired',
+  total_size: 1,
+};
+
+const COMPONENT = { kind: 'fake', ok: true, latency_ms: 1 };
+export const READY = {
+  status: 'ready',
+  version: '0.0.0',
+  registry: { ...COMPONENT, schema: '1' },
+  blob_store: { ...COMPONENT, free_bytes: 1, capabilities: {}, findings: [] },
+};
+
+export function downloadsOf(url: string, about: object = {}) {
+  const size = FILE_BYTES.length;
+  const entries = [{ path: 'file', digest: FILE_DIGEST, offset: 0, size }];
+  return {
+    objects: [{ url: `${url}/bytes`, headers: {}, size, expires_at: TIME, entries, ...about }],
+    next_cursor: null,
+  };
+}
+
+export function linkOf(about: object = {}) {
+  const event = { event_type: 'artifact_link', author: 'tests', summary: 'a package', detail: {} };
+  return {
+    package_id: PACKAGE_ID,
+    manifest_digest: null,
+    url: 'http://service.example/',
+    event: { ...event, ...about },
+  };
+}
+
+interface Sent {
+  files?: Array<{ path: string; digest: string }>;
+  objects?: Array<{ digest: string; size: number }>;
+}
+
+function honest(route: LyingRoute, response: ServerResponse, url: string, body: string): void {
+  const sent = (body.startsWith('{') ? JSON.parse(body) : {}) as Sent;
+  const plan = ({ digest, size }: { digest: string; size: number }) => ({
+    upload_id: UPLOAD_ID,
+    digest,
+    state: 'open',
+    parts: [
+      {
+        number: 1,
+        offset: 0,
+        size,
+        digest,
+        received: false,
+        method: 'PUT',
+        url: `${url}/part`,
+        headers: {},
+        expires_at: TIME,
+      },
+    ],
+  });
+  const answers: Record<Exclude<LyingRoute, 'manifest' | 'bytes' | 'part'>, unknown> = {
+    limits: DEFAULT_LIMITS,
+    packages: { items: [sealed()], next_cursor: null },
+    create: packageAnswer({ status: 'created' }),
+    package: sealed(),
+    files: {
+      items: [
+        {
+          path: 'file',
+          digest: FILE_DIGEST,
+          size: 1,
+          media_type: 'a/b',
+          mtime: null,
+          executable: false,
+          state: 'stored',
+        },
+      ],
+      next_cursor: null,
+    },
+    register: { files: sent.files?.map(({ path, digest }) => ({ path, digest, state: 'missing' })) },
+    downloads: downloadsOf(url),
+    uploads: { uploads: sent.objects?.map(plan) },
+    'part urls': { parts: [] },
+    commit: { upload_id: UPLOAD_ID, digest: FILE_DIGEST, state: 'stored' },
+    upload: {},
+    finalize: sealed(),
+    link: linkOf(),
+    retention: RETENTION,
+    extend: RETENTION,
+    hold: HOLD,
+    release: { ...HOLD, released_at: TIME, released_by: 'somebody', release_reason: 'done' },
+    delete: packageAnswer({ status: 'deleted', deleted_at: TIME, reason: 'why' }),
+    eligible: { items: [ELIGIBLE], next_cursor: null },
+    ready: READY,
+    diagnosis: { checks: [] },
+  };
+  if (route === 'manifest') response.end(manifestOf());
+  else if (route === 'bytes') response.end(FILE_BYTES);
+  else if (route === 'part') response.end();
+  else answer(response, answers[route], route === 'create' ? 201 : 200);
+}
