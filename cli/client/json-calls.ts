@@ -8,6 +8,7 @@ import { BodyTooLong, bodyStart, paced, wholeBody } from './bounded-body.ts';
 import type { Connections, Pool } from './connections.ts';
 import { isOfConnection } from './failure-rules.ts';
 import { noConnection, otherProtocol } from './no-connection.ts';
+import { parseJson } from './parse-json.ts';
 import { speaksTheOther } from './port-speaks.ts';
 import { problemOf } from './problem.ts';
 import { type RetryNotes, withRetries } from './retry.ts';
@@ -82,7 +83,8 @@ export class JsonCalls {
     const loading = afterIo().then(() => checkerOf(call.answer, call.items ?? 1));
     return this.ask(call, async ({ status, body }) => {
       const { max, check } = await loading;
-      const verdict = check(parseJson(await wholeBody(body, max)));
+      const parsed = parseJson(await wholeBody(body, max));
+      const verdict = 'problem' in parsed ? parsed : check(parsed.value);
       if ('problem' in verdict) throw new NotAStore(verdict.problem);
       return { value: verdict.value, status };
     });
@@ -187,14 +189,6 @@ export class NotAStore extends Error {}
 /** As nginx and Apache answer on a port for https. */
 const SAYS_HTTPS = /sent to HTTPS port|speaking plain HTTP to an SSL-enabled/;
 const MAY_BE_OTHER_PROTOCOL = /^(ECONNRESET|EPROTO|EPIPE|ERR_SSL_.*|HPE_.*)$/;
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    throw new NotAStore('its answer is not JSON');
-  }
-}
 
 export function notAStore(url: string, why: string): CliError {
   const options = { exit: EXIT.unreachable, code: 'unreachable', extras: { url } } as const;

@@ -1,7 +1,7 @@
 import { type Page, pagesOf } from '../client/pages.ts';
 
 /** Of packages, whose metadata may be large, so many at a time. */
-const PAGE_MAX = 200;
+const PAGE_MAX = 100;
 
 /** The first `limit` items of a list, read page by page; `next_cursor` is null when there are no more. */
 export async function readPages<T>(

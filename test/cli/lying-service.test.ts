@@ -92,8 +92,36 @@ test.serial('a page of 1.2 GB is not read', async (t) => {
   const item = JSON.stringify(packageAnswer({ metadata }));
   const { result, service } = await run(t, { packages: endless('{"items":[', 200, {}, `${item},`) }, 'ls', '--all');
   t.is(result.code, 6);
-  t.regex(result.stderr, /longer than 56 MB/);
+  t.regex(result.stderr, /longer than 28 MB/);
   t.true(service.written() < 100_000_000, `${service.written()} bytes`);
+});
+
+/** Peak memory of the command, in bytes, as its last words. */
+const TELL_MEMORY = `data:text/javascript,process.on('exit',()=>process.stderr.write('peak:'+process.resourceUsage().maxRSS*1024))`;
+
+for (const [name, element] of [
+  ['objects', '{}'],
+  ['lists', '[]'],
+  ['numbers', '0'],
+] as const) {
+  test.serial(`a page full of the smallest ${name} costs neither time nor memory`, async (t) => {
+    const text = `{"items":[${`${element},`.repeat(Math.floor(27_000_000 / (element.length + 1)))}${element}],"next_cursor":null}`;
+    const service = await startLyingService({ packages: (response) => response.end(text) });
+    t.teardown(() => service.close());
+    const env = { ARTIFACT_STORE_URL: service.url, NODE_OPTIONS: `--import=${TELL_MEMORY}` };
+    const result = await runCli(['ls', '--all'], { env });
+    t.is(result.code, 6);
+    t.regex(result.stderr, /its answer has too many values/);
+    const peak = Number(/peak:(\d+)$/.exec(result.stderr)?.[1]);
+    t.true(peak < 500_000_000, `${peak} bytes`);
+  });
+}
+
+test.serial('more items than were asked for are no page', async (t) => {
+  const items = Array(201).fill(sealed());
+  const { result } = await run(t, { packages: { json: { items, next_cursor: null } } }, 'ls', '--all');
+  t.is(result.code, 6);
+  t.regex(result.stderr, /its lists are longer than they can be/);
 });
 
 function lyingManifest(about: Record<string, unknown>): Lies {

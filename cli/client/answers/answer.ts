@@ -15,19 +15,58 @@ export interface Answer<Schema extends z.ZodType> {
   schema: Schema;
   /** Most bytes, of so many items. */
   max: (items: number) => number;
+  /** Most elements in its lists, of so many items. */
+  elements: (items: number) => number;
 }
 
-export function document<Schema extends z.ZodType>(schema: Schema): Answer<Schema> {
-  return { schema, max: () => DOCUMENT };
+/** Of one thing: an upload has ten thousand parts. */
+const DOCUMENT_ELEMENTS = 20_000;
+
+/** @param most for those that grow with their years */
+export function document<Schema extends z.ZodType>(
+  schema: Schema,
+  most = { bytes: DOCUMENT, elements: DOCUMENT_ELEMENTS },
+): Answer<Schema> {
+  return { schema, max: () => most.bytes, elements: () => most.elements };
 }
 
-/** @param itemMax bytes of one item, more than any has */
-export function listOf<Schema extends z.ZodType>(schema: Schema, itemMax: number): Answer<Schema> {
-  return { schema, max: (items) => Math.min(ANSWER_MAX, FRAME + items * itemMax) };
+/**
+ * @param itemMax bytes of one item, more than any has
+ * @param unasked items that may come beside those that were asked for
+ */
+export function listOf<Schema extends z.ZodType>(schema: Schema, itemMax: number, unasked = 0): Answer<Schema> {
+  return {
+    schema,
+    max: (items) => Math.min(ANSWER_MAX, FRAME + (items + unasked) * itemMax),
+    // Each item, and what it is in: an object and the files in it, an upload and its parts.
+    elements: (items) => 2 * (items + unasked),
+  };
 }
 
 export function page<Item extends z.ZodType>(item: Item, itemMax: number) {
   return listOf(z.object({ items: z.array(item), next_cursor: z.string().min(1).nullable() }), itemMax);
+}
+
+/**
+ * Whether the lists of an answer, and those in their elements, have so many elements at most: a schema would look at each of
+ * millions, and keep what is wrong with every one.
+ */
+export function elementsWithin(value: unknown, most: number): boolean {
+  let left = most;
+  for (const list of listsIn(value)) {
+    left -= list.length;
+    if (left < 0) return false;
+    for (const element of list) {
+      for (const inner of listsIn(element)) left -= inner.length;
+      if (left < 0) return false;
+    }
+  }
+  return true;
+}
+
+function listsIn(value: unknown): unknown[][] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Array.isArray(value) ? [value] : Object.values(value).filter(Array.isArray);
 }
 
 /** Ids go into addresses and names of folders. */

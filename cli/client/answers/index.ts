@@ -39,10 +39,14 @@ export interface Checker<Name extends AnswerName> {
 
 /** @param items how many a list may have */
 export async function checkerOf<Name extends AnswerName>(name: Name, items: number): Promise<Checker<Name>> {
-  const [{ schema, max }, { sayIssue }] = await Promise.all([ANSWERS[name](), import('./answer.ts')]);
+  const [{ schema, max, elements }, { elementsWithin, sayIssue }] = await Promise.all([
+    ANSWERS[name](),
+    import('./answer.ts'),
+  ]);
   return {
     max: max(items),
     check: (value) => {
+      if (!elementsWithin(value, elements(items))) return { problem: 'its lists are longer than they can be' };
       const { data, error } = schema.safeParse(value);
       return error ? { problem: sayIssue(error) } : { value: data as AnswerOf<Name> };
     },

@@ -13,7 +13,8 @@ const Download = DownloadList.shape.objects.element
   .extend({ url: signedUrl, headers })
   .refine(({ url, size }) => size === 0 || url.startsWith('http'), 'name no URL for their bytes');
 
-export const planned = listOf(z.object({ uploads: z.array(PlannedUpload) }), PART_MAX);
+/** Of an upload that is open from before, all parts: it may have been cut otherwise. */
+export const planned = listOf(z.object({ uploads: z.array(PlannedUpload) }), PART_MAX, 10_000);
 export const partUrls = listOf(z.object({ parts: z.array(PartRequest) }), PART_MAX);
 export const upload = document(uploads.Upload);
 export const committed = document(uploads.CommittedUpload);
