@@ -1,7 +1,7 @@
-import { matchesGlob } from 'node:path';
 import type { Package } from '../../src/api/types.ts';
 import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
+import { chooseFiles } from './choose-files.ts';
 import { Downloader, FILES_PER_CALL } from './downloader.ts';
 import { type Failure, failuresOf, integrityFailures } from './failures.ts';
 import { FileWriter } from './file-writer.ts';
@@ -37,7 +37,8 @@ export interface PullResult {
 /**
  * Writes a package's files below the directory: every byte hashed, nothing replaced. All that can be refused is refused
  * before the first file is written. Files with other bytes are left out and named at the end; the others are written.
- * @throws CliError integrity_failure, file_differs, file_refused, invalid_path, unreachable
+ * @throws CliError integrity_failure, file_differs, file_refused, invalid_path, unreachable; file_not_found when nothing
+ *   matches, before the directory is made
  */
 export async function pullPackage(
   client: ApiClient,
@@ -46,9 +47,7 @@ export async function pullPackage(
   watch?: (report: () => ProgressReport) => void,
 ): Promise<PullResult> {
   const started = performance.now();
-  const all = await packageFiles(client, pkg);
-  const { glob } = options;
-  const wanted = glob === undefined ? all : all.filter(({ path }) => matchesGlob(path, glob));
+  const wanted = chooseFiles(pkg, await packageFiles(client, pkg), options.glob);
   const pull = new Pull(client, pkg.id, options);
   try {
     const { missing, pieces } = await pull.plan(wanted);

@@ -20,7 +20,7 @@ export const pull = defineVerb<Options>({
     { name: 'DIR', description: 'made when it does not exist', completes: 'folder' },
   ],
   options: [
-    { flags: '--path <glob>', description: 'only paths that match; ** crosses folders' },
+    { flags: '--path <glob>', description: 'only paths that match; ** crosses folders; exit 3 when none does' },
     { flags: '--preserve', description: 'restore modification times and the executable bit' },
     { flags: '--parallel <n>', description: 'connections (8)', parse: parseCount },
   ],
