@@ -8,6 +8,8 @@ export interface CliOptions {
   cwd?: string;
   /** Run as this user and group: permissions mean nothing to root. */
   uid?: number;
+  /** A program, and its arguments, that runs the command line it is given. */
+  under?: readonly string[];
   /** The process, for signals. */
   onSpawn?: (child: ChildProcess) => void;
 }
@@ -22,8 +24,9 @@ const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 
 /** The command line as a child process that a test may kill, or run elsewhere or as somebody else. */
 export async function runCli(args: string[], options: CliOptions = {}): Promise<CliEnding> {
-  const { env, cwd, uid, onSpawn } = options;
-  const child = spawn(process.execPath, [BIN, ...args], {
+  const { env, cwd, uid, under = [], onSpawn } = options;
+  const [program, ...rest] = [...under, process.execPath, BIN, ...args] as [string, ...string[]];
+  const child = spawn(program, rest, {
     env: processEnv(env),
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd === undefined ? {} : { cwd }),
