@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { closeSync, fstatSync, readFileSync } from 'node:fs';
+import { type BigIntStats, closeSync, fstatSync, readFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { digestFromHex } from '../../src/core/digest.ts';
 import { findConflict, type LogicalPath } from '../../src/core/logical-path.ts';
@@ -21,6 +21,8 @@ export interface FindOptions {
   signal: AbortSignal;
   /** In a list. */
   most: number;
+  /** Told of each file that is there, with the package's bytes. */
+  found: (file: PackageFile, stats: BigIntStats) => void;
 }
 
 /**
@@ -32,27 +34,29 @@ export async function* findMissing(
   files: readonly PackageFile[],
   options: FindOptions,
 ): AsyncGenerator<PackageFile[]> {
-  const { hashes, signal, most } = options;
+  const { hashes, signal, most, found } = options;
   const conflict = findConflict(files.map(({ path }) => path as LogicalPath));
   if (conflict !== null)
     throw integrityFailure(conflict.path, `cannot stand beside ${JSON.stringify(conflict.other)}.`);
   const missing: PackageFile[] = [];
-  const large: PackageFile[] = [];
+  const large: Array<{ file: PackageFile; stats: BigIntStats }> = [];
   for (const [index, file] of files.entries()) {
     if (index % FILES_A_TURN === 0) await turn();
     signal.throwIfAborted();
     const stats = withFile(file.path, () => folder.look(file.path, file.size), 'read');
     if (stats === null) missing.push(file);
     else if (Number(stats.size) !== file.size) throw differs(file.path, Number(stats.size), folder.continued);
-    else if (file.size > WHOLE_MAX) large.push(file);
+    else if (file.size > WHOLE_MAX) large.push({ file, stats });
     else {
       withOpen(folder, file, (fd) => assertSame(folder, file, hashWhole(fd, file.size)));
+      found(file, stats);
     }
     if (missing.length === most) yield missing.splice(0);
   }
-  await forEachLimit(large, LARGE_AT_ONCE, async (file) => {
+  await forEachLimit(large, LARGE_AT_ONCE, async ({ file, stats }) => {
     signal.throwIfAborted();
     await withOpen(folder, file, async (fd) => assertSame(folder, file, await hashes.follow(fd).finish(file.size)));
+    found(file, stats);
   });
   if (missing.length > 0) yield missing;
 }

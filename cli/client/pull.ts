@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs';
 import type { Package } from '../../src/api/types.ts';
 import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
@@ -5,7 +6,7 @@ import { chooseFiles } from './choose-files.ts';
 import { Downloader, FILES_PER_CALL } from './downloader.ts';
 import { type Failure, failuresOf, integrityFailures } from './failures.ts';
 import { FileWriter } from './file-writer.ts';
-import { folderFailure, noSpace, type Progress } from './folder-failure.ts';
+import { folderFailure, noSpace, type Progress, withFile } from './folder-failure.ts';
 import { FollowHash } from './follow-hash.ts';
 import { freeSpace, isSurelyTooSmall } from './free-space.ts';
 import { LargeFile } from './large-file.ts';
@@ -20,7 +21,7 @@ export interface PullOptions {
   directory: string;
   /** Only paths that match; `**` crosses folders. */
   glob?: string | undefined;
-  /** Restore modification times and the executable bit. */
+  /** Restore modification times. */
   preserve?: boolean | undefined;
   /** Connections. */
   parallel?: number | undefined;
@@ -34,6 +35,8 @@ export interface PullResult {
   resumed_bytes: number;
   /** Files that were there already, with the same bytes. */
   skipped: number;
+  /** Of those, the ones that lacked the executable bit and have it now. */
+  made_executable: number;
   seconds: number;
 }
 
@@ -64,6 +67,7 @@ export async function pullPackage(
       bytes: total.totalBytes,
       resumed_bytes: pull.resumedBytes,
       skipped: wanted.length - missing.length,
+      made_executable: pull.madeExecutable,
       seconds: Math.round(performance.now() - started) / 1_000,
     };
   } catch (error) {
@@ -77,6 +81,7 @@ class Pull {
   phase = 'pulling';
   readonly done = { files: 0, bytes: 0 };
   resumedBytes = 0;
+  madeExecutable = 0;
   /** Of what is missing; null: not known yet. */
   totalBytes: number | null = null;
   readonly #options: PullOptions;
@@ -87,6 +92,8 @@ class Pull {
   readonly #hashes = new FollowHash();
   readonly #failures: Failure[] = [];
   readonly #large = new Set<LargeFile>();
+  /** Files that are there and should be executable. */
+  readonly #plain: Array<{ path: string; stats: BigIntStats }> = [];
   /** What was written is on the disk, and every file has its name, or its problem. */
   #settled = false;
 
@@ -130,6 +137,9 @@ class Pull {
       hashes: this.#hashes,
       signal: this.#downloader.signal,
       most: FILES_PER_CALL,
+      found: ({ path, executable }: PackageFile, stats: BigIntStats) => {
+        if (executable) this.#plain.push({ path, stats });
+      },
     };
     for await (const list of findMissing(this.#folder, files, options)) {
       missing.push(...list);
@@ -142,6 +152,9 @@ class Pull {
     const tasks = this.#tasks(pieces);
     await this.#downloader.run(tasks);
     await this.#writer.flush();
+    for (const { path, stats } of this.#plain) {
+      if (withFile(path, () => this.#folder.makeExecutable(path, stats))) this.madeExecutable += 1;
+    }
   }
 
   /** @throws CliError file_refused when a folder is another one by now; integrity_failure naming what was damaged */
@@ -232,8 +245,7 @@ class Pull {
   }
 
   #placeOf({ path, executable, mtime }: PackageFile): Place {
-    const unfinished = this.#folder.isUnfinished(path);
-    if (!this.#options.preserve) return { path, kept: { executable: false, mtime: null }, unfinished };
-    return { path, kept: { executable, mtime: mtime === null ? null : new Date(mtime) }, unfinished };
+    const kept = { executable, mtime: this.#options.preserve && mtime !== null ? new Date(mtime) : null };
+    return { path, kept, unfinished: this.#folder.isUnfinished(path) };
   }
 }

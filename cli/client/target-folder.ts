@@ -1,8 +1,8 @@
-import { type BigIntStats, constants, openSync } from 'node:fs';
+import { type BigIntStats, closeSync, constants, fchmodSync, fstatSync, openSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { pathProblem } from '../../src/core/logical-path.ts';
 import { makeFolder } from './make-folder.ts';
-import { OpenFolder } from './open-folder.ts';
+import { inodeOf, OpenFolder } from './open-folder.ts';
 import { OpenTree } from './open-tree.ts';
 import { PartialFile } from './partial-file.ts';
 import type { PlacementFolders } from './placement.ts';
@@ -83,6 +83,25 @@ export class TargetFolder {
     const folder = this.folders.tree.find(path);
     if (folder === null) throw Object.assign(new Error(`${path} is gone.`), { code: 'ENOENT' });
     return openSync(folder.at(basename(path)), READ);
+  }
+
+  /**
+   * Sets the executable bits that the umask allows, of a file that its owner may not execute.
+   * @param there the file that was seen there
+   * @returns whether that changed anything; not when another file is there by now, or one of somebody else's
+   */
+  makeExecutable(path: string, there: BigIntStats): boolean {
+    const mode = Number(there.mode) & 0o7777;
+    const wanted = mode & 0o100 ? mode : mode | (0o111 & ~process.umask());
+    if (wanted === mode || Number(there.uid) !== process.geteuid?.()) return false;
+    const fd = this.openThere(path);
+    try {
+      if (inodeOf(fstatSync(fd, { bigint: true })) !== inodeOf(there)) return false;
+      fchmodSync(fd, wanted);
+      return true;
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** @param hex the digest's */
