@@ -85,7 +85,7 @@ async function showRetention({ client, step }: Demo, pkg: Package): Promise<void
 async function readBack({ client, run, step }: Demo, pkg: Package, manifest: Manifest): Promise<void> {
   const original = await readFile(path.join(run, FILE));
   const chunks: Buffer[] = [];
-  for await (const chunk of catFile(client, pkg.id, FILE)) chunks.push(chunk);
+  for await (const chunk of catFile(client, pkg, FILE)) chunks.push(chunk);
   const returned = Buffer.concat(chunks);
   const listed = manifest.files.find((file) => file.path === FILE);
   const same = returned.equals(original) && digestOf(returned) === `sha256:${listed?.sha256}`;

@@ -1,9 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { BlockFile } from './file-writer.ts';
-import { Placement, type PlacementFolders } from './placement.ts';
+import { type FolderHandle, OpenFolder } from './open-folder.ts';
+import { OpenTree, type UsedFolder } from './open-tree.ts';
+import { Placement } from './placement.ts';
 
 export interface WriterData {
-  folders: PlacementFolders;
+  /** Handles are the process's; those of the root and of the private folder are closed by whoever opened them. */
+  root: FolderHandle;
+  private: FolderHandle;
+  prefix: string;
   /** Not 0: no other file is begun. */
   stop: Int32Array<SharedArrayBuffer>;
 }
@@ -18,11 +23,14 @@ export interface WriteAnswer {
   block: Uint8Array<ArrayBuffer>;
   /** So many of the files have their names. The next one could not be written, or was not to be; those behind it were not tried. */
   done: number;
+  /** Folders that it wrote in, and had not told of. */
+  used: UsedFolder[];
 }
 
 /** The thread of FileWriter. */
-const { folders, stop } = workerData as WriterData;
-const placement = new Placement(folders);
+const { root, private: own, prefix, stop } = workerData as WriterData;
+const tree = OpenTree.of(root);
+const placement = new Placement({ tree, private: OpenFolder.of(own), prefix });
 
 function writeAll({ block, files }: WriteOrder): number {
   for (const [index, { place, offset, size }] of files.entries()) {
@@ -38,6 +46,7 @@ function writeAll({ block, files }: WriteOrder): number {
 
 parentPort?.on('message', (order: WriteOrder) => {
   const { block } = order;
-  const answer: WriteAnswer = { block, done: writeAll(order) };
+  const done = writeAll(order);
+  const answer: WriteAnswer = { block, done, used: tree.takeUsed() };
   parentPort?.postMessage(answer, [block.buffer]);
 });

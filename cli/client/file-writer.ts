@@ -163,10 +163,11 @@ export class FileWriter {
   }
 
   /** What the thread could not write is tried here, where its error can be thrown. */
-  #take({ block, done }: WriteAnswer): void {
+  #take({ block, done, used }: WriteAnswer): void {
     const files = this.#sent.shift() ?? [];
     for (const { size } of files.slice(0, done)) this.#written(size);
     try {
+      this.#folders.tree.addUsed(used);
       if (this.#failure === null) this.#writeRest(files.slice(done), block);
     } catch (error) {
       this.#fail(error as Error);
@@ -184,7 +185,12 @@ export class FileWriter {
     // Beside this module, which is .ts in a checkout and .js in dist/.
     const file = import.meta.url.endsWith('.ts') ? './file-writer-thread.ts' : './file-writer-thread.js';
     const worker = new Worker(new URL(file, import.meta.url), {
-      workerData: { folders: this.#folders, stop: this.#stop } satisfies WriterData,
+      workerData: {
+        root: this.#folders.tree.root.handle,
+        private: this.#folders.private.handle,
+        prefix: this.#folders.prefix,
+        stop: this.#stop,
+      } satisfies WriterData,
     });
     worker.on('message', (answer: WriteAnswer) => this.#take(answer));
     worker.on('error', (error) => this.#fail(error));

@@ -15,7 +15,10 @@ export type FollowAnswer = { id: number; sha256: string } | { id: number; error:
 export interface Follower {
   /** The bytes before `upTo` are written, and stay. */
   advance(upTo: number): void;
-  /** Hex, of the first `size` bytes. The file must stay open until then. */
+  /**
+   * Hex, of the whole file, which should have this size: of one that goes on behind it, of `size` bytes and one more. The
+   * file must stay open until then.
+   */
   finish(size: number): Promise<string>;
 }
 
@@ -46,7 +49,7 @@ export class FollowHash {
         new Promise((resolve, reject) => {
           if (this.#broken) throw this.#broken;
           this.#waiting.set(id, { resolve, reject });
-          send(size, true);
+          send(size + 1, true);
         }),
     };
   }

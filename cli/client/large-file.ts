@@ -1,8 +1,10 @@
 import { type Digest, digestHex } from '../../src/core/digest.ts';
 import type { Downloader } from './downloader.ts';
 import { digestProblem, problemOfSource } from './failures.ts';
+import type { FileRange } from './file-ranges.ts';
+import { fileFailure, withFile } from './folder-failure.ts';
 import type { Follower, FollowHash } from './follow-hash.ts';
-import type { FileRange, PartialFile } from './partial-file.ts';
+import type { PartialFile } from './partial-file.ts';
 import type { Piece } from './pieces.ts';
 import type { Place, Placement } from './placement.ts';
 import { SourceDamaged } from './signed-get.ts';
@@ -13,7 +15,7 @@ export interface LargeFileTools {
   folder: TargetFolder;
   placement: Placement;
   hashes: FollowHash;
-  /** Told of bytes as they arrive; less than nothing when they have to come once more. */
+  /** Told of bytes that are there, and of others as they arrive; less than nothing when they have to come once more. */
   count: (bytes: number) => void;
   /** Told once, at the end: null when the file has its names, else why its bytes are not the package's. */
   ended: (problem: string | null) => void;
@@ -33,6 +35,7 @@ export class LargeFile {
   #left: number;
   #problem: string | null = null;
   #closed = false;
+  #counted = 0;
   /** Bytes that were there already. */
   readonly resumedBytes: number;
 
@@ -45,7 +48,6 @@ export class LargeFile {
     this.#follower.advance(this.#partial.prefix);
     this.#left = this.#partial.missing().length;
     this.resumedBytes = this.#partial.resumedBytes;
-    tools.count(this.resumedBytes);
   }
 
   /**
@@ -53,6 +55,7 @@ export class LargeFile {
    * what ends the whole pull.
    */
   *tasks(): Generator<() => Promise<void>> {
+    this.#count(this.resumedBytes);
     const ranges = this.#partial.missing();
     if (ranges.length === 0) yield () => this.#finish();
     for (const range of ranges) yield () => this.#run(range);
@@ -78,9 +81,9 @@ export class LargeFile {
   async #fetch(range: FileRange): Promise<void> {
     let at = range.offset;
     for await (const chunk of this.#tools.downloader.read(this.#piece, range.offset, range.size)) {
-      this.#partial.write(chunk, at);
+      withFile(this.#path, () => this.#partial.write(chunk, at));
       at += chunk.length;
-      this.#tools.count(chunk.length);
+      this.#count(chunk.length);
     }
     this.#partial.rangeDone(range);
     this.#follower.advance(this.#partial.prefix);
@@ -90,8 +93,9 @@ export class LargeFile {
     this.#problem ??= await this.#digestProblem();
     if (this.#problem !== null && this.#partial.resumedBytes > 0) await this.#startOver();
     if (this.#problem === null) {
-      await this.#partial.sync();
-      await this.#tools.placement.placePartial(this.#partial, this.#places);
+      await this.#place().catch((error: unknown) => {
+        throw fileFailure(this.#path, error);
+      });
     }
     this.#closed = true;
     await this.#partial.remove();
@@ -101,7 +105,7 @@ export class LargeFile {
   /** A power cut may have taken what the journal calls done: all of it once more. */
   async #startOver(): Promise<void> {
     await this.#partial.remove();
-    this.#tools.count(-this.#piece.size);
+    this.#count(-this.#counted);
     this.#partial = this.#open();
     this.#follower = this.#tools.hashes.follow(this.#partial.fd);
     this.#problem = null;
@@ -116,8 +120,23 @@ export class LargeFile {
     return digestProblem(digest, await this.#follower.finish(size));
   }
 
+  async #place(): Promise<void> {
+    await this.#partial.sync();
+    await this.#tools.placement.placePartial(this.#partial, this.#places);
+  }
+
   #open(): PartialFile {
     const { digest, size } = this.#piece;
-    return this.#tools.folder.openPartial(digestHex(digest as Digest), size);
+    return withFile(this.#path, () => this.#tools.folder.openPartial(digestHex(digest as Digest), size));
+  }
+
+  #count(bytes: number): void {
+    this.#counted += bytes;
+    this.#tools.count(bytes);
+  }
+
+  /** Of its files, the one that errors name. */
+  get #path(): string {
+    return this.#places[0]?.path ?? '';
   }
 }

@@ -1,64 +1,55 @@
-import {
-  appendFileSync,
-  closeSync,
-  constants,
-  fdatasync,
-  fstatSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, fdatasync, fstatSync, ftruncateSync, openSync, rmSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { type FileRange, RANGE_SIZE, rangeAt, rangesOf } from './file-ranges.ts';
+import type { OpenFolder } from './open-folder.ts';
+import { isOwnFile, journalOf, partOf } from './partial-name.ts';
+import { RangeJournal } from './range-journal.ts';
 
 const sync = promisify(fdatasync);
 
-export interface FileRange {
-  index: number;
-  offset: number;
-  size: number;
-}
-
-/** Small enough that little is lost with a connection or a process, large enough that a request costs nothing beside it. */
-export const RANGE_SIZE = 8 * 1024 ** 2;
-
 /**
- * A large file while it arrives, in ranges, in any order. Beside it lies a journal of the ranges that are on the disk, so
- * that another process may go on: one line for each, written after the range was synced. The journal saves work and
- * proves nothing: whoever goes on hashes every byte again.
+ * A large file while it arrives, in ranges, in any order. Beside it lies a journal of the ranges that are on the disk.
+ * Of what an earlier pull left, only these ranges are kept, and no byte behind the file's size; whether they are right is
+ * for whoever hashes the whole file to say.
  */
 export class PartialFile {
-  readonly path: string;
+  /** In its folder. */
+  readonly name: string;
   readonly fd: number;
   /** Bytes that were there already. */
   readonly resumedBytes: number;
+  readonly #folder: OpenFolder;
   readonly #size: number;
-  readonly #journal: string;
+  readonly #journal: RangeJournal;
   readonly #done: Set<number>;
   /** The first range that is not done. */
   #next = 0;
   #unsynced: number[] = [];
   #syncing: Promise<void> | null = null;
+  /** The system tells only once that bytes did not reach the disk: the next sync would say that all is well. */
+  #failure: unknown = null;
 
-  private constructor(path: string, size: number, fd: number, done: Set<number>) {
-    this.path = path;
+  private constructor(folder: OpenFolder, name: string, size: number, fd: number) {
+    const { journal, done } = RangeJournal.open(folder, journalOf(name), { size, there: cutTo(fd, size) });
+    this.name = name;
     this.fd = fd;
+    this.#folder = folder;
     this.#size = size;
-    this.#journal = journalOf(path);
+    this.#journal = journal;
     this.#done = done;
     this.resumedBytes = [...done].reduce((sum, index) => sum + rangeAt(index, size).size, 0);
   }
 
-  /** @param name the digest's hex: what is there under it is the beginning of these bytes, or worth nothing */
-  static open(folder: string, name: string, size: number): PartialFile {
-    const path = join(folder, `${name}.part`);
-    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666);
-    const done = readJournal(journalOf(path), size, fstatSync(fd).size);
-    // Written anew: a line that a crash cut off would run into the next one.
-    writeFileSync(journalOf(path), [titleOf(size), ...done].map((line) => `${line}\n`).join(''), { mode: 0o600 });
-    return new PartialFile(path, size, fd, done);
+  /** @param hex the digest's: what is there under it is the beginning of these bytes, or worth nothing */
+  static open(folder: OpenFolder, hex: string, size: number): PartialFile {
+    const name = partOf(hex);
+    const fd = openPart(folder, name);
+    try {
+      return new PartialFile(folder, name, size, fd);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
   }
 
   missing(): FileRange[] {
@@ -72,6 +63,7 @@ export class PartialFile {
   }
 
   write(bytes: Uint8Array, position: number): void {
+    this.#assertSound();
     for (let done = 0; done < bytes.length; ) {
       done += writeSync(this.fd, bytes, done, bytes.length - done, position + done);
     }
@@ -81,16 +73,38 @@ export class PartialFile {
   rangeDone({ index }: FileRange): void {
     this.#done.add(index);
     this.#unsynced.push(index);
-    this.#syncing ??= this.#syncAll().finally(() => {
-      this.#syncing = null;
-    });
-    this.#syncing.catch(() => {});
+    this.#syncing ??= this.#syncAll()
+      .catch((error: unknown) => {
+        this.#failure ??= error;
+      })
+      .finally(() => {
+        this.#syncing = null;
+      });
   }
 
-  /** Every byte is on the disk. */
+  /** Every byte is on the disk. @throws Error, also when an earlier sync failed */
   async sync(): Promise<void> {
     await this.#syncing;
+    this.#assertSound();
     await sync(this.fd);
+  }
+
+  /** The bytes stay, to be gone on with. */
+  async close(): Promise<void> {
+    await this.#syncing;
+    this.#journal.close();
+    closeSync(this.fd);
+  }
+
+  /** The bytes are thrown away, or have another name now. */
+  async remove(): Promise<void> {
+    await this.close();
+    rmSync(this.#folder.at(this.name), { force: true });
+    this.#journal.remove();
+  }
+
+  #assertSound(): void {
+    if (this.#failure !== null) throw this.#failure;
   }
 
   async #syncAll(): Promise<void> {
@@ -98,60 +112,35 @@ export class PartialFile {
       const ranges = this.#unsynced;
       this.#unsynced = [];
       await sync(this.fd);
-      appendFileSync(this.#journal, ranges.map((index) => `${index}\n`).join(''));
+      this.#journal.add(ranges);
     }
   }
+}
 
-  /** The bytes stay, to be gone on with. */
-  async close(): Promise<void> {
-    await this.#syncing?.catch(() => {});
-    closeSync(this.fd);
+const OPEN = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** What is there, if it is a plain file of this user's without another name; else a new one in its place. */
+function openPart(folder: OpenFolder, name: string): number {
+  const fd = openThere(folder.at(name));
+  if (fd !== null) {
+    if (isOwnFile(fstatSync(fd))) return fd;
+    closeSync(fd);
   }
-
-  /** The bytes are thrown away, or have another name now. */
-  async remove(): Promise<void> {
-    await this.close();
-    rmSync(this.path, { force: true });
-    rmSync(this.#journal, { force: true });
-  }
+  rmSync(folder.at(name), { force: true, recursive: true });
+  return openSync(folder.at(name), OPEN | constants.O_CREAT | constants.O_EXCL, 0o666);
 }
 
-export function journalOf(path: string): string {
-  return path.replace(/\.part$/, '.ranges');
-}
-
-function titleOf(size: number): string {
-  return `artifact-store ranges 1: ${size} bytes by ${RANGE_SIZE}`;
-}
-
-function rangeAt(index: number, size: number): FileRange {
-  const offset = index * RANGE_SIZE;
-  return { index, offset, size: Math.min(RANGE_SIZE, size - offset) };
-}
-
-function rangesOf(size: number): FileRange[] {
-  return Array.from({ length: Math.ceil(size / RANGE_SIZE) }, (_, index) => rangeAt(index, size));
-}
-
-function readJournal(path: string, size: number, there: number): Set<number> {
-  const [title, ...lines] = readText(path).split('\n');
-  if (title !== titleOf(size)) return new Set();
-  const indexes = lines
-    .slice(0, -1)
-    .filter((line) => /^\d{1,9}$/.test(line))
-    .map(Number)
-    .filter((index) => {
-      const range = rangeAt(index, size);
-      return range.size > 0 && range.offset + range.size <= there;
-    });
-  return new Set(indexes);
-}
-
-function readText(path: string): string {
+function openThere(path: string): number | null {
   try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
+    return openSync(path, OPEN);
+  } catch {
+    return null;
   }
+}
+
+/** @returns how many bytes are there then */
+function cutTo(fd: number, size: number): number {
+  const there = fstatSync(fd).size;
+  if (there > size) ftruncateSync(fd, size);
+  return Math.min(there, size);
 }

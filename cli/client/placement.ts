@@ -1,27 +1,29 @@
 import { randomBytes } from 'node:crypto';
 import {
+  type BigIntStats,
   closeSync,
   constants,
   copyFile,
-  copyFileSync,
   fchmodSync,
+  fstatSync,
   fsyncSync,
   futimesSync,
   linkSync,
-  lstatSync,
-  mkdirSync,
   openSync,
   renameSync,
   rmSync,
-  type Stats,
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { ancestors } from '../../src/core/logical-path.ts';
-import { CliError, EXIT } from '../errors.ts';
+import { copyBytes } from './copy-bytes.ts';
+import { codeOf } from './errno.ts';
+import { withFile } from './folder-failure.ts';
+import { inodeOf, type OpenFolder } from './open-folder.ts';
+import type { OpenTree } from './open-tree.ts';
 import type { PartialFile } from './partial-file.ts';
+import { differs, moved } from './refusals.ts';
 import { sameBytes } from './same-bytes.ts';
 
 /** Where `link` cannot be used: another mount below the folder, or a file system without hard links. */
@@ -43,34 +45,47 @@ export interface Place {
 
 /** The directory of a pull, and the folder inside it in which files are made. */
 export interface PlacementFolders {
-  root: string;
-  private: string;
+  tree: OpenTree;
+  private: OpenFolder;
   /** What the names of private folders begin with; so does whatever else is made for a moment. */
   prefix: string;
 }
 
+/** A name in a folder that is open. */
+interface Target {
+  folder: OpenFolder;
+  name: string;
+}
+
 /**
- * Gives checked files their names. Nothing is written outside the directory, not through a symlink in it either; nothing that
- * is there is ever replaced: a file appears under its name whole and checked, or not at all. Calls are synchronous: ten
- * thousand small files take a third of the time. Several may work in one directory at once, in threads of their own.
+ * Gives checked files their names. Nothing is written outside the directory, whatever others do to the folders in it
+ * meanwhile; nothing that is there is ever replaced: a file appears under its name whole and checked, or not at all. Calls
+ * are synchronous: ten thousand small files take a third of the time. Several may work in one directory at once, in threads
+ * of their own.
  */
 export class Placement {
-  readonly #folders: PlacementFolders;
-  /** Folders seen to be real ones, relative to the root. */
-  readonly #real = new Set<string>(['.']);
+  readonly #tree: OpenTree;
+  readonly #private: OpenFolder;
+  readonly #prefix: string;
   /** Of the names in the private folder that are this one's alone. */
   readonly #own = randomBytes(12).toString('hex');
   #names = 0;
 
-  constructor(folders: PlacementFolders) {
-    this.#folders = folders;
+  constructor({ tree, private: own, prefix }: PlacementFolders) {
+    this.#tree = tree;
+    this.#private = own;
+    this.#prefix = prefix;
   }
 
   /** Writes checked bytes to a private file, and gives it its name. */
   write(place: Place, bytes: Uint8Array): void {
+    withFile(place.path, () => this.#write(place, bytes));
+  }
+
+  #write(place: Place, bytes: Uint8Array): void {
     const { executable, mtime } = place.kept;
     const temporary = this.#newName();
-    const fd = openSync(temporary, 'wx', executable ? 0o777 : 0o666);
+    const fd = openSync(this.#private.at(temporary), 'wx', modeOf(executable));
     try {
       try {
         for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
@@ -80,140 +95,147 @@ export class Placement {
       }
       this.#place(temporary, place);
     } finally {
-      unlinkSync(temporary);
+      this.#remove(temporary);
     }
   }
 
   /** Gives a partial file whose bytes are checked and synced each of its names; the first ones are copies. */
   async placePartial(partial: PartialFile, places: readonly Place[]): Promise<void> {
-    for (const [index, place] of places.entries()) {
-      if (index === places.length - 1) {
-        keep(partial.fd, place.kept);
-        this.#place(partial.path, place);
-        return;
-      }
+    for (const place of places.slice(0, -1)) {
       const copy = this.#newName();
-      await promisify(copyFile)(partial.path, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
-      const fd = openSync(copy, 'r+');
       try {
-        keep(fd, place.kept);
-        fsyncSync(fd);
-      } finally {
-        closeSync(fd);
-      }
-      try {
+        await this.#copy(partial.name, copy, place.kept);
         this.#place(copy, place);
       } finally {
-        unlinkSync(copy);
+        this.#remove(copy);
       }
+    }
+    const last = places.at(-1) as Place;
+    keep(partial.fd, last.kept);
+    this.#place(partial.name, last);
+  }
+
+  async #copy(from: string, to: string, kept: Kept): Promise<void> {
+    const flags = constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL;
+    await promisify(copyFile)(this.#private.at(from), this.#private.at(to), flags);
+    const fd = openSync(this.#private.at(to), constants.O_RDWR | constants.O_NOFOLLOW);
+    try {
+      keep(fd, kept);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
     }
   }
 
   #newName(): string {
     this.#names += 1;
-    return join(this.#folders.private, `${this.#own}-${this.#names}`);
+    return `${this.#own}-${this.#names}`;
   }
 
-  #makeFolders(path: string): void {
-    const folder = dirname(path);
-    if (this.#real.has(folder)) return;
-    this.#makeFolders(folder);
-    const absolute = join(this.#folders.root, folder);
+  /** It may have been moved to its place. */
+  #remove(temporary: string): void {
     try {
-      mkdirSync(absolute);
+      unlinkSync(this.#private.at(temporary));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if (codeOf(error) !== 'ENOENT') throw error;
     }
-    assertFolder(path, folder, lstatSync(absolute));
-    this.#real.add(folder);
   }
 
   /** `link` fails when the name is taken, where `rename` would replace what is there. */
   #place(temporary: string, place: Place): void {
-    const { path } = place;
-    this.#makeFolders(path);
-    const { root } = this.#folders;
-    const target = join(root, path);
-    for (const folder of ancestors(path)) assertFolder(path, folder, lstatSync(join(root, folder)));
+    const target = { folder: this.#tree.make(place.path), name: basename(place.path) };
     try {
-      linkSync(temporary, target);
+      this.#link(temporary, target);
     } catch (error) {
-      const { code = '' } = error as NodeJS.ErrnoException;
-      if (code === 'EEXIST') this.#placeOverOther(temporary, place, target);
-      else if (NO_LINK.has(code)) this.#placeWithoutLink(temporary, place, target);
-      else throw error;
+      if (codeOf(error) === 'ENOENT') throw moved(dirname(place.path));
+      if (codeOf(error) !== 'EEXIST') throw error;
+      this.#placeBesideOther(temporary, place, target);
     }
   }
 
   /** Something took the name since it was looked at, or it is what a pull left that was cut off. */
-  #placeOverOther(temporary: string, place: Place, target: string): void {
-    const there = lstatSync(target);
-    if (!mayReplace(place, there)) {
-      if (there.isFile() && sameBytes(temporary, target)) return;
-      throw differs(place.path, there.size);
+  #placeBesideOther(temporary: string, place: Place, target: Target): void {
+    const there = target.folder.look(target.name);
+    if (place.unfinished && isEmptyFile(there)) this.#takeAway(target);
+    else if (there?.isFile() && sameBytes(this.#private.at(temporary), pathOf(target))) return;
+    try {
+      this.#link(temporary, target);
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+      throw differs(place.path, Number(target.folder.look(target.name)?.size ?? 0), place.unfinished);
     }
-    // Through a name of its own, since `temporary` is the caller's to remove.
-    const name = this.#newName();
-    linkSync(temporary, name);
-    renameSync(name, target);
+  }
+
+  /** An empty file goes. What came into it since it was looked at is put back. */
+  #takeAway(target: Target): void {
+    const aside = this.#newName();
+    renameSync(pathOf(target), this.#private.at(aside));
+    if (!isEmptyFile(this.#private.look(aside))) this.#link(aside, target);
+    this.#remove(aside);
+  }
+
+  /** @throws Error EEXIST when the name is taken */
+  #link(temporary: string, target: Target): void {
+    try {
+      linkSync(this.#private.at(temporary), pathOf(target));
+    } catch (error) {
+      if (!NO_LINK.has(codeOf(error))) throw error;
+      this.#moveWithoutLink(temporary, target);
+    }
+  }
+
+  /** Without links this is as near as it gets to not replacing what is there: a look, then `rename`. */
+  #moveWithoutLink(temporary: string, target: Target): void {
+    assertFree(target);
+    try {
+      renameSync(this.#private.at(temporary), pathOf(target));
+    } catch (error) {
+      if (codeOf(error) !== 'EXDEV') throw error;
+      this.#copyAcross(temporary, target);
+    }
   }
 
   /** A copy beside its place, whole and synced before it gets its name. */
-  #placeWithoutLink(temporary: string, place: Place, target: string): void {
-    const copy = join(dirname(target), `${this.#folders.prefix}${basename(temporary)}`);
+  #copyAcross(temporary: string, target: Target): void {
+    const copy = { folder: target.folder, name: `${this.#prefix}${temporary}` };
+    const from = openSync(this.#private.at(temporary), constants.O_RDONLY | constants.O_NOFOLLOW);
     try {
-      copyFileSync(temporary, copy, constants.COPYFILE_EXCL);
-      const stats = lstatSync(temporary);
-      const fd = openSync(copy, 'r+');
+      const to = openSync(pathOf(copy), 'wx');
       try {
-        fchmodSync(fd, stats.mode & 0o777);
-        futimesSync(fd, stats.atime, stats.mtime);
-        fsyncSync(fd);
+        copyBytes(from, to);
+        assertFree(target);
+        renameSync(pathOf(copy), pathOf(target));
+        const there = target.folder.look(target.name);
+        if (!there || inodeOf(there) !== inodeOf(fstatSync(to, { bigint: true }))) throw moved(target.name);
       } finally {
-        closeSync(fd);
+        closeSync(to);
+        rmSync(pathOf(copy), { force: true });
       }
-      // Without links this is as near as it gets to not replacing what is there.
-      const there = lstatSync(target, { throwIfNoEntry: false });
-      if (there && !mayReplace(place, there)) throw differs(place.path, there.size);
-      renameSync(copy, target);
     } finally {
-      rmSync(copy, { force: true });
+      closeSync(from);
     }
+    target.folder.sync();
   }
 }
 
-function mayReplace({ unfinished }: Place, there: Stats): boolean {
-  return unfinished && there.isFile() && there.size === 0;
+function pathOf({ folder, name }: Target): string {
+  return folder.at(name);
+}
+
+function assertFree({ folder, name }: Target): void {
+  if (folder.look(name) !== null) throw Object.assign(new Error(`${name} is there already.`), { code: 'EEXIST' });
+}
+
+function isEmptyFile(stats: BigIntStats | null): boolean {
+  return stats?.isFile() === true && Number(stats.size) === 0;
+}
+
+/** Before the umask. */
+function modeOf(executable: boolean): number {
+  return executable ? 0o777 : 0o666;
 }
 
 function keep(fd: number, { executable, mtime }: Kept): void {
-  fchmodSync(fd, (executable ? 0o777 : 0o666) & ~process.umask());
+  fchmodSync(fd, modeOf(executable) & ~process.umask());
   if (mtime) futimesSync(fd, mtime, mtime);
-}
-
-export function assertFolder(path: string, folder: string, stats: Stats): void {
-  if (stats.isDirectory()) return;
-  const what = stats.isSymbolicLink() ? 'a symlink' : 'no folder';
-  throw refusal('file_refused', path, `is not written: ${JSON.stringify(folder)} is ${what} there`);
-}
-
-/** @param size of what is there */
-export function differs(path: string, size: number): CliError {
-  return refusal(
-    'file_differs',
-    path,
-    `is there already, ${size === 0 ? 'empty' : 'with other bytes'}: it is not replaced`,
-    size === 0
-      ? 'If a power cut left it so, remove it; else pull into another directory.'
-      : 'Pull into another directory, or move the file away.',
-  );
-}
-
-export function refusal(
-  code: 'invalid_path' | 'file_refused' | 'file_differs',
-  path: string,
-  why: string,
-  next?: string,
-): CliError {
-  return new CliError(`${JSON.stringify(path)} ${why}.`, { exit: EXIT.refused, code, next, extras: { path } });
 }

@@ -1,25 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { codeOf } from './errno.ts';
+import type { OpenFolder } from './open-folder.ts';
+import { isOwnFile, isPartial, journalOf } from './partial-name.ts';
+import { moved } from './refusals.ts';
 
 /** What every private folder's name begins with. */
 export function privatePrefix(packageId: string): string {
   return `.artifact-store-pull-${packageId}-`;
 }
-
-/** What may be gone on with; see partial-file.ts. */
-const PARTIAL = /^[0-9a-f]{64}\.(part|ranges)$/;
 
 /**
  * The folder inside a pull's directory in which its files are made, on the same file system as their places. Its name says
@@ -27,42 +17,54 @@ const PARTIAL = /^[0-9a-f]{64}\.(part|ranges)$/;
  * unfinished in it is gone on with.
  */
 export class PrivateFolder {
-  readonly path: string;
+  readonly folder: OpenFolder;
   /** A pull of this package into this directory was cut off before. */
   readonly continued: boolean;
+  readonly #root: OpenFolder;
+  readonly #name: string;
 
-  private constructor(path: string, continued: boolean) {
-    this.path = path;
+  private constructor(root: OpenFolder, name: string, continued: boolean) {
+    this.#root = root;
+    this.#name = name;
     this.continued = continued;
+    this.folder = enter(root, name);
   }
 
-  static open(root: string, packageId: string): PrivateFolder {
+  static open(root: OpenFolder, packageId: string): PrivateFolder {
     const prefix = privatePrefix(packageId);
-    const ownName = (): string => join(root, `${prefix}${ownerHere()}-${randomBytes(6).toString('hex')}`);
-    const left: string[] = [];
-    for (const name of readdirSync(root)) {
-      if (!name.startsWith(prefix) || !isAbandoned(join(root, name), name.slice(prefix.length))) continue;
+    const ownName = (): string => `${prefix}${ownerHere()}-${randomBytes(6).toString('hex')}`;
+    const left = root.names().flatMap((name) => {
+      if (!name.startsWith(prefix) || !isAbandoned(root, name, name.slice(prefix.length))) return [];
       const taken = ownName();
-      if (take(join(root, name), taken)) left.push(taken);
+      return take(root.at(name), root.at(taken)) ? [taken] : [];
+    });
+    const name = left[0] ?? ownName();
+    if (left.length === 0) mkdirSync(root.at(name), { mode: 0o700 });
+    const opened = new PrivateFolder(root, name, left.length > 0);
+    try {
+      for (const other of left.slice(1)) moveAll(root, other, opened.folder);
+      clean(opened.folder);
+      // After a power cut the next pull must know that this one was under way.
+      root.sync();
+    } catch (error) {
+      opened.folder.close();
+      throw error;
     }
-    const path = left[0] ?? ownName();
-    if (left.length === 0) mkdirSync(path, { mode: 0o700 });
-    for (const other of left.slice(1)) {
-      for (const name of readdirSync(other)) if (PARTIAL.test(name)) renameSync(join(other, name), join(path, name));
-      rmSync(other, { recursive: true });
-    }
-    for (const name of readdirSync(path)) {
-      if (!PARTIAL.test(name)) rmSync(join(path, name), { recursive: true, force: true });
-    }
-    // After a power cut the next pull must know that this one was under way.
-    syncFolder(root);
-    return new PrivateFolder(path, left.length > 0);
+    return opened;
   }
 
-  /** @param keep leave what the next pull can go on with, and what tells it that one was cut off */
+  /** @param keep what the next pull can go on with, and what tells it that one was cut off */
   close({ keep }: { keep: boolean }): void {
-    if (keep && (this.continued || readdirSync(this.path).some((name) => name.endsWith('.part')))) return;
-    rmSync(this.path, { recursive: true, force: true });
+    try {
+      if (!keep) remove(this.#root, this.#name, this.folder);
+    } finally {
+      this.folder.close();
+    }
+  }
+
+  /** Names of large files that the next pull could go on with. */
+  partials(): string[] {
+    return this.folder.names().filter((name) => name.endsWith('.part'));
   }
 }
 
@@ -76,10 +78,10 @@ function machineHere(): string {
 }
 
 /** Of another machine's processes nothing is known: their folders are left alone. */
-function isAbandoned(path: string, owner: string): boolean {
+function isAbandoned(root: OpenFolder, name: string, owner: string): boolean {
   const [machine, id, started] = owner.split('-');
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (!stats?.isDirectory() || stats.uid !== process.getuid?.()) return false;
+  const stats = root.look(name);
+  if (!stats?.isDirectory() || Number(stats.uid) !== process.getuid?.()) return false;
   if (machine !== machineHere() || !/^\d{1,10}$/.test(id ?? '')) return false;
   return !isRunning(Number(id)) || String(startOf(Number(id)) ?? 0) !== started;
 }
@@ -88,7 +90,7 @@ function isRunning(id: number): boolean {
   try {
     return process.kill(id, 0);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+    return codeOf(error) !== 'ESRCH';
   }
 }
 
@@ -109,16 +111,74 @@ function take(from: string, to: string): boolean {
     renameSync(from, to);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if (codeOf(error) === 'ENOENT') return false;
     throw error;
   }
 }
 
-function syncFolder(path: string): void {
-  const fd = openSync(path, 'r');
+/** @throws CliError file_refused when somebody put another folder there since it was made or taken over */
+function enter(root: OpenFolder, name: string): OpenFolder {
+  const folder = root.enter(name);
+  if (folder !== null && isOwn(folder)) return folder;
+  folder?.close();
+  throw moved(name);
+}
+
+/** Nobody but this user and root may write in it: it was made so. On some file systems its owner has another id. */
+function isOwn(folder: OpenFolder): boolean {
+  const owner = Number(folder.look('.')?.uid);
+  return owner === process.getuid?.() || owner === ownerOfNewFile(folder);
+}
+
+function ownerOfNewFile(folder: OpenFolder): number {
+  const name = randomBytes(12).toString('hex');
+  const fd = openSync(folder.at(name), 'wx', 0o600);
   try {
-    fsyncSync(fd);
+    unlinkSync(folder.at(name));
+    return fstatSync(fd).uid;
   } finally {
     closeSync(fd);
+  }
+}
+
+/** A file and its journal together, and not over one that is there: bytes and a journal of two pulls do not fit. */
+function moveAll(root: OpenFolder, other: string, to: OpenFolder): void {
+  const from = enter(root, other);
+  try {
+    const there = new Set(to.names());
+    for (const name of from.names()) {
+      if (!name.endsWith('.part') || there.has(name)) continue;
+      for (const each of [journalOf(name), name]) take(from.at(each), to.at(each));
+    }
+    remove(root, other, from);
+  } finally {
+    from.close();
+  }
+}
+
+/** Removes all but files that may be gone on with. */
+function clean(folder: OpenFolder): void {
+  for (const name of folder.names()) {
+    if (!isPartial(name) || !isOwnFile(folder.look(name))) unlink(folder, name);
+  }
+}
+
+function remove(root: OpenFolder, name: string, folder: OpenFolder): void {
+  for (const each of folder.names()) unlink(folder, each);
+  try {
+    rmdirSync(root.at(name));
+  } catch (error) {
+    if (!NOT_OURS.has(codeOf(error))) throw error;
+  }
+}
+
+/** Folders in it, or something else in its place, are somebody else's: they stay. */
+const NOT_OURS = new Set(['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST', 'EISDIR', 'EPERM']);
+
+function unlink(folder: OpenFolder, name: string): void {
+  try {
+    unlinkSync(folder.at(name));
+  } catch (error) {
+    if (!NOT_OURS.has(codeOf(error))) throw error;
   }
 }

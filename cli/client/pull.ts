@@ -1,23 +1,27 @@
-import { matchesGlob } from 'node:path';
+import type { BigIntStats } from 'node:fs';
 import type { Package } from '../../src/api/types.ts';
 import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
+import { chooseFiles } from './choose-files.ts';
 import { Downloader, FILES_PER_CALL } from './downloader.ts';
 import { type Failure, failuresOf, integrityFailures } from './failures.ts';
 import { FileWriter } from './file-writer.ts';
+import { folderFailure, noSpace, type Progress, withFile } from './folder-failure.ts';
 import { FollowHash } from './follow-hash.ts';
+import { freeSpace, isSurelyTooSmall } from './free-space.ts';
 import { LargeFile } from './large-file.ts';
 import { findMissing } from './missing-files.ts';
 import { type PackageFile, packageFiles } from './package-files.ts';
 import { bySize, type Piece, type Span, spansOf } from './pieces.ts';
 import { type Place, Placement } from './placement.ts';
+import { settle } from './settle.ts';
 import { TargetFolder } from './target-folder.ts';
 
 export interface PullOptions {
   directory: string;
   /** Only paths that match; `**` crosses folders. */
   glob?: string | undefined;
-  /** Restore modification times and the executable bit. */
+  /** Restore modification times. */
   preserve?: boolean | undefined;
   /** Connections. */
   parallel?: number | undefined;
@@ -31,13 +35,17 @@ export interface PullResult {
   resumed_bytes: number;
   /** Files that were there already, with the same bytes. */
   skipped: number;
+  /** Of those, the ones that lacked the executable bit and have it now. */
+  made_executable: number;
   seconds: number;
 }
 
 /**
- * Writes a package's files below the directory: every byte hashed, nothing replaced. All that can be refused is refused
- * before the first file is written. Files with other bytes are left out and named at the end; the others are written.
- * @throws CliError integrity_failure, file_differs, file_refused, invalid_path, unreachable
+ * Writes a package's files below the directory: every byte hashed, nothing replaced, and on the disk when it returns. All
+ * that can be refused is refused before the first file is written. Files with other bytes are left out and named at the
+ * end; the others are written.
+ * @throws CliError integrity_failure, file_differs, file_refused, invalid_path, unreachable; file_not_found when nothing
+ *   matches, before the directory is made; no_space, and failed for whatever else the file system refuses
  */
 export async function pullPackage(
   client: ApiClient,
@@ -46,30 +54,36 @@ export async function pullPackage(
   watch?: (report: () => ProgressReport) => void,
 ): Promise<PullResult> {
   const started = performance.now();
-  const all = await packageFiles(client, pkg);
-  const { glob } = options;
-  const wanted = glob === undefined ? all : all.filter(({ path }) => matchesGlob(path, glob));
-  const pull = new Pull(client, pkg.id, options);
+  const wanted = chooseFiles(pkg, await packageFiles(client, pkg), options.glob);
+  const pull = Pull.open(client, pkg.id, options);
   try {
     const { missing, pieces } = await pull.plan(wanted);
-    const total = { totalFiles: missing.length, totalBytes: missing.reduce((sum, { size }) => sum + size, 0) };
-    watch?.(() => ({ phase: 'pulling', ...pull.done, there: pull.resumedBytes, ...total }));
+    const total = { totalFiles: missing.length, totalBytes: pull.totalBytes ?? 0 };
+    watch?.(() => ({ phase: pull.phase, ...pull.done, there: pull.resumedBytes, ...total }));
     await pull.write(pieces);
+    await pull.end(wanted, missing);
     return {
       files: missing.length,
       bytes: total.totalBytes,
       resumed_bytes: pull.resumedBytes,
       skipped: wanted.length - missing.length,
+      made_executable: pull.madeExecutable,
       seconds: Math.round(performance.now() - started) / 1_000,
     };
+  } catch (error) {
+    throw pull.explain(error);
   } finally {
     await pull.close();
   }
 }
 
 class Pull {
+  phase = 'pulling';
   readonly done = { files: 0, bytes: 0 };
   resumedBytes = 0;
+  madeExecutable = 0;
+  /** Of what is missing; null: not known yet. */
+  totalBytes: number | null = null;
   readonly #options: PullOptions;
   readonly #folder: TargetFolder;
   readonly #placement: Placement;
@@ -78,16 +92,17 @@ class Pull {
   readonly #hashes = new FollowHash();
   readonly #failures: Failure[] = [];
   readonly #large = new Set<LargeFile>();
-  /** Every file has its name, or its problem. */
-  #ended = false;
+  /** Files that are there and should be executable. */
+  readonly #plain: Array<{ path: string; stats: BigIntStats }> = [];
+  /** What was written is on the disk, and every file has its name, or its problem. */
+  #settled = false;
 
-  constructor(client: ApiClient, packageId: string, options: PullOptions) {
+  private constructor(client: ApiClient, packageId: string, options: PullOptions, folder: TargetFolder) {
     this.#options = options;
-    this.#folder = TargetFolder.open(options.directory, packageId);
-    const { folders } = this.#folder;
-    this.#placement = new Placement(folders);
+    this.#folder = folder;
+    this.#placement = new Placement(folder.folders);
     this.#downloader = new Downloader(client, packageId, options.parallel);
-    this.#writer = new FileWriter(this.#placement, folders, {
+    this.#writer = new FileWriter(this.#placement, folder.folders, {
       signal: this.#downloader.signal,
       written: (size) => {
         this.done.files += 1;
@@ -96,15 +111,36 @@ class Pull {
     });
   }
 
-  /** What is not there yet, and where its bytes are. */
+  static open(client: ApiClient, packageId: string, options: PullOptions): Pull {
+    const { directory } = options;
+    try {
+      return new Pull(client, packageId, options, TargetFolder.open(directory, packageId));
+    } catch (error) {
+      throw folderFailure(error, { directory, total: null, done: 0, free: null });
+    }
+  }
+
+  /** What is not there yet, and where its bytes are. @throws CliError no_space when it surely does not fit */
   async plan(files: readonly PackageFile[]): Promise<{ missing: PackageFile[]; pieces: Piece[] }> {
     const missing: PackageFile[] = [];
     const pieces = await this.#downloader.planLists(this.#findMissing(files, missing));
+    this.totalBytes = missing.reduce((sum, { size }) => sum + size, 0);
+    const there = this.#folder.partialBytes();
+    if (isSurelyTooSmall(this.#folder.root, pieces, there)) {
+      throw noSpace('has too little room', { ...this.#progress(), done: there });
+    }
     return { missing, pieces };
   }
 
   async *#findMissing(files: readonly PackageFile[], missing: PackageFile[]): AsyncGenerator<PackageFile[]> {
-    const options = { hashes: this.#hashes, signal: this.#downloader.signal, most: FILES_PER_CALL };
+    const options = {
+      hashes: this.#hashes,
+      signal: this.#downloader.signal,
+      most: FILES_PER_CALL,
+      found: ({ path, executable }: PackageFile, stats: BigIntStats) => {
+        if (executable) this.#plain.push({ path, stats });
+      },
+    };
     for await (const list of findMissing(this.#folder, files, options)) {
       missing.push(...list);
       this.#writer.expect(missing.length);
@@ -116,8 +152,36 @@ class Pull {
     const tasks = this.#tasks(pieces);
     await this.#downloader.run(tasks);
     await this.#writer.flush();
-    this.#ended = true;
+    for (const { path, stats } of this.#plain) {
+      if (withFile(path, () => this.#folder.makeExecutable(path, stats))) this.madeExecutable += 1;
+    }
+  }
+
+  /** @throws CliError file_refused when a folder is another one by now; integrity_failure naming what was damaged */
+  async end(wanted: readonly PackageFile[], missing: readonly PackageFile[]): Promise<void> {
+    const { folders, continued } = this.#folder;
+    this.phase = 'syncing';
+    folders.tree.root.assertInPlace();
+    folders.tree.assertInPlace();
+    // What a pull wrote that was cut off is not on the disk yet, either.
+    const written = continued ? wanted : missing;
+    await settle(
+      folders.tree,
+      written.map(({ path }) => path),
+      this.#downloader.signal,
+    );
+    this.#settled = true;
     if (this.#failures.length > 0) throw integrityFailures(this.#failures, { files: this.done.files });
+  }
+
+  /** What a person reads of whatever ended the pull. */
+  explain(error: unknown): unknown {
+    return folderFailure(error, this.#progress());
+  }
+
+  #progress(): Progress {
+    const free = freeSpace(this.#folder.root);
+    return { directory: this.#options.directory, total: this.totalBytes, done: this.done.bytes, free };
   }
 
   async close(): Promise<void> {
@@ -125,7 +189,12 @@ class Pull {
     for (const large of this.#large) await large.close();
     await this.#hashes.close();
     this.#downloader.close();
-    this.#folder.close({ keep: !this.#ended });
+    this.#folder.close({ keep: !this.#settled && this.#mayGoOn() });
+  }
+
+  /** There is something to go on with, or something that a power cut could take. */
+  #mayGoOn(): boolean {
+    return this.#folder.continued || this.done.files > 0 || this.#folder.hasPartial();
   }
 
   *#tasks(pieces: readonly Piece[]): Generator<() => Promise<void>> {
@@ -176,8 +245,7 @@ class Pull {
   }
 
   #placeOf({ path, executable, mtime }: PackageFile): Place {
-    const unfinished = this.#folder.isUnfinished(path);
-    if (!this.#options.preserve) return { path, kept: { executable: false, mtime: null }, unfinished };
-    return { path, kept: { executable, mtime: mtime === null ? null : new Date(mtime) }, unfinished };
+    const kept = { executable, mtime: this.#options.preserve && mtime !== null ? new Date(mtime) : null };
+    return { path, kept, unfinished: this.#folder.isUnfinished(path) };
   }
 }

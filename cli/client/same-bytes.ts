@@ -22,7 +22,8 @@ function sameFrom(first: number, second: number): boolean {
   const [a, b] = [Buffer.allocUnsafe(STEP), Buffer.allocUnsafe(STEP)];
   for (let at = 0; ; ) {
     const count = readSync(first, a, 0, STEP, at);
-    if (count === 0) return true;
+    // Neither may go on where the other one ends: they may grow since their sizes were asked for.
+    if (count === 0) return readSync(second, b, 0, 1, at) === 0;
     if (readSync(second, b, 0, count, at) !== count || a.compare(b, 0, count, 0, count) !== 0) return false;
     at += count;
   }

@@ -19,7 +19,7 @@ export const cat = defineVerb({
     ]);
     const client = await open();
     const pkg = await findPackage(client, named);
-    for await (const chunk of catFile(client, pkg.id, path)) await out.write(chunk);
+    for await (const chunk of catFile(client, pkg, path)) await out.write(chunk);
     return undefined;
   },
 });

@@ -11,7 +11,7 @@ export const pull = defineVerb<Options>({
   name: 'pull',
   summary: "write a package's files into a directory",
   description:
-    'Writes the files of a package below DIR and checks every byte against its digest. A file that is there with the same bytes is skipped; one with other bytes is never replaced, and nothing is written outside DIR (exit 4). A file whose bytes in the store do not match is not written; the others are, and all that failed are named (exit 5). A pull that was cut off continues where it stopped when it is run again.',
+    'Writes the files of a package below DIR and checks every byte against its digest. Files that were executable are executable again. A file that is there with the same bytes is skipped, but for that bit; one with other bytes is never replaced, and nothing is written outside DIR (exit 4). A file whose bytes in the store do not match is not written; the others are, and all that failed are named (exit 5). A pull that was cut off continues where it stopped when it is run again.',
   examples: ['pull PACKAGE ./copy', "pull PACKAGE ./copy --path 'reports/**' --preserve"],
   client: true,
   continues: 'Run the same command again: it continues where it stopped.',
@@ -20,8 +20,8 @@ export const pull = defineVerb<Options>({
     { name: 'DIR', description: 'made when it does not exist', completes: 'folder' },
   ],
   options: [
-    { flags: '--path <glob>', description: 'only paths that match; ** crosses folders' },
-    { flags: '--preserve', description: 'restore modification times and the executable bit' },
+    { flags: '--path <glob>', description: 'only paths that match; ** crosses folders; exit 3 when none does' },
+    { flags: '--preserve', description: 'restore modification times, too' },
     { flags: '--parallel <n>', description: 'connections (8)', parse: parseCount },
   ],
   async run(context, [named = '', directory = ''], { path: glob, preserve, parallel }) {
@@ -34,10 +34,11 @@ export const pull = defineVerb<Options>({
     const pkg = await findPackage(client, named);
     const options = { directory, glob, preserve, parallel };
     const result = await pullPackage(client, pkg, options, (report) => context.out.progress(report));
-    const { files, bytes, skipped, resumed_bytes: resumed } = result;
+    const { files, bytes, skipped, resumed_bytes: resumed, made_executable: marked } = result;
     const there = skipped === 0 ? '' : `; ${countOf(skipped, 'file')} there already`;
+    const made = marked === 0 ? '' : `, ${countOf(marked, 'of them', 'of them')} made executable`;
     const before = resumed === 0 ? '' : `; ${formatBytes(resumed)} were left by the pull before`;
-    const text = `Pulled ${countOf(files, 'file')}, ${formatBytes(bytes)}, every byte checked${before}${there}.`;
+    const text = `Pulled ${countOf(files, 'file')}, ${formatBytes(bytes)}, every byte checked${before}${there}${made}.`;
     return { json: { package_id: pkg.id, manifest_digest: pkg.manifest_digest, directory, ...result }, text };
   },
 });

@@ -1,9 +1,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, link, open, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { RANGE_SIZE } from '../../cli/client/partial-file.ts';
+import { RANGE_SIZE } from '../../cli/client/file-ranges.ts';
 import { apiOf } from '../support/api.ts';
 import { runCli } from '../support/cli-child.ts';
 import { journaled, privateFolders, untilJournaled } from '../support/pull-journal.ts';
@@ -13,19 +13,19 @@ import { tempFolder } from '../support/temp.ts';
 import { readTree, writeTree } from '../support/tree.ts';
 
 const RANGES = 6;
+const SIZE = (RANGES - 1) * RANGE_SIZE + 1_000;
 const service = await startTestService();
 test.after.always(() => service.dispose());
+const files = { 'large.bin': randomBytes(SIZE), 'small/a': 'a', 'small/b': 'b' };
+let id = '';
+test.before(async () => {
+  id = await apiOf(service.url).preserve(files);
+});
 
 async function bench(t: ExecutionContext) {
   const folder = await tempFolder(t);
   const relay = await startRelay(service.url);
   t.teardown(() => relay.close());
-  const files = {
-    'large.bin': randomBytes((RANGES - 1) * RANGE_SIZE + 1_000),
-    'small/a': `a ${folder}`,
-    'small/b': `b ${folder}`,
-  };
-  const id = await apiOf(service.url).preserve(files);
   const copy = join(folder, 'copy');
   return {
     relay,
@@ -103,18 +103,94 @@ test('Ctrl-C keeps what arrived, and says how to continue', async (t) => {
   t.deepEqual(await readTree(place.copy), place.expected);
 });
 
-test('what a pull before left is trusted in nothing: other bytes are found and read once more', async (t) => {
+/** What a pull that was cut off left of the large file. */
+async function leftOf(copy: string): Promise<{ part: string; journal: string }> {
+  const [folder = ''] = await privateFolders(copy);
+  const name = (await readdir(folder)).find((each) => each.endsWith('.part')) ?? '';
+  return { part: join(folder, name), journal: join(folder, name.replace('.part', '.ranges')) };
+}
+
+async function overwrite(path: string, bytes: Buffer, position: number): Promise<void> {
+  const file = await open(path, 'r+');
+  await file.write(bytes, 0, bytes.length, position);
+  await file.close();
+}
+
+const DAMAGES: Array<{
+  what: string;
+  damage: (left: { part: string; journal: string }) => Promise<unknown>;
+  /** Of all ranges, so many are read by the next pull. */
+  ranges: number;
+}> = [
+  ...[1, 4_096, 300 * 1024 ** 2].map((more) => ({
+    what: `${more} bytes behind its end`,
+    damage: ({ part }: { part: string }) => truncate(part, SIZE + more),
+    ranges: RANGES - 3,
+  })),
+  {
+    what: 'other bytes outside of what is journaled, and behind its end',
+    damage: async ({ part }) => {
+      await overwrite(part, randomBytes(SIZE), 3 * RANGE_SIZE);
+    },
+    ranges: RANGES - 3,
+  },
+  {
+    what: 'other bytes in what is journaled',
+    damage: ({ part }) => overwrite(part, randomBytes(100), RANGE_SIZE + 17),
+    ranges: RANGES - 3 + RANGES,
+  },
+  {
+    what: 'fewer bytes than are journaled',
+    damage: ({ part }) => truncate(part, RANGE_SIZE + 5),
+    ranges: RANGES - 1,
+  },
+  {
+    what: 'a journal that lists everything, and a byte too many',
+    damage: async ({ part, journal }) => {
+      await appendFile(journal, Array.from({ length: RANGES }, (_, index) => `${index}\n`).join(''));
+      await truncate(part, SIZE + 1);
+    },
+    ranges: RANGES,
+  },
+  {
+    what: 'a journal without end',
+    damage: ({ journal }) => truncate(journal, 10 * 1024 ** 3),
+    ranges: RANGES,
+  },
+];
+for (const { what, damage, ranges } of DAMAGES) {
+  // One after the other: each takes two processes, and a file of 42 MB.
+  test.serial(`what a pull before left is trusted in nothing: ${what}`, async (t) => {
+    const place = await bench(t);
+    t.is((await cutOff(place, 3)).signal, 'SIGKILL');
+    await damage(await leftOf(place.copy));
+    const done = await place.pull();
+    t.is(done.code, 0, done.stderr + done.stdout);
+    t.is(place.relay.seen.filter(isRange).length, ranges);
+    t.is((await stat(join(place.copy, 'large.bin'))).size, SIZE);
+    t.deepEqual(await readTree(place.copy), place.expected);
+    t.deepEqual(await privateFolders(place.copy), []);
+  });
+}
+
+test('what a pull before left under another name, or through a symlink, is not written to', async (t) => {
   const place = await bench(t);
-  await cutOff(place, 3);
-  const [folder = ''] = await privateFolders(place.copy);
-  const part = join(folder, (await readdir(folder)).find((name) => name.endsWith('.part')) ?? '');
-  const bytes = await readFile(part);
-  bytes[RANGE_SIZE + 17] = (bytes[RANGE_SIZE + 17] as number) ^ 1;
-  await writeFile(part, bytes);
-  const done = await place.pull();
-  t.is(done.code, 0, done.stderr + done.stdout);
-  t.is(place.relay.seen.filter(isRange).length, RANGES - 3 + RANGES);
-  t.deepEqual(await readTree(place.copy), place.expected);
+  const outside = await writeTree(await tempFolder(t), { linked: 'mine', 'led to': 'mine too' });
+  for (const replace of [link, symlink]) {
+    await cutOff(place, 3);
+    const { part, journal } = await leftOf(place.copy);
+    await rm(part);
+    await rm(journal);
+    await replace(join(outside, 'linked'), part);
+    await symlink(join(outside, 'led to'), journal);
+    const done = await place.pull();
+    t.is(done.code, 0, done.stderr + done.stdout);
+    t.deepEqual(await readTree(place.copy), place.expected);
+    t.is(await readFile(join(outside, 'linked'), 'utf8'), 'mine');
+    t.is(await readFile(join(outside, 'led to'), 'utf8'), 'mine too');
+    t.is((await stat(join(place.copy, 'large.bin'))).nlink, 1);
+    await rm(place.copy, { recursive: true });
+  }
 });
 
 test('an empty file, as a power cut leaves it: written after a pull that was cut off, else refused', async (t) => {

@@ -162,6 +162,35 @@ test('--path pulls what matches: ** crosses folders, * does not', async (t) => {
   t.deepEqual(await pull('x/**', 'three'), ['x/b.json', 'x/y/c.json', 'x/y/d.txt']);
 });
 
+test('a path or glob that no file has: exit 3, near names, and no folder is made', async (t) => {
+  const { folder, run, cli } = await workplace(t);
+  await writeTree(run, { 'logs/run.log': unique(), 'logs/deep/error.log': unique(), 'reports/report.html': unique() });
+  const { json } = await cli('push', run, '--producer', 'tests', '--json');
+  const id = json.package_id;
+  const ask = async (glob: string) => {
+    const refused = await cli('pull', id, 'made/copy', '--path', glob, '--json');
+    t.is(refused.code, 3, refused.stdout);
+    t.is(refused.json.error.code, 'file_not_found');
+    t.is(refused.json.error.message, `No file of the package matches ${JSON.stringify(glob)}.`);
+    t.false((await readdir(folder)).includes('made'));
+    return refused.json.error as { near: string[]; next: string };
+  };
+  const slip = await ask('log/**');
+  t.deepEqual(slip.near, ['logs/deep/error.log', 'logs/run.log']);
+  t.is(
+    slip.next,
+    `Near it: "logs/deep/error.log", "logs/run.log". \`artifact-store manifest ${id} --format sha256sum\` lists every file.`,
+  );
+  t.regex((await ask('*.log')).next, /^In deeper folders, "\*\*\/\*\.log" does\. /);
+  t.deepEqual((await ask('reports/raport.html')).near, ['reports/report.html']);
+  t.deepEqual((await ask('quite/another/name')).near, []);
+
+  const one = await cli('cat', id, 'report/report.html');
+  t.is(one.code, 3);
+  t.is(one.stdout, '');
+  t.regex(one.stderr, /There is no file "report\/report\.html" in the package\.\nNear it: "reports\/report\.html"\./);
+});
+
 test('pull replaces nothing and writes through no symlink', async (t) => {
   const { folder, run, copy, cli } = await workplace(t);
   await writeTree(run, { 'x/a': unique(), z: unique() });

@@ -1,9 +1,8 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
@@ -14,6 +13,7 @@ import { type Answer, type Api, apiOf, sha256 } from '../support/api.ts';
 import { processEnv } from '../support/process-env.ts';
 import { type Effect, type EffectName, errno, recordingFileLayer } from '../support/recording-file-layer.ts';
 import { startTestService, type TestService } from '../support/service.ts';
+import { mayMount, NAMESPACE } from '../support/small-disk.ts';
 import { tempFolder } from '../support/temp.ts';
 
 /** A full disk shows at any effect that takes space: the client hears 507 `no_space`, nothing stays, the service goes on. */
@@ -285,8 +285,6 @@ test.serial('the rest of a refused body is read away, so that the connection ser
 });
 
 // A disk that is really full: a small tmpfs in a mount namespace of the service's own, which ends with its process.
-const NAMESPACE = process.getuid?.() === 0 ? ['-m'] : ['-r', '-m'];
-const mayMount = spawnSync('unshare', [...NAMESPACE, 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]).status === 0;
 
 /** The service on 8 MiB, of which the ballast takes 4; `folder` is the disk as seen from here. */
 async function startOnSmallDisk(t: ExecutionContext) {
@@ -314,7 +312,7 @@ async function temporaries(folder: string): Promise<string[]> {
   return (await Promise.all(['spool', 'uploads'].map((name) => readdir(join(blobs, name))))).flat();
 }
 
-if (!mayMount) console.log('# this user may not mount: the disk that is really full is not tested here');
+if (!mayMount()) console.log('# this user may not mount: the disk that is really full is not tested here');
 else {
   test.serial('a disk that is really full, to its last byte', async (t) => {
     const { api, folder, stop } = await startOnSmallDisk(t);

@@ -11,6 +11,8 @@ export interface CliOptions {
   /** Open files that take its output in the place of pipes. */
   stdout?: number;
   stderr?: number;
+  /** A program, and its arguments, that runs the command line it is given. */
+  under?: readonly string[];
   /** The process, for signals. */
   onSpawn?: (child: ChildProcess) => void;
 }
@@ -25,8 +27,9 @@ const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 
 /** The command line as a child process that a test may kill, or run elsewhere or as somebody else. */
 export async function runCli(args: string[], options: CliOptions = {}): Promise<CliEnding> {
-  const { env, cwd, uid, onSpawn, stdout: to = 'pipe', stderr: notes = 'pipe' } = options;
-  const child = spawn(process.execPath, [BIN, ...args], {
+  const { env, cwd, uid, under = [], onSpawn, stdout: to = 'pipe', stderr: notes = 'pipe' } = options;
+  const [program, ...rest] = [...under, process.execPath, BIN, ...args] as [string, ...string[]];
+  const child = spawn(program, rest, {
     env: processEnv(env),
     stdio: ['ignore', to, notes],
     ...(cwd === undefined ? {} : { cwd }),

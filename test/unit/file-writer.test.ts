@@ -3,6 +3,8 @@ import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { FileWriter } from '../../cli/client/file-writer.ts';
+import { OpenFolder } from '../../cli/client/open-folder.ts';
+import { OpenTree } from '../../cli/client/open-tree.ts';
 import { type Place, Placement } from '../../cli/client/placement.ts';
 import { tempFolder } from '../support/temp.ts';
 import { readTree } from '../support/tree.ts';
@@ -11,8 +13,10 @@ const MANY = 2_000;
 
 async function open(t: ExecutionContext) {
   const root = await tempFolder(t);
-  const folders = { root, private: join(root, '.private'), prefix: '.pull-' };
-  await mkdir(folders.private);
+  const hidden = join(root, '.private');
+  await mkdir(hidden);
+  const tree = new OpenTree(OpenFolder.open(root));
+  const folders = { tree, private: OpenFolder.open(hidden), prefix: '.pull-' };
   const done = { files: 0, bytes: 0 };
   const stop = new AbortController();
   const writer = new FileWriter(new Placement(folders), folders, {
@@ -23,7 +27,7 @@ async function open(t: ExecutionContext) {
     },
   });
   t.teardown(() => writer.close());
-  return { root, folders, writer, done, stop };
+  return { root, hidden, writer, done, stop };
 }
 
 function place(path: string, kept: Partial<Place['kept']> = {}): Place {
@@ -41,7 +45,7 @@ for (const [how, expected] of [
   ['without one', 1],
 ] as const) {
   test(`files written ${how} by many at once have their bytes, and are counted`, async (t) => {
-    const { root, folders, writer, done } = await open(t);
+    const { root, hidden, writer, done } = await open(t);
     writer.expect(expected);
     await writer.write([place('the first')], Buffer.from('first'));
     t.is(done.files, expected === 1 ? 1 : 0, 'whether another thread has it');
@@ -57,7 +61,7 @@ for (const [how, expected] of [
     };
     await Promise.all(Array.from({ length: 8 }, work));
     await writer.flush();
-    t.deepEqual(await readdir(folders.private), []);
+    t.deepEqual(await readdir(hidden), []);
     const tree = await readTree(root);
     t.is(Object.keys(tree).length, files.size);
     for (const [path, bytes] of files) if (!bytes.equals(await readFile(join(root, path)))) t.fail(path);
@@ -79,7 +83,7 @@ test('several places of the same bytes, with the time and the mode that each is 
 });
 
 test('what the thread may not write is refused by name, and what is there stays', async (t) => {
-  const { root, folders, writer, done } = await open(t);
+  const { root, hidden, writer, done } = await open(t);
   writer.expect(MANY);
   const outside = await tempFolder(t);
   await symlink(outside, join(root, 'link'));
@@ -89,7 +93,7 @@ test('what the thread may not write is refused by name, and what is there stays'
   await t.throwsAsync(writer.flush(), { message: '"link/file" is not written: "link" is a symlink there.' });
   await t.throwsAsync(writer.write([place('later')], Buffer.from('later')), { message: /"link\/file"/ });
   t.deepEqual(await readdir(outside), []);
-  t.deepEqual(await readdir(folders.private), []);
+  t.deepEqual(await readdir(hidden), []);
   t.true((await readdir(root)).includes('before'));
   t.is(done.files, 1);
 });
@@ -124,7 +128,7 @@ test('a list of places longer than a block has room for; what is sent need not w
 });
 
 test('when the signal aborts nothing more is written, and nothing half made is left', async (t) => {
-  const { folders, writer, done, stop } = await open(t);
+  const { root, hidden, writer, done, stop } = await open(t);
   writer.expect(MANY);
   const writing = (async () => {
     for (let n = 0; ; n += 1) await writer.write([place(`file-${n}`)], Buffer.alloc(10_000));
@@ -136,8 +140,8 @@ test('when the signal aborts nothing more is written, and nothing half made is l
   t.throws(() => writer.assertSound(), { message: 'enough' });
   await writer.close();
   const files = done.files;
-  t.deepEqual(await readdir(folders.private), []);
-  t.is((await readdir(folders.root)).length, files + 1, 'each of them was counted');
+  t.deepEqual(await readdir(hidden), []);
+  t.is((await readdir(root)).length, files + 1, 'each of them was counted');
 });
 
 test('whoever waits for a writer that is closed gets an error', async (t) => {

@@ -1,7 +1,9 @@
 import { appendFile, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { PartialFile, RANGE_SIZE } from '../../cli/client/partial-file.ts';
+import { RANGE_SIZE } from '../../cli/client/file-ranges.ts';
+import { OpenFolder } from '../../cli/client/open-folder.ts';
+import { PartialFile } from '../../cli/client/partial-file.ts';
 import { tempFolder } from '../support/temp.ts';
 
 const SIZE = 4 * RANGE_SIZE + 5;
@@ -9,7 +11,7 @@ const NAME = 'a'.repeat(64);
 
 /** A partial file of which these ranges arrived. */
 async function partialOf(folder: string, ranges: readonly number[]): Promise<{ part: string; journal: string }> {
-  const partial = PartialFile.open(folder, NAME, SIZE);
+  const partial = PartialFile.open(OpenFolder.open(folder), NAME, SIZE);
   for (const range of partial.missing().filter(({ index }) => ranges.includes(index))) {
     partial.write(Buffer.alloc(range.size, range.index), range.offset);
     partial.rangeDone(range);
@@ -19,7 +21,7 @@ async function partialOf(folder: string, ranges: readonly number[]): Promise<{ p
 }
 
 function look(folder: string): { missing: number[]; resumed: number; prefix: number } {
-  const partial = PartialFile.open(folder, NAME, SIZE);
+  const partial = PartialFile.open(OpenFolder.open(folder), NAME, SIZE);
   return {
     missing: partial.missing().map(({ index }) => index),
     resumed: partial.resumedBytes,
