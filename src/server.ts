@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Knex } from 'knex';
-import { type Logger, pino } from 'pino';
 import { openCheckThread } from './blobs/check-thread.ts';
 import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
@@ -21,8 +20,10 @@ import { isLoopback } from './http/guard.ts';
 import { openMetrics } from './http/metrics.ts';
 import type { HttpServices } from './http/route.ts';
 import { ROUTES } from './http/routes/index.ts';
+import { openLog } from './log.ts';
 import type { Registry } from './registry/registry.ts';
 import { recover } from './usecases/recover.ts';
+import type { Log } from './usecases/services.ts';
 import { VERSION } from './version.ts';
 
 const RECOVERY_INTERVAL_MS = 60_000;
@@ -41,7 +42,7 @@ export interface ServiceOverrides {
   connect?: (file: string) => Knex;
   /** Milliseconds to add to the registry's time. */
   timeShift?: () => number;
-  log?: Logger;
+  log?: Log;
   /** How often the bucket is probed. */
   probeIntervals?: Partial<ProbeIntervals>;
 }
@@ -60,7 +61,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
       `ARTIFACT_STORE_HOST is ${config.host}, which other machines can reach: set ARTIFACT_STORE_ADMIN_TOKEN, or listen on 127.0.0.1.`,
     );
   }
-  const log = overrides.log ?? pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const log = overrides.log ?? openLog(config.logLevel);
   const classes = await retentionClasses(config);
   const files = overrides.files ?? realFileLayer;
   const closers: Array<() => Promise<void>> = [];
@@ -209,7 +210,7 @@ function urlOf(server: Server, host: string): string {
   return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
 }
 
-async function announce(folder: DataFolder, url: string, config: Config, log: Logger): Promise<void> {
+async function announce(folder: DataFolder, url: string, config: Config, log: Log): Promise<void> {
   await folder.announce(url);
   log.info({ url, version: VERSION, data_dir: folder.dir }, `artifact-store listens on ${url}`);
   if (config.adminToken === null) {

@@ -6,8 +6,8 @@ import { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
-import { pino } from 'pino';
 import type { PlannedUpload } from '../../src/api/types.ts';
+import { openLog } from '../../src/log.ts';
 import { connectSqlite } from '../../src/registry/connect.ts';
 import { operationsSuite } from '../suites/http/operations.ts';
 import { apiOf, sha256 } from '../support/api.ts';
@@ -115,8 +115,8 @@ test('a stop lets a slow download finish and takes no new connection', async (t)
 
 test('no log line, at any level, holds a bearer token or a signature', async (t) => {
   let text = '';
-  const log = pino(
-    { level: 'trace' },
+  const log = openLog(
+    'trace',
     new Writable({
       write(chunk, _encoding, done) {
         text += chunk;

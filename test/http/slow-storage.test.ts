@@ -4,8 +4,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import test from 'ava';
-import { pino } from 'pino';
 import { StoreError } from '../../src/core/errors.ts';
+import { openLog } from '../../src/log.ts';
 import { apiOf, sha256 } from '../support/api.ts';
 import { packOf } from '../support/pack.ts';
 import { preservePacked } from '../support/packed-package.ts';
@@ -41,7 +41,7 @@ test('a completion that storage breaks off is logged, with its upload', async (t
       done();
     },
   });
-  const service = await startTestService({ log: pino({ level: 'info' }, sink) });
+  const service = await startTestService({ log: openLog('info', sink) });
   t.teardown(() => service.dispose());
   const { blobs } = service.services;
   const { completeUpload, openObject } = blobs;
