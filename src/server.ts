@@ -1,7 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener, Server } from 'node:http';
 import type { Knex } from 'knex';
 import { openCheckThread } from './blobs/check-thread.ts';
 import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
@@ -15,11 +14,13 @@ import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
 import { createApp } from './http/app.ts';
 import { authenticator } from './http/authenticate.ts';
+import { type Bounds, DEFAULT_BOUNDS } from './http/bounds.ts';
 import { cursorCodec } from './http/cursor.ts';
 import { isLoopback } from './http/guard.ts';
 import { openMetrics } from './http/metrics.ts';
 import type { HttpServices } from './http/route.ts';
 import { ROUTES } from './http/routes/index.ts';
+import { type ServeOptions, serve, stopServing, urlOf } from './http/serve.ts';
 import { openLog } from './log.ts';
 import type { Registry } from './registry/registry.ts';
 import { recover } from './usecases/recover.ts';
@@ -27,17 +28,12 @@ import type { Log } from './usecases/services.ts';
 import { VERSION } from './version.ts';
 
 const RECOVERY_INTERVAL_MS = 60_000;
-/** How long a stop waits for requests that are under way. */
-const STOP_PATIENCE_MS = 10_000;
-/** How often a stop closes connections on which nothing is under way any more. */
-const STOP_SWEEP_MS = 50;
-/** A connection on which nothing moves for so long is closed. */
-const IDLE_MS = 120_000;
 
 /** What tests put in the place of the real thing, and may change. */
 export interface ServiceOverrides {
   files?: FileLayer;
   limits?: Partial<Limits>;
+  bounds?: Partial<Bounds>;
   /** Opens the SQLite file. */
   connect?: (file: string) => Knex;
   /** Milliseconds to add to the registry's time. */
@@ -64,6 +60,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
   const log = overrides.log ?? openLog(config.logLevel);
   const classes = await retentionClasses(config);
   const files = overrides.files ?? realFileLayer;
+  const bounds = { ...DEFAULT_BOUNDS, ...overrides.bounds };
   const closers: Array<() => Promise<void>> = [];
   const stop = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
@@ -92,12 +89,15 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     });
     closers.push(() => store.close());
 
+    const metrics = openMetrics();
+    closers.push(async () => metrics.close());
     const services: HttpServices = {
       registry,
       blobs,
       spool,
       checker,
       limits: { ...DEFAULT_LIMITS, ...overrides.limits },
+      bounds,
       log,
       instance: randomUUID(),
       running: new Map(),
@@ -119,8 +119,6 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     await recover(services);
     closers.push(recoverRegularly(services));
 
-    const metrics = openMetrics();
-    closers.push(async () => metrics.close());
     const app = createApp({
       services,
       routes: ROUTES,
@@ -130,8 +128,8 @@ export async function startService(config: Config, overrides: ServiceOverrides =
       metrics,
       log,
     });
-    const server = await listen(createServer(app.callback()), config);
-    closers.push(() => close(server));
+    const server = await listen(app.callback(), { ...config, bounds, log });
+    closers.push(() => stopServing(server));
     url = urlOf(server, config.host);
     await announce(folder, publicUrl(), config, log);
     return { url: publicUrl(), services, stop };
@@ -174,40 +172,17 @@ function recoverRegularly(services: HttpServices): () => Promise<void> {
   };
 }
 
-async function listen(server: Server, config: Config): Promise<Server> {
-  // A large body may take hours; what must not last is silence.
-  server.requestTimeout = 0;
-  server.timeout = IDLE_MS;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const taken = error.code === 'EADDRINUSE';
-      const where = `${config.host}:${config.port}`;
-      reject(
-        new ConfigError(
-          taken
-            ? `Port ${config.port} is in use on ${config.host}: set ARTIFACT_STORE_PORT to another one, or to 0 for any free one.`
-            : `Cannot listen on ${where} (ARTIFACT_STORE_HOST, ARTIFACT_STORE_PORT): ${error.message}.`,
-        ),
-      );
-    });
-    server.listen(config.port, config.host, resolve);
-  });
-  return server;
-}
-
-async function close(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  // A connection that was busy is idle after its answer, and would be kept for a next request.
-  const idle = setInterval(() => server.closeIdleConnections(), STOP_SWEEP_MS);
-  const timer = setTimeout(() => server.closeAllConnections(), STOP_PATIENCE_MS);
-  await closed;
-  clearInterval(idle);
-  clearTimeout(timer);
-}
-
-function urlOf(server: Server, host: string): string {
-  const { port } = server.address() as AddressInfo;
-  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
+async function listen(handle: RequestListener, options: ServeOptions): Promise<Server> {
+  const { host, port } = options;
+  try {
+    return await serve(handle, options);
+  } catch (error) {
+    throw new ConfigError(
+      (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+        ? `Port ${port} is in use on ${host}: set ARTIFACT_STORE_PORT to another one, or to 0 for any free one.`
+        : `Cannot listen on ${host}:${port} (ARTIFACT_STORE_HOST, ARTIFACT_STORE_PORT): ${(error as Error).message}.`,
+    );
+  }
 }
 
 async function announce(folder: DataFolder, url: string, config: Config, log: Log): Promise<void> {

@@ -62,5 +62,5 @@ export function unreachable(url: string, cause: unknown): CliError {
 
 /** Is this status one that may pass? */
 export function mayPass(status: number): boolean {
-  return status === 429 || status === 502 || status === 503 || status === 504;
+  return status === 408 || status === 429 || status === 502 || status === 503 || status === 504;
 }

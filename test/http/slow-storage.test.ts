@@ -30,7 +30,8 @@ test('while storage takes a file, its sender waits as long as it must', async (t
   const api = apiOf(service.url);
   const id = await api.create();
   t.is((await api.call('PUT', `/v1/packages/${id}/files/f`, randomBytes(100_000))).status, 201);
-  t.deepEqual([...new Set(seen)], [0], 'no limit on a silence that is the service’s own');
+  t.true(seen.length > 0);
+  t.deepEqual(seen.filter(Boolean), [], 'no limit on a silence that is the service’s own');
 });
 
 test('a completion that storage breaks off is logged, with its upload', async (t) => {

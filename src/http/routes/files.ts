@@ -14,8 +14,10 @@ import { readFile, readManifest } from '../../usecases/read-file.ts';
 import { registerFiles } from '../../usecases/register-files.ts';
 import { removeFile } from '../../usecases/remove-file.ts';
 import type { Caller } from '../../usecases/services.ts';
+import { FILE_LIST } from '../bounds.ts';
 import { serveBytes } from '../bytes.ts';
 import { fileState, presentFile } from '../present.ts';
+import { readBytes } from '../read-body.ts';
 import { type HttpServices, type Route, route } from '../route.ts';
 import { refuseEncoding } from '../validate.ts';
 
@@ -31,6 +33,7 @@ export const fileRoutes: Route[] = [
     summary: 'Registers files by path and digest: all or none; says whose bytes must be sent',
     tag: 'Packages',
     body: schema.RegisterFiles,
+    json: FILE_LIST,
     answers: { 200: schema.RegisteredFiles },
     async handle(services, { params, body, caller }) {
       const inputs = body.files.map((file) => ({
@@ -85,8 +88,6 @@ export const fileRoutes: Route[] = [
       if (ctx.get('content-range') !== '') {
         throw new StoreError('bad_range', 'PUT takes whole files: send all of it, without Content-Range.');
       }
-      // While storage takes what came, nothing moves on this connection: that is no reason to close it.
-      ctx.req.once('end', () => ctx.req.socket.setTimeout(0));
       const file = await putFile(
         services,
         caller,
@@ -98,7 +99,7 @@ export const fileRoutes: Route[] = [
           replace: query.replace === 'true',
           size: contentLength(ctx.get('content-length')),
         },
-        ctx.req,
+        readBytes(ctx, services.bounds),
       );
       return { status: 201, body: presentFile(file) };
     },

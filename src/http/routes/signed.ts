@@ -4,6 +4,7 @@ import { parseUploadId } from '../../core/ids.ts';
 import { readObject } from '../../usecases/read-file.ts';
 import { findPart, receivePart } from '../../usecases/receive-part.ts';
 import { serveBytes } from '../bytes.ts';
+import { readBytes } from '../read-body.ts';
 import { type Route, route } from '../route.ts';
 
 const Signature = {
@@ -43,7 +44,7 @@ export const signedRoutes: Route[] = [
           digest: part.digest,
         });
       }
-      const received = await receivePart(parts, uploadId, found, ctx.req);
+      const received = await receivePart(parts, uploadId, found, readBytes(ctx, services.bounds));
       return { status: 200, headers: { ETag: received.etag } };
     },
   }),
