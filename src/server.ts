@@ -99,6 +99,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
       limits: { ...DEFAULT_LIMITS, ...overrides.limits },
       bounds,
       log,
+      meters: metrics,
       instance: randomUUID(),
       running: new Map(),
       publicUrl,
