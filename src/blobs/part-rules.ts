@@ -1,10 +1,10 @@
 import { StoreError } from '../core/errors.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
-import { holdBack } from './hold-back.ts';
-import { chunksOf, type WriteRules } from './private-file.ts';
+import { type CheckRules, holdBack } from './hold-back.ts';
+import { chunksOf } from './private-file.ts';
 
 /** What a body must be to be taken as this part. @throws StoreError body_length_mismatch, part_digest_mismatch */
-export function rulesOf(part: PlannedPart): Required<Pick<WriteRules, 'checkSize' | 'checkBytes'>> {
+export function rulesOf(part: PlannedPart): CheckRules {
   const wrongLength = (what: string): StoreError =>
     new StoreError('body_length_mismatch', `Part ${part.number} has ${part.size} bytes; the body ${what}.`, {
       digest: part.digest,

@@ -25,10 +25,17 @@ function understood(req: IncomingMessage): string {
   checkVersion(req);
   checkTransferEncoding(req);
   checkExpectation(req);
-  const [host, ...others] = req.headersDistinct.host ?? [];
-  if (others.length > 0) throw badRequest('It has more than one Host.');
-  if (host === undefined && req.httpVersion === '1.1') throw badRequest('It has no Host.');
-  return pathOf(req.url ?? '', host ?? '');
+  const hosts = hostHeaders(req);
+  if (hosts > 1) throw badRequest('It has more than one Host.');
+  if (hosts === 0 && req.httpVersion === '1.1') throw badRequest('It has no Host.');
+  return pathOf(req.url ?? '', req.headers.host ?? '');
+}
+
+/** Node itself takes the first of several. */
+function hostHeaders({ rawHeaders }: IncomingMessage): number {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) if (/^host$/i.test(rawHeaders[at] as string)) count += 1;
+  return count;
 }
 
 function checkVersion({ httpVersion }: IncomingMessage): void {

@@ -1,12 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Context } from 'koa';
 import { koaBody } from 'koa-body';
 import { StoreError } from '../core/errors.ts';
 import { JsonMeter } from '../core/json-meter.ts';
 import type { Bounds, JsonBound } from './bounds.ts';
 import type { JsonShare } from './json-shares.ts';
-import { readBody } from './read-body.ts';
+import { brokenOff, readBody } from './read-body.ts';
 import { refuseEncoding } from './validate.ts';
 
 /** A JSON body, parsed. */
@@ -25,7 +26,7 @@ export const NO_BODY: JsonBody = { value: undefined, size: 0 };
  * as it shows.
  */
 export function jsonReader(bound: JsonBound, bounds: Bounds): (ctx: Context, share: JsonShare) => Promise<JsonBody> {
-  const gather = koaBody({
+  const koa = koaBody({
     json: false,
     urlencoded: false,
     multipart: false,
@@ -36,6 +37,34 @@ export function jsonReader(bound: JsonBound, bounds: Bounds): (ctx: Context, sha
     textLimit: bound.bytes,
     parsedMethods: ['POST', 'PUT', 'DELETE'] as never,
   });
+
+  async function gather(ctx: Context, from: Context): Promise<Buffer> {
+    await koa(from, async () => {});
+    const bytes = Buffer.from(String(ctx.request.body ?? ''), 'latin1');
+    ctx.request.body = undefined;
+    return bytes;
+  }
+
+  /** A body that is in memory already. */
+  async function gatherWhole(ctx: Context, share: JsonShare): Promise<Buffer> {
+    const bytes = await gather(ctx, ctx).catch((cause: { status?: number }) => {
+      throw cause.status === 413 ? tooLarge(bound) : brokenOff(cause);
+    });
+    share.take(bytes.length);
+    new JsonMeter({ depth: bounds.jsonDepth, values: bound.values }).write(bytes);
+    return bytes;
+  }
+
+  async function gatherSlowly(ctx: Context, share: JsonShare): Promise<Buffer> {
+    const body = Readable.from(bounded(ctx, share, bound, bounds), { objectMode: false });
+    const stream = Object.assign(body, { headers: ctx.req.headers });
+    try {
+      return await gather(ctx, Object.create(ctx, { req: { value: stream } }));
+    } finally {
+      stream.destroy();
+    }
+  }
+
   return async (ctx, share) => {
     if (!hasBody(ctx)) return NO_BODY;
     if (!ctx.is('application/json', 'application/*+json')) {
@@ -46,15 +75,9 @@ export function jsonReader(bound: JsonBound, bounds: Bounds): (ctx: Context, sha
     }
     refuseEncoding(ctx);
     if (Number(ctx.get('content-length')) > bound.bytes) throw tooLarge(bound);
-    const body = Readable.from(bounded(ctx, share, bound, bounds), { objectMode: false });
-    const stream = Object.assign(body, { headers: ctx.req.headers });
-    try {
-      await gather(Object.create(ctx, { req: { value: stream } }), async () => {});
-    } finally {
-      stream.destroy();
-    }
-    const bytes = Buffer.from(String(ctx.request.body ?? ''), 'latin1');
-    ctx.request.body = undefined;
+    // Most bodies come in one packet with their headers, and are all there a turn later.
+    if (!ctx.req.complete) await nextTurn();
+    const bytes = ctx.req.complete ? await gatherWhole(ctx, share) : await gatherSlowly(ctx, share);
     return bytes.length === 0 ? NO_BODY : { value: parse(bytes), size: bytes.length };
   };
 }

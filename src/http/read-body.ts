@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Context } from 'koa';
 import { StoreError } from '../core/errors.ts';
 import type { Bounds } from './bounds.ts';
@@ -6,6 +7,8 @@ import { Pace, type PaceRule } from './pace.ts';
 
 /** A look at the clock is due when patience may have ended, but not more often than this. */
 const SHORTEST_LOOK_MS = 50;
+/** Bytes. */
+const SMALL_CHUNK = 1_024;
 
 /**
  * The request's body, as it comes. A client that waits for it is told to go on (100 Continue) by the first read, no sooner:
@@ -34,6 +37,8 @@ export async function* readBody({ req, res }: Context, rule: PaceRule): AsyncGen
       if (done) return;
       pace.take(value.length);
       yield value;
+      // A packet may hold ten thousand chunks of a byte: what else is in it is then read at once.
+      if (value.length < SMALL_CHUNK) await nextTurn();
     }
   } finally {
     clearTimeout(timer);
@@ -58,6 +63,6 @@ function tooSlow({ bytesPerSecond, patienceMs }: PaceRule): StoreError {
   );
 }
 
-function brokenOff(cause: unknown): StoreError {
+export function brokenOff(cause: unknown): StoreError {
   return new StoreError('body_length_mismatch', 'The connection ended before the body did.', {}, { cause });
 }

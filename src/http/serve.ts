@@ -34,6 +34,8 @@ export async function serve(handle: RequestListener, { host, port, bounds, log }
     keepAlive: true,
     keepAliveInitialDelay: PROBE_AFTER_MS,
   });
+  // As many as fit their size: what is beyond a number, Node leaves out without a word.
+  server.maxHeadersCount = 0;
   const tracked = answerParserErrors(server, handle, { lingerMs: bounds.lingerMs, log });
   // Without the two others Node itself would say 100 before anybody looked at the request, and 417 without a body.
   for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) server.on(event, tracked);

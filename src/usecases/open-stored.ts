@@ -1,9 +1,8 @@
 import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import type { ByteRange } from '../blobs/blob-store.ts';
-import { holdBack } from '../blobs/hold-back.ts';
+import { type CheckRules, holdBack } from '../blobs/hold-back.ts';
 import type { ObjectKey } from '../blobs/key-layout.ts';
-import type { Digest } from '../core/digest.ts';
+import { type Digest, digestOf } from '../core/digest.ts';
 import { isStoreError, StoreError } from '../core/errors.ts';
 import { reportDamage, type Subject } from './report-damage.ts';
 import type { Caller, Services } from './services.ts';
@@ -40,9 +39,14 @@ export async function openUnchecked(services: Services, stored: Stored): Promise
  */
 export async function openChecked(services: Services, stored: Stored): Promise<Buffer | Readable> {
   if (stored.size === 0) return Buffer.alloc(0);
-  const checked = checkedChunks(services, stored, await openUnchecked(services, stored));
-  if (stored.size <= CHECKED_BEFORE_MAX) return buffer(checked);
-  return Readable.from(checked, { objectMode: false });
+  const stream = await openUnchecked(services, stored);
+  const rules = rulesOf(stored);
+  try {
+    if (stored.size <= CHECKED_BEFORE_MAX) return await readWhole(stream, rules);
+  } catch (error) {
+    throw await reported(services, stored, error);
+  }
+  return Readable.from(reporting(services, stored, holdBack(stream, rules)), { objectMode: false });
 }
 
 async function open(services: Services, stored: Stored, range: ByteRange | null): Promise<Readable> {
@@ -64,24 +68,49 @@ function lossOf(error: unknown): string | null {
   return isShort ? 'are fewer than they were' : null;
 }
 
-async function* checkedChunks(services: Services, stored: Stored, stream: Readable): AsyncGenerator<Uint8Array> {
-  const { digest, size, subject, caller } = stored;
-  const damaged = (seen: string): StoreError =>
-    new StoreError('integrity_failure', `The stored bytes of ${subject.label} ${seen}.`);
-  let actual: Digest | null = null;
-  try {
-    yield* holdBack(stream, {
-      checkSize(read) {
-        if (read > size) throw damaged(`are more than the ${size} that they were`);
-      },
-      checkBytes(read, found) {
-        actual = found;
-        if (read < size) throw damaged(`are ${read}, not the ${size} that they were`);
-        if (found !== digest) throw damaged(`have the digest ${found}, not ${digest}`);
-      },
-    });
-  } catch (error) {
-    if (!isStoreError(error, 'integrity_failure')) throw error;
-    throw await reportDamage(services, caller, subject, { expected: digest, actual, detail: error.message });
+/** @throws StoreError integrity_failure, with the digest where there is one */
+function rulesOf({ digest, size, subject }: Stored): CheckRules {
+  const damaged = (seen: string, actual: Digest | null): StoreError =>
+    new StoreError('integrity_failure', `The stored bytes of ${subject.label} ${seen}.`, { actual_digest: actual });
+  return {
+    checkSize(read) {
+      if (read > size) throw damaged(`are more than the ${size} that they were`, null);
+    },
+    checkBytes(read, found) {
+      if (read < size) throw damaged(`are ${read}, not the ${size} that they were`, found);
+      if (found !== digest) throw damaged(`have the digest ${found}, not ${digest}`, found);
+    },
+  };
+}
+
+async function readWhole(stream: Readable, { checkSize, checkBytes }: CheckRules): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    checkSize(size);
+    chunks.push(chunk);
   }
+  const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+  checkBytes(size, digestOf(bytes));
+  return bytes;
+}
+
+async function* reporting(
+  services: Services,
+  stored: Stored,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    throw await reported(services, stored, error);
+  }
+}
+
+/** @returns what is thrown instead of what a rule threw, when the damage was reported */
+async function reported(services: Services, { digest, subject, caller }: Stored, error: unknown): Promise<unknown> {
+  if (!isStoreError(error, 'integrity_failure')) return error;
+  const actual = (error.extras.actual_digest ?? null) as Digest | null;
+  return reportDamage(services, caller, subject, { expected: digest, actual, detail: error.message });
 }

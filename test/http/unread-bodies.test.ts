@@ -86,6 +86,25 @@ test('JSON in chunks is read no further than its call may have', async (t) => {
   t.true(read < 1024 ** 2 + MOST_READ, `${read} bytes were read`);
 });
 
+test('JSON in chunks that comes in one packet may not have more than its call takes either', async (t) => {
+  const { url } = await start(t);
+  const api = apiOf(url);
+  const id = await api.create();
+  const text = JSON.stringify({ reason: 'x'.repeat(40_000) });
+  const head = `POST /v1/packages/${id}/fail HTTP/1.1\r\nHost: ${new URL(url).host}\r\n${JSON_TYPE}`;
+  const chunked = `${head}Transfer-Encoding: chunked\r\n\r\n${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`;
+  const whole = `${head}Content-Length: ${text.length}\r\n\r\n${text}`;
+  for (const bytes of [chunked, whole]) {
+    const { socket, closed } = openRaw(url);
+    socket.write(bytes);
+    await once(socket, 'data');
+    socket.end();
+    const [answer] = answersIn(await closed);
+    t.is(answer?.status, 413);
+    t.is(JSON.parse(answer?.body ?? '').code, 'body_too_large');
+  }
+});
+
 test('usual clients see why their body is refused', async (t) => {
   const { url } = await start(t, { env: { ARTIFACT_STORE_ADMIN_TOKEN: TOKEN } });
   const target = `${url}/v1/packages/${NOWHERE}/files/f`;

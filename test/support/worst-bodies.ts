@@ -9,6 +9,8 @@ export interface Worst {
   /** Made where it is sent: that costs as much as reading it. */
   body?: () => string | Buffer;
   headers?: Record<string, string>;
+  /** The body is so many chunks of a blank each. */
+  blanks?: number;
   /** What it must be answered with. */
   status: number;
 }
@@ -221,5 +223,22 @@ export const WORST_BODIES: readonly Worst[] = [
     path: '/v1/packages/{id}/manifest',
     headers: { 'if-none-match': '"a",'.repeat(3_500) },
     status: 409,
+  },
+  {
+    what: 'a million chunks of a byte, as JSON',
+    operationId: 'registerFiles',
+    method: 'POST',
+    path: '/v1/packages/{id}/files',
+    headers: JSON_TYPE,
+    blanks: 1e6,
+    status: 400,
+  },
+  {
+    what: 'a million chunks of a byte, as a file',
+    operationId: 'putFile',
+    method: 'PUT',
+    path: '/v1/packages/{id}/files/blanks?replace=true',
+    blanks: 1e6,
+    status: 201,
   },
 ];
