@@ -3,10 +3,12 @@ import { once } from 'node:events';
 import { get } from 'node:http';
 import { Readable } from 'node:stream';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
 import { closeAgents, newAgents } from '../../cli/client/http.ts';
 import { DEFAULT_BOUNDS } from '../../src/http/bounds.ts';
 import { apiOf, sha256 } from '../support/api.ts';
+import type { HalfSender } from '../support/half-sender.ts';
 import { answersIn, openRaw } from '../support/raw-http.ts';
 import { recordingFileLayer } from '../support/recording-file-layer.ts';
 import { startTestService, type TestService, type TestServiceOptions } from '../support/service.ts';
@@ -97,6 +99,33 @@ test('while storage is slow nothing counts against the sender', async (t) => {
   const bytes = randomBytes(24 * 1024 ** 2);
   t.is((await api.call('PUT', `/v1/packages/${id}/files/f`, bytes)).status, 201);
   t.not(held, null);
+});
+
+test('while the service itself stands still nothing counts against the sender', async (t) => {
+  const patience = 300;
+  let isReading = false;
+  const { files } = recordingFileLayer((effect) => {
+    isReading ||= effect.name === 'create' && effect.path.includes('/spool/');
+  });
+  const { url } = await start(t, { files, bounds: { bytesPatienceMs: patience } });
+  const id = await apiOf(url).create();
+  const { host, port } = new URL(url);
+  const first = `${PUT_FILE.replace('ID', id)}Host: ${host}\r\nConnection: close\r\nContent-Length: 10\r\n\r\nfirst`;
+  const flags = new Int32Array(new SharedArrayBuffer(8));
+  const workerData: HalfSender = { port: Number(port), first, second: 'later', flags };
+  const sender = new Worker(new URL('../support/half-sender.ts', import.meta.url), { workerData });
+  t.teardown(() => sender.terminate());
+  while (!isReading) await nextTurn();
+  await sleep(patience / 6);
+  // After such a turn the loop looks at its timers first.
+  await nextTurn();
+  // Until the rest lies in the socket, and patience has run out: nothing else happens in this thread meanwhile.
+  Atomics.store(flags, 0, 1);
+  Atomics.notify(flags, 0);
+  Atomics.wait(flags, 1, 0);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3 * patience);
+  const [came] = await once(sender, 'message');
+  t.is(answersIn(came)[0]?.status, 201);
 });
 
 test('an answer of which nothing is taken is ended', async (t) => {
