@@ -1,9 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener, Server } from 'node:http';
 import type { Knex } from 'knex';
-import { type DestinationStream, type Logger, pino } from 'pino';
 import { openCheckThread } from './blobs/check-thread.ts';
 import { type DataFolder, type OpenDataFolderOptions, openDataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
@@ -16,34 +14,31 @@ import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
 import { createApp } from './http/app.ts';
 import { authenticator } from './http/authenticate.ts';
+import { type Bounds, DEFAULT_BOUNDS } from './http/bounds.ts';
 import { cursorCodec } from './http/cursor.ts';
 import { isLoopback } from './http/guard.ts';
 import { openMetrics } from './http/metrics.ts';
 import type { HttpServices } from './http/route.ts';
 import { ROUTES } from './http/routes/index.ts';
+import { type ServeOptions, serve, stopServing, urlOf } from './http/serve.ts';
+import { openLog } from './log.ts';
 import type { Registry } from './registry/registry.ts';
 import { recover } from './usecases/recover.ts';
+import type { Log } from './usecases/services.ts';
 import { VERSION } from './version.ts';
 
 const RECOVERY_INTERVAL_MS = 60_000;
-/** How long a stop waits for requests that are under way. */
-const STOP_PATIENCE_MS = 10_000;
-/** How often a stop closes connections on which nothing is under way any more. */
-const STOP_SWEEP_MS = 50;
-/** A connection on which nothing moves for so long is closed. */
-const IDLE_MS = 120_000;
-/** Bytes of log that wait for stderr to take them. */
-const LOG_WAITING_MAX = 1024 ** 2;
 
 /** What tests put in the place of the real thing, and may change. */
 export interface ServiceOverrides {
   files?: FileLayer;
   limits?: Partial<Limits>;
+  bounds?: Partial<Bounds>;
   /** Opens the SQLite file. */
   connect?: (file: string) => Knex;
   /** Milliseconds to add to the registry's time. */
   timeShift?: () => number;
-  log?: Logger;
+  log?: Log;
   /** How often the bucket is probed. */
   probeIntervals?: Partial<ProbeIntervals>;
 }
@@ -69,9 +64,10 @@ export async function startService(
       `ARTIFACT_STORE_HOST is ${config.host}, which other machines can reach: set ARTIFACT_STORE_ADMIN_TOKEN, or listen on 127.0.0.1.`,
     );
   }
-  const log = overrides.log ?? pino({ level: config.logLevel }, stderrDestination());
+  const log = overrides.log ?? openLog(config.logLevel);
   const classes = await retentionClasses(config);
   const files = overrides.files ?? realFileLayer;
+  const bounds = { ...DEFAULT_BOUNDS, ...overrides.bounds };
   const closers: Array<() => Promise<void>> = [];
   const stop = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
@@ -100,13 +96,17 @@ export async function startService(
     });
     closers.push(() => store.close());
 
+    const metrics = openMetrics();
+    closers.push(async () => metrics.close());
     const services: HttpServices = {
       registry,
       blobs,
       spool,
       checker,
       limits: { ...DEFAULT_LIMITS, ...overrides.limits },
+      bounds,
       log,
+      meters: metrics,
       instance: randomUUID(),
       running: new Map(),
       publicUrl,
@@ -127,8 +127,6 @@ export async function startService(
     await recover(services);
     closers.push(recoverRegularly(services));
 
-    const metrics = openMetrics();
-    closers.push(async () => metrics.close());
     const app = createApp({
       services,
       routes: ROUTES,
@@ -138,8 +136,8 @@ export async function startService(
       metrics,
       log,
     });
-    const server = await listen(createServer(app.callback()), config);
-    closers.push(() => close(server));
+    const server = await listen(app.callback(), { ...config, bounds, log });
+    closers.push(() => stopServing(server));
     url = urlOf(server, config.host);
     await announce(folder, publicUrl(), config, log);
     return { url: publicUrl(), services, stop };
@@ -147,13 +145,6 @@ export async function startService(
     await stop();
     throw error;
   }
-}
-
-/** A log that cannot be written (a full disk, a reader that went away) is no reason to stop: its newest lines are lost. */
-function stderrDestination(): DestinationStream {
-  const destination = pino.destination({ fd: 2, sync: true, maxLength: LOG_WAITING_MAX });
-  destination.on('error', () => {});
-  return destination;
 }
 
 async function retentionClasses(config: Config): Promise<RetentionClasses> {
@@ -189,43 +180,20 @@ function recoverRegularly(services: HttpServices): () => Promise<void> {
   };
 }
 
-async function listen(server: Server, config: Config): Promise<Server> {
-  // A large body may take hours; what must not last is silence.
-  server.requestTimeout = 0;
-  server.timeout = IDLE_MS;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const taken = error.code === 'EADDRINUSE';
-      const where = `${config.host}:${config.port}`;
-      reject(
-        new ConfigError(
-          taken
-            ? `Port ${config.port} is in use on ${config.host}: set ARTIFACT_STORE_PORT to another one, or to 0 for any free one.`
-            : `Cannot listen on ${where} (ARTIFACT_STORE_HOST, ARTIFACT_STORE_PORT): ${error.message}.`,
-        ),
-      );
-    });
-    server.listen(config.port, config.host, resolve);
-  });
-  return server;
+async function listen(handle: RequestListener, options: ServeOptions): Promise<Server> {
+  const { host, port } = options;
+  try {
+    return await serve(handle, options);
+  } catch (error) {
+    throw new ConfigError(
+      (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+        ? `Port ${port} is in use on ${host}: set ARTIFACT_STORE_PORT to another one, or to 0 for any free one.`
+        : `Cannot listen on ${host}:${port} (ARTIFACT_STORE_HOST, ARTIFACT_STORE_PORT): ${(error as Error).message}.`,
+    );
+  }
 }
 
-async function close(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  // A connection that was busy is idle after its answer, and would be kept for a next request.
-  const idle = setInterval(() => server.closeIdleConnections(), STOP_SWEEP_MS);
-  const timer = setTimeout(() => server.closeAllConnections(), STOP_PATIENCE_MS);
-  await closed;
-  clearInterval(idle);
-  clearTimeout(timer);
-}
-
-function urlOf(server: Server, host: string): string {
-  const { port } = server.address() as AddressInfo;
-  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
-}
-
-async function announce(folder: DataFolder, url: string, config: Config, log: Logger): Promise<void> {
+async function announce(folder: DataFolder, url: string, config: Config, log: Log): Promise<void> {
   await folder.announce(url);
   log.info({ url, version: VERSION, data_dir: folder.dir }, `artifact-store listens on ${url}`);
   if (config.adminToken === null) {

@@ -40,6 +40,8 @@ const CONNECTIONS: Record<string, Rule> = {
 const STATUSES: Record<number, Pick<Rule, 'service' | 'storage'>> = {
   // For a signed URL that is no longer good there are fresh ones.
   403: { service: 'never', storage: 'always' },
+  // This machine was too slow to send, for a while.
+  408: { service: 'always', storage: 'always' },
   429: { service: 'always', storage: 'always' },
   500: { service: 'never', storage: 'always' },
   502: { service: 'always', storage: 'always' },

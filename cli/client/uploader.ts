@@ -90,19 +90,22 @@ export class Uploader {
   }
 
   *#batches(objects: readonly SentObject[]): Generator<SentObject[]> {
-    const { objects_per_call, parts_per_call } = this.#options.limits;
+    // A service of version 0.1.0 does not bound members.
+    const { objects_per_call, parts_per_call, members_per_call = Number.POSITIVE_INFINITY } = this.#options.limits;
     for (const list of chunks(objects, objects_per_call)) {
       let batch: SentObject[] = [];
       let parts = 0;
+      let members = 0;
       for (const object of list) {
-        const count = object.parts?.length ?? 1;
-        if (batch.length > 0 && parts + count > parts_per_call) {
+        parts += object.parts?.length ?? 1;
+        members += object.members?.length ?? 0;
+        if (batch.length > 0 && (parts > parts_per_call || members > members_per_call)) {
           yield batch;
           batch = [];
-          parts = 0;
+          parts = object.parts?.length ?? 1;
+          members = object.members?.length ?? 0;
         }
         batch.push(object);
-        parts += count;
       }
       yield batch;
     }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { path, size, time } from './fields.ts';
+import { many, path, size, time } from './fields.ts';
 
 export const Downloads = z.strictObject({
-  paths: z.array(path).min(1).max(1_000).optional().describe('without it: the whole package, page by page'),
+  paths: many(path, 1_000, 1).optional().describe('without it: the whole package, page by page'),
 });
 export const DownloadList = z.object({
   objects: z.array(

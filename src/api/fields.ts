@@ -54,6 +54,30 @@ export const Page = {
 /** The query of a list without filters. */
 export const PageQuery = z.strictObject(Page);
 
+/**
+ * An array of a request. Its length is checked before anything in it, and it is given up at its first wrong element: the
+ * validating library would collect what is wrong with every one of them.
+ */
+export function many<T extends z.ZodType>(item: T, most: number, least = 0): z.ZodType<z.output<T>[]> {
+  const { $schema: _, ...described } = z.toJSONSchema(z.array(item).min(least).max(most), { io: 'input' });
+  const checked = z.unknown().superRefine((value, ctx) => {
+    const message = Array.isArray(value) ? lengthProblem(value.length, least, most) : 'must be an array';
+    if (message !== null) return ctx.addIssue({ code: 'custom', message });
+    for (const [index, element] of (value as unknown[]).entries()) {
+      const { error } = item.safeParse(element);
+      if (error === undefined) continue;
+      for (const { message, path } of error.issues) ctx.addIssue({ code: 'custom', message, path: [index, ...path] });
+      return;
+    }
+  });
+  return checked.meta(described as Record<string, unknown>) as unknown as z.ZodType<z.output<T>[]>;
+}
+
+function lengthProblem(length: number, least: number, most: number): string | null {
+  if (length < least) return `has fewer than ${least} elements`;
+  return length > most ? `has more than ${most} elements` : null;
+}
+
 /** One page of a list; `next_cursor` null: the last one. */
 export const list = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), next_cursor: z.string().nullable() });

@@ -1,26 +1,25 @@
 import { z } from 'zod';
-import { digest, list, path, size, time } from './fields.ts';
+import { digest, list, many, path, size, time } from './fields.ts';
 
 export const mediaType = z
   .string()
   .max(255)
-  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: *; *[\x20-\x7e]*)?$/, 'is no media type');
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: *;[\x20-\x7e]*)?$/, 'is no media type');
 
 export const RegisterFiles = z.strictObject({
-  files: z
-    .array(
-      z.strictObject({
-        path,
-        digest,
-        size,
-        media_type: mediaType.optional(),
-        mtime: time.optional().describe('recorded in the manifest'),
-        executable: z.boolean().optional(),
-        replace: z.boolean().optional(),
-      }),
-    )
-    .min(1)
-    .max(1_000),
+  files: many(
+    z.strictObject({
+      path,
+      digest,
+      size,
+      media_type: mediaType.optional(),
+      mtime: time.optional().describe('recorded in the manifest'),
+      executable: z.boolean().optional(),
+      replace: z.boolean().optional(),
+    }),
+    1_000,
+    1,
+  ),
 });
 
 export const FileState = z.object({ path: z.string(), digest: z.string(), state: z.enum(['stored', 'missing']) });

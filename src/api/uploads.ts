@@ -1,23 +1,20 @@
 import { z } from 'zod';
 import { UPLOAD_STATES } from '../core/upload-state.ts';
-import { digest, size, time } from './fields.ts';
+import { digest, many, size, time } from './fields.ts';
 
 export const PlanUploads = z.strictObject({
-  objects: z
-    .array(
-      z.strictObject({
-        digest,
-        size,
-        parts: z.array(z.strictObject({ digest, size })).max(10_000).optional(),
-        members: z
-          .array(z.strictObject({ digest, offset: size, size }))
-          .max(100_000)
-          .optional()
-          .describe('makes the object a pack: the tar file of these blobs, in this order'),
-      }),
-    )
-    .min(1)
-    .max(1_000),
+  objects: many(
+    z.strictObject({
+      digest,
+      size,
+      parts: many(z.strictObject({ digest, size }), 10_000).optional(),
+      members: many(z.strictObject({ digest, offset: size, size }), 10_000)
+        .optional()
+        .describe('makes the object a pack: the tar file of these blobs, in this order'),
+    }),
+    1_000,
+    1,
+  ),
 });
 
 export const PartRequest = z.object({
@@ -52,14 +49,11 @@ export const Upload = z.object({
   expires_at: time,
 });
 
-export const PartUrls = z.strictObject({ parts: z.array(z.int().min(1).max(10_000)).min(1).max(10_000) });
+export const PartUrls = z.strictObject({ parts: many(z.int().min(1).max(10_000), 10_000, 1) });
 export const PartUrlList = z.object({ parts: z.array(PartRequest) });
 
 export const CommitUpload = z.strictObject({
-  parts: z
-    .array(z.strictObject({ number: z.int().min(1), etag: z.string() }))
-    .max(10_000)
-    .optional(),
+  parts: many(z.strictObject({ number: z.int().min(1), etag: z.string() }), 10_000).optional(),
 });
 export const CommittedUpload = z.object({
   upload_id: z.string(),

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
-import { digestFromBytes } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
-import { chunksOf, type WriteRules } from './private-file.ts';
+import { type CheckRules, holdBack } from './hold-back.ts';
+import { chunksOf } from './private-file.ts';
 
 /** What a body must be to be taken as this part. @throws StoreError body_length_mismatch, part_digest_mismatch */
-export function rulesOf(part: PlannedPart): Required<Pick<WriteRules, 'checkSize' | 'checkBytes'>> {
+export function rulesOf(part: PlannedPart): CheckRules {
   const wrongLength = (what: string): StoreError =>
     new StoreError('body_length_mismatch', `Part ${part.number} has ${part.size} bytes; the body ${what}.`, {
       digest: part.digest,
@@ -26,23 +25,7 @@ export function rulesOf(part: PlannedPart): Required<Pick<WriteRules, 'checkSize
   };
 }
 
-/**
- * Passes a body on that must be this part. Its last chunk is held back until all of it was hashed: of other bytes nobody
- * gets them all. Chunks must stay as they are until the one after the next is asked for.
- * @throws StoreError body_length_mismatch, part_digest_mismatch
- */
-export async function* checkedChunks(part: PlannedPart, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const { checkSize, checkBytes } = rulesOf(part);
-  const hash = createHash('sha256');
-  let size = 0;
-  let held: Uint8Array | null = null;
-  for await (const chunk of chunksOf(body)) {
-    size += chunk.length;
-    checkSize(size);
-    hash.update(chunk);
-    if (held !== null) yield held;
-    held = chunk;
-  }
-  checkBytes(size, digestFromBytes(hash.digest()));
-  if (held !== null) yield held;
+/** Passes a body on that must be this part (hold-back.ts). @throws StoreError body_length_mismatch, part_digest_mismatch */
+export function checkedChunks(part: PlannedPart, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  return holdBack(chunksOf(body), rulesOf(part));
 }

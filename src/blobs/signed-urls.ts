@@ -2,6 +2,9 @@ import type { PlannedPart } from '../core/part-plan.ts';
 import type { DownloadOptions, SignedRequest, UploadHandle } from './blob-store.ts';
 import type { UrlSigner } from './url-signer.ts';
 
+/** What a part is sent as, and as nothing else: the service holds a part request to it. */
+export const PART_MEDIA_TYPE = 'application/octet-stream';
+
 /** The requests that http/routes/signed.ts serves. @param publicUrl how clients reach the service, without a slash */
 export function partRequest(
   signer: UrlSigner,
@@ -15,7 +18,7 @@ export function partRequest(
   return {
     method: 'PUT',
     url: `${publicUrl}/v1/uploads/${upload.id}/parts/${number}?expires=${expiresAt}&signature=${signature}`,
-    headers: { 'content-length': String(size), 'content-type': 'application/octet-stream' },
+    headers: { 'content-length': String(size), 'content-type': PART_MEDIA_TYPE },
     expiresAt,
   };
 }

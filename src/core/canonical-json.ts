@@ -19,11 +19,11 @@ export function canonicalJson(value: unknown): string {
   }
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   if (typeof value === 'object') {
-    const members = Object.entries(value as Record<string, unknown>)
-      .filter(([, member]) => member !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, member]) => `${canonicalJson(key)}:${canonicalJson(member)}`);
-    return `{${members.join(',')}}`;
+    const object = value as Record<string, unknown>;
+    // Unasked, sort orders by UTF-16 code units.
+    const keys = Object.keys(object).sort();
+    const members = keys.filter((key) => object[key] !== undefined);
+    return `{${members.map((key) => `${canonicalJson(key)}:${canonicalJson(object[key])}`).join(',')}}`;
   }
   throw new TypeError(`a ${typeof value} is no JSON value`);
 }

@@ -5,6 +5,7 @@
  * where the error is thrown, names the offending thing and says what to do. docs/errors.md is held against this table.
  */
 export const ERROR_TABLE = {
+  bad_request: { status: 400, title: 'The request is not HTTP that can be understood' },
   invalid_json: { status: 400, title: 'The body is not JSON' },
   bad_range: { status: 400, title: 'The Range header cannot be read' },
   body_length_mismatch: { status: 400, title: 'The body is longer or shorter than declared' },
@@ -28,6 +29,8 @@ export const ERROR_TABLE = {
 
   method_not_allowed: { status: 405, title: 'This address does not know that method' },
 
+  request_timeout: { status: 408, title: 'The request came too slowly' },
+
   duplicate_path: { status: 409, title: 'The package has another file under this path' },
   path_conflict: { status: 409, title: 'The path cannot stand beside another path of the package' },
   package_sealed: { status: 409, title: 'The package is finalized: its files cannot change' },
@@ -48,6 +51,8 @@ export const ERROR_TABLE = {
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json' },
   range_not_satisfiable: { status: 416, title: 'The range lies outside the file' },
+  expectation_failed: { status: 417, title: 'The Expect header asks for what is not done' },
+  misdirected_request: { status: 421, title: 'The address names another host than the Host header' },
 
   invalid_request: { status: 422, title: 'The request breaks the schema' },
   invalid_path: { status: 422, title: 'Not a path that a package can hold' },
@@ -64,6 +69,8 @@ export const ERROR_TABLE = {
   invalid_parts: { status: 422, title: 'The parts do not make up the object' },
   object_not_registered: { status: 422, title: 'No file of the package has this digest and size' },
   invalid_supersedes: { status: 422, title: 'A package that cannot be superseded' },
+
+  headers_too_large: { status: 431, title: 'The headers are too large' },
 
   internal: { status: 500, title: 'The service failed' },
   integrity_failure: { status: 500, title: 'Stored bytes are not what they were' },

@@ -1,5 +1,5 @@
 import { PATH_MAX_BYTES, SEGMENT_MAX_BYTES } from './logical-path.ts';
-import { METADATA_MAX_BYTES } from './metadata.ts';
+import { METADATA_MAX_BYTES, METADATA_MAX_VALUES } from './metadata.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -24,8 +24,12 @@ export interface Limits {
   objects_per_call: number;
   /** Parts of all objects of one call together. */
   parts_per_call: number;
+  /** Members of all packs of one call together. */
+  members_per_call: number;
+  /** Largest JSON body of any call; most calls take less (docs/api.md). */
   json_body_max: number;
   metadata_max: number;
+  metadata_values_max: number;
   path_max: number;
   segment_max: number;
   page_max: number;
@@ -47,8 +51,10 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   files_per_call: 1_000,
   objects_per_call: 1_000,
   parts_per_call: 10_000,
-  json_body_max: 8 * MIB,
+  members_per_call: 8_000,
+  json_body_max: 4 * MIB,
   metadata_max: METADATA_MAX_BYTES,
+  metadata_values_max: METADATA_MAX_VALUES,
   path_max: PATH_MAX_BYTES,
   segment_max: SEGMENT_MAX_BYTES,
   page_max: 1_000,

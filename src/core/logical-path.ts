@@ -9,17 +9,22 @@ export const SEGMENT_MAX_BYTES = 255;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for (C0, DEL, C1)
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
+const TOO_LONG = `is longer than ${PATH_MAX_BYTES} bytes`;
+
 /** Why a text is no path of a package, as half a sentence; null when it is one. */
 export function pathProblem(text: string): string | null {
   if (text === '') return 'is empty';
+  // No character has less than a byte: what is far too long is not looked at any further.
+  if (text.length > PATH_MAX_BYTES) return TOO_LONG;
   if (!text.isWellFormed()) return 'is not valid Unicode (it holds half of a surrogate pair)';
   if (CONTROL.test(text)) return 'holds a control character';
   if (text.startsWith('/')) return 'is absolute: paths are relative to the package';
-  if (Buffer.byteLength(text) > PATH_MAX_BYTES) return `is longer than ${PATH_MAX_BYTES} bytes`;
+  if (Buffer.byteLength(text) > PATH_MAX_BYTES) return TOO_LONG;
   for (const segment of text.split('/')) {
     if (segment === '') return 'has an empty segment (two slashes, or a slash at its end)';
     if (segment === '.' || segment === '..') return `has a segment ${JSON.stringify(segment)}`;
-    if (Buffer.byteLength(segment) > SEGMENT_MAX_BYTES) return `has a segment longer than ${SEGMENT_MAX_BYTES} bytes`;
+    if (segment.length * 3 > SEGMENT_MAX_BYTES && Buffer.byteLength(segment) > SEGMENT_MAX_BYTES)
+      return `has a segment longer than ${SEGMENT_MAX_BYTES} bytes`;
   }
   return null;
 }
@@ -55,7 +60,10 @@ export interface PathConflict {
   kind: 'same_path' | 'same_after_nfc' | 'folder_of_other';
 }
 
-/** The first two paths of a batch that cannot stand in one package; null when all can. O(total length). */
+/**
+ * Two paths of a batch that cannot stand in one package; null when all can. What it costs is what sorting them costs, however
+ * deep they are: to look for every folder of every path would cost the square of their lengths.
+ */
 export function findConflict(paths: readonly LogicalPath[]): PathConflict | null {
   for (const conflict of conflicts(paths)) return conflict;
   return null;
@@ -70,29 +78,47 @@ export function* conflicts(paths: readonly LogicalPath[]): Generator<PathConflic
     if (other !== undefined) yield { path, other, kind: other === path ? 'same_path' : 'same_after_nfc' };
     byKey.set(key, path);
   }
-  for (const [key, path] of byKey) {
-    for (const folder of ancestors(key)) {
-      const other = byKey.get(folder);
-      if (other !== undefined) yield { path, other, kind: 'folder_of_other' };
-    }
+  // What begins alike stands together, so that only a key that its follower begins with can be a folder.
+  const ordered = [...byKey.keys()].sort();
+  for (const [index, folder] of ordered.entries()) {
+    if (!ordered[index + 1]?.startsWith(folder)) continue;
+    const within = firstFrom(ordered, index + 1, `${folder}/`);
+    if (!within?.startsWith(`${folder}/`)) continue;
+    yield { path: byKey.get(within) as LogicalPath, other: byKey.get(folder) as LogicalPath, kind: 'folder_of_other' };
   }
+}
+
+/** The first of the ordered texts, from `start` on, that does not stand before `text`. */
+function firstFrom(ordered: readonly string[], start: number, text: string): string | undefined {
+  let [low, high] = [start, ordered.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ordered[middle] as string) < text) low = middle + 1;
+    else high = middle;
+  }
+  return ordered[low];
 }
 
 /**
  * Whether every path stands behind all that a package has, by their keys' order, so that none of them can meet any of those.
- * A folder of theirs may be no file of the package: it stands behind them too, or the last of them is in it.
+ * A folder of theirs may be no file of the package: it stands behind them too, or the last of them is in it. A folder that
+ * does not stand behind the last of them is the beginning of both, up to where they part.
  * @param last the greatest key that the package has
  */
 export function allBehind(last: string, paths: readonly LogicalPath[]): boolean {
   const bytes = Buffer.from(last);
-  const isBehind = (key: string) => Buffer.compare(bytes, Buffer.from(key)) < 0;
-  const folders = new Set<string>();
-  for (const path of paths) {
+  return paths.every((path) => {
     const key = pathKey(path);
-    if (!isBehind(key)) return false;
-    for (const folder of ancestors(key)) folders.add(folder);
-  }
-  return [...folders].every((folder) => last.startsWith(`${folder}/`) || isBehind(folder));
+    return Buffer.compare(bytes, Buffer.from(key)) < 0 && key[sharedLength(key, last)] !== '/';
+  });
+}
+
+/** How many characters two texts begin with together. */
+export function sharedLength(a: string, b: string): number {
+  const most = Math.min(a.length, b.length);
+  let shared = 0;
+  while (shared < most && a[shared] === b[shared]) shared++;
+  return shared;
 }
 
 /** The order of manifests and lists: by the bytes of the UTF-8 form, which UTF-16 order is not beyond U+FFFF. */

@@ -3,8 +3,29 @@ import { StoreError } from './errors.ts';
 
 export const METADATA_MAX_BYTES = 256 * 1024;
 export const METADATA_MAX_DEPTH = 32;
+/** Members and elements on all levels together: each is checked, kept and, where it is a scalar, indexed by itself. */
+export const METADATA_MAX_VALUES = 20_000;
 const INDEXED_VALUE_MAX = 512;
 const FIELD_SHOWN = 200;
+
+/** A value of the metadata, and where it stands. */
+interface Place {
+  value: unknown;
+  key: string;
+  within: Place | null;
+  depth: number;
+}
+
+function inside(within: Place, key: string, value: unknown): Place {
+  return { value, key, within, depth: within.depth + 1 };
+}
+
+/** Made only for messages: with many members these names would cost more than all the rest. */
+function fieldOf({ key, within }: Place): string {
+  const keys = [key];
+  for (let at = within; at !== null; at = at.within) keys.unshift(at.key);
+  return keys.join('.');
+}
 
 function refuse(where: string, message: string): never {
   const field = where.slice(0, FIELD_SHOWN).toWellFormed();
@@ -15,10 +36,10 @@ function refuseSize(): never {
   refuse('metadata', `has more than ${METADATA_MAX_BYTES} bytes; at most that many are kept: store the rest as a file`);
 }
 
-function checkText(text: string, field: string): void {
-  // PostgreSQL's jsonb and text refuse both; a package must be the same on every registry.
-  if (text.includes('\u0000')) refuse(field, 'holds the character U+0000, which cannot be kept');
-  if (!text.isWellFormed()) refuse(field, 'holds half of a surrogate pair, which is no Unicode text');
+/** @returns why PostgreSQL's jsonb and text refuse a text, so that a package is the same on every registry; or null */
+function textProblem(text: string): string | null {
+  if (text.includes('\u0000')) return 'holds the character U+0000, which cannot be kept';
+  return text.isWellFormed() ? null : 'holds half of a surrogate pair, which is no Unicode text';
 }
 
 /**
@@ -26,26 +47,41 @@ function checkText(text: string, field: string): void {
  * exhaust ours. @throws StoreError invalid_metadata, naming the member
  */
 export function canonicalMetadata(metadata: JsonObject): string {
-  const pending: Array<{ value: unknown; field: string; depth: number }> = [
-    { value: metadata, field: 'metadata', depth: 0 },
-  ];
+  const pending: Place[] = [{ value: metadata, key: 'metadata', within: null, depth: 0 }];
+  let values = 0;
   let characters = 0;
-  const count = (text: string): void => {
+  const countValues = (more: number): void => {
+    values += more;
+    if (values > METADATA_MAX_VALUES) refuse('metadata', `has more than ${METADATA_MAX_VALUES} values`);
+  };
+  const countText = (text: string): void => {
     characters += text.length;
     if (characters > METADATA_MAX_BYTES) refuseSize();
   };
-  for (let entry = pending.pop(); entry !== undefined; entry = pending.pop()) {
-    const { value, field, depth } = entry;
-    // Every value has a character at least, so the walk is no longer than the limit, whatever was sent.
-    count(typeof value === 'string' ? value : ' ');
-    if (typeof value === 'string') checkText(value, field);
-    if (typeof value === 'number' && !Number.isFinite(value)) refuse(field, 'is a number that JSON cannot keep');
+  for (let place = pending.pop(); place !== undefined; place = pending.pop()) {
+    const { value, depth } = place;
+    if (typeof value === 'string') {
+      countText(value);
+      const problem = textProblem(value);
+      if (problem !== null) refuse(fieldOf(place), problem);
+    }
+    if (typeof value === 'number' && !Number.isFinite(value)) {
+      refuse(fieldOf(place), 'is a number that JSON cannot keep');
+    }
     if (typeof value !== 'object' || value === null) continue;
-    if (depth >= METADATA_MAX_DEPTH) refuse(field, `is nested deeper than ${METADATA_MAX_DEPTH} levels`);
-    for (const [key, member] of Object.entries(value)) {
-      count(key);
-      checkText(key, `a key of ${field}`);
-      pending.push({ value: member, field: `${field}.${key}`.slice(0, FIELD_SHOWN), depth: depth + 1 });
+    if (depth >= METADATA_MAX_DEPTH) refuse(fieldOf(place), `is nested deeper than ${METADATA_MAX_DEPTH} levels`);
+    // Counted before anything is made for each of them.
+    const keys = Array.isArray(value) ? null : Object.keys(value);
+    countValues(keys?.length ?? (value as unknown[]).length);
+    if (keys === null) {
+      for (const [index, member] of (value as unknown[]).entries()) pending.push(inside(place, String(index), member));
+      continue;
+    }
+    for (const key of keys) {
+      countText(key);
+      const problem = textProblem(key);
+      if (problem !== null) refuse(`a key of ${fieldOf(place)}`, problem);
+      pending.push(inside(place, key, (value as Record<string, unknown>)[key]));
     }
   }
   const text = canonicalJson(metadata);

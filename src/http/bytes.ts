@@ -10,13 +10,20 @@ export interface ServedBytes {
   mediaType: string;
   /** Offered as the name to save under. */
   filename: string;
-  open(range?: ByteRange): Promise<Readable | null>;
+  openWhole(): Promise<Buffer | Readable>;
+  openRange(range: ByteRange): Promise<Readable>;
 }
 
-/**
- * Serves bytes with conditional requests and one range (RFC 9110). Evidence may be hostile HTML: it is always an
- * attachment, never sniffed, and sandboxed should a browser show it all the same.
- */
+/** Evidence may be hostile HTML: always an attachment, never sniffed, and sandboxed should a browser show it all the same. */
+export function inertHeaders(filename: string): Record<string, string> {
+  return {
+    'Content-Disposition': attachment(filename),
+    'Content-Security-Policy': "sandbox; default-src 'none'",
+    'X-Content-Type-Options': 'nosniff',
+  };
+}
+
+/** Serves bytes with conditional requests and one range (RFC 9110). */
 export async function serveBytes(ctx: Context, bytes: ServedBytes): Promise<void> {
   const etag = `"${bytes.digest}"`;
   ctx.set({
@@ -24,9 +31,7 @@ export async function serveBytes(ctx: Context, bytes: ServedBytes): Promise<void
     'Repr-Digest': formatReprDigest(bytes.digest),
     'Accept-Ranges': 'bytes',
     'Cache-Control': 'private, no-cache',
-    'Content-Disposition': attachment(bytes.filename),
-    'Content-Security-Policy': "sandbox; default-src 'none'",
-    'X-Content-Type-Options': 'nosniff',
+    ...inertHeaders(bytes.filename),
   });
   const ifMatch = ctx.get('if-match');
   if (ifMatch !== '' && !matches(ifMatch, etag)) {
@@ -41,18 +46,55 @@ export async function serveBytes(ctx: Context, bytes: ServedBytes): Promise<void
   // Range is defined for GET only, and If-Range may take it away.
   const ranged = ctx.method === 'GET' && (ifRange === '' || ifRange === etag);
   const range = ranged ? parseRange(ctx.get('range'), bytes.size) : null;
-  ctx.set('Content-Type', bytes.mediaType);
-  ctx.status = range ? 206 : 200;
   if (range) ctx.set('Content-Range', `bytes ${range.offset}-${range.offset + range.size - 1}/${bytes.size}`);
-  const length = range ? range.size : bytes.size;
-  if (ctx.method === 'HEAD') {
-    ctx.length = length;
+  await send(ctx, {
+    status: range ? 206 : 200,
+    mediaType: bytes.mediaType,
+    size: range ? range.size : bytes.size,
+    open: () => (range === null || range.size === bytes.size ? bytes.openWhole() : bytes.openRange(range)),
+  });
+}
+
+/**
+ * Serves exactly this range of something of which the client may see nothing else: its ETag, digest and size are not told, and
+ * there is nothing that a header could ask for beside it. Without an ETag, If-Match is true of `*` alone, and If-None-Match
+ * false of nothing else.
+ */
+export async function serveStretch(
+  ctx: Context,
+  { range, filename, openRange }: { range: ByteRange } & Pick<ServedBytes, 'filename' | 'openRange'>,
+): Promise<void> {
+  ctx.set({ 'Cache-Control': 'private, no-store', ...inertHeaders(filename) });
+  const ifMatch = ctx.get('if-match').trim();
+  if (ifMatch !== '' && ifMatch !== '*') {
+    throw new StoreError('precondition_failed', 'A range that was signed has no ETag: leave If-Match out.');
+  }
+  if (ctx.get('if-none-match').trim() === '*') {
+    ctx.status = 304;
     return;
   }
-  ctx.body = (await bytes.open(range ?? undefined)) ?? '';
-  // Again: setting the body sets a type of its own.
-  ctx.set('Content-Type', bytes.mediaType);
-  ctx.length = length;
+  ctx.set('Content-Range', `bytes ${range.offset}-${range.offset + range.size - 1}/*`);
+  await send(ctx, {
+    status: 206,
+    mediaType: 'application/octet-stream',
+    size: range.size,
+    open: () => openRange(range),
+  });
+}
+
+interface Sent {
+  status: number;
+  mediaType: string;
+  size: number;
+  open(): Promise<Buffer | Readable>;
+}
+
+async function send(ctx: Context, { status, mediaType, size, open }: Sent): Promise<void> {
+  ctx.status = status;
+  if (ctx.method !== 'HEAD') ctx.body = await open();
+  // After the body, which sets a type and a length of its own.
+  ctx.set('Content-Type', mediaType);
+  ctx.length = size;
 }
 
 function matches(header: string, etag: string): boolean {
@@ -72,7 +114,7 @@ export function parseRange(header: string, size: number): ByteRange | null {
   const offset = first === undefined ? Math.max(0, size - Number(suffix)) : Number(first);
   const end = last ? Math.min(Number(last), size - 1) : size - 1;
   if (last && Number(last) < Number(first)) {
-    throw new StoreError('bad_range', `${JSON.stringify(header)} ends before it begins.`);
+    throw new StoreError('bad_range', `${JSON.stringify(header.slice(0, 100))} ends before it begins.`);
   }
   if (offset > end || offset >= size) {
     throw new StoreError('range_not_satisfiable', `The file has ${size} bytes.`, {

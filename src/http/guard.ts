@@ -15,16 +15,30 @@ export function loopbackOnly(corsOrigins: readonly string[]) {
   return async (ctx: Context, next: Next): Promise<void> => {
     const host = ctx.get('host');
     if (!isLoopback(host)) {
-      throw new StoreError('foreign_host', `Without a token only loopback is served, not ${JSON.stringify(host)}.`);
+      throw new StoreError(
+        'foreign_host',
+        `Without a token only loopback is served, not ${JSON.stringify(host.slice(0, 100))}.`,
+      );
     }
     const origin = ctx.get('origin');
     if (origin !== '' && origin !== `http://${host}` && !corsOrigins.includes(origin)) {
       throw new StoreError(
         'foreign_origin',
-        `${JSON.stringify(origin)} may not call this service: see ARTIFACT_STORE_CORS_ORIGINS.`,
+        `${JSON.stringify(origin.slice(0, 100))} may not call this service: see ARTIFACT_STORE_CORS_ORIGINS.`,
       );
     }
     await next();
+  };
+}
+
+/**
+ * A page of another site may not load an answer as a script, an image or anything else, nor guess what it is. Calls that
+ * cors() lets through are not touched by this (Fetch standard).
+ */
+export function sameOrigin() {
+  return (ctx: Context, next: Next): Promise<void> => {
+    ctx.set({ 'Cross-Origin-Resource-Policy': 'same-origin', 'X-Content-Type-Options': 'nosniff' });
+    return next();
   };
 }
 

@@ -1,7 +1,8 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry as PrometheusRegistry } from 'prom-client';
+import type { Meters } from '../usecases/services.ts';
 
 /** What /metrics tells, beside the process's own (CPU, memory, event-loop delay). */
-export interface Metrics {
+export interface Metrics extends Meters {
   observe(operation: string, method: string, status: number, seconds: number): void;
   received(bytes: number): void;
   text(): Promise<string>;
@@ -24,7 +25,13 @@ export function openMetrics(): Metrics {
     help: 'Bytes that came in through the service itself',
     registers: [register],
   });
+  const damaged = new Counter({
+    name: 'artifact_store_damaged_total',
+    help: 'Reads that met stored bytes which are not what they were',
+    registers: [register],
+  });
   return {
+    damaged: () => damaged.inc(),
     observe: (operation, method, status, seconds) =>
       requests.observe({ operation, method, status: String(status) }, seconds),
     received: (count) => bytes.inc(count),

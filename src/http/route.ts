@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { Limits } from '../core/limits.ts';
 import type { Surroundings } from '../usecases/diagnose.ts';
 import type { Caller, Services } from '../usecases/services.ts';
+import { type Bounds, FEW_FIELDS, type JsonBoundOf } from './bounds.ts';
 import type { CursorCodec } from './cursor.ts';
 import type { SignedBytes } from './signed-bytes.ts';
 
@@ -10,6 +11,7 @@ import type { SignedBytes } from './signed-bytes.ts';
 export interface HttpServices extends Services {
   cursors: CursorCodec;
   limits: Limits;
+  bounds: Bounds;
   version: string;
   /** Only when this service itself serves signed URLs: the local folder. */
   signedBytes: SignedBytes;
@@ -42,6 +44,8 @@ export interface Route {
   access: 'bearer' | 'signed' | 'open';
   query: z.ZodType | null;
   body: z.ZodType | 'bytes' | null;
+  /** How large a JSON body may be. */
+  json: JsonBoundOf;
   /** DELETE takes its fields in the query or in a JSON body. */
   bodyOrQuery: boolean;
   answers: Record<number, z.ZodType | string>;
@@ -55,6 +59,8 @@ interface RouteDefinition<Q extends z.ZodType | undefined, B extends z.ZodType |
   access?: Route['access'];
   query?: Q;
   body?: B;
+  /** A few fields, if it is left out. */
+  json?: JsonBoundOf;
   bodyOrQuery?: boolean;
   handle(services: HttpServices, request: Request<Parsed<Q>, Parsed<B>>, ctx: Context): Promise<Answer | undefined>;
 }
@@ -69,6 +75,7 @@ export function route<
     access: definition.access ?? 'bearer',
     query: definition.query ?? null,
     body: definition.body ?? null,
+    json: definition.json ?? FEW_FIELDS,
     bodyOrQuery: definition.bodyOrQuery ?? false,
     handle: definition.handle as Route['handle'],
   };

@@ -15,6 +15,7 @@ export type AuditAction =
   | 'upload.committed'
   | 'upload.failed'
   | 'upload.aborted'
+  | 'object.damaged'
   | 'retention.set'
   | 'retention.extended'
   | 'hold.placed'

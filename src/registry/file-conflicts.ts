@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import type { PackageId } from '../core/ids.ts';
-import { type LogicalPath, pathKey } from '../core/logical-path.ts';
+import { type LogicalPath, pathKey, sharedLength } from '../core/logical-path.ts';
 import { rowsOf } from './dialect.ts';
 import { type Cell, recordset } from './recordset.ts';
 
@@ -99,11 +99,4 @@ function folderWithin(key: string, length: number): string {
   if (key.length <= length) return key;
   // Of "a/b" all three characters may be shared with "a/bc": only up to a slash it is a folder.
   return key.slice(0, Math.max(0, key.lastIndexOf('/', length)));
-}
-
-function sharedLength(a: string, b: string): number {
-  const most = Math.min(a.length, b.length);
-  let shared = 0;
-  while (shared < most && a[shared] === b[shared]) shared++;
-  return shared;
 }

@@ -62,9 +62,32 @@ export interface PackageFilter {
   /** Ids strictly below and at or above these: time bounds, since ids sort by time. */
   below?: string | undefined;
   atLeast?: string | undefined;
+  /** None but these. */
+  ids?: readonly PackageId[] | undefined;
 }
 
-type Row = Omit<PackageRecord, 'metadata' | 'manifest_digest'> & { metadata: string; manifest_digest: Buffer | null };
+export interface PackageSize {
+  id: PackageId;
+  metadata_bytes: number;
+}
+
+type Row = Omit<PackageRecord, 'metadata' | 'manifest_digest'> & {
+  metadata: string;
+  manifest_digest: Buffer | null;
+};
+
+/** What a list of what may be deleted says of a package. */
+export type EligibleRecord = Pick<PackageRecord, (typeof ELIGIBLE_COLUMNS)[number]>;
+const ELIGIBLE_COLUMNS = [
+  'id',
+  'name',
+  'producer',
+  'status',
+  'retention_class',
+  'expires_at',
+  'active_holds',
+  'total_size',
+] as const;
 
 function fromRow(row: Row): PackageRecord {
   return {
@@ -83,6 +106,29 @@ function fitsIndex(key: string, value: string): boolean {
 
 export function packageTable(db: Knex) {
   const postgres = isPostgres(db);
+
+  function matching(filter: PackageFilter, reads: Reads, limit: number): Knex.QueryBuilder {
+    // By metadata, the page is found in the index of the metadata; ordering by the package would sort every match.
+    const id = filter.metadata && filter.metadata.size > 0 ? 'm0.package_id' : 'packages.id';
+    const query = db('packages').orderBy(id, 'desc').limit(limit);
+    for (const field of ['producer', 'subject', 'external_id', 'retention_class'] as const) {
+      const value = filter[field];
+      if (value !== undefined) query.where(`packages.${field}`, value);
+    }
+    if (filter.status === undefined) query.where('packages.status', '<>', 'deleted');
+    else query.where('packages.status', filter.status);
+    if (filter.below !== undefined) query.where(id, '<', filter.below);
+    if (filter.atLeast !== undefined) query.where(id, '>=', filter.atLeast);
+    if (filter.ids !== undefined) query.whereIn(id, [...filter.ids]);
+    let nth = 0;
+    for (const [key, value] of filter.metadata ?? []) {
+      const alias = `m${nth++}`;
+      query.join(`package_metadata as ${alias}`, `${alias}.package_id`, 'packages.id');
+      query.where({ [`${alias}.key`]: key, [`${alias}.value`]: value });
+    }
+    onlyReadable(query, reads);
+    return query;
+  }
 
   return {
     async insert(pkg: NewPackage): Promise<void> {
@@ -123,25 +169,13 @@ export function packageTable(db: Knex) {
 
     /** Newest first. Deleted packages only when asked for. */
     async list(filter: PackageFilter, reads: Reads, limit: number): Promise<PackageRecord[]> {
-      // By metadata, the page is found in the index of the metadata; ordering by the package would sort every match.
-      const id = filter.metadata && filter.metadata.size > 0 ? 'm0.package_id' : 'packages.id';
-      const query = db('packages').orderBy(id, 'desc').limit(limit).select('packages.*');
-      for (const field of ['producer', 'subject', 'external_id', 'retention_class'] as const) {
-        const value = filter[field];
-        if (value !== undefined) query.where(`packages.${field}`, value);
-      }
-      if (filter.status === undefined) query.where('packages.status', '<>', 'deleted');
-      else query.where('packages.status', filter.status);
-      if (filter.below !== undefined) query.where(id, '<', filter.below);
-      if (filter.atLeast !== undefined) query.where(id, '>=', filter.atLeast);
-      let nth = 0;
-      for (const [key, value] of filter.metadata ?? []) {
-        const alias = `m${nth++}`;
-        query.join(`package_metadata as ${alias}`, `${alias}.package_id`, 'packages.id');
-        query.where({ [`${alias}.key`]: key, [`${alias}.value`]: value });
-      }
-      onlyReadable(query, reads);
-      return ((await query) as Row[]).map(fromRow);
+      return ((await matching(filter, reads, limit).select('packages.*')) as Row[]).map(fromRow);
+    },
+
+    /** Of what `list` gives, in its order: the bytes that each one's metadata has, without reading it. */
+    async listSizes(filter: PackageFilter, reads: Reads, limit: number): Promise<PackageSize[]> {
+      const size = db.raw('octet_length(packages.metadata) as metadata_bytes');
+      return matching(filter, reads, limit).select('packages.id', size);
     },
 
     /** Expired, not held, not deleted; soonest expiry first. */
@@ -150,15 +184,16 @@ export function packageTable(db: Knex) {
       after: { expires_at: number; id: string } | null,
       reads: Reads,
       limit: number,
-    ): Promise<PackageRecord[]> {
+    ): Promise<EligibleRecord[]> {
       const query = db('packages')
+        .select(ELIGIBLE_COLUMNS)
         .whereRaw(`active_holds = 0 and expires_at is not null and status <> 'deleted'`)
         .where('expires_at', '<=', now)
         .orderBy([{ column: 'expires_at' }, { column: 'id' }])
         .limit(limit);
       if (after) query.whereRaw('(expires_at, id) > (?, ?)', [after.expires_at, after.id]);
       onlyReadable(query, reads);
-      return ((await query) as Row[]).map(fromRow);
+      return query;
     },
 
     /** Packages whose first finalize transaction is done and whose second is not. */

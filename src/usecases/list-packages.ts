@@ -1,5 +1,5 @@
 import type { PackageId } from '../core/ids.ts';
-import type { PackageFilter, PackageRecord } from '../registry/packages.ts';
+import type { EligibleRecord, PackageFilter, PackageRecord, PackageSize } from '../registry/packages.ts';
 import { readPackage } from './access.ts';
 import type { Caller, Services } from './services.ts';
 
@@ -7,19 +7,33 @@ export async function getPackage(services: Services, caller: Caller, id: Package
   return readPackage(services.registry.read, caller, id);
 }
 
-/** Newest first; `more` says that there is a further page. */
+/** Bytes of metadata that one page holds, but for a package that has more alone. */
+const PAGE_METADATA_MAX = 1024 ** 2;
+
+/** Newest first; `more` says that there is a further page. With much metadata a page is shorter than it might be. */
 export async function listPackages(
   services: Services,
   caller: Caller,
   filter: PackageFilter,
   limit: number,
 ): Promise<{ packages: PackageRecord[]; now: number; more: boolean }> {
-  const found = await services.registry.read.packages.list(filter, caller.reads, limit + 1);
+  const { packages } = services.registry.read;
+  const sizes = await packages.listSizes(filter, caller.reads, limit + 1);
+  const ids = fitting(sizes.slice(0, limit));
   return {
-    packages: found.slice(0, limit),
+    packages: ids.length === 0 ? [] : await packages.list({ ...filter, ids }, caller.reads, limit),
     now: await services.registry.read.now(),
-    more: found.length > limit,
+    more: sizes.length > ids.length,
   };
+}
+
+function fitting(sizes: readonly PackageSize[]): PackageId[] {
+  let bytes = 0;
+  const first = sizes.findIndex(({ metadata_bytes }, index) => {
+    bytes += metadata_bytes;
+    return index > 0 && bytes > PAGE_METADATA_MAX;
+  });
+  return sizes.slice(0, first === -1 ? sizes.length : first).map(({ id }) => id);
 }
 
 /** What may be deleted because its time is over, soonest expiry first. */
@@ -28,7 +42,7 @@ export async function listEligible(
   caller: Caller,
   after: { expires_at: number; id: string } | null,
   limit: number,
-): Promise<{ packages: PackageRecord[]; more: boolean }> {
+): Promise<{ packages: EligibleRecord[]; more: boolean }> {
   const now = await services.registry.read.now();
   const found = await services.registry.read.packages.listEligible(now, after, caller.reads, limit + 1);
   return { packages: found.slice(0, limit), more: found.length > limit };

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SignedRequest, UploadHandle } from '../blobs/blob-store.ts';
 import { blobKey, type ObjectKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
@@ -45,6 +46,7 @@ export interface PlannedUpload {
 
 /** How many storage calls a batch has in flight. */
 const STORAGE_CONCURRENCY = 16;
+const SIGNED_A_TURN = 100;
 
 /**
  * Opens an upload for each object that holds what files of the package still need: a blob, or a pack of them. Planning a
@@ -104,16 +106,18 @@ function checkObjects({ limits }: Services, inputs: readonly ObjectInput[]): Map
   const plans = new Map<Digest, ObjectPlan>();
   const held = new Set<Digest>();
   let parts = 0;
+  let members = 0;
   for (const input of inputs) {
-    const { digest, size, members } = input;
+    const { digest, size } = input;
     const plan: ObjectPlan = {
       digest,
       size,
       parts: size === 0 ? [] : checkParts(input, limits),
       partsGiven: input.parts !== undefined,
-      members: members === undefined ? null : checkMembers({ digest, size, members }, limits),
+      members: input.members === undefined ? null : checkMembers({ digest, size, members: input.members }, limits),
     };
     parts += plan.parts.length;
+    members += plan.members?.length ?? 0;
     const again = plans.has(digest) ? digest : contentsOf(plan).find((blob) => held.has(blob.digest))?.digest;
     if (again !== undefined) {
       throw new StoreError('invalid_request', `${again} stands twice in the request.`, { digest: again });
@@ -121,13 +125,14 @@ function checkObjects({ limits }: Services, inputs: readonly ObjectInput[]): Map
     plans.set(digest, plan);
     for (const blob of contentsOf(plan)) held.add(blob.digest);
   }
-  if (parts > limits.parts_per_call) {
-    throw new StoreError(
-      'invalid_request',
-      `The objects have ${parts} parts together; plan at most ${limits.parts_per_call} a call.`,
-    );
-  }
+  assertFew('parts', parts, limits.parts_per_call);
+  assertFew('members', members, limits.members_per_call);
   return plans;
+}
+
+function assertFew(what: string, count: number, most: number): void {
+  if (count <= most) return;
+  throw new StoreError('invalid_request', `The objects have ${count} ${what} together; plan at most ${most} a call.`);
 }
 
 /** The blobs that an object holds, and where: itself, or a pack's members. */
@@ -266,18 +271,19 @@ async function receivedParts(
   return new Set(arrived.map((part) => part.number));
 }
 
-function signParts(
+async function signParts(
   services: Services,
   handle: UploadHandle,
   parts: readonly PlannedPart[],
   received: ReadonlySet<number>,
   expiresAt: number,
 ): Promise<PartRequest[]> {
-  return Promise.all(
-    parts.map(async (part) => ({
-      ...part,
-      received: received.has(part.number),
-      request: await services.blobs.signPart(handle, part, expiresAt),
-    })),
-  );
+  const requests: PartRequest[] = [];
+  for (const [index, part] of parts.entries()) {
+    // A signature waits for nothing but the processor: others get their turn between.
+    if (index > 0 && index % SIGNED_A_TURN === 0) await nextTurn();
+    const request = await services.blobs.signPart(handle, part, expiresAt);
+    requests.push({ ...part, received: received.has(part.number), request });
+  }
+  return requests;
 }

@@ -2,18 +2,28 @@ import type { Readable } from 'node:stream';
 import type { ByteRange, SignedRequest } from '../blobs/blob-store.ts';
 import { manifestKey, type ObjectKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
-import { isStoreError, StoreError } from '../core/errors.ts';
+import { StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { assertReadable } from '../core/package-state.ts';
 import type { FileRecord } from '../registry/files.ts';
 import { readPackage } from './access.ts';
-import type { Caller, Services } from './services.ts';
+import { openChecked, openRange, openUnchecked, type Stored } from './open-stored.ts';
+import { reportDamage } from './report-damage.ts';
+import { type Caller, type Services, SYSTEM } from './services.ts';
 
-/** A file that can be read. `open` is called for the bytes, with a range inside the file; null: there are none. */
-export interface ReadableFile {
+/** Content that can be read. */
+export interface Readability {
+  digest: Digest;
+  size: number;
+  /** All of it. Of a file and a manifest checked: see openChecked; of an object as storage has it. */
+  openWhole(): Promise<Buffer | Readable>;
+  /** A range inside it, as storage has it. */
+  openRange(range: ByteRange): Promise<Readable>;
+}
+
+export interface ReadableFile extends Readability {
   file: FileRecord;
-  open(range?: ByteRange): Promise<Readable | null>;
   /** A signed request for the whole file, straight from storage; null when there is nothing to fetch. */
   sign(): Promise<SignedRequest | null>;
 }
@@ -36,22 +46,30 @@ export async function readFile(
       paths: [path],
     });
   }
+  const { digest, size } = file;
+  const subject = { label: JSON.stringify(path), packageId, path, objectId: null };
+
+  /** By the digest that was promised: the path may name other bytes by now. */
+  async function stored(): Promise<Stored> {
+    const location = size === 0 ? NOWHERE : await tables.blobs.locate(digest);
+    if (!location) {
+      const detail = `The bytes of ${subject.label} have no location.`;
+      throw await reportDamage(services, caller, subject, { expected: digest, actual: null, detail });
+    }
+    const { key, version_id: versionId, object_id: objectId, offset } = location;
+    return { key, versionId, digest, size, caller, place: { offset, size }, subject: { ...subject, objectId } };
+  }
+
   return {
     file,
-    async open(range) {
-      if (file.size === 0) return null;
-      // By the digest that was promised: the path may name other bytes by now.
-      const location = await tables.blobs.locate(file.digest);
-      if (!location) {
-        throw new StoreError('integrity_failure', `The bytes of ${JSON.stringify(path)} have no location.`, { path });
-      }
-      const wanted = range ?? { offset: 0, size: file.size };
-      return openStored(services, location, { offset: location.offset + wanted.offset, size: wanted.size });
-    },
+    digest,
+    size,
+    openWhole: async () => openChecked(services, await stored()),
+    openRange: async (range) => openRange(services, await stored(), range),
     async sign() {
-      const location = await tables.blobs.locate(file.digest);
+      const location = await tables.blobs.locate(digest);
       // Bytes amid an object need a Range header, which a redirect cannot give.
-      if (location?.offset !== 0 || location.object_size !== file.size) return null;
+      if (location?.offset !== 0 || location.object_size !== size) return null;
       const expiresAt = (await tables.now()) + services.limits.url_lifetime * 1_000;
       const ref = { key: location.key as ObjectKey, versionId: location.version_id };
       return services.blobs.signDownload(ref, { objectId: location.object_id, expiresAt });
@@ -59,12 +77,11 @@ export async function readFile(
   };
 }
 
+/** The empty file's. */
+const NOWHERE = { key: '', version_id: null, object_id: '', offset: 0 };
+
 /** The exact bytes of the manifest. @throws StoreError package_not_finalized, package_deleted */
-export async function readManifest(
-  services: Services,
-  caller: Caller,
-  packageId: PackageId,
-): Promise<{ digest: Digest; size: number; open(): Promise<Readable> }> {
+export async function readManifest(services: Services, caller: Caller, packageId: PackageId): Promise<Readability> {
   const pkg = await readPackage(services.registry.read, caller, packageId);
   assertReadable(pkg);
   if (pkg.manifest_digest === null || pkg.manifest_size === null) {
@@ -73,34 +90,33 @@ export async function readManifest(
       `${packageId} is ${pkg.status}: it has a manifest once it is finalized.`,
     );
   }
-  const manifest = { key: manifestKey(packageId) as string, version_id: null };
+  const key = manifestKey(packageId) as string;
+  const { manifest_digest: digest, manifest_size: size } = pkg;
+  const subject = { label: 'the manifest', packageId, path: null, objectId: null };
+  const stored: Stored = { key, versionId: null, place: null, digest, size, caller, subject };
   return {
-    digest: pkg.manifest_digest,
-    size: pkg.manifest_size,
-    open: () => openStored(services, manifest),
+    digest,
+    size,
+    openWhole: () => openChecked(services, stored),
+    openRange: (range) => openRange(services, stored, range),
   };
 }
 
-/** Opens what the registry says is stored: absence is no question of a wrong address, bytes were lost. */
-async function openStored(
-  services: Services,
-  { key, version_id }: { key: string; version_id: string | null },
-  range?: ByteRange,
-): Promise<Readable> {
-  try {
-    return await services.blobs.openObject({ key: key as ObjectKey, versionId: version_id }, range);
-  } catch (error) {
-    if (!isStoreError(error, 'object_not_found')) throw error;
-    throw new StoreError('integrity_failure', `The object ${key} is gone from storage.`, {}, { cause: error });
-  }
-}
-
-/** An object's bytes, for a signed URL of the local folder. @throws StoreError object_not_found */
-export async function readObject(
-  services: Services,
-  objectId: string,
-): Promise<{ size: number; digest: Digest; open(range?: ByteRange): Promise<Readable> }> {
+/**
+ * An object's bytes, for a signed URL that this service serves: what storage has, unchecked, as a bucket would give it.
+ * @throws StoreError object_not_found
+ */
+export async function readObject(services: Services, objectId: string): Promise<Readability> {
   const object = await services.registry.read.blobs.getObject(objectId);
   if (!object) throw new StoreError('object_not_found', `There is no object ${objectId.slice(0, 100)}.`);
-  return { size: object.size, digest: object.digest, open: (range) => openStored(services, object, range) };
+  const { key, version_id: versionId, digest, size } = object;
+  const subject = { label: `the object ${objectId}`, packageId: null, path: null, objectId };
+  // Whom the URL was given to is not known any more.
+  const stored: Stored = { key, versionId, place: null, digest, size, caller: SYSTEM, subject };
+  return {
+    digest,
+    size,
+    openWhole: () => openUnchecked(services, stored),
+    openRange: (range) => openRange(services, stored, range),
+  };
 }

@@ -8,7 +8,8 @@ import type { Caller } from './services.ts';
 export interface Change {
   at: number;
   action: AuditAction;
-  package_id: PackageId;
+  /** Null: it is of no package alone. */
+  package_id: PackageId | null;
   subject_id?: string | null;
   reason?: string | null;
   detail?: JsonObject;

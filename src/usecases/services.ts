@@ -23,6 +23,12 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
+/** What use cases count for /metrics. */
+export interface Meters {
+  /** Stored bytes were found that are not what they were. */
+  damaged(): void;
+}
+
 /** What use cases work with. */
 export interface Services {
   registry: Registry;
@@ -31,6 +37,7 @@ export interface Services {
   checker: StreamChecker;
   limits: Limits;
   log: Log;
+  meters: Meters;
   /** Names this process in upload leases. */
   instance: string;
   /** Completions that this process is working on, so that a second commit waits for the first. */

@@ -6,8 +6,8 @@ import { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
-import { pino } from 'pino';
 import type { PlannedUpload } from '../../src/api/types.ts';
+import { openLog } from '../../src/log.ts';
 import { connectSqlite } from '../../src/registry/connect.ts';
 import { operationsSuite } from '../suites/http/operations.ts';
 import { apiOf, sha256 } from '../support/api.ts';
@@ -115,8 +115,8 @@ test('a stop lets a slow download finish and takes no new connection', async (t)
 
 test('no log line, at any level, holds a bearer token or a signature', async (t) => {
   let text = '';
-  const log = pino(
-    { level: 'trace' },
+  const log = openLog(
+    'trace',
     new Writable({
       write(chunk, _encoding, done) {
         text += chunk;
@@ -154,15 +154,15 @@ test('no log line, at any level, holds a bearer token or a signature', async (t)
   };
   remember(part.url);
 
-  t.is((await open.call('PUT', part.url, 'wrong bytes')).status, 400);
+  t.is((await open.call('PUT', part.url, Buffer.alloc(bytes.length), part.headers)).status, 400);
   broken = true;
-  t.is((await open.call('PUT', part.url, bytes)).status, 503);
+  t.is((await open.call('PUT', part.url, bytes, part.headers)).status, 503);
   broken = false;
   const altered = new URL(part.url);
   altered.searchParams.set('signature', 'an-altered-signature');
   secrets.add('an-altered-signature');
-  t.is((await open.call('PUT', altered.href, bytes)).status, 403);
-  t.is((await open.call('PUT', part.url, bytes)).status, 200);
+  t.is((await open.call('PUT', altered.href, bytes, part.headers)).status, 403);
+  t.is((await open.call('PUT', part.url, bytes, part.headers)).status, 200);
   t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).status, 200);
   const { url } = (await api.post(`/v1/packages/${id}/downloads`, {})).body.objects[0];
   remember(url);

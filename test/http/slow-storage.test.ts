@@ -4,8 +4,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { Readable, Writable } from 'node:stream';
 import test from 'ava';
-import { pino } from 'pino';
 import { StoreError } from '../../src/core/errors.ts';
+import { openLog } from '../../src/log.ts';
 import { apiOf, sha256 } from '../support/api.ts';
 import { packOf } from '../support/pack.ts';
 import { preservePacked } from '../support/packed-package.ts';
@@ -30,7 +30,8 @@ test('while storage takes a file, its sender waits as long as it must', async (t
   const api = apiOf(service.url);
   const id = await api.create();
   t.is((await api.call('PUT', `/v1/packages/${id}/files/f`, randomBytes(100_000))).status, 201);
-  t.deepEqual([...new Set(seen)], [0], 'no limit on a silence that is the service’s own');
+  t.true(seen.length > 0);
+  t.deepEqual(seen.filter(Boolean), [], 'no limit on a silence that is the service’s own');
 });
 
 test('a completion that storage breaks off is logged, with its upload', async (t) => {
@@ -41,7 +42,7 @@ test('a completion that storage breaks off is logged, with its upload', async (t
       done();
     },
   });
-  const service = await startTestService({ log: pino({ level: 'info' }, sink) });
+  const service = await startTestService({ log: openLog('info', sink) });
   t.teardown(() => service.dispose());
   const { blobs } = service.services;
   const { completeUpload, openObject } = blobs;

@@ -13,6 +13,8 @@ export interface CarelessGateway {
   endpoint: string;
   /** False: it passes everything on as it came, and all is well. */
   careless: boolean;
+  /** Of a range that was signed it gives all of the object when If-Range says so (RFC 9110), and is careful otherwise. */
+  liftsRanges: boolean;
   /** These are answered with 503, and not passed on: `METHOD /path?query`. */
   failing: (request: string) => boolean;
   /** Changes the bytes of every PUT on the way. */
@@ -35,6 +37,9 @@ export async function startCarelessGateway(target: S3Server): Promise<CarelessGa
     const wrongBody = isHash && body.length > 0 && hash('sha256', body, 'hex') !== signed;
     const ranged = method === 'GET' && /[?&]X-Amz-SignedHeaders=[^&]*range/.test(url);
     if (gateway.failing(`${method} ${url}`)) return outgoing.writeHead(503).end();
+    if (gateway.liftsRanges && ranged && headers['if-range'] !== undefined) {
+      return giveAnyway(url, undefined, outgoing).catch((error) => refuse(error, outgoing));
+    }
     if (gateway.careless && (wrongBody || ranged)) {
       const answer = wrongBody ? takeAnyway(url, body, outgoing) : giveAnyway(url, headers.range, outgoing);
       return answer.catch((error) => refuse(error, outgoing));
@@ -71,6 +76,7 @@ export async function startCarelessGateway(target: S3Server): Promise<CarelessGa
   const gateway: CarelessGateway = {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     careless: true,
+    liftsRanges: false,
     failing: () => false,
     spoil: false,
     seen: [],

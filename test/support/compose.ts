@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 
 /**
@@ -9,6 +10,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const SUITES = [
   'test/postgres/*.test.ts',
   'test/ceph/access.test.ts',
+  'test/ceph/damage.test.ts',
   'test/ceph/drops.test.ts',
   'test/ceph/files.test.ts',
   'test/ceph/foreign-digest.test.ts',
@@ -28,21 +30,27 @@ const SUITES = [
   'test/ceph/service.test.ts',
   'test/ceph/uploads.test.ts',
 ];
+/** What compose.yaml takes from .env: new ones for each run. */
+const SECRETS = Object.fromEntries(
+  ['ARTIFACT_STORE_ADMIN_TOKEN', 'POSTGRES_PASSWORD', 'MINIO_ROOT_PASSWORD', 'MINIO_UPLOAD_PASSWORD'].map((name) => [
+    name,
+    randomBytes(24).toString('hex'),
+  ]),
+);
 const SERVERS = {
-  ARTIFACT_STORE_TEST_DATABASE_URL: 'postgres://artifact_store:artifact_store@127.0.0.1:5432/artifact_store',
+  ARTIFACT_STORE_TEST_DATABASE_URL: `postgres://artifact_store:${SECRETS.POSTGRES_PASSWORD}@127.0.0.1:5432/artifact_store`,
   ARTIFACT_STORE_TEST_S3_ENDPOINT: 'http://127.0.0.1:9000',
   ARTIFACT_STORE_TEST_S3_ACCESS_KEY_ID: 'artifact-store',
-  ARTIFACT_STORE_TEST_S3_SECRET_ACCESS_KEY: 'artifact-store-secret',
+  ARTIFACT_STORE_TEST_S3_SECRET_ACCESS_KEY: SECRETS.MINIO_ROOT_PASSWORD,
   ARTIFACT_STORE_TEST_S3_UPLOAD_ACCESS_KEY_ID: 'artifact-store-upload',
-  ARTIFACT_STORE_TEST_S3_UPLOAD_SECRET_ACCESS_KEY: 'artifact-store-upload-secret',
+  ARTIFACT_STORE_TEST_S3_UPLOAD_SECRET_ACCESS_KEY: SECRETS.MINIO_UPLOAD_PASSWORD,
 };
 
 function compose(...args: string[]): void {
   execFileSync('docker', ['compose', '--project-name', 'artifact-store-test', '--profile', 's3', ...args], {
     cwd: ROOT,
     stdio: 'inherit',
-    // compose.yaml asks for it, though no service of ours is started.
-    env: { ...process.env, ARTIFACT_STORE_ADMIN_TOKEN: 'not-used-by-the-tests' },
+    env: { ...process.env, ...SECRETS },
   });
 }
 

@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { Client as Witness } from 'minio';
-import { pino } from 'pino';
+import { openLog } from '../../src/log.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
 import { mapLimit } from '../../src/usecases/map-limit.ts';
 import { recover } from '../../src/usecases/recover.ts';
@@ -80,7 +80,7 @@ export async function startFaulted(
   });
   const service = await startTestService({
     limits: LIMITS,
-    log: pino({ level: 'info' }, sink),
+    log: openLog('info', sink),
     env: {
       ARTIFACT_STORE_DATABASE_URL: through.href,
       ...s3Env(ceph, bucket),

@@ -43,6 +43,8 @@ const PERFECT: Record<TrialName, Trial> = {
   range: taken(206),
   wider_range: refused(),
   no_range: refused(),
+  if_range_of_another: taken(206),
+  if_range_of_old: taken(206),
   anonymous_read: refused(),
   upload_key_read: refused(),
 };

@@ -64,7 +64,8 @@ const METADATA: Array<[string, JsonObject, RegExp]> = [
   ['U+0000 in a value', { a: { b: 'x\u0000' } }, /metadata\.a\.b/],
   ['U+0000 in a key', { 'k\u0000': 1 }, /key of metadata/],
   ['a number that JSON cannot keep', { a: { b: Number.POSITIVE_INFINITY } }, /metadata\.a\.b/],
-  ['too many members', Object.fromEntries(Array.from({ length: 300_000 }, (_, n) => [n, 1])), /more than 262144 bytes/],
+  ['too many members', Object.fromEntries(Array.from({ length: 20_001 }, (_, n) => [n, 1])), /more than 20000 values/],
+  ['too many elements', { a: Array(20_000).fill(0) }, /more than 20000 values/],
   ['a lone surrogate', { a: ['\udc00'] }, /metadata\.a\.0/],
   ['too many bytes', { a: 'x'.repeat(METADATA_MAX_BYTES) }, /more than 262144 bytes/],
 ];

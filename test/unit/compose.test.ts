@@ -22,11 +22,18 @@ interface Compose {
 const read = (name: string): Promise<string> => readFile(resolve(import.meta.dirname, '../..', name), 'utf8');
 const compose = async (): Promise<Compose> => parse(await read('compose.yaml'));
 
-/** As compose does it, with a `.env` that holds what is asked for. */
-function interpolate(text: string): string {
+/** What the docs put into `.env`: a name in each word of their loop. */
+async function envFile(): Promise<Map<string, string>> {
+  const [, names = ''] = /^for name in ((?:[A-Z_]+ ?)+); do$/m.exec(await read('docs/operations.md')) ?? [];
+  return new Map(names.split(' ').map((name) => [name, `${name.toLowerCase()}-of-the-env-file`]));
+}
+
+/** As compose does it. */
+function interpolate(text: string, env: ReadonlyMap<string, string>): string {
   return text.replace(/\$\{(\w+)(?::([-?])([^}]*))?\}/g, (_, name, kind, rest) => {
     if (kind === '-') return rest;
-    if (name === 'ARTIFACT_STORE_ADMIN_TOKEN' && kind === '?') return 'a-token-of-the-env-file';
+    const value = env.get(name);
+    if (value !== undefined && kind === '?') return value;
     throw new Error(`${name} is asked for, and no .env of the docs has it`);
   });
 }
@@ -44,10 +51,10 @@ test('the environment of each service of ours loads', async (t) => {
     ours.map(([name]) => name),
     ['artifact-store', 'artifact-store-s3'],
   );
-  const image = await imageEnvironment();
+  const [image, env] = await Promise.all([imageEnvironment(), envFile()]);
   t.like(image, { ARTIFACT_STORE_HOST: '0.0.0.0', ARTIFACT_STORE_DATA_DIR: '/data' });
   const [simple, s3] = ours.map(([, { environment = {} }]) => {
-    const values = Object.entries(environment).map(([key, value]) => [key, interpolate(value)]);
+    const values = Object.entries(environment).map(([key, value]) => [key, interpolate(value, env)]);
     return loadConfig({ ...image, ...Object.fromEntries(values) });
   });
   t.like(simple, { s3: null, databaseUrl: null, publicUrl: 'http://127.0.0.1:8420' });
@@ -75,15 +82,35 @@ test('the keys that the service uses are those that MinIO is given', async (t) =
   const { services } = await compose();
   const { environment: ours = {} } = services['artifact-store-s3'] as Service;
   const { environment: minio = {} } = services.minio as Service;
+  const { environment: postgres = {} } = services.postgres as Service;
   t.is(ours.ARTIFACT_STORE_S3_ACCESS_KEY_ID, minio.MINIO_ROOT_USER);
   t.is(ours.ARTIFACT_STORE_S3_SECRET_ACCESS_KEY, minio.MINIO_ROOT_PASSWORD);
-  const setup = (services['minio-setup'] as { command?: string[] }).command?.[1] ?? '';
+  t.true(ours.ARTIFACT_STORE_DATABASE_URL?.includes(`//${postgres.POSTGRES_USER}:${postgres.POSTGRES_PASSWORD}@`));
+  const { command = [], environment: own = {} } = services['minio-setup'] as Service & { command?: string[] };
+  const setup = command[1] ?? '';
+  t.is(own.MINIO_ROOT_PASSWORD, minio.MINIO_ROOT_PASSWORD);
+  t.true(setup.includes(`alias set store http://minio:9000 ${minio.MINIO_ROOT_USER} "$$MINIO_ROOT_PASSWORD"\n`));
   t.true(setup.includes(`store/${ours.ARTIFACT_STORE_S3_BUCKET}\n`));
-  const { ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID: id, ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY: secret } = ours;
-  t.true(setup.includes(`user add store ${id} ${secret}\n`));
+  t.is(own.MINIO_UPLOAD_PASSWORD, ours.ARTIFACT_STORE_S3_UPLOAD_SECRET_ACCESS_KEY);
+  t.true(setup.includes(`user add store ${ours.ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID} "$$MINIO_UPLOAD_PASSWORD"\n`));
   const tests = await read('test/support/compose.ts');
-  for (const value of [minio.MINIO_ROOT_USER, minio.MINIO_ROOT_PASSWORD, id, secret])
+  for (const value of [minio.MINIO_ROOT_USER, ours.ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID])
     t.true(tests.includes(`'${value}'`));
+});
+
+test('no password stands in compose.yaml, and the docs and the tests have all of them', async (t) => {
+  const text = await read('compose.yaml');
+  const asked = new Set([...text.matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name as string));
+  t.deepEqual([...asked].toSorted(), [...(await envFile()).keys()].toSorted());
+  const tests = await read('test/support/compose.ts');
+  for (const name of asked) t.true(tests.includes(`'${name}'`), name);
+  const { services } = await compose();
+  for (const [name, { environment = {} }] of Object.entries(services)) {
+    for (const [key, value] of Object.entries(environment)) {
+      if (/PASSWORD|SECRET|TOKEN/.test(key)) t.regex(value, /^\$\{\w+:\?[^}]+\}$/, `${name}: ${key}`);
+    }
+  }
+  for (const [, password] of text.matchAll(/\/\/\w+:([^@/]+)@/g)) t.regex(password as string, /^\$\{/);
 });
 
 test('npm run test:compose runs every suite that any S3 server will do for', async (t) => {

@@ -120,13 +120,18 @@ export const RULES: Record<Guarantee, Rule> = {
   },
   download_range_enforced: {
     weight: 'warning',
-    trials: ['range', 'wider_range', 'no_range'],
-    rule: ({ trials: { range, wider_range, no_range } }) =>
-      range?.status === 206 && range.stored === 'right' && isHarmless(wider_range) && isHarmless(no_range),
+    trials: ['range', 'wider_range', 'no_range', 'if_range_of_another', 'if_range_of_old'],
+    rule: ({ trials: { range, wider_range, no_range, if_range_of_another, if_range_of_old } }) =>
+      range?.status === 206 &&
+      range.stored === 'right' &&
+      isHarmless(wider_range) &&
+      isHarmless(no_range) &&
+      // A server may pass over If-Range: then it gives the range, as it was signed.
+      [if_range_of_another, if_range_of_old].every((trial) => trial !== undefined && trial.stored !== 'other'),
     holds: 'A download URL for a range gives that range alone.',
     fails: 'A download URL for a range gives other bytes of the object too',
     advice: () =>
-      'Who may not read a whole pack gets its members from the service, at ARTIFACT_STORE_PUBLIC_URL: safe, but the bytes pass through it. Look for a proxy that drops or changes the Range header.',
+      'Who may not read a whole pack gets its members from the service, at ARTIFACT_STORE_PUBLIC_URL: safe, but the bytes pass through it. Look for a proxy that drops or changes the Range header, or a server that lets If-Range lift it.',
   },
   download_forced_attachment: {
     weight: 'warning',

@@ -88,6 +88,8 @@ export type TrialName =
   | 'range'
   | 'wider_range'
   | 'no_range'
+  | 'if_range_of_another'
+  | 'if_range_of_old'
   | 'anonymous_read'
   | 'upload_key_read';
 

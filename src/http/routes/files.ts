@@ -14,8 +14,10 @@ import { readFile, readManifest } from '../../usecases/read-file.ts';
 import { registerFiles } from '../../usecases/register-files.ts';
 import { removeFile } from '../../usecases/remove-file.ts';
 import type { Caller } from '../../usecases/services.ts';
+import { FILE_LIST } from '../bounds.ts';
 import { serveBytes } from '../bytes.ts';
 import { fileState, presentFile } from '../present.ts';
+import { readBytes } from '../read-body.ts';
 import { type HttpServices, type Route, route } from '../route.ts';
 import { refuseEncoding } from '../validate.ts';
 
@@ -31,6 +33,7 @@ export const fileRoutes: Route[] = [
     summary: 'Registers files by path and digest: all or none; says whose bytes must be sent',
     tag: 'Packages',
     body: schema.RegisterFiles,
+    json: FILE_LIST,
     answers: { 200: schema.RegisteredFiles },
     async handle(services, { params, body, caller }) {
       const inputs = body.files.map((file) => ({
@@ -85,8 +88,6 @@ export const fileRoutes: Route[] = [
       if (ctx.get('content-range') !== '') {
         throw new StoreError('bad_range', 'PUT takes whole files: send all of it, without Content-Range.');
       }
-      // While storage takes what came, nothing moves on this connection: that is no reason to close it.
-      ctx.req.once('end', () => ctx.req.socket.setTimeout(0));
       const file = await putFile(
         services,
         caller,
@@ -98,7 +99,7 @@ export const fileRoutes: Route[] = [
           replace: query.replace === 'true',
           size: contentLength(ctx.get('content-length')),
         },
-        ctx.req,
+        readBytes(ctx, services.bounds),
       );
       return { status: 201, body: presentFile(file) };
     },
@@ -114,19 +115,16 @@ export const fileRoutes: Route[] = [
     answers: { 200: 'the bytes', 206: 'the range', 304: 'not modified', 307: 'the bytes are at this signed URL' },
     async handle(services, { params, query, caller }, ctx) {
       const path = parseLogicalPath(params.path as string);
-      const { file, open, sign } = await readFile(services, caller, parsePackageId(params.id as string), path);
-      const large = services.blobs.kind === 's3' && file.size >= REDIRECT_SIZE;
-      if (query.redirect === 'true' || (query.redirect === undefined && large)) {
-        const signed = await sign();
+      const readable = await readFile(services, caller, parsePackageId(params.id as string), path);
+      const { file } = readable;
+      // Of a folder this service itself serves the bytes, here or there: here they are checked.
+      const elsewhere = services.blobs.kind === 's3' && query.redirect !== 'false';
+      if (elsewhere && (query.redirect === 'true' || file.size >= REDIRECT_SIZE)) {
+        const signed = await readable.sign();
         if (signed) return { status: 307, headers: { Location: signed.url, 'Cache-Control': 'private, no-store' } };
       }
-      await serveBytes(ctx, {
-        digest: file.digest,
-        size: file.size,
-        mediaType: file.media_type,
-        filename: file.path.slice(file.path.lastIndexOf('/') + 1),
-        open,
-      });
+      const filename = file.path.slice(file.path.lastIndexOf('/') + 1);
+      await serveBytes(ctx, { ...readable, mediaType: file.media_type, filename });
       return undefined;
     },
   }),
@@ -157,14 +155,13 @@ export const fileRoutes: Route[] = [
       const id = parsePackageId(params.id as string);
       const manifest = await readManifest(services, caller, id);
       if (query.format === 'sha256sum') {
-        ctx.set({ 'Cache-Control': 'private, no-cache', 'X-Content-Type-Options': 'nosniff' });
+        ctx.set('Cache-Control', 'private, no-cache');
         ctx.status = 200;
         ctx.body = Readable.from(sha256sums(services, caller, id));
         ctx.type = 'text/plain; charset=utf-8';
         return undefined;
       }
-      const { digest, size, open } = manifest;
-      await serveBytes(ctx, { digest, size, mediaType: 'application/json', filename: `${id}.manifest.json`, open });
+      await serveBytes(ctx, { ...manifest, mediaType: 'application/json', filename: `${id}.manifest.json` });
       return undefined;
     },
   }),

@@ -10,6 +10,7 @@ import { deletePackage, failPackage } from '../../usecases/end-package.ts';
 import { finalizePackage } from '../../usecases/finalize-package.ts';
 import { getPackage, listPackages } from '../../usecases/list-packages.ts';
 import type { PackageFilter, PackageRecord } from '../../usecases/records.ts';
+import { PACKAGE_FIELDS } from '../bounds.ts';
 import { presentPackage } from '../present.ts';
 import { type Answer, type HttpServices, type Route, route } from '../route.ts';
 
@@ -24,6 +25,7 @@ export const packageRoutes: Route[] = [
     summary: 'Registers a package; the same (producer, external_id) again gives the existing one',
     tag: 'Packages',
     body: schema.CreatePackage,
+    json: PACKAGE_FIELDS,
     answers: { 200: schema.Package, 201: schema.Package },
     async handle(services, { body, caller }) {
       const { pkg, created } = await createPackage(services, caller, {

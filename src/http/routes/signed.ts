@@ -1,15 +1,30 @@
+import type { Context } from 'koa';
 import { z } from 'zod';
+import type { ByteRange } from '../../blobs/blob-store.ts';
+import { PART_MEDIA_TYPE } from '../../blobs/signed-urls.ts';
 import { StoreError } from '../../core/errors.ts';
 import { parseUploadId } from '../../core/ids.ts';
+import type { PlannedPart } from '../../core/part-plan.ts';
 import { readObject } from '../../usecases/read-file.ts';
 import { findPart, receivePart } from '../../usecases/receive-part.ts';
-import { serveBytes } from '../bytes.ts';
-import { type Route, route } from '../route.ts';
+import { serveBytes, serveStretch } from '../bytes.ts';
+import { readBytes } from '../read-body.ts';
+import { type HttpServices, type Route, route } from '../route.ts';
+import { refuseEncoding } from '../validate.ts';
 
 const Signature = {
   expires: z.coerce.number().int().min(0),
   signature: z.string().min(1).max(200),
 };
+
+const ObjectQuery = z.strictObject({
+  ...Signature,
+  /** Offset and size. */
+  range: z
+    .string()
+    .regex(/^\d{1,15}-\d{1,15}$/)
+    .optional(),
+});
 
 /**
  * What the local folder's signed URLs name. With S3 they name the bucket, but for ranges of packs where the bucket was not
@@ -37,13 +52,8 @@ export const signedRoutes: Route[] = [
       const { part } = found;
       const now = await services.registry.read.now();
       signer.verifyPart({ uploadId, number, digest: part.digest, size: part.size, ...query, now });
-      const declared = ctx.get('content-length');
-      if (declared !== '' && Number(declared) !== part.size) {
-        throw new StoreError('body_length_mismatch', `Part ${number} has ${part.size} bytes, not ${declared}.`, {
-          digest: part.digest,
-        });
-      }
-      const received = await receivePart(parts, uploadId, found, ctx.req);
+      assertHeadersOfPlan(ctx, part);
+      const received = await receivePart(parts, uploadId, found, readBytes(ctx, services.bounds));
       return { status: 200, headers: { ETag: received.etag } };
     },
   }),
@@ -55,27 +65,63 @@ export const signedRoutes: Route[] = [
     summary: "One object's bytes, or the range that the URL was signed for",
     tag: 'Signed URLs',
     access: 'signed',
-    query: z.strictObject({
-      ...Signature,
-      range: z
-        .string()
-        .regex(/^\d{1,15}-\d{1,15}$/)
-        .optional(),
-    }),
+    query: ObjectQuery,
     answers: { 200: 'the bytes', 206: 'the range' },
     async handle(services, { params, query }, ctx) {
-      const { signer } = services.signedBytes;
-      const objectId = params.object_id as string;
-      const [offset, size] = (query.range ?? '').split('-').map(Number);
-      const range = query.range === undefined ? undefined : { offset: offset as number, size: size as number };
-      const now = await services.registry.read.now();
-      signer.verifyDownload({ objectId, range, expires: query.expires, signature: query.signature, now });
-      if (range && ctx.get('range') !== `bytes=${range.offset}-${range.offset + range.size - 1}`) {
-        throw new StoreError('invalid_signature', 'This URL was signed for one range: send exactly that Range header.');
-      }
-      const object = await readObject(services, objectId);
-      await serveBytes(ctx, { ...object, mediaType: 'application/octet-stream', filename: objectId });
+      const grant = await verifiedGrant(services, params.object_id as string, query);
+      if (grant.range !== null) assertAsked(ctx, grant.range);
+      const object = await readObject(services, grant.objectId);
+      const filename = grant.objectId;
+      if (grant.range !== null) await serveStretch(ctx, { ...object, range: grant.range, filename });
+      else await serveBytes(ctx, { ...object, mediaType: 'application/octet-stream', filename });
       return undefined;
     },
   }),
 ];
+
+/** What a signature allows. It is decided once, and whatever a request says beside it can only be less. */
+interface Grant {
+  objectId: string;
+  /** Null: the whole object. */
+  range: ByteRange | null;
+}
+
+/** @throws StoreError invalid_signature, url_expired */
+async function verifiedGrant(
+  { signedBytes, registry }: HttpServices,
+  objectId: string,
+  { range: stretch, expires, signature }: z.infer<typeof ObjectQuery>,
+): Promise<Grant> {
+  const [offset, size] = (stretch ?? '').split('-').map(Number);
+  const range = stretch === undefined ? undefined : { offset: offset as number, size: size as number };
+  const now = await registry.read.now();
+  signedBytes.signer.verifyDownload({ objectId, range, expires, signature, now });
+  return { objectId, range: range ?? null };
+}
+
+/** As a bucket has it: the signature is one for GET with this Range. @throws StoreError invalid_signature */
+function assertAsked(ctx: Context, range: ByteRange): void {
+  if (ctx.method !== 'GET') {
+    throw new StoreError('invalid_signature', 'This URL was signed for a range: it is good for GET alone.');
+  }
+  if (ctx.get('range') !== `bytes=${range.offset}-${range.offset + range.size - 1}`) {
+    throw new StoreError('invalid_signature', 'This URL was signed for one range: send exactly that Range header.');
+  }
+}
+
+/** @throws StoreError body_length_mismatch, invalid_signature, unsupported_media_type */
+function assertHeadersOfPlan(ctx: Context, part: PlannedPart): void {
+  if (ctx.get('content-length') !== String(part.size)) {
+    throw new StoreError(
+      'body_length_mismatch',
+      `Part ${part.number} has ${part.size} bytes: send it with Content-Length: ${part.size}.`,
+      { digest: part.digest },
+    );
+  }
+  refuseEncoding(ctx);
+  if (ctx.get('content-type') === PART_MEDIA_TYPE) return;
+  throw new StoreError(
+    'invalid_signature',
+    `This URL was signed for Content-Type: ${PART_MEDIA_TYPE}: send the headers of the plan exactly so.`,
+  );
+}

@@ -9,6 +9,7 @@ import { commitUpload } from '../../usecases/commit-upload.ts';
 import { getUpload } from '../../usecases/get-upload.ts';
 import { planDownloads } from '../../usecases/plan-downloads.ts';
 import { planUploads, signUploadParts } from '../../usecases/plan-uploads.ts';
+import { OBJECT_LIST, PART_LIST, PATH_LIST } from '../bounds.ts';
 import { iso, presentPart, presentUpload } from '../present.ts';
 import { type Route, route } from '../route.ts';
 
@@ -20,6 +21,7 @@ export const uploadRoutes: Route[] = [
     summary: 'Opens uploads for objects that are missing, with a signed URL for each part',
     tag: 'Uploads',
     body: schema.PlanUploads,
+    json: OBJECT_LIST,
     answers: { 200: schema.PlannedUploads },
     async handle(services, { params, body, caller }) {
       const objects = body.objects.map(({ digest, size, parts, members }) => ({
@@ -63,6 +65,7 @@ export const uploadRoutes: Route[] = [
     summary: 'Fresh URLs for parts of an open upload',
     tag: 'Uploads',
     body: schema.PartUrls,
+    json: PART_LIST,
     answers: { 200: schema.PartUrlList },
     async handle(services, { params, body, caller }) {
       const parts = await signUploadParts(services, caller, parseUploadId(params.upload_id as string), body.parts);
@@ -77,6 +80,7 @@ export const uploadRoutes: Route[] = [
     summary: 'Completes, verifies and records an upload; safe to repeat',
     tag: 'Uploads',
     body: schema.CommitUpload.optional(),
+    json: PART_LIST,
     answers: { 200: schema.CommittedUpload, 202: schema.CommittedUpload },
     async handle(services, { params, caller }) {
       const { upload, state } = await commitUpload(services, caller, parseUploadId(params.upload_id as string));
@@ -108,6 +112,7 @@ export const uploadRoutes: Route[] = [
     tag: 'Uploads',
     query: PageQuery,
     body: Downloads.optional(),
+    json: PATH_LIST,
     answers: { 200: DownloadList },
     async handle(services, { params, query, body, caller, operationId }) {
       const id = parsePackageId(params.id as string);

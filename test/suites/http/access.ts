@@ -129,7 +129,9 @@ export function accessSuite(startTestService: StartTestService): void {
     const service = await startTestService();
     const api = apiOf(service.url);
     const json = { 'content-type': 'application/json' };
-    const deep = `{"name":"n","producer":"p","metadata":{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}}`;
+    const nested = (depth: number) =>
+      `{"name":"n","producer":"p","metadata":{"a":${'['.repeat(depth)}${']'.repeat(depth)}}}`;
+    const deep = nested(50_000);
     for (const [what, answer, status, code] of [
       ['no JSON', await api.call('POST', '/v1/packages', '{"name"', json), 400, 'invalid_json'],
       ['an array', await api.call('POST', '/v1/packages', '[]', json), 422, 'invalid_request'],
@@ -153,7 +155,8 @@ export function accessSuite(startTestService: StartTestService): void {
         422,
         'invalid_request',
       ],
-      ['deep JSON', await api.call('POST', '/v1/packages', deep, json), 422, 'invalid_metadata'],
+      ['deep JSON', await api.call('POST', '/v1/packages', deep, json), 422, 'invalid_request'],
+      ['deep metadata', await api.call('POST', '/v1/packages', nested(40), json), 422, 'invalid_metadata'],
       [
         'U+0000',
         await api.post('/v1/packages', { name: 'n', producer: 'p', metadata: { a: '\u0000' } }),

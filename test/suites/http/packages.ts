@@ -111,6 +111,29 @@ export function packagesSuite(startTestService: StartTestService): void {
     );
   });
 
+  test('a page of packages with much metadata is shorter, and no package is left out', async (t) => {
+    const { api } = t.context;
+    const producer = 'much-metadata';
+    const made: string[] = [];
+    for (const size of [1, 200_000, 200_000, 1, 250_000, 250_000, 250_000, 250_000, 250_000, 1]) {
+      made.push(await api.create({ producer, metadata: { a: 'x'.repeat(size) } }));
+    }
+    const seen: string[] = [];
+    const pages: number[] = [];
+    for (let cursor = ''; ; ) {
+      const { body } = await api.get(`/v1/packages?producer=${producer}&limit=9${cursor}`);
+      seen.push(...body.items.map((item: { id: string }) => item.id));
+      pages.push(body.items.length);
+      if (body.next_cursor === null) break;
+      cursor = `&cursor=${body.next_cursor}`;
+    }
+    t.deepEqual(seen, made.toReversed());
+    t.deepEqual(pages, [5, 5], 'a megabyte each');
+    const filtered = await api.get(`/v1/packages?producer=${producer}&metadata.a=x&limit=2`);
+    t.is(filtered.body.items.length, 2);
+    t.not(filtered.body.next_cursor, null);
+  });
+
   test('lists page by cursor, newest first, and filter by columns and metadata', async (t) => {
     const { api } = t.context;
     const ids: string[] = [];

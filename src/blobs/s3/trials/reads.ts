@@ -4,6 +4,8 @@ import { signDownload } from '../downloads.ts';
 import type { Trial, Trials } from '../guarantees.ts';
 import type { ProbeBucket } from '../probe-bucket.ts';
 
+/** Older than any object. */
+const LONG_AGO = 'Thu, 01 Jan 1970 00:00:01 GMT';
 /** What each read is signed for, ms. */
 const LIFETIME_MS = 60_000;
 
@@ -38,10 +40,17 @@ async function tryRange(bucket: ProbeBucket, key: ObjectKey, expiresAt: number):
   const all = `bytes=0-${bucket.wrong.length - 1}`;
   const wider = await bucket.attempt(signed, { body: undefined, headers: { range: all } });
   const none = await bucket.attempt(signed, { body: undefined, without: ['range'] });
+  // The Range is the signed one; If-Range says that it holds for another version of the object alone, else for all of it.
+  const ifTag = await bucket.attempt(signed, { body: undefined, headers: { 'if-range': '"x"' } });
+  const ifOld = await bucket.attempt(signed, { body: undefined, headers: { 'if-range': LONG_AGO } });
+  const right = bucket.wrong.subarray(10, 110);
+  const given = (answer: Attempt) => (leaked(answer) === 'nothing' ? 'nothing' : sees(answer, right));
   return {
-    range: trialOf(range, sees(range, bucket.wrong.subarray(10, 110))),
+    range: trialOf(range, sees(range, right)),
     wider_range: trialOf(wider, leaked(wider)),
     no_range: trialOf(none, leaked(none)),
+    if_range_of_another: trialOf(ifTag, given(ifTag)),
+    if_range_of_old: trialOf(ifOld, given(ifOld)),
   };
 }
 

@@ -1,0 +1,90 @@
+import type { Limits } from '../core/limits.ts';
+
+const KIB = 1024;
+const MIB = 1024 ** 2;
+
+/**
+ * What one request, and one connection, may cost. Sizes are bytes, times milliseconds. docs/operations.md has them all.
+ * Time counts against a client only while the service waits for it, never while storage or the registry is slow.
+ */
+export interface Bounds {
+  /** From the opening of a connection, or the first byte of a request, to the end of the request's headers. */
+  headersMs: number;
+  /** The request line and all headers together. */
+  headerBytes: number;
+  /** A connection on which no request is under way. Longer than proxies keep theirs, so that they close first. */
+  keepAliveMs: number;
+  /** Bytes a second: a body that comes slower uses its patience up. */
+  bodyRate: number;
+  /** How long a JSON body may stay below the rate. Its bytes wait in memory. */
+  jsonPatienceMs: number;
+  /** The same for a body of bytes, which go to storage as they come. */
+  bytesPatienceMs: number;
+  /** An answer of which the client takes nothing. */
+  answerIdleMs: number;
+  /** JSON bodies of all connections together, from their first byte to the answer. */
+  jsonInFlight: number;
+  /** Levels of nesting in a JSON body. */
+  jsonDepth: number;
+  /** After an answer to a request whose body was not read: how long the connection stays, so that the answer is seen. */
+  lingerMs: number;
+  /** And how much of that body is taken meanwhile. */
+  lingerBytes: number;
+}
+
+export const DEFAULT_BOUNDS: Readonly<Bounds> = {
+  headersMs: 20_000,
+  headerBytes: 16 * KIB,
+  keepAliveMs: 75_000,
+  bodyRate: KIB,
+  jsonPatienceMs: 30_000,
+  bytesPatienceMs: 60_000,
+  answerIdleMs: 120_000,
+  jsonInFlight: 64 * MIB,
+  jsonDepth: 64,
+  lingerMs: 2_000,
+  lingerBytes: 128 * KIB,
+};
+
+/** How large the JSON body of one route may be. A value is anything that a comma or an opening bracket announces. */
+export interface JsonBound {
+  bytes: number;
+  values: number;
+}
+
+export type JsonBoundOf = (limits: Limits) => JsonBound;
+
+/** A character that is written as an escape takes up to three times its bytes. */
+const ESCAPED = 3;
+
+/** A few fields, the longest a reason of 2,000 characters. */
+export const FEW_FIELDS: JsonBoundOf = () => ({ bytes: 32 * KIB, values: 100 });
+
+/** Metadata, escaped and indented as its writer likes, and a few texts. */
+export const PACKAGE_FIELDS: JsonBoundOf = ({ metadata_max, metadata_values_max }) => ({
+  bytes: 4 * metadata_max,
+  values: metadata_values_max + 100,
+});
+
+/** Per file a path, eight values, and up to a kilobyte of everything else. */
+export const FILE_LIST: JsonBoundOf = ({ files_per_call, path_max }) => ({
+  bytes: files_per_call * (ESCAPED * path_max + KIB),
+  values: files_per_call * 10 + 100,
+});
+
+export const PATH_LIST: JsonBoundOf = ({ files_per_call, path_max }) => ({
+  bytes: files_per_call * (ESCAPED * path_max + 16) + KIB,
+  values: files_per_call + 100,
+});
+
+/** Objects have five fields, members three, parts two; each has a digest. */
+export const OBJECT_LIST: JsonBoundOf = ({ objects_per_call, members_per_call, parts_per_call }) => ({
+  bytes: objects_per_call * 256 + (members_per_call + parts_per_call) * 192 + KIB,
+  values: objects_per_call * 7 + members_per_call * 4 + parts_per_call * 3 + 100,
+});
+
+/** Numbers, or numbers and ETags. */
+export const PART_LIST: JsonBoundOf = ({ max_parts }) => ({
+  bytes: max_parts * 128 + KIB,
+  values: max_parts * 3 + 100,
+});

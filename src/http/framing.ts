@@ -1,0 +1,83 @@
+import type { IncomingMessage } from 'node:http';
+import type { Context, Next } from 'koa';
+import { StoreError } from '../core/errors.ts';
+
+/**
+ * Requests that two readers could understand differently are refused, before anybody looks at what they ask for: another
+ * transfer coding than chunked, two Hosts, or an address that names another host than Host does. Behind this, an address
+ * is a path, and Host is whom it was sent to.
+ */
+export function framing() {
+  return async (ctx: Context, next: Next): Promise<void> => {
+    try {
+      ctx.req.url = understood(ctx.req);
+    } catch (error) {
+      // Where the next request begins is as uncertain as the rest.
+      ctx.set('Connection', 'close');
+      throw error;
+    }
+    await next();
+  };
+}
+
+/** @returns the address as a path @throws StoreError bad_request, expectation_failed, misdirected_request */
+function understood(req: IncomingMessage): string {
+  checkVersion(req);
+  checkTransferEncoding(req);
+  checkExpectation(req);
+  const hosts = hostHeaders(req);
+  if (hosts > 1) throw badRequest('It has more than one Host.');
+  if (hosts === 0 && req.httpVersion === '1.1') throw badRequest('It has no Host.');
+  return pathOf(req.url ?? '', req.headers.host ?? '');
+}
+
+/** Node itself takes the first of several. */
+function hostHeaders({ rawHeaders }: IncomingMessage): number {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) if (/^host$/i.test(rawHeaders[at] as string)) count += 1;
+  return count;
+}
+
+function checkVersion({ httpVersion }: IncomingMessage): void {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw badRequest(`It speaks HTTP/${httpVersion}, not HTTP/1.1.`);
+}
+
+function checkTransferEncoding({ headers, httpVersion }: IncomingMessage): void {
+  const encoding = headers['transfer-encoding'];
+  if (encoding === undefined) return;
+  if (httpVersion === '1.0') throw badRequest('HTTP/1.0 has no Transfer-Encoding.');
+  if (encoding.toLowerCase() === 'chunked') return;
+  throw badRequest(`Send the body with Transfer-Encoding: chunked or a Content-Length, not as ${shown(encoding)}.`);
+}
+
+function checkExpectation({ headers: { expect }, httpVersion }: IncomingMessage): void {
+  if (expect === undefined || httpVersion === '1.0' || /^100-continue$/i.test(expect)) return;
+  throw new StoreError('expectation_failed', `Nothing but 100-continue can be expected, not ${shown(expect)}.`);
+}
+
+/** The path and query of a request's target, which proxies may send in absolute form (RFC 9112, 3.2.2). */
+function pathOf(target: string, host: string): string {
+  if (target.startsWith('/') || target === '*') return target;
+  const [, scheme = '', authority = '', path = ''] = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/is.exec(target) ?? [];
+  if (!/^https?$/i.test(scheme)) throw badRequest(`Its address is no path and no http URL: ${shown(target)}.`);
+  if (withoutPort(authority, scheme) !== withoutPort(host, scheme)) {
+    throw new StoreError(
+      'misdirected_request',
+      `The address names the host ${shown(authority)}, but Host names ${shown(host)}: send both the same.`,
+    );
+  }
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+/** The authority without what its scheme stands for. */
+function withoutPort(authority: string, scheme: string): string {
+  return authority.toLowerCase().replace(scheme.toLowerCase() === 'https' ? /:443$/ : /:80$/, '');
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.slice(0, 100));
+}
+
+function badRequest(message: string): StoreError {
+  return new StoreError('bad_request', `The request cannot be understood. ${message}`);
+}

@@ -1,0 +1,68 @@
+import type { IncomingMessage } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Context } from 'koa';
+import { StoreError } from '../core/errors.ts';
+import type { Bounds } from './bounds.ts';
+import { Pace, type PaceRule } from './pace.ts';
+
+/** A look at the clock is due when patience may have ended, but not more often than this. */
+const SHORTEST_LOOK_MS = 50;
+/** Bytes. */
+const SMALL_CHUNK = 1_024;
+
+/**
+ * The request's body, as it comes. A client that waits for it is told to go on (100 Continue) by the first read, no sooner:
+ * what is refused before that is never sent. Whoever stops reading leaves the rest to answer-unread.ts.
+ * @throws StoreError request_timeout (it comes too slowly), body_length_mismatch (it broke off)
+ */
+export async function* readBody({ req, res }: Context, rule: PaceRule): AsyncGenerator<Buffer> {
+  if (isAwaitingContinue(req)) res.writeContinue();
+  const pace = new Pace(rule);
+  const chunks = req.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
+  let giveUp: (error: StoreError) => void = () => {};
+  const isOver = (): boolean => pace.isWaiting && pace.patienceLeftMs() <= 0;
+  const look = (): void => {
+    timer = setTimeout(look, Math.max(pace.patienceLeftMs(), SHORTEST_LOOK_MS));
+    // After what came while this process itself was stopped or busy.
+    if (isOver()) setImmediate(() => isOver() && giveUp(tooSlow(rule)));
+  };
+  let timer = setTimeout(look, rule.patienceMs);
+  try {
+    while (true) {
+      pace.wait();
+      const { value, done } = await new Promise<IteratorResult<Buffer>>((resolve, reject) => {
+        giveUp = reject;
+        chunks.next().then(resolve, (cause) => reject(brokenOff(cause)));
+      });
+      if (done) return;
+      pace.take(value.length);
+      yield value;
+      // A packet may hold ten thousand chunks of a byte: what else is in it is then read at once.
+      if (value.length < SMALL_CHUNK) await nextTurn();
+    }
+  } finally {
+    clearTimeout(timer);
+    // It may still wait for a chunk that never comes.
+    chunks.return?.().catch(() => {});
+  }
+}
+
+/** A body of bytes that goes to storage as it comes. */
+export function readBytes(ctx: Context, { bodyRate, bytesPatienceMs }: Bounds): AsyncGenerator<Buffer> {
+  return readBody(ctx, { bytesPerSecond: bodyRate, patienceMs: bytesPatienceMs });
+}
+
+function isAwaitingContinue({ headers, httpVersion }: IncomingMessage): boolean {
+  return httpVersion !== '1.0' && /^100-continue$/i.test(headers.expect ?? '');
+}
+
+function tooSlow({ bytesPerSecond, patienceMs }: PaceRule): StoreError {
+  return new StoreError(
+    'request_timeout',
+    `The body came at less than ${bytesPerSecond} bytes a second for ${Math.round(patienceMs / 1_000)} seconds: send it again, faster.`,
+  );
+}
+
+export function brokenOff(cause: unknown): StoreError {
+  return new StoreError('body_length_mismatch', 'The connection ended before the body did.', {}, { cause });
+}

@@ -1,0 +1,33 @@
+import { randomUUID } from 'node:crypto';
+import type { Context, Next } from 'koa';
+import type { Log } from '../usecases/services.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Gives each request its id, and logs and measures it when it is over. */
+export function requestLog(log: Log, metrics: Metrics) {
+  return async (ctx: Context, next: Next): Promise<void> => {
+    const started = performance.now();
+    ctx.state.requestId = randomUUID();
+    ctx.set('X-Request-Id', ctx.state.requestId);
+    ctx.res.once('close', () => {
+      // A connection may outlast its answer (answer-unread.ts): that took no time.
+      const answeredAt = (ctx.state.answeredAt as number | undefined) ?? performance.now();
+      const seconds = (answeredAt - started) / 1_000;
+      const operation = (ctx.state.operationId as string | undefined) ?? 'none';
+      const fields = {
+        request_id: ctx.state.requestId,
+        method: ctx.method,
+        operation,
+        // Without its query: that of a signed URL is a secret.
+        path: ctx.path,
+        status: ctx.status,
+        ms: Math.round(seconds * 10_000) / 10,
+      };
+      metrics.observe(operation, ctx.method, ctx.status, seconds);
+      if (operation === 'putPart' || operation === 'putFile') metrics.received(Number(ctx.get('content-length')) || 0);
+      if (ctx.status >= 500) log.warn(fields, 'request');
+      else log.debug(fields, 'request');
+    });
+    await next();
+  };
+}

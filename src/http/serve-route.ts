@@ -1,0 +1,97 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Context } from 'koa';
+import { StoreError } from '../core/errors.ts';
+import type { Authenticate } from './authenticate.ts';
+import { jsonReader, NO_BODY } from './json-body.ts';
+import type { JsonShares } from './json-shares.ts';
+import type { Answer, HttpServices, Route } from './route.ts';
+import { queryOf, validate } from './validate.ts';
+
+/** Bytes of a body that takes milliseconds to read. */
+const LARGE_BODY = 64 * 1024;
+
+/** Who asks, and where, is looked at first; the body is read only when nothing but the body can be wrong. */
+export function serveRoute(
+  route: Route,
+  services: HttpServices,
+  authenticate: Authenticate,
+  shares: JsonShares,
+): (ctx: Context) => Promise<void> {
+  const { limits, bounds } = services;
+  const { bytes, values } = route.json(limits);
+  const readJson = jsonReader({ bytes: Math.min(bytes, limits.json_body_max), values }, bounds);
+  return async (ctx) => {
+    ctx.state.operationId = route.operationId;
+    const caller =
+      route.access === 'bearer'
+        ? authenticate(ctx.get('authorization') || undefined)
+        : { actor: route.access, reads: { producers: [] } };
+    const params = pathParameters(ctx, route);
+    const sent = queryOf(ctx);
+    const query = route.query ? validate(route.query, sent, 'query') : route.bodyOrQuery ? undefined : noQuery(sent);
+    const share = shares.open();
+    try {
+      const json = route.body === 'bytes' ? NO_BODY : await readJson(ctx, share);
+      // Reading, checking and using a large body are three turns of the event loop, not one: others get theirs between.
+      const pause = json.size >= LARGE_BODY ? nextTurn : async () => {};
+      await pause();
+      const fromQuery = route.bodyOrQuery && json.value === undefined;
+      if (route.bodyOrQuery && !fromQuery) noQuery(sent);
+      const body = bodyOf(route, fromQuery ? sent : json.value, fromQuery ? 'query' : 'body');
+      await pause();
+      answer(ctx, await route.handle(services, { params, query, body, caller, operationId: route.operationId }, ctx));
+    } finally {
+      share.end();
+    }
+  };
+}
+
+function answer(ctx: Context, answered: Answer | undefined): void {
+  if (!answered) return;
+  if (answered.headers) ctx.set(answered.headers);
+  ctx.body = answered.body === undefined ? null : answered.body;
+  ctx.status = answered.status;
+}
+
+function bodyOf(route: Route, value: unknown, what: 'body' | 'query'): unknown {
+  if (route.body === 'bytes') return undefined;
+  if (route.body !== null) return validate(route.body, value, what);
+  if (value === undefined) return undefined;
+  throw new StoreError('invalid_request', 'This request takes no body.', {
+    errors: [{ field: 'body', message: 'is not taken' }],
+  });
+}
+
+function noQuery(query: Record<string, string>): undefined {
+  const [name] = Object.keys(query);
+  if (name === undefined) return undefined;
+  throw new StoreError('invalid_request', `The query has the unknown field ${JSON.stringify(name.slice(0, 100))}.`, {
+    errors: [{ field: name.slice(0, 100).toWellFormed(), message: 'is not known' }],
+  });
+}
+
+/** From the address as it was sent: nothing may normalize a path on its way. */
+function pathParameters(ctx: Context, route: Route): Record<string, string> {
+  const sent = (ctx.req.url ?? '').replace(/[?#].*$/s, '').split('/');
+  const params: Record<string, string> = {};
+  for (const [index, segment] of route.path.split('/').entries()) {
+    const name = /^\{(\w+)\}$/.exec(segment)?.[1];
+    if (name === undefined) continue;
+    params[name] = decode(name === 'path' ? sent.slice(index).join('/') : (sent[index] ?? ''));
+  }
+  return params;
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new StoreError(
+      'invalid_path',
+      `The address is not percent-encoded UTF-8: ${JSON.stringify(text.slice(0, 200))}.`,
+      {
+        path: text.slice(0, 200).toWellFormed(),
+      },
+    );
+  }
+}

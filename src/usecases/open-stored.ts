@@ -1,0 +1,116 @@
+import { Readable } from 'node:stream';
+import type { ByteRange } from '../blobs/blob-store.ts';
+import { type CheckRules, holdBack } from '../blobs/hold-back.ts';
+import type { ObjectKey } from '../blobs/key-layout.ts';
+import { type Digest, digestOf } from '../core/digest.ts';
+import { isStoreError, StoreError } from '../core/errors.ts';
+import { reportDamage, type Subject } from './report-damage.ts';
+import type { Caller, Services } from './services.ts';
+
+/** Up to here bytes are read and checked before the first of them is given out. */
+const CHECKED_BEFORE_MAX = 1024 ** 2;
+
+/** Content that the registry says is stored, and who asks for it. */
+export interface Stored {
+  key: string;
+  versionId: string | null;
+  /** Where it is in its object; null: it is the object. */
+  place: ByteRange | null;
+  digest: Digest;
+  size: number;
+  subject: Subject;
+  caller: Caller;
+}
+
+/** A range of it, as storage has it: what is not whole cannot be checked. @throws StoreError integrity_failure */
+export async function openRange(services: Services, stored: Stored, range: ByteRange): Promise<Readable> {
+  return open(services, stored, { offset: (stored.place?.offset ?? 0) + range.offset, size: range.size });
+}
+
+/** All of it, as storage has it. @throws StoreError integrity_failure */
+export async function openUnchecked(services: Services, stored: Stored): Promise<Readable> {
+  return open(services, stored, stored.place);
+}
+
+/**
+ * All of it, hashed on the way. What is small was checked when this returns; of anything larger the last bytes are held back
+ * until the digest is right, and the stream fails instead if it is not.
+ * @throws StoreError integrity_failure
+ */
+export async function openChecked(services: Services, stored: Stored): Promise<Buffer | Readable> {
+  if (stored.size === 0) return Buffer.alloc(0);
+  const stream = await openUnchecked(services, stored);
+  const rules = rulesOf(stored);
+  try {
+    if (stored.size <= CHECKED_BEFORE_MAX) return await readWhole(stream, rules);
+  } catch (error) {
+    throw await reported(services, stored, error);
+  }
+  return Readable.from(reporting(services, stored, holdBack(stream, rules)), { objectMode: false });
+}
+
+async function open(services: Services, stored: Stored, range: ByteRange | null): Promise<Readable> {
+  const { key, versionId, subject, caller, digest } = stored;
+  try {
+    return await services.blobs.openObject({ key: key as ObjectKey, versionId }, range ?? undefined);
+  } catch (error) {
+    const seen = lossOf(error);
+    if (seen === null) throw error;
+    const detail = `The stored bytes of ${subject.label} ${seen}.`;
+    throw await reportDamage(services, caller, subject, { expected: digest, actual: null, detail });
+  }
+}
+
+/** Absence is no question of a wrong address here, nor an end that comes too soon: bytes were lost. */
+function lossOf(error: unknown): string | null {
+  if (isStoreError(error, 'object_not_found')) return 'are gone';
+  const isShort = isStoreError(error, 'range_not_satisfiable') || isStoreError(error, 'integrity_failure');
+  return isShort ? 'are fewer than they were' : null;
+}
+
+/** @throws StoreError integrity_failure, with the digest where there is one */
+function rulesOf({ digest, size, subject }: Stored): CheckRules {
+  const damaged = (seen: string, actual: Digest | null): StoreError =>
+    new StoreError('integrity_failure', `The stored bytes of ${subject.label} ${seen}.`, { actual_digest: actual });
+  return {
+    checkSize(read) {
+      if (read > size) throw damaged(`are more than the ${size} that they were`, null);
+    },
+    checkBytes(read, found) {
+      if (read < size) throw damaged(`are ${read}, not the ${size} that they were`, found);
+      if (found !== digest) throw damaged(`have the digest ${found}, not ${digest}`, found);
+    },
+  };
+}
+
+async function readWhole(stream: Readable, { checkSize, checkBytes }: CheckRules): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    checkSize(size);
+    chunks.push(chunk);
+  }
+  const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+  checkBytes(size, digestOf(bytes));
+  return bytes;
+}
+
+async function* reporting(
+  services: Services,
+  stored: Stored,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    throw await reported(services, stored, error);
+  }
+}
+
+/** @returns what is thrown instead of what a rule threw, when the damage was reported */
+async function reported(services: Services, { digest, subject, caller }: Stored, error: unknown): Promise<unknown> {
+  if (!isStoreError(error, 'integrity_failure')) return error;
+  const actual = (error.extras.actual_digest ?? null) as Digest | null;
+  return reportDamage(services, caller, subject, { expected: digest, actual, detail: error.message });
+}

@@ -1,0 +1,62 @@
+import type { Digest } from '../core/digest.ts';
+import { StoreError } from '../core/errors.ts';
+import type { PackageId } from '../core/ids.ts';
+import { recordChange } from './record.ts';
+import type { Caller, Services } from './services.ts';
+
+/** What was asked for when damage was met. */
+export interface Subject {
+  /** For messages. */
+  label: string;
+  /** Null where an object was asked for by its URL. */
+  packageId: PackageId | null;
+  /** Of a file; null: the manifest, or an object. */
+  path: string | null;
+  /** Null: the manifest. */
+  objectId: string | null;
+}
+
+/** Stored bytes that are not what the registry says. */
+export interface Damage {
+  expected: Digest;
+  /** Null: they could not be read to their end. */
+  actual: Digest | null;
+  /** What was seen, as a sentence. */
+  detail: string;
+}
+
+/**
+ * Damage that somebody met while reading: logged, counted and audited, each time. That the audit cannot be written changes
+ * nothing for whoever reads. @returns what they are answered with
+ */
+export async function reportDamage(
+  services: Services,
+  caller: Caller,
+  { packageId, path, objectId }: Subject,
+  { expected, actual, detail }: Damage,
+): Promise<StoreError> {
+  const digests = { expected_digest: expected, actual_digest: actual };
+  services.meters.damaged();
+  services.log.error(
+    { package_id: packageId, path, object_id: objectId, ...digests, detail },
+    'stored bytes are damaged',
+  );
+  try {
+    await services.registry.transaction(async (tables) => {
+      await recordChange(tables, caller, {
+        at: await tables.now(),
+        action: 'object.damaged',
+        package_id: packageId,
+        subject_id: objectId,
+        detail: { path, ...digests, seen: detail },
+      });
+    });
+  } catch (error) {
+    services.log.error({ err: error, package_id: packageId }, 'the damage could not be written to the audit');
+  }
+  return new StoreError('integrity_failure', detail, {
+    ...(path === null ? {} : { path }),
+    expected_digest: expected,
+    ...(actual === null ? {} : { actual_digest: actual }),
+  });
+}

@@ -1,0 +1,191 @@
+import { randomBytes } from 'node:crypto';
+import { get } from 'node:http';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import test, { type ExecutionContext } from 'ava';
+import { manifestKey, type ObjectKey } from '../../../src/blobs/key-layout.ts';
+import { openLog } from '../../../src/log.ts';
+import { type Api, apiOf, sha256 } from '../../support/api.ts';
+import { preservePacked } from '../../support/packed-package.ts';
+import type { StartTestService, TestService } from '../../support/service.ts';
+
+interface Damaged {
+  service: TestService;
+  api: Api;
+  /** Changes the object that holds this content. */
+  spoil(content: string | Uint8Array, change: (bytes: Buffer) => Buffer | null): Promise<void>;
+  spoilManifest(id: string, change: (bytes: Buffer) => Buffer): Promise<void>;
+  /** What was logged as damage. */
+  logged(): Array<Record<string, unknown>>;
+}
+
+const LARGE = 9_000_000;
+
+function flipped(bytes: Buffer, at: number): Buffer {
+  const changed = Buffer.from(bytes);
+  changed[at] = (changed[at] as number) ^ 1;
+  return changed;
+}
+
+/** Reads as curl does: what came, and whether it ended as it should. */
+function download(url: string): Promise<{ status: number; announced: number; bytes: Buffer; whole: boolean }> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent: false }, (answer) => {
+      const pieces: Buffer[] = [];
+      const announced = Number(answer.headers['content-length']);
+      answer.on('data', (piece: Buffer) => pieces.push(piece));
+      answer.on('error', () => {});
+      answer.on('close', () => {
+        const bytes = Buffer.concat(pieces);
+        resolve({ status: answer.statusCode ?? 0, announced, bytes, whole: answer.complete });
+      });
+    }).on('error', reject);
+  });
+}
+
+/** The service never gives out, as if they were right, bytes that it can know to be wrong. */
+export function damageSuite(startTestService: StartTestService): void {
+  async function start(t: ExecutionContext): Promise<Damaged> {
+    const lines: Array<Record<string, unknown>> = [];
+    const log = openLog('info', { write: (line) => void lines.push(JSON.parse(line)) });
+    const service = await startTestService({ log });
+    t.teardown(() => service.dispose());
+    const { blobs, registry } = service.services;
+    /** As a disk that fails does it, or somebody with access to storage. */
+    const change = async (key: ObjectKey, to: (bytes: Buffer) => Buffer | null): Promise<void> => {
+      const ref = { key, versionId: null };
+      const bytes = to(await buffer(await blobs.openObject(ref)));
+      await blobs.removeObject(ref);
+      if (bytes !== null) await blobs.writeObject(key, Readable.from([bytes]));
+    };
+    return {
+      service,
+      api: apiOf(service.url),
+      async spoil(content, to) {
+        const location = await registry.read.blobs.locate(sha256(content) as never);
+        await change(location?.key as ObjectKey, to);
+      },
+      spoilManifest: (id, to) => change(manifestKey(id as never), to),
+      logged: () => lines.filter(({ msg }) => msg === 'stored bytes are damaged'),
+    };
+  }
+
+  /** Each detection is logged, counted and audited, with what was asked for and both digests. */
+  async function assertTold(t: ExecutionContext, { api, logged }: Damaged, expected: Array<Record<string, unknown>>) {
+    const events = (await api.get('/v1/audit?action=object.damaged')).body.items;
+    t.is(events.length, expected.length);
+    t.is(logged().length, expected.length);
+    for (const [index, { package_id, ...detail }] of expected.entries()) {
+      t.like(events[index], { action: 'object.damaged', actor: 'local', package_id, detail });
+      t.like(logged()[index], { level: 50, package_id, ...detail });
+    }
+    const { body } = await api.get('/metrics');
+    t.is(Number(/^artifact_store_damaged_total (\d+)$/m.exec(body)?.[1]), expected.length);
+  }
+
+  test.serial('a small file of which a byte changed is answered with 500, and nothing of it', async (t) => {
+    const damaged = await start(t);
+    const { api } = damaged;
+    const id = await api.preserve({ 'a/b.txt': 'what was stored' });
+    t.is((await api.get(`/v1/packages/${id}/files/a/b.txt`)).body, 'what was stored');
+    await damaged.spoil('what was stored', (bytes) => flipped(bytes, 3));
+    const { status, body, headers } = await api.get(`/v1/packages/${id}/files/a/b.txt`);
+    t.is(status, 500);
+    const digests = { expected_digest: sha256('what was stored'), actual_digest: sha256('whau was stored') };
+    t.like(body, { code: 'integrity_failure', path: 'a/b.txt', ...digests });
+    t.deepEqual([headers.get('etag'), headers.get('repr-digest'), headers.get('accept-ranges')], [null, null, null]);
+    await assertTold(t, damaged, [{ package_id: id, path: 'a/b.txt', ...digests }]);
+  });
+
+  for (const [what, change, actual] of [
+    ['whose first byte changed', (bytes: Buffer) => flipped(bytes, 0), (bytes: Buffer) => sha256(flipped(bytes, 0))],
+    [
+      'whose last byte changed',
+      (bytes: Buffer) => flipped(bytes, LARGE - 1),
+      (bytes: Buffer) => sha256(flipped(bytes, LARGE - 1)),
+    ],
+    ['that lost its last byte', (bytes: Buffer) => bytes.subarray(1), () => null],
+    ['that is gone', () => null, () => null],
+  ] as const) {
+    test.serial(`a large file ${what} never ends as if it were right`, async (t) => {
+      const damaged = await start(t);
+      const { api, service } = damaged;
+      const bytes = randomBytes(LARGE);
+      const id = await api.preserve({ 'big.bin': bytes });
+      const url = `${service.url}/v1/packages/${id}/files/big.bin?redirect=false`;
+      t.is(sha256((await download(url)).bytes), sha256(bytes));
+      await damaged.spoil(bytes, change);
+      const came = await download(url);
+      if (came.status === 200) {
+        t.is(came.announced, LARGE);
+        t.false(came.whole, 'the connection broke off');
+        t.true(came.bytes.length < LARGE);
+      } else t.is(came.status, 500);
+      t.is(actual(bytes) !== null, came.status === 200, 'a loss shows before anything is sent');
+      const digests = { expected_digest: sha256(bytes), actual_digest: actual(bytes) };
+      await assertTold(t, damaged, [{ package_id: id, path: 'big.bin', ...digests }]);
+    });
+  }
+
+  test.serial('a member of a pack that changed is answered with 500, and its neighbours are served', async (t) => {
+    const damaged = await start(t);
+    const { api } = damaged;
+    const id = await preservePacked(api, [{ one: 'the first', two: 'the second', three: 'the third' }]);
+    await damaged.spoil('the second', (bytes) => flipped(bytes, bytes.indexOf('the second')));
+    t.is((await api.get(`/v1/packages/${id}/files/two`)).body.code, 'integrity_failure');
+    t.is((await api.get(`/v1/packages/${id}/files/one`)).body, 'the first');
+    t.is((await api.get(`/v1/packages/${id}/files/three`)).body, 'the third');
+    await assertTold(t, damaged, [{ package_id: id, path: 'two', expected_digest: sha256('the second') }]);
+  });
+
+  for (const [what, files] of [
+    ['small', { f: 'x' }],
+    ['large', Object.fromEntries(Array.from({ length: 999 }, (_, n) => [`${'d'.repeat(250)}/`.repeat(4) + n, 'x']))],
+  ] as const) {
+    for (const [how, change] of [
+      ['changed', (bytes: Buffer) => flipped(bytes, bytes.length - 10)],
+      ['grown', (bytes: Buffer) => Buffer.concat([bytes, Buffer.from('\n')])],
+      ['shortened', (bytes: Buffer) => bytes.subarray(0, -1)],
+    ] as const) {
+      test.serial(`a ${what} manifest that was ${how} is not served as the manifest`, async (t) => {
+        const damaged = await start(t);
+        const { api, service } = damaged;
+        const id = await api.create();
+        const entries = Object.entries(files).map(([path, text]) => ({
+          path,
+          digest: sha256(text),
+          size: text.length,
+        }));
+        await api.store(id, { first: 'x' });
+        t.is((await api.post(`/v1/packages/${id}/files`, { files: entries })).status, 200);
+        const { manifest_digest } = (await api.post(`/v1/packages/${id}/finalize`)).body;
+        const url = `${service.url}/v1/packages/${id}/manifest`;
+        t.is(sha256((await download(url)).bytes), manifest_digest);
+        await damaged.spoilManifest(id, change);
+        const came = await download(url);
+        if (what === 'small') t.is(came.status, 500);
+        else t.false(came.whole);
+        t.not(sha256(came.bytes), manifest_digest);
+        await assertTold(t, damaged, [{ package_id: id, path: null, expected_digest: manifest_digest }]);
+        // That list is the registry's.
+        t.is((await api.get(`/v1/packages/${id}/manifest?format=sha256sum`)).status, 200);
+      });
+    }
+  }
+
+  test.serial('a range that is not the whole file cannot be checked, and a HEAD reads nothing', async (t) => {
+    const damaged = await start(t);
+    const { api, service } = damaged;
+    const id = await api.preserve({ f: '0123456789' });
+    await damaged.spoil('0123456789', (bytes) => flipped(bytes, 0));
+    const ask = (headers: Record<string, string>, method = 'GET') =>
+      fetch(`${service.url}/v1/packages/${id}/files/f`, { method, headers });
+    t.is(await (await ask({ range: 'bytes=0-3' })).text(), '1123');
+    t.is((await ask({}, 'HEAD')).status, 200);
+    await assertTold(t, damaged, []);
+    for (const range of ['bytes=0-', 'bytes=0-9', 'bytes=-10', 'bytes=0-99']) {
+      t.is((await ask({ range })).status, 500, `${range} is all of it`);
+    }
+    t.is((await ask({ range: 'bytes=0-3', 'if-range': '"x"' })).status, 500, 'so is this');
+  });
+}
