@@ -1,5 +1,3 @@
-import { StoreError } from './errors.ts';
-
 export interface JsonLimits {
   depth: number;
   /** Commas and opening brackets, of which every value but the first has one. */
@@ -29,16 +27,25 @@ export class JsonMeter {
     this.#limits = limits;
   }
 
-  /** @throws StoreError invalid_request */
-  write(bytes: Uint8Array): void {
+  /** @returns what is too much of it, as half a sentence; null: nothing is */
+  write(bytes: Uint8Array): string | null {
+    const { depth, values } = this.#limits;
     for (let at = 0; at < bytes.length; at += 1) {
       const byte = bytes[at] as number;
-      if (this.#inString) this.#readString(byte);
-      else if (byte === QUOTE) this.#inString = true;
-      else if (byte === COMMA) this.#count();
-      else if ((byte & ~CURLY) === OPEN) this.#enter();
-      else if ((byte & ~CURLY) === CLOSE) this.#depth -= 1;
+      if (this.#inString) {
+        this.#readString(byte);
+        continue;
+      }
+      if (byte === QUOTE) this.#inString = true;
+      else if (byte === COMMA) this.#values += 1;
+      else if ((byte & ~CURLY) === OPEN) {
+        this.#values += 1;
+        this.#depth += 1;
+      } else if ((byte & ~CURLY) === CLOSE) this.#depth -= 1;
+      if (this.#values > values) return `has more than ${values} values`;
+      if (this.#depth > depth) return `is nested deeper than ${depth} levels`;
     }
+    return null;
   }
 
   #readString(byte: number): void {
@@ -46,21 +53,4 @@ export class JsonMeter {
     else if (byte === BACKSLASH) this.#escaped = true;
     else if (byte === QUOTE) this.#inString = false;
   }
-
-  #enter(): void {
-    this.#count();
-    this.#depth += 1;
-    if (this.#depth > this.#limits.depth) throw tooMuch(`is nested deeper than ${this.#limits.depth} levels`);
-  }
-
-  #count(): void {
-    this.#values += 1;
-    if (this.#values > this.#limits.values) throw tooMuch(`has more than ${this.#limits.values} values`);
-  }
-}
-
-function tooMuch(message: string): StoreError {
-  return new StoreError('invalid_request', `The body ${message}: this call takes no such body.`, {
-    errors: [{ field: 'body', message }],
-  });
 }

@@ -51,7 +51,7 @@ export function jsonReader(bound: JsonBound, bounds: Bounds): (ctx: Context, sha
       throw cause.status === 413 ? tooLarge(bound) : brokenOff(cause);
     });
     share.take(bytes.length);
-    new JsonMeter({ depth: bounds.jsonDepth, values: bound.values }).write(bytes);
+    assertBounded(new JsonMeter({ depth: bounds.jsonDepth, values: bound.values }).write(bytes));
     return bytes;
   }
 
@@ -94,9 +94,17 @@ async function* bounded(
     size += chunk.length;
     if (size > bound.bytes) throw tooLarge(bound);
     share.take(chunk.length);
-    meter.write(chunk);
+    assertBounded(meter.write(chunk));
     yield chunk;
   }
+}
+
+/** @param problem what the meter found */
+function assertBounded(problem: string | null): void {
+  if (problem === null) return;
+  throw new StoreError('invalid_request', `The body ${problem}: this call takes no such body.`, {
+    errors: [{ field: 'body', message: problem }],
+  });
 }
 
 function parse(bytes: Buffer): unknown {
