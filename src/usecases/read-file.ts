@@ -111,8 +111,8 @@ export async function readObject(services: Services, objectId: string): Promise<
   if (!object) throw new StoreError('object_not_found', `There is no object ${objectId.slice(0, 100)}.`);
   const { key, version_id: versionId, digest, size } = object;
   const subject = { label: `the object ${objectId}`, packageId: null, path: null, objectId };
-  // Whom the URL was given to is not known any more.
-  const stored: Stored = { key, versionId, place: null, digest, size, caller: SYSTEM, subject };
+  // Not a byte beyond what is announced. Whom the URL was given to is not known any more.
+  const stored: Stored = { key, versionId, place: { offset: 0, size }, digest, size, caller: SYSTEM, subject };
   return {
     digest,
     size,
