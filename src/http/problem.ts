@@ -19,7 +19,7 @@ export function problems(log: Log) {
         ctx.res.destroy();
         return;
       }
-      // Also for nobody: it stands in the log.
+      // Also when nobody reads it: the log shows the status.
       present(ctx, error);
       if (!ctx.writable) ctx.res.destroy();
     }

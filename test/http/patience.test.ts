@@ -21,10 +21,10 @@ async function start(t: ExecutionContext, options: TestServiceOptions): Promise<
   return service;
 }
 
-test('a connection on which nothing is asked is closed', async (t) => {
+test('a connection that sends no request is closed', async (t) => {
   const { url } = await start(t, { bounds: { headersMs: 200 } });
   const connections = Array.from({ length: 50 }, () => openRaw(url));
-  for (const { closed } of connections) t.is(await closed, '', 'nobody is answered who asked for nothing');
+  for (const { closed } of connections) t.is(await closed, '', 'without an answer');
 });
 
 test('headers that do not end are answered with 408', async (t) => {
@@ -41,7 +41,7 @@ test('headers that do not end are answered with 408', async (t) => {
   t.is(JSON.parse(answer?.body ?? '').code, 'request_timeout');
 });
 
-test('an open connection without a request is closed, later than the command line gives it up', async (t) => {
+test('an idle connection is closed, after the command line has stopped using it', async (t) => {
   const { url } = await start(t, { bounds: { keepAliveMs: 200 } });
   const { socket, closed } = openRaw(url);
   socket.write(`GET /healthz HTTP/1.1\r\nHost: ${new URL(url).host}\r\n\r\n`);
@@ -84,7 +84,7 @@ for (const [what, bounds, head] of [
   }
 }
 
-test('while storage is slow nothing counts against the sender', async (t) => {
+test('a sender is not cut off while storage is slow', async (t) => {
   const patience = 1_000;
   let held: Promise<void> | null = null;
   const { files } = recordingFileLayer(async (effect) => {
@@ -101,7 +101,7 @@ test('while storage is slow nothing counts against the sender', async (t) => {
   t.not(held, null);
 });
 
-test('while the service itself stands still nothing counts against the sender', async (t) => {
+test('a sender is not cut off because the service itself stood still', async (t) => {
   const patience = 300;
   let isReading = false;
   const { files } = recordingFileLayer((effect) => {
@@ -128,7 +128,7 @@ test('while the service itself stands still nothing counts against the sender', 
   t.is(answersIn(came)[0]?.status, 201);
 });
 
-test('an answer of which nothing is taken is ended', async (t) => {
+test('an answer that the client does not read is ended', async (t) => {
   const { url } = await start(t, { bounds: { answerIdleMs: 300 } });
   const api = apiOf(url);
   const id = await api.create();
@@ -140,7 +140,7 @@ test('an answer of which nothing is taken is ended', async (t) => {
   t.pass('the service has closed the connection');
 });
 
-test('while storage is slow an answer goes on', async (t) => {
+test('an answer is not ended while storage is slow', async (t) => {
   const idle = 200;
   const { url, services } = await start(t, { bounds: { answerIdleMs: idle } });
   const api = apiOf(url);
@@ -163,7 +163,7 @@ test('while storage is slow an answer goes on', async (t) => {
   t.is(sha256(Buffer.from(await answer.arrayBuffer())), sha256(bytes));
 });
 
-test('JSON of all connections together is bounded, and what one held is given back', async (t) => {
+test('JSON bodies of all connections together are bounded, and every share is given back', async (t) => {
   const { url } = await start(t, { bounds: { jsonInFlight: 100_000, lingerMs: 200 } });
   const api = apiOf(url);
   const id = await api.create();
