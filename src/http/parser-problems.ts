@@ -27,7 +27,7 @@ export function answerParserErrors(
   handle: RequestListener,
   { lingerMs, log }: { lingerMs: number; log: Log },
 ): RequestListener {
-  /** The last request of each connection. */
+  /** The last request of each connection, until it is answered. */
   const latest = new WeakMap<Duplex, Exchange>();
   const broken = new WeakSet<Duplex>();
 
@@ -47,9 +47,8 @@ export function answerParserErrors(
     broken.add(socket);
     socket.pause();
     const exchange = latest.get(socket);
-    const pending = exchange !== undefined && !exchange.res.closed;
-    if (error.code === 'ECONNRESET' || isSilent(socket, pending)) socket.destroy();
-    else if (!pending) answer(socket, error);
+    if (error.code === 'ECONNRESET' || isSilent(socket)) socket.destroy();
+    else if (exchange === undefined) answer(socket, error);
     // The error comes after a complete request: its answer goes first.
     else if (exchange.req.complete) exchange.res.once('close', () => answer(socket, error));
     // The error is in this request's body. Its answer cannot be replaced if it has begun, or if it waits for an earlier one.
@@ -58,14 +57,19 @@ export function answerParserErrors(
   });
 
   return (req, res) => {
-    latest.set(req.socket, { req, res });
+    const { socket } = req;
+    const exchange = { req, res };
+    latest.set(socket, exchange);
+    res.once('close', () => {
+      if (latest.get(socket) === exchange) latest.delete(socket);
+    });
     handle(req, res);
   };
 }
 
 /** Nothing was sent on this connection, so nothing is answered. */
-function isSilent(socket: Duplex, pending: boolean): boolean {
-  return !pending && (socket as { bytesRead?: number }).bytesRead === 0;
+function isSilent(socket: Duplex): boolean {
+  return (socket as { bytesRead?: number }).bytesRead === 0;
 }
 
 function problemOf({ code = '', reason }: ParserError): StoreError {
