@@ -1,24 +1,24 @@
 import { type DestinationStream, pino } from 'pino';
 import type { Log } from './usecases/services.ts';
 
-/** Characters of a message or another text that are logged. */
+/** Characters of a text; longer ones are cut. */
 const TEXT_MAX = 2_000;
 const STACK_MAX = 4_000;
-/** How many causes of an error, and levels and members of other values, are logged. */
+/** Causes of an error, and levels and members of other values; the rest is left out. */
 const CAUSES_MAX = 5;
 const DEPTH_MAX = 4;
 const MEMBERS_MAX = 50;
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-/** Fields of system errors that name no content: what failed, not with what. */
+/** Fields of system errors that hold no content. */
 const SYSTEM_FIELDS = ['code', 'errno', 'syscall'] as const;
 
 /** Bytes of log that wait for stderr to take them. */
 const WAITING_MAX = 1024 ** 2;
 
-/** The service's log: a JSON object a line. @param to stderr, if it is left out */
+/** The service's log, one JSON object per line. @param to default: stderr */
 export function openLog(level: string, to: DestinationStream = stderrDestination()): Log {
-  // Errors are told by safeLog; pino would add to them what it finds.
+  // safeLog has serialized errors already; pino's serializer would add fields.
   return safeLog(pino({ level, serializers: { err: (told) => told } }, to));
 }
 
@@ -30,8 +30,8 @@ function stderrDestination(): DestinationStream {
 }
 
 /**
- * Lets pass only what may stand in a log. Errors, wherever they stand among the fields, are told by an allow-list: libraries
- * hang whole requests on them (headers, bodies, bindings). Nothing is logged at any length, and no bytes at all.
+ * Passes on only what may be logged. Errors, also those nested in other fields, are logged by an allow-list: libraries attach
+ * whole requests to them (headers, bodies, bindings). Long values are cut; bytes are logged as their number.
  */
 function safeLog(log: Log): Log {
   const safe = {} as Log;
@@ -72,7 +72,7 @@ function safeError(error: Error, causes: number): object {
   return told;
 }
 
-/** Secrets that messages of libraries may quote: credentials, and the queries of signed URLs. */
+/** Secrets that error messages may quote: credentials and the queries of signed URLs. */
 const SECRETS: ReadonlyArray<[RegExp, string]> = [
   [/\b(Bearer|Basic)\s+\S+/gi, '$1 …'],
   [/([?&](?:signature|token|X-Amz-(?:Signature|Credential|Security-Token))=)[^&\s"']+/gi, '$1…'],
@@ -80,7 +80,7 @@ const SECRETS: ReadonlyArray<[RegExp, string]> = [
 ];
 
 function safeText(text: string, max: number): string {
-  // Cut first: no text, however long, costs much.
+  // Cut first, so that a long text costs little.
   const cut = text.length > max ? `${text.slice(0, max)}…` : text;
   return SECRETS.reduce((told, [secret, instead]) => told.replace(secret, instead), cut);
 }

@@ -55,8 +55,8 @@ export const Page = {
 export const PageQuery = z.strictObject(Page);
 
 /**
- * An array of a request. Its length is checked before anything in it, and it is given up at its first wrong element: the
- * validating library would collect what is wrong with every one of them.
+ * An array in a request. Its length is checked before its elements, and validation ends at the first wrong element: zod would
+ * collect the issues of every one.
  */
 export function many<T extends z.ZodType>(item: T, most: number, least = 0): z.ZodType<z.output<T>[]> {
   const { $schema: _, ...described } = z.toJSONSchema(z.array(item).min(least).max(most), { io: 'input' });

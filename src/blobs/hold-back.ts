@@ -5,8 +5,8 @@ import type { WriteRules } from './private-file.ts';
 export type CheckRules = Required<Pick<WriteRules, 'checkSize' | 'checkBytes'>>;
 
 /**
- * Passes bytes on that must be certain ones. The last chunk is held back until all of them were hashed: of other bytes nobody
- * gets them all. Chunks must stay as they are until the one after the next is asked for. @throws what the rules throw
+ * Passes on bytes that must have a certain digest. Holds the last chunk back until all bytes were hashed, so that nobody gets
+ * all of the wrong ones. A chunk must not change until the one after the next is asked for. @throws what the rules throw
  */
 export async function* holdBack(
   chunks: AsyncIterable<Uint8Array>,

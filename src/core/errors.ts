@@ -5,7 +5,7 @@
  * where the error is thrown, names the offending thing and says what to do. docs/errors.md is held against this table.
  */
 export const ERROR_TABLE = {
-  bad_request: { status: 400, title: 'The request is not HTTP that can be understood' },
+  bad_request: { status: 400, title: 'Not a valid HTTP request' },
   invalid_json: { status: 400, title: 'The body is not JSON' },
   bad_range: { status: 400, title: 'The Range header cannot be read' },
   body_length_mismatch: { status: 400, title: 'The body is longer or shorter than declared' },
@@ -51,7 +51,7 @@ export const ERROR_TABLE = {
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json' },
   range_not_satisfiable: { status: 416, title: 'The range lies outside the file' },
-  expectation_failed: { status: 417, title: 'The Expect header asks for what is not done' },
+  expectation_failed: { status: 417, title: 'The Expect header cannot be met' },
   misdirected_request: { status: 421, title: 'The address names another host than the Host header' },
 
   invalid_request: { status: 422, title: 'The request breaks the schema' },

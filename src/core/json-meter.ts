@@ -1,20 +1,20 @@
 export interface JsonLimits {
   depth: number;
-  /** Commas and opening brackets, of which every value but the first has one. */
+  /** Counted by commas and opening brackets. */
   values: number;
 }
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const BACKSLASH = 0x5c;
-/** `[` and `{`, `]` and `}`, but for one bit that they share. */
+/** `[` and `]`; `{` and `}` differ from them by one bit. */
 const OPEN = 0x5b;
 const CLOSE = 0x5d;
 const CURLY = 0x20;
 
 /**
- * Counts nesting and values of a JSON text while its bytes arrive, before anything is made of them: a few megabytes of
- * `[0,0,…` or `[[[…` cost a parser, and all who look at its result, seconds. What is no JSON is left to the parser.
+ * Counts the nesting and the values of a JSON text while its bytes arrive, before it is parsed: a few megabytes of `[0,0,…`
+ * or `[[[…` take seconds to parse and validate. Leaves syntax errors to the parser.
  */
 export class JsonMeter {
   readonly #limits: JsonLimits;

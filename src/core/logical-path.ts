@@ -14,7 +14,7 @@ const TOO_LONG = `is longer than ${PATH_MAX_BYTES} bytes`;
 /** Why a text is no path of a package, as half a sentence; null when it is one. */
 export function pathProblem(text: string): string | null {
   if (text === '') return 'is empty';
-  // No character has less than a byte: what is far too long is not looked at any further.
+  // A character has at least one byte, so the checks below never see a very long text.
   if (text.length > PATH_MAX_BYTES) return TOO_LONG;
   if (!text.isWellFormed()) return 'is not valid Unicode (it holds half of a surrogate pair)';
   if (CONTROL.test(text)) return 'holds a control character';
@@ -61,8 +61,8 @@ export interface PathConflict {
 }
 
 /**
- * Two paths of a batch that cannot stand in one package; null when all can. What it costs is what sorting them costs, however
- * deep they are: to look for every folder of every path would cost the square of their lengths.
+ * Two paths of a batch that cannot stand in one package; null when all can. Costs as much as sorting them, however deep they
+ * are; looking up every folder of every path would cost the square of their lengths.
  */
 export function findConflict(paths: readonly LogicalPath[]): PathConflict | null {
   for (const conflict of conflicts(paths)) return conflict;
@@ -78,7 +78,7 @@ export function* conflicts(paths: readonly LogicalPath[]): Generator<PathConflic
     if (other !== undefined) yield { path, other, kind: other === path ? 'same_path' : 'same_after_nfc' };
     byKey.set(key, path);
   }
-  // What begins alike stands together, so that only a key that its follower begins with can be a folder.
+  // Keys with the same beginning are neighbours: a key can be a folder only if the next one begins with it.
   const ordered = [...byKey.keys()].sort();
   for (const [index, folder] of ordered.entries()) {
     if (!ordered[index + 1]?.startsWith(folder)) continue;
@@ -88,7 +88,7 @@ export function* conflicts(paths: readonly LogicalPath[]): Generator<PathConflic
   }
 }
 
-/** The first of the ordered texts, from `start` on, that does not stand before `text`. */
+/** The first of the sorted texts, from index `start` on, that is not less than `text`. */
 function firstFrom(ordered: readonly string[], start: number, text: string): string | undefined {
   let [low, high] = [start, ordered.length];
   while (low < high) {
@@ -101,8 +101,8 @@ function firstFrom(ordered: readonly string[], start: number, text: string): str
 
 /**
  * Whether every path stands behind all that a package has, by their keys' order, so that none of them can meet any of those.
- * A folder of theirs may be no file of the package: it stands behind them too, or the last of them is in it. A folder that
- * does not stand behind the last of them is the beginning of both, up to where they part.
+ * A folder of theirs must not be a file of the package: it stands behind them too, or the last key lies in it. A folder that is
+ * not behind the last key is a common beginning of both.
  * @param last the greatest key that the package has
  */
 export function allBehind(last: string, paths: readonly LogicalPath[]): boolean {

@@ -3,7 +3,7 @@ import { StoreError } from './errors.ts';
 
 export const METADATA_MAX_BYTES = 256 * 1024;
 export const METADATA_MAX_DEPTH = 32;
-/** Members and elements on all levels together: each is checked, kept and, where it is a scalar, indexed by itself. */
+/** Members and elements on all levels together. Each one costs time: it is checked, and a scalar is indexed. */
 export const METADATA_MAX_VALUES = 20_000;
 const INDEXED_VALUE_MAX = 512;
 const FIELD_SHOWN = 200;
@@ -20,7 +20,7 @@ function inside(within: Place, key: string, value: unknown): Place {
   return { value, key, within, depth: within.depth + 1 };
 }
 
-/** Made only for messages: with many members these names would cost more than all the rest. */
+/** Only for messages: to build these names for every member would cost more than the checks. */
 function fieldOf({ key, within }: Place): string {
   const keys = [key];
   for (let at = within; at !== null; at = at.within) keys.unshift(at.key);
@@ -70,7 +70,7 @@ export function canonicalMetadata(metadata: JsonObject): string {
     }
     if (typeof value !== 'object' || value === null) continue;
     if (depth >= METADATA_MAX_DEPTH) refuse(fieldOf(place), `is nested deeper than ${METADATA_MAX_DEPTH} levels`);
-    // Counted before anything is made for each of them.
+    // Counted before anything is allocated for each of them.
     const keys = Array.isArray(value) ? null : Object.keys(value);
     countValues(keys?.length ?? (value as unknown[]).length);
     if (keys === null) {

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import type { Context, Next } from 'koa';
 
 /**
- * Ends an answer of which the client takes nothing for so long. While nothing waits for the client, because storage or the
- * registry is slow, it goes on. @param idleMs each byte that the client takes gives it this time anew
+ * Ends an answer that the client does not read. While storage or the registry is slow nothing waits for the client, and the
+ * answer goes on. @param idleMs how long no byte may be accepted by the client while some are waiting
  */
 export function answerPatience(idleMs: number) {
   return async (ctx: Context, next: Next): Promise<void> => {

@@ -7,14 +7,14 @@ import type { Bounds } from './bounds.ts';
 type Linger = Pick<Bounds, 'lingerMs' | 'lingerBytes'>;
 
 /**
- * An answer to a request whose body was not read to its end closes the connection: what the client goes on sending is
- * nobody's. It is read no further, but for a little while and a few bytes, so that the client sees the answer before the end:
- * closing at once would reset the connection under it.
+ * Closes the connection after an answer to a request whose body was not read to its end. The rest of the body is not read,
+ * except for a few bytes during a short time: closing at once would reset the connection before the client has seen the
+ * answer.
  */
 export function answerUnread(linger: Linger) {
   return async (ctx: Context, next: Next): Promise<void> => {
     await next();
-    // What came in one packet with the headers is parsed right after them.
+    // A body in the same packet as its headers is parsed right after them.
     if (!ctx.req.complete) await nextTurn();
     if (ctx.req.complete || ctx.headerSent || !ctx.writable) return;
     ctx.set('Connection', 'close');
@@ -36,7 +36,7 @@ function textOf(body: unknown): string {
   return typeof body === 'string' ? body : JSON.stringify(body);
 }
 
-/** Until the body has ended or the client has gone, but not longer. */
+/** Waits until the body ends, the client goes away, or the time is over. */
 async function pass(req: IncomingMessage, { lingerMs, lingerBytes }: Linger): Promise<void> {
   const { socket } = req;
   if (socket.destroyed) return;

@@ -4,7 +4,7 @@ const KIB = 1024;
 const MIB = 1024 ** 2;
 
 /**
- * What one request, and one connection, may cost. Sizes are bytes, times milliseconds. docs/operations.md has them all.
+ * What one request and one connection may cost. Sizes are bytes, times milliseconds. docs/operations.md lists them all.
  * Time counts against a client only while the service waits for it, never while storage or the registry is slow.
  */
 export interface Bounds {
@@ -12,23 +12,23 @@ export interface Bounds {
   headersMs: number;
   /** The request line and all headers together. */
   headerBytes: number;
-  /** A connection on which no request is under way. Longer than proxies keep theirs, so that they close first. */
+  /** An idle connection between requests. Longer than proxies keep theirs, so that they close first. */
   keepAliveMs: number;
-  /** Bytes a second: a body that comes slower uses its patience up. */
+  /** Bytes per second. A slower body uses up its patience. */
   bodyRate: number;
   /** How long a JSON body may stay below the rate. Its bytes wait in memory. */
   jsonPatienceMs: number;
-  /** The same for a body of bytes, which go to storage as they come. */
+  /** The same for a body of bytes, which go to storage as they arrive. */
   bytesPatienceMs: number;
-  /** An answer of which the client takes nothing. */
+  /** An answer that the client does not read. */
   answerIdleMs: number;
   /** JSON bodies of all connections together, from their first byte to the answer. */
   jsonInFlight: number;
   /** Levels of nesting in a JSON body. */
   jsonDepth: number;
-  /** After an answer to a request whose body was not read: how long the connection stays, so that the answer is seen. */
+  /** How long a connection stays open after an answer whose request body was not read, so that the client sees the answer. */
   lingerMs: number;
-  /** And how much of that body is taken meanwhile. */
+  /** How much of that body is read during this time. */
   lingerBytes: number;
 }
 
@@ -46,7 +46,7 @@ export const DEFAULT_BOUNDS: Readonly<Bounds> = {
   lingerBytes: 128 * KIB,
 };
 
-/** How large the JSON body of one route may be. A value is anything that a comma or an opening bracket announces. */
+/** How large the JSON body of one route may be. Values are counted by commas and opening brackets. */
 export interface JsonBound {
   bytes: number;
   values: number;
@@ -54,19 +54,19 @@ export interface JsonBound {
 
 export type JsonBoundOf = (limits: Limits) => JsonBound;
 
-/** A character that is written as an escape takes up to three times its bytes. */
+/** JSON escapes make the text of a path up to three times as long. */
 const ESCAPED = 3;
 
-/** A few fields, the longest a reason of 2,000 characters. */
+/** A few fields; the longest is a reason of 2,000 characters. */
 export const FEW_FIELDS: JsonBoundOf = () => ({ bytes: 32 * KIB, values: 100 });
 
-/** Metadata, escaped and indented as its writer likes, and a few texts. */
+/** Metadata, with room for escapes and indentation, and a few texts. */
 export const PACKAGE_FIELDS: JsonBoundOf = ({ metadata_max, metadata_values_max }) => ({
   bytes: 4 * metadata_max,
   values: metadata_values_max + 100,
 });
 
-/** Per file a path, eight values, and up to a kilobyte of everything else. */
+/** For each file: a path, eight values, and up to a kilobyte for the other fields. */
 export const FILE_LIST: JsonBoundOf = ({ files_per_call, path_max }) => ({
   bytes: files_per_call * (ESCAPED * path_max + KIB),
   values: files_per_call * 10 + 100,

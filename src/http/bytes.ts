@@ -14,7 +14,7 @@ export interface ServedBytes {
   openRange(range: ByteRange): Promise<Readable>;
 }
 
-/** Evidence may be hostile HTML: always an attachment, never sniffed, and sandboxed should a browser show it all the same. */
+/** Evidence may be hostile HTML: it is sent as an attachment, its type is never guessed, and a browser that shows it sandboxes it. */
 export function inertHeaders(filename: string): Record<string, string> {
   return {
     'Content-Disposition': attachment(filename),
@@ -56,9 +56,8 @@ export async function serveBytes(ctx: Context, bytes: ServedBytes): Promise<void
 }
 
 /**
- * Serves exactly this range of something of which the client may see nothing else: its ETag, digest and size are not told, and
- * there is nothing that a header could ask for beside it. Without an ETag, If-Match is true of `*` alone, and If-None-Match
- * false of nothing else.
+ * Serves exactly this range to a client that may see nothing else: no header can change it, and the ETag, digest and size of the
+ * whole are not told. Since there is no ETag, only `*` satisfies If-Match, and only `*` fails If-None-Match.
  */
 export async function serveStretch(
   ctx: Context,

@@ -3,16 +3,15 @@ import type { Context, Next } from 'koa';
 import { StoreError } from '../core/errors.ts';
 
 /**
- * Requests that two readers could understand differently are refused, before anybody looks at what they ask for: another
- * transfer coding than chunked, two Hosts, or an address that names another host than Host does. Behind this, an address
- * is a path, and Host is whom it was sent to.
+ * Refuses requests that a proxy and this service could read differently: a transfer coding other than chunked, two Host
+ * headers, or an address that names another host than Host does. The handlers behind it see a path as the address.
  */
 export function framing() {
   return async (ctx: Context, next: Next): Promise<void> => {
     try {
       ctx.req.url = understood(ctx.req);
     } catch (error) {
-      // Where the next request begins is as uncertain as the rest.
+      // It is not certain where the next request on this connection begins.
       ctx.set('Connection', 'close');
       throw error;
     }
@@ -26,8 +25,8 @@ function understood(req: IncomingMessage): string {
   checkTransferEncoding(req);
   checkExpectation(req);
   const hosts = hostHeaders(req);
-  if (hosts > 1) throw badRequest('It has more than one Host.');
-  if (hosts === 0 && req.httpVersion === '1.1') throw badRequest('It has no Host.');
+  if (hosts > 1) throw badRequest('The request has more than one Host header: send one.');
+  if (hosts === 0 && req.httpVersion === '1.1') throw badRequest('The request has no Host header.');
   return pathOf(req.url ?? '', req.headers.host ?? '');
 }
 
@@ -39,27 +38,28 @@ function hostHeaders({ rawHeaders }: IncomingMessage): number {
 }
 
 function checkVersion({ httpVersion }: IncomingMessage): void {
-  if (httpVersion !== '1.1' && httpVersion !== '1.0') throw badRequest(`It speaks HTTP/${httpVersion}, not HTTP/1.1.`);
+  if (httpVersion !== '1.1' && httpVersion !== '1.0')
+    throw badRequest(`The request is HTTP/${httpVersion}: use HTTP/1.1.`);
 }
 
 function checkTransferEncoding({ headers, httpVersion }: IncomingMessage): void {
   const encoding = headers['transfer-encoding'];
   if (encoding === undefined) return;
-  if (httpVersion === '1.0') throw badRequest('HTTP/1.0 has no Transfer-Encoding.');
+  if (httpVersion === '1.0') throw badRequest('HTTP/1.0 has no Transfer-Encoding: send a Content-Length.');
   if (encoding.toLowerCase() === 'chunked') return;
   throw badRequest(`Send the body with Transfer-Encoding: chunked or a Content-Length, not as ${shown(encoding)}.`);
 }
 
 function checkExpectation({ headers: { expect }, httpVersion }: IncomingMessage): void {
   if (expect === undefined || httpVersion === '1.0' || /^100-continue$/i.test(expect)) return;
-  throw new StoreError('expectation_failed', `Nothing but 100-continue can be expected, not ${shown(expect)}.`);
+  throw new StoreError('expectation_failed', `Expect can only be 100-continue, not ${shown(expect)}.`);
 }
 
 /** The path and query of a request's target, which proxies may send in absolute form (RFC 9112, 3.2.2). */
 function pathOf(target: string, host: string): string {
   if (target.startsWith('/') || target === '*') return target;
   const [, scheme = '', authority = '', path = ''] = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/is.exec(target) ?? [];
-  if (!/^https?$/i.test(scheme)) throw badRequest(`Its address is no path and no http URL: ${shown(target)}.`);
+  if (!/^https?$/i.test(scheme)) throw badRequest(`The address must be a path or an http URL, not ${shown(target)}.`);
   if (withoutPort(authority, scheme) !== withoutPort(host, scheme)) {
     throw new StoreError(
       'misdirected_request',
@@ -79,5 +79,5 @@ function shown(text: string): string {
 }
 
 function badRequest(message: string): StoreError {
-  return new StoreError('bad_request', `The request cannot be understood. ${message}`);
+  return new StoreError('bad_request', message);
 }

@@ -32,8 +32,8 @@ export function loopbackOnly(corsOrigins: readonly string[]) {
 }
 
 /**
- * A page of another site may not load an answer as a script, an image or anything else, nor guess what it is. Calls that
- * cors() lets through are not touched by this (Fetch standard).
+ * Keeps pages of other sites from loading an answer as a script or an image, and browsers from guessing its type. Does not
+ * apply to requests that cors() allows (Fetch standard).
  */
 export function sameOrigin() {
   return (ctx: Context, next: Next): Promise<void> => {

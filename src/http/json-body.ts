@@ -22,8 +22,8 @@ export const NO_BODY: JsonBody = { value: undefined, size: 0 };
 
 /**
  * Reads a JSON body whole, byte by byte as it came: the usual decoder would turn invalid UTF-8 into U+FFFD silently, and
- * a path or metadata would be kept that nobody sent. Whatever the bound forbids is refused before it is parsed, as soon
- * as it shows.
+ * a path or metadata would be kept that nobody sent. What the bound forbids is refused as soon as it shows, before it is
+ * parsed.
  */
 export function jsonReader(bound: JsonBound, bounds: Bounds): (ctx: Context, share: JsonShare) => Promise<JsonBody> {
   const koa = koaBody({
@@ -75,7 +75,7 @@ export function jsonReader(bound: JsonBound, bounds: Bounds): (ctx: Context, sha
     }
     refuseEncoding(ctx);
     if (Number(ctx.get('content-length')) > bound.bytes) throw tooLarge(bound);
-    // Most bodies come in one packet with their headers, and are all there a turn later.
+    // Most bodies come in one packet with their headers and are complete after this turn.
     if (!ctx.req.complete) await nextTurn();
     const bytes = ctx.req.complete ? await gatherWhole(ctx, share) : await gatherSlowly(ctx, share);
     return bytes.length === 0 ? NO_BODY : { value: parse(bytes), size: bytes.length };
@@ -102,7 +102,7 @@ async function* bounded(
 /** @param problem what the meter found */
 function assertBounded(problem: string | null): void {
   if (problem === null) return;
-  throw new StoreError('invalid_request', `The body ${problem}: this call takes no such body.`, {
+  throw new StoreError('invalid_request', `The body ${problem}: send less in one call.`, {
     errors: [{ field: 'body', message: problem }],
   });
 }

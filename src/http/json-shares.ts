@@ -1,10 +1,10 @@
 import { StoreError } from '../core/errors.ts';
 
-/** What one request holds of the memory for JSON bodies. */
+/** One request's share of the memory for JSON bodies. */
 export interface JsonShare {
   /** @throws StoreError unavailable */
   take(bytes: number): void;
-  /** Gives everything back. */
+  /** Gives all of it back. */
   end(): void;
 }
 
@@ -12,7 +12,7 @@ export interface JsonShares {
   open(): JsonShare;
 }
 
-/** The memory for JSON bodies of all connections together; counted as bytes arrive, not as they are announced. */
+/** Limits the JSON bodies of all connections together. Counts bytes as they arrive, not as they are announced. */
 export function jsonShares(maxBytes: number): JsonShares {
   let inFlight = 0;
   return {
@@ -21,7 +21,10 @@ export function jsonShares(maxBytes: number): JsonShares {
       return {
         take(bytes) {
           if (inFlight + bytes > maxBytes) {
-            throw new StoreError('unavailable', 'Too many JSON bodies are under way at once: try again in a moment.');
+            throw new StoreError(
+              'unavailable',
+              'The service holds as many JSON bodies as it can: try again in a moment.',
+            );
           }
           inFlight += bytes;
           held += bytes;

@@ -1,12 +1,12 @@
-/** How slowly a body may come: below `bytesPerSecond` for `patienceMs` of waiting, all in all. */
+/** How slow a body may be: below `bytesPerSecond` for `patienceMs` of waiting in total. */
 export interface PaceRule {
   bytesPerSecond: number;
   patienceMs: number;
 }
 
 /**
- * Measures how fast a body comes. Patience is used up while the service waits for bytes, and bytes give it back, never more
- * than there was at the start. Time in which nobody waits, because storage is slow, does not count.
+ * Measures how fast a body arrives. Waiting uses up patience; bytes give it back, up to what there was at the start. Time in
+ * which the service does not wait for bytes, because storage is slow, does not count.
  */
 export class Pace {
   readonly #rule: PaceRule;
@@ -21,12 +21,12 @@ export class Pace {
     this.#patienceMs = rule.patienceMs;
   }
 
-  /** From now on the next bytes are waited for. */
+  /** The service now waits for bytes. */
   wait(): void {
     this.#since = this.#clock();
   }
 
-  /** They came. */
+  /** Bytes arrived. */
   take(bytes: number): void {
     const earned = (bytes / this.#rule.bytesPerSecond) * 1_000;
     this.#patienceMs = Math.min(this.#rule.patienceMs, this.patienceLeftMs() + earned);

@@ -17,17 +17,17 @@ interface ParserError extends Error {
 }
 
 /**
- * Answers what Node's parser refuses (bytes that are no HTTP, headers that are too large or never end) with a problem like any
- * other, then closes the connection. Nothing of the bytes is logged.
- * @param handle what serves requests
- * @returns the same, to be told of each request by the server
+ * Answers what Node's parser refuses (bytes that are not HTTP, headers that are too large or too slow) with a problem, then
+ * closes the connection. The bytes are not logged.
+ * @param handle serves requests
+ * @returns a listener for the server's requests, which passes them on to `handle`
  */
 export function answerParserErrors(
   server: Server,
   handle: RequestListener,
   { lingerMs, log }: { lingerMs: number; log: Log },
 ): RequestListener {
-  /** The last request of each connection. */
+  /** The last request of each connection, until it is answered. */
   const latest = new WeakMap<Duplex, Exchange>();
   const broken = new WeakSet<Duplex>();
 
@@ -42,30 +42,34 @@ export function answerParserErrors(
   }
 
   server.on('clientError', (error: ParserError, socket) => {
-    // A parser that has failed fails again with every byte that follows.
+    // The parser fails again with every byte that follows.
     if (broken.has(socket)) return;
     broken.add(socket);
     socket.pause();
     const exchange = latest.get(socket);
-    const pending = exchange !== undefined && !exchange.res.closed;
-    if (error.code === 'ECONNRESET' || isSilent(socket, pending)) socket.destroy();
-    else if (!pending) answer(socket, error);
-    // What failed comes after a request that is whole: that one is answered first.
+    if (error.code === 'ECONNRESET' || isSilent(socket)) socket.destroy();
+    else if (exchange === undefined) answer(socket, error);
+    // The error comes after a complete request: its answer goes first.
     else if (exchange.req.complete) exchange.res.once('close', () => answer(socket, error));
-    // Its own body failed. An answer that has begun, or waits for another one, cannot be replaced.
+    // The error is in this request's body. Its answer cannot be replaced if it has begun, or if it waits for an earlier one.
     else if (exchange.res.headersSent || exchange.res.socket !== socket) socket.destroy();
     else answer(socket, error);
   });
 
   return (req, res) => {
-    latest.set(req.socket, { req, res });
+    const { socket } = req;
+    const exchange = { req, res };
+    latest.set(socket, exchange);
+    res.once('close', () => {
+      if (latest.get(socket) === exchange) latest.delete(socket);
+    });
     handle(req, res);
   };
 }
 
-/** Nobody asked for anything, so nobody is answered. */
-function isSilent(socket: Duplex, pending: boolean): boolean {
-  return !pending && (socket as { bytesRead?: number }).bytesRead === 0;
+/** Nothing was sent on this connection, so nothing is answered. */
+function isSilent(socket: Duplex): boolean {
+  return (socket as { bytesRead?: number }).bytesRead === 0;
 }
 
 function problemOf({ code = '', reason }: ParserError): StoreError {
@@ -84,7 +88,7 @@ function problemOf({ code = '', reason }: ParserError): StoreError {
   }
 }
 
-/** For a connection that has no request to answer. */
+/** An answer that belongs to no request. */
 function rawAnswer(error: StoreError, requestId: string): string {
   const body = JSON.stringify(problemDocument(error, requestId));
   return [

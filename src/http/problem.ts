@@ -3,6 +3,7 @@ import type { Context, Next } from 'koa';
 import { ERROR_TABLE, type ErrorCode, StoreError } from '../core/errors.ts';
 import type { Log } from '../usecases/services.ts';
 
+const OF_BYTES = ['ETag', 'Repr-Digest', 'Accept-Ranges', 'Content-Range', 'Cache-Control', 'Content-Disposition'];
 const DOCS = 'https://artifact-store.invalid/errors#';
 
 /** Answers every error as application/problem+json (RFC 9457). What is not ours is logged and told as `internal`. */
@@ -19,7 +20,7 @@ export function problems(log: Log) {
         ctx.res.destroy();
         return;
       }
-      // Also for nobody: it stands in the log.
+      // Also when nobody reads it: the log shows the status.
       present(ctx, error);
       if (!ctx.writable) ctx.res.destroy();
     }
@@ -28,7 +29,7 @@ export function problems(log: Log) {
 
 function present(ctx: Context, error: StoreError): void {
   // What a handler said of the bytes that it meant to serve is not true of the problem.
-  for (const name of ['ETag', 'Repr-Digest', 'Accept-Ranges', 'Cache-Control', 'Content-Disposition']) ctx.remove(name);
+  for (const name of OF_BYTES) ctx.remove(name);
   ctx.status = error.status;
   const { headers } = error.extras as { headers?: Record<string, string> };
   if (headers) ctx.set(headers);

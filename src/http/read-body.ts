@@ -5,15 +5,15 @@ import { StoreError } from '../core/errors.ts';
 import type { Bounds } from './bounds.ts';
 import { Pace, type PaceRule } from './pace.ts';
 
-/** A look at the clock is due when patience may have ended, but not more often than this. */
+/** The clock is looked at when patience may have run out, but not more often than this. */
 const SHORTEST_LOOK_MS = 50;
 /** Bytes. */
 const SMALL_CHUNK = 1_024;
 
 /**
- * The request's body, as it comes. A client that waits for it is told to go on (100 Continue) by the first read, no sooner:
- * what is refused before that is never sent. Whoever stops reading leaves the rest to answer-unread.ts.
- * @throws StoreError request_timeout (it comes too slowly), body_length_mismatch (it broke off)
+ * The request's body, as it arrives. The first read sends 100 Continue to a client that waits for it, so the body of a
+ * request that was refused before is never sent. What is left unread is dealt with in answer-unread.ts.
+ * @throws StoreError request_timeout (it arrives too slowly), body_length_mismatch (it broke off)
  */
 export async function* readBody({ req, res }: Context, rule: PaceRule): AsyncGenerator<Buffer> {
   if (isAwaitingContinue(req)) res.writeContinue();
@@ -23,7 +23,7 @@ export async function* readBody({ req, res }: Context, rule: PaceRule): AsyncGen
   const isOver = (): boolean => pace.isWaiting && pace.patienceLeftMs() <= 0;
   const look = (): void => {
     timer = setTimeout(look, Math.max(pace.patienceLeftMs(), SHORTEST_LOOK_MS));
-    // After what came while this process itself was stopped or busy.
+    // First take what arrived while this process was stopped or busy.
     if (isOver()) setImmediate(() => isOver() && giveUp(tooSlow(rule)));
   };
   let timer = setTimeout(look, rule.patienceMs);
@@ -37,17 +37,17 @@ export async function* readBody({ req, res }: Context, rule: PaceRule): AsyncGen
       if (done) return;
       pace.take(value.length);
       yield value;
-      // A packet may hold ten thousand chunks of a byte: what else is in it is then read at once.
+      // A packet can hold ten thousand one-byte chunks. After this turn the rest of it is read in one piece.
       if (value.length < SMALL_CHUNK) await nextTurn();
     }
   } finally {
     clearTimeout(timer);
-    // It may still wait for a chunk that never comes.
+    // A pending read would keep this from settling.
     chunks.return?.().catch(() => {});
   }
 }
 
-/** A body of bytes that goes to storage as it comes. */
+/** A body of bytes, which goes to storage as it arrives. */
 export function readBytes(ctx: Context, { bodyRate, bytesPatienceMs }: Bounds): AsyncGenerator<Buffer> {
   return readBody(ctx, { bytesPerSecond: bodyRate, patienceMs: bytesPatienceMs });
 }

@@ -10,7 +10,7 @@ export function requestLog(log: Log, metrics: Metrics) {
     ctx.state.requestId = randomUUID();
     ctx.set('X-Request-Id', ctx.state.requestId);
     ctx.res.once('close', () => {
-      // A connection may outlast its answer (answer-unread.ts): that took no time.
+      // The connection may stay open after the answer (answer-unread.ts): that time does not count.
       const answeredAt = (ctx.state.answeredAt as number | undefined) ?? performance.now();
       const seconds = (answeredAt - started) / 1_000;
       const operation = (ctx.state.operationId as string | undefined) ?? 'none';

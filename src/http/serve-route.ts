@@ -10,7 +10,7 @@ import { queryOf, validate } from './validate.ts';
 /** Bytes of a body that takes milliseconds to read. */
 const LARGE_BODY = 64 * 1024;
 
-/** Who asks, and where, is looked at first; the body is read only when nothing but the body can be wrong. */
+/** Checks the caller, the path and the query first, and reads the body only when these are right. */
 export function serveRoute(
   route: Route,
   services: HttpServices,

@@ -8,9 +8,9 @@ import { answerParserErrors } from './parser-problems.ts';
 const STOP_PATIENCE_MS = 10_000;
 /** How often a stop closes connections on which nothing is under way any more. */
 const STOP_SWEEP_MS = 50;
-/** A client that vanished without a word is noticed by its silence to the kernel's probes. */
+/** When the kernel begins to probe a silent connection (TCP keep-alive): its client may have vanished. */
 const PROBE_AFTER_MS = 60_000;
-/** How often connections are looked at whose headers do not come. */
+/** How often the time limit of headers is checked. */
 const LOOK_MS = 2_000;
 
 export interface ServeOptions {
@@ -27,17 +27,17 @@ export async function serve(handle: RequestListener, { host, port, bounds, log }
     connectionsCheckingInterval: Math.min(LOOK_MS, bounds.headersMs / 4),
     maxHeaderSize: bounds.headerBytes,
     keepAliveTimeout: bounds.keepAliveMs,
-    // A large body may take hours; how slowly it may come is measured where it is read.
+    // A large body may take hours. read-body.ts measures how slow it may be.
     requestTimeout: 0,
-    // framing.ts answers that.
+    // framing.ts checks it.
     requireHostHeader: false,
     keepAlive: true,
     keepAliveInitialDelay: PROBE_AFTER_MS,
   });
-  // As many as fit their size: what is beyond a number, Node leaves out without a word.
+  // No limit but headerBytes: Node would drop headers beyond a count silently.
   server.maxHeadersCount = 0;
   const tracked = answerParserErrors(server, handle, { lingerMs: bounds.lingerMs, log });
-  // Without the two others Node itself would say 100 before anybody looked at the request, and 417 without a body.
+  // Without the last two Node would send 100 before the request was looked at, and 417 without a body.
   for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) server.on(event, tracked);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -7,10 +7,10 @@ export async function getPackage(services: Services, caller: Caller, id: Package
   return readPackage(services.registry.read, caller, id);
 }
 
-/** Bytes of metadata that one page holds, but for a package that has more alone. */
+/** Bytes of metadata in one page. */
 const PAGE_METADATA_MAX = 1024 ** 2;
 
-/** Newest first; `more` says that there is a further page. With much metadata a page is shorter than it might be. */
+/** Newest first; `more` says that there is a further page. Much metadata makes a page shorter than `limit`. */
 export async function listPackages(
   services: Services,
   caller: Caller,

@@ -7,14 +7,14 @@ import { isStoreError, StoreError } from '../core/errors.ts';
 import { reportDamage, type Subject } from './report-damage.ts';
 import type { Caller, Services } from './services.ts';
 
-/** Up to here bytes are read and checked before the first of them is given out. */
+/** Content up to this size is read and checked before any of it is given out. */
 const CHECKED_BEFORE_MAX = 1024 ** 2;
 
 /** Content that the registry says is stored, and who asks for it. */
 export interface Stored {
   key: string;
   versionId: string | null;
-  /** Where it is in its object; null: it is the object. */
+  /** Where it lies in its object; null: it is the whole object. */
   place: ByteRange | null;
   digest: Digest;
   size: number;
@@ -22,7 +22,7 @@ export interface Stored {
   caller: Caller;
 }
 
-/** A range of it, as storage has it: what is not whole cannot be checked. @throws StoreError integrity_failure */
+/** A range of it, as storage has it: only whole content can be checked. @throws StoreError integrity_failure */
 export async function openRange(services: Services, stored: Stored, range: ByteRange): Promise<Readable> {
   return open(services, stored, { offset: (stored.place?.offset ?? 0) + range.offset, size: range.size });
 }
@@ -33,8 +33,8 @@ export async function openUnchecked(services: Services, stored: Stored): Promise
 }
 
 /**
- * All of it, hashed on the way. What is small was checked when this returns; of anything larger the last bytes are held back
- * until the digest is right, and the stream fails instead if it is not.
+ * All of it, hashed on the way. Small content has been checked when this returns. Of larger content the last bytes are held
+ * back until the digest is right; if it is wrong, the stream fails instead.
  * @throws StoreError integrity_failure
  */
 export async function openChecked(services: Services, stored: Stored): Promise<Buffer | Readable> {
@@ -61,11 +61,11 @@ async function open(services: Services, stored: Stored, range: ByteRange | null)
   }
 }
 
-/** Absence is no question of a wrong address here, nor an end that comes too soon: bytes were lost. */
+/** The registry says that they are stored: if they are absent or too short, bytes were lost. */
 function lossOf(error: unknown): string | null {
-  if (isStoreError(error, 'object_not_found')) return 'are gone';
+  if (isStoreError(error, 'object_not_found')) return 'are missing from storage';
   const isShort = isStoreError(error, 'range_not_satisfiable') || isStoreError(error, 'integrity_failure');
-  return isShort ? 'are fewer than they were' : null;
+  return isShort ? 'are incomplete' : null;
 }
 
 /** @throws StoreError integrity_failure, with the digest where there is one */
@@ -74,10 +74,10 @@ function rulesOf({ digest, size, subject }: Stored): CheckRules {
     new StoreError('integrity_failure', `The stored bytes of ${subject.label} ${seen}.`, { actual_digest: actual });
   return {
     checkSize(read) {
-      if (read > size) throw damaged(`are more than the ${size} that they were`, null);
+      if (read > size) throw damaged(`are more than ${size}, the size of what was stored`, null);
     },
     checkBytes(read, found) {
-      if (read < size) throw damaged(`are ${read}, not the ${size} that they were`, found);
+      if (read < size) throw damaged(`are ${read}, not ${size}`, found);
       if (found !== digest) throw damaged(`have the digest ${found}, not ${digest}`, found);
     },
   };
@@ -108,7 +108,7 @@ async function* reporting(
   }
 }
 
-/** @returns what is thrown instead of what a rule threw, when the damage was reported */
+/** Reports the damage if that is what the error says. @returns the error to throw */
 async function reported(services: Services, { digest, subject, caller }: Stored, error: unknown): Promise<unknown> {
   if (!isStoreError(error, 'integrity_failure')) return error;
   const actual = (error.extras.actual_digest ?? null) as Digest | null;

@@ -16,7 +16,7 @@ import { type Caller, type Services, SYSTEM } from './services.ts';
 export interface Readability {
   digest: Digest;
   size: number;
-  /** All of it. Of a file and a manifest checked: see openChecked; of an object as storage has it. */
+  /** All of it. Files and manifests are checked (see openChecked); objects are given as storage has them. */
   openWhole(): Promise<Buffer | Readable>;
   /** A range inside it, as storage has it. */
   openRange(range: ByteRange): Promise<Readable>;
@@ -103,7 +103,7 @@ export async function readManifest(services: Services, caller: Caller, packageId
 }
 
 /**
- * An object's bytes, for a signed URL that this service serves: what storage has, unchecked, as a bucket would give it.
+ * An object's bytes for a signed URL that this service serves: unchecked, as a bucket would give them.
  * @throws StoreError object_not_found
  */
 export async function readObject(services: Services, objectId: string): Promise<Readability> {
@@ -111,8 +111,8 @@ export async function readObject(services: Services, objectId: string): Promise<
   if (!object) throw new StoreError('object_not_found', `There is no object ${objectId.slice(0, 100)}.`);
   const { key, version_id: versionId, digest, size } = object;
   const subject = { label: `the object ${objectId}`, packageId: null, path: null, objectId };
-  // Whom the URL was given to is not known any more.
-  const stored: Stored = { key, versionId, place: null, digest, size, caller: SYSTEM, subject };
+  // A place, so that no byte follows the announced ones. The audit names the service: the URL does not say who reads.
+  const stored: Stored = { key, versionId, place: { offset: 0, size }, digest, size, caller: SYSTEM, subject };
   return {
     digest,
     size,

@@ -4,15 +4,15 @@ import type { PackageId } from '../core/ids.ts';
 import { recordChange } from './record.ts';
 import type { Caller, Services } from './services.ts';
 
-/** What was asked for when damage was met. */
+/** What was being read when the damage was found. */
 export interface Subject {
   /** For messages. */
   label: string;
-  /** Null where an object was asked for by its URL. */
+  /** Null when an object was read by its signed URL. */
   packageId: PackageId | null;
-  /** Of a file; null: the manifest, or an object. */
+  /** Null for the manifest and for objects. */
   path: string | null;
-  /** Null: the manifest. */
+  /** Null for the manifest. */
   objectId: string | null;
 }
 
@@ -21,13 +21,13 @@ export interface Damage {
   expected: Digest;
   /** Null: they could not be read to their end. */
   actual: Digest | null;
-  /** What was seen, as a sentence. */
+  /** A sentence. */
   detail: string;
 }
 
 /**
- * Damage that somebody met while reading: logged, counted and audited, each time. That the audit cannot be written changes
- * nothing for whoever reads. @returns what they are answered with
+ * Logs, counts and audits damage that a read has found. If the audit cannot be written, the answer is the same.
+ * @returns the error to answer with
  */
 export async function reportDamage(
   services: Services,

@@ -127,7 +127,7 @@ test('an address in absolute form is served when it names the host that Host nam
   }
 });
 
-test('without a token an address of another authority is no way past the Host check, nor with one', async (t) => {
+test('an address of another host does not get past the Host check, with or without a token', async (t) => {
   const { url } = t.context.service;
   const get = (at: string, address: string, host: string, more = '') =>
     sendRaw(at, `GET ${address} HTTP/1.1\r\nHost: ${host}\r\n${more}Connection: close\r\n\r\n`);
@@ -142,7 +142,7 @@ test('without a token an address of another authority is no way past the Host ch
   t.is((await get(service.url, 'http://store.example:80/v1/packages', 'store.example', bearer))[0]?.status, 200);
 });
 
-test('what follows a whole request is answered after it', async (t) => {
+test('an error behind a whole request is answered after that request', async (t) => {
   const { url } = t.context.service;
   const { host } = new URL(url);
   const id = await apiOf(url).create();

@@ -67,7 +67,7 @@ for (const [what, line, headers, status] of [
   });
 }
 
-test('the same for a foreign Host, where there is no token', async (t) => {
+test('a body of 4 GB is answered and left unread: a foreign Host, without a token', async (t) => {
   const { url } = await start(t);
   const { answers, read } = await pour(
     t,
@@ -78,7 +78,7 @@ test('the same for a foreign Host, where there is no token', async (t) => {
   t.true(read < MOST_READ, `${read} bytes were read`);
 });
 
-test('JSON in chunks is read no further than its call may have', async (t) => {
+test('chunked JSON is read no further than the limit of its call', async (t) => {
   const { url } = await start(t);
   const head = `POST /v1/packages HTTP/1.1\r\nHost: ${new URL(url).host}\r\n${JSON_TYPE}Transfer-Encoding: chunked\r\n\r\n`;
   const { answers, read } = await pour(t, url, `${head}${HUGE.toString(16)}\r\n`);
@@ -86,7 +86,7 @@ test('JSON in chunks is read no further than its call may have', async (t) => {
   t.true(read < 1024 ** 2 + MOST_READ, `${read} bytes were read`);
 });
 
-test('JSON in chunks that comes in one packet may not have more than its call takes either', async (t) => {
+test('JSON in one packet is held to the limit of its call too', async (t) => {
   const { url } = await start(t);
   const api = apiOf(url);
   const id = await api.create();
@@ -105,7 +105,7 @@ test('JSON in chunks that comes in one packet may not have more than its call ta
   }
 });
 
-test('usual clients see why their body is refused', async (t) => {
+test('common clients see why their body is refused', async (t) => {
   const { url } = await start(t, { env: { ARTIFACT_STORE_ADMIN_TOKEN: TOKEN } });
   const target = `${url}/v1/packages/${NOWHERE}/files/f`;
   const body = () =>
@@ -134,7 +134,7 @@ test('usual clients see why their body is refused', async (t) => {
   }
 });
 
-test('a client that asks first is told to go on only when its body will be read', async (t) => {
+test('100 Continue is sent only when the body will be read', async (t) => {
   const { url } = await start(t, { env: { ARTIFACT_STORE_ADMIN_TOKEN: TOKEN } });
   const id = await apiOf(url, TOKEN).create();
   const ask = (path: string, headers: string) => {
@@ -164,7 +164,7 @@ test('a client that asks first is told to go on only when its body will be read'
   );
 });
 
-test('a refused body that is there already costs no connection', async (t) => {
+test('a refused body that has arrived already does not close the connection', async (t) => {
   const { url } = await start(t, { env: { ARTIFACT_STORE_ADMIN_TOKEN: TOKEN } });
   const { socket, closed } = openRaw(url);
   const { host } = new URL(url);

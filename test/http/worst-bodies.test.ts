@@ -8,9 +8,9 @@ import { startTestService } from '../support/service.ts';
 import { digestNumber, MANY_PARTS, PART_SIZE, WORST_BODIES } from '../support/worst-bodies.ts';
 import type { FromSender, ToSender } from '../support/worst-sender.ts';
 
-/** What nobody else gets a turn for. */
+/** How long nobody else gets a turn. */
 const LONGEST_TURN_MS = 100;
-/** A turn may meet the collector by chance, but not every time. */
+/** Garbage collection can lengthen a turn by chance, but not every time. */
 const TRIES = 3;
 
 test('no request holds the event loop for long, whatever its body is', async (t) => {

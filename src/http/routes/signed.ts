@@ -79,7 +79,7 @@ export const signedRoutes: Route[] = [
   }),
 ];
 
-/** What a signature allows. It is decided once, and whatever a request says beside it can only be less. */
+/** What a signature allows. Decided once, from the signature alone: nothing else in the request can add to it. */
 interface Grant {
   objectId: string;
   /** Null: the whole object. */
@@ -99,7 +99,7 @@ async function verifiedGrant(
   return { objectId, range: range ?? null };
 }
 
-/** As a bucket has it: the signature is one for GET with this Range. @throws StoreError invalid_signature */
+/** A bucket checks the same: the signature is for GET with this Range header. @throws StoreError invalid_signature */
 function assertAsked(ctx: Context, range: ByteRange): void {
   if (ctx.method !== 'GET') {
     throw new StoreError('invalid_signature', 'This URL was signed for a range: it is good for GET alone.');
@@ -122,6 +122,6 @@ function assertHeadersOfPlan(ctx: Context, part: PlannedPart): void {
   if (ctx.get('content-type') === PART_MEDIA_TYPE) return;
   throw new StoreError(
     'invalid_signature',
-    `This URL was signed for Content-Type: ${PART_MEDIA_TYPE}: send the headers of the plan exactly so.`,
+    `This URL was signed for Content-Type: ${PART_MEDIA_TYPE}: send the plan's headers unchanged.`,
   );
 }
