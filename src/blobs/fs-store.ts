@@ -10,6 +10,7 @@ import type {
   ByteRange,
   CompletedObject,
   DownloadOptions,
+  MaybeNamedUpload,
   ObjectRef,
   ObjectStat,
   ReceivedPart,
@@ -132,7 +133,7 @@ class LockedFolder implements FolderStore {
     });
   }
 
-  async abortUpload({ id }: UploadHandle): Promise<void> {
+  async abortUpload({ id }: MaybeNamedUpload): Promise<void> {
     await storing(`aborting upload ${id}`, async () => {
       const folder = await this.#uploads.take(id);
       if (folder !== null) await this.#uploads.discard(folder);
@@ -140,9 +141,10 @@ class LockedFolder implements FolderStore {
   }
 
   /** Here an end is an end: whatever the completion came to, what is left can go. */
-  async dropUpload(upload: UploadHandle): Promise<void> {
+  async dropUpload(upload: UploadHandle): Promise<'dropped'> {
     await this.abortUpload(upload);
     await this.removeObject({ key: upload.key, versionId: null });
+    return 'dropped';
   }
 
   writeObject(key: ObjectKey, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; digest: Digest }> {

@@ -76,7 +76,7 @@ export function presentPackage(pkg: PackageRecord, now: number): wire.Package {
 }
 
 export function fileState(file: FileRecord): 'stored' | 'missing' {
-  return file.proven ? 'stored' : 'missing';
+  return file.proven && !file.lost ? 'stored' : 'missing';
 }
 
 export function presentFile(file: FileRecord): wire.File {

@@ -17,7 +17,7 @@ const LOST =
   /Connection terminated|timeout expired|timeout exceeded|Query read timeout|Timeout acquiring a connection|is not queryable/i;
 
 /** Indexes that decide races which SQLite's single writer does not know: who loses one looks again and finds the winner. */
-const RACES = ['packages_external_id_names_one', 'uploads_one_per_digest'];
+const RACES = ['packages_one_current', 'packages_one_open', 'packages_one_open_revision', 'uploads_one_per_digest'];
 
 /**
  * A database that is away, full or overloaded is the operator's business and passes: unavailable or no_space, with the

@@ -46,12 +46,15 @@ export async function readFile(
         throw new StoreError('integrity_failure', `The bytes of ${JSON.stringify(path)} have no location.`, { path });
       }
       const wanted = range ?? { offset: 0, size: file.size };
-      return openStored(services, location, { offset: location.offset + wanted.offset, size: wanted.size });
+      const { key, version_id, object_id } = location;
+      const object = { key, version_id, name: `object ${object_id}` };
+      return openStored(services, object, { offset: location.offset + wanted.offset, size: wanted.size });
     },
     async sign() {
       const location = await tables.blobs.locate(file.digest);
-      // Bytes amid an object need a Range header, which a redirect cannot give.
-      if (location?.offset !== 0 || location.object_size !== file.size) return null;
+      // Of lost bytes the service has more to say than storage; and bytes amid an object need a Range header, which a redirect
+      // cannot give.
+      if (location?.state !== 'live' || location.offset !== 0 || location.object_size !== file.size) return null;
       const expiresAt = (await tables.now()) + services.limits.url_lifetime * 1_000;
       const ref = { key: location.key as ObjectKey, versionId: location.version_id };
       return services.blobs.signDownload(ref, { objectId: location.object_id, expiresAt });
@@ -73,7 +76,7 @@ export async function readManifest(
       `${packageId} is ${pkg.status}: it has a manifest once it is finalized.`,
     );
   }
-  const manifest = { key: manifestKey(packageId) as string, version_id: null };
+  const manifest = { key: manifestKey(packageId) as string, version_id: null, name: `manifest of ${packageId}` };
   return {
     digest: pkg.manifest_digest,
     size: pkg.manifest_size,
@@ -81,17 +84,26 @@ export async function readManifest(
   };
 }
 
-/** Opens what the registry says is stored: absence is no question of a wrong address, bytes were lost. */
+/**
+ * Opens what the registry says is stored: absence is no question of a wrong address, bytes were lost.
+ * @param name of the object, for whoever asked: an id, never a place
+ */
 async function openStored(
   services: Services,
-  { key, version_id }: { key: string; version_id: string | null },
+  { key, version_id, name }: { key: string; version_id: string | null; name: string },
   range?: ByteRange,
 ): Promise<Readable> {
   try {
     return await services.blobs.openObject({ key: key as ObjectKey, versionId: version_id }, range);
   } catch (error) {
-    if (!isStoreError(error, 'object_not_found')) throw error;
-    throw new StoreError('integrity_failure', `The object ${key} is gone from storage.`, {}, { cause: error });
+    if (isStoreError(error, 'object_not_found')) {
+      throw new StoreError('integrity_failure', `The ${name} is gone from storage.`, {}, { cause: error });
+    }
+    // The registry knows how long the object is: storage has other bytes.
+    if (isStoreError(error, 'range_not_satisfiable')) {
+      throw new StoreError('integrity_failure', `The ${name} is shorter than it was.`, {}, { cause: error });
+    }
+    throw error;
   }
 }
 
@@ -102,5 +114,10 @@ export async function readObject(
 ): Promise<{ size: number; digest: Digest; open(range?: ByteRange): Promise<Readable> }> {
   const object = await services.registry.read.blobs.getObject(objectId);
   if (!object) throw new StoreError('object_not_found', `There is no object ${objectId.slice(0, 100)}.`);
-  return { size: object.size, digest: object.digest, open: (range) => openStored(services, object, range) };
+  const { key, version_id, size, digest } = object;
+  return {
+    size,
+    digest,
+    open: (range) => openStored(services, { key, version_id, name: `object ${objectId}` }, range),
+  };
 }

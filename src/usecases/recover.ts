@@ -1,8 +1,9 @@
+import { manifestKey } from '../blobs/key-layout.ts';
+import type { PackageId } from '../core/ids.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
-import { finishAbort } from './abort-upload.ts';
+import { abortOpen, EXPIRED, finishAbort } from './abort-upload.ts';
 import { dropKey, failUpload, leaseFrom, resumeCompletion } from './complete-upload.ts';
 import { finalizePackage } from './finalize-package.ts';
-import { recordChange } from './record.ts';
 import { type Services, SYSTEM } from './services.ts';
 
 const BATCH = 1_000;
@@ -22,19 +23,19 @@ export async function recover(services: Services): Promise<void> {
   await each(services, await packages.listSealing(), async (id) => {
     await finalizePackage(services, SYSTEM, id);
   });
+  await each(services, await packages.listDeletedSealed(), (id) => removeManifest(services, id));
 }
 
-async function expire(services: Services, upload: UploadRecord): Promise<void> {
-  await services.registry.transaction(async (tables) => {
-    if (!(await tables.uploads.move(upload.id, 'open', 'aborting'))) return;
-    await recordChange(tables, SYSTEM, {
-      at: await tables.now(),
-      action: 'upload.aborted',
-      package_id: upload.package_id,
-      subject_id: upload.id,
-      reason: 'It expired before it was committed.',
-    });
-  });
+/** A manifest that stays would say that the package was finalized. */
+async function removeManifest({ blobs, registry }: Services, id: PackageId): Promise<void> {
+  await blobs.removeObject({ key: manifestKey(id), versionId: null });
+  await registry.transaction(({ packages }) => packages.update(id, { sealed_at: null }));
+}
+
+async function expire(services: Services, { id, package_id }: UploadRecord): Promise<void> {
+  await services.registry.transaction((tables) =>
+    abortOpen(tables, SYSTEM, package_id, { only: [id], reason: EXPIRED }),
+  );
 }
 
 /** An instance died or froze while it completed: go on from storage's clean answer, or abandon the key. */

@@ -40,7 +40,7 @@ async function start(t: ExecutionContext): Promise<Place> {
   let refuses = false;
   blobs.dropUpload = async (...args) => {
     if (refuses) throw new StoreError('unavailable', 'as the test wants it');
-    await dropUpload(...args);
+    return dropUpload(...args);
   };
   return {
     service,

@@ -26,7 +26,16 @@ const SHARED = 20;
 function file(seed: string, n: number): FileRecord {
   const path = parseLogicalPath(`group-${n % 10}/case ${n}.json`);
   const digest = digestOf(`${seed} ${n}`);
-  return { path, digest, size: 200, media_type: 'text/plain', mtime: null, executable: false, proven: false };
+  return {
+    path,
+    digest,
+    size: 200,
+    media_type: 'text/plain',
+    mtime: null,
+    executable: false,
+    proven: false,
+    lost: false,
+  };
 }
 
 /** @param change what is to be different of a file */
