@@ -4,13 +4,14 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Knex } from 'knex';
 import { type Logger, pino } from 'pino';
+import { type Background, background, within } from './background.ts';
 import { openCheckThread } from './blobs/check-thread.ts';
 import { type DataFolder, openDataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
 import { freeBytes } from './blobs/fs-health.ts';
 import type { ProbeIntervals } from './blobs/s3/probing.ts';
 import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
-import { openConfiguredBlobs } from './configured-blobs.ts';
+import { type ConfiguredBlobs, openConfiguredBlobs } from './configured-blobs.ts';
 import { describeDatabase, openConfiguredRegistry } from './configured-registry.ts';
 import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
@@ -21,6 +22,7 @@ import { isLoopback } from './http/guard.ts';
 import { openMetrics } from './http/metrics.ts';
 import type { HttpServices } from './http/route.ts';
 import { ROUTES } from './http/routes/index.ts';
+import { quickCheck } from './registry/quick-check.ts';
 import type { Registry } from './registry/registry.ts';
 import { recover } from './usecases/recover.ts';
 import { VERSION } from './version.ts';
@@ -28,6 +30,8 @@ import { VERSION } from './version.ts';
 const RECOVERY_INTERVAL_MS = 60_000;
 /** How long a stop waits for requests that are under way. */
 const STOP_PATIENCE_MS = 10_000;
+/** And then for what the service does beside them; as long again once nothing waits for storage any more. */
+const BACKGROUND_PATIENCE_MS = 5_000;
 /** How often a stop closes connections on which nothing is under way any more. */
 const STOP_SWEEP_MS = 50;
 /** A connection on which nothing moves for so long is closed. */
@@ -42,6 +46,8 @@ export interface ServiceOverrides {
   /** Milliseconds to add to the registry's time. */
   timeShift?: () => number;
   log?: Logger;
+  /** How long after its start the service checks the SQLite file, ms. */
+  registryCheckDelay?: number;
   /** How often the bucket is probed. */
   probeIntervals?: Partial<ProbeIntervals>;
 }
@@ -49,6 +55,10 @@ export interface ServiceOverrides {
 export interface Service {
   url: string;
   services: HttpServices;
+  /** Settled when what the start has begun beside listening has ended: the probe of a bucket, recovery. */
+  settled: Promise<void>;
+  /** Settled, with the reason, when the service has stopped by itself. */
+  failed: Promise<Error>;
   /** Lets requests under way end, then closes everything. */
   stop(): Promise<void>;
 }
@@ -64,9 +74,10 @@ export async function startService(config: Config, overrides: ServiceOverrides =
   const classes = await retentionClasses(config);
   const files = overrides.files ?? realFileLayer;
   const closers: Array<() => Promise<void>> = [];
-  const stop = async (): Promise<void> => {
+  const stop = once(async () => {
     for (const close of closers.splice(0).reverse()) await close();
-  };
+  });
+  const beside = background(log);
   try {
     const folder = await openDataFolder(config.dataDir, files);
     closers.push(() => folder.close());
@@ -79,7 +90,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     const signingKey = derive(key, 'url');
     const checker = openCheckThread();
     closers.push(() => checker.close());
-    const { blobs, spool, signedBytes, ...store } = await openConfiguredBlobs(config.s3, {
+    const { blobs, spool, signedBytes, afterStart, ...store } = await openConfiguredBlobs(config.s3, {
       folder,
       files,
       checker,
@@ -89,7 +100,8 @@ export async function startService(config: Config, overrides: ServiceOverrides =
       log,
       probeIntervals: overrides.probeIntervals,
     });
-    closers.push(() => store.close());
+    const closeStore = once(store.close);
+    closers.push(closeStore);
 
     const services: HttpServices = {
       registry,
@@ -100,6 +112,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
       log,
       instance: randomUUID(),
       running: new Map(),
+      underWay: beside.underWay,
       publicUrl,
       cursors: cursorCodec(derive(key, 'cursor')),
       version: VERSION,
@@ -112,11 +125,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
         freeBytes: () => freeBytes(files, folder.dir),
       },
     };
-    closers.push(async () => {
-      await Promise.allSettled(services.running.values());
-    });
-    await recover(services);
-    closers.push(recoverRegularly(services));
+    closers.push(() => endBackground(beside, services, closeStore));
 
     const metrics = openMetrics();
     closers.push(async () => metrics.close());
@@ -133,11 +142,31 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     closers.push(() => close(server));
     url = urlOf(server, config.host);
     await announce(folder, publicUrl(), config, log);
-    return { url: publicUrl(), services, stop };
+    const settled = startBackground(beside, services, afterStart);
+    if (config.databaseUrl === null) {
+      beside.run('the check of the registry', (signal) =>
+        checkRegistry(registry, folder.registryFile, log, signal, overrides.registryCheckDelay),
+      );
+    }
+    const failed = folder.lost.then(async (error) => {
+      log.error({ err: error }, 'the service stops');
+      await stop();
+      return error;
+    });
+    return { url: publicUrl(), services, settled, failed, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** However often it is called, also while it runs. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | null = null;
+  return () => {
+    done ??= work();
+    return done;
+  };
 }
 
 async function retentionClasses(config: Config): Promise<RetentionClasses> {
@@ -160,17 +189,45 @@ async function prepareRegistry(registry: Registry, classes: RetentionClasses): P
   });
 }
 
-function recoverRegularly(services: HttpServices): () => Promise<void> {
-  let underWay: Promise<void> = Promise.resolve();
-  const timer = setInterval(() => {
-    underWay = underWay
-      .then(() => recover(services))
-      .catch((error) => services.log.error({ err: error }, 'recovery failed; it runs again in a minute'));
-  }, RECOVERY_INTERVAL_MS);
-  return async () => {
-    clearInterval(timer);
-    await underWay;
-  };
+/** What needs the blob store, and so may take long, comes when the service listens already. */
+async function startBackground(
+  { start, repeat }: Background,
+  services: HttpServices,
+  afterStart: ConfiguredBlobs['afterStart'],
+): Promise<void> {
+  const recovered = repeat('recovery', RECOVERY_INTERVAL_MS, (signal) => recover(services, signal));
+  let before: Promise<unknown> = Promise.resolve();
+  for (const { name, work } of afterStart) {
+    const after = before;
+    before = start(name, () => after.then(work));
+  }
+  await Promise.all([recovered, before]);
+}
+
+/** A registry whose pages are damaged says so when it is asked for one of them, and here before. */
+async function checkRegistry(
+  { damage }: Registry,
+  file: string,
+  log: Logger,
+  signal: AbortSignal,
+  delay?: number,
+): Promise<void> {
+  const found = await quickCheck(file, signal, delay);
+  if (found === null) return;
+  damage.note('quick_check');
+  log.error({ found }, 'the registry is damaged: restore it from a backup');
+}
+
+async function endBackground(
+  beside: Background,
+  { running }: HttpServices,
+  closeStore: () => Promise<void>,
+): Promise<void> {
+  const completions = Promise.allSettled(running.values());
+  const ended = Promise.all([beside.stop(), completions]);
+  if (await within(BACKGROUND_PATIENCE_MS, ended)) return;
+  await closeStore();
+  await within(BACKGROUND_PATIENCE_MS, ended);
 }
 
 async function listen(server: Server, config: Config): Promise<Server> {

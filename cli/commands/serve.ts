@@ -33,8 +33,9 @@ export const serve = defineVerb<Options>({
     const service = await startService(config);
     // One line, so that whoever started the service can read it while it runs.
     if (out.json) await out.write(`${JSON.stringify({ url: service.url })}\n`);
-    if (!signal.aborted) await once(signal, 'abort');
+    const ended = signal.aborted ? null : await Promise.race([once(signal, 'abort').then(() => null), service.failed]);
     await service.stop();
+    if (ended !== null) throw ended;
     return undefined;
   },
 });

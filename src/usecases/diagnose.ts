@@ -55,13 +55,19 @@ function dataFolder({ dataDir }: Surroundings, free: number | null): Check {
   return { name, level: 'warning', says, advice };
 }
 
-function registryCheck({ ok, latency_ms, schema, error }: RegistryHealth, { database }: Surroundings): Check {
+function registryCheck(
+  { ok, latency_ms, schema, error, error_code }: RegistryHealth,
+  { database }: Surroundings,
+): Check {
   const name = 'registry';
   if (ok) {
     const says = `The registry is ${database} (schema ${schema}); it answers in ${Math.round(latency_ms)} ms.`;
     return { name, level: 'ok', says, advice: null };
   }
-  const advice = 'Nothing works without it: start the database, or correct ARTIFACT_STORE_DATABASE_URL.';
+  const advice =
+    error_code === 'registry_damaged'
+      ? 'Nothing that it says can be relied on: stop the service, and restore the registry from a backup.'
+      : 'Nothing works without it: start the database, or correct ARTIFACT_STORE_DATABASE_URL.';
   return { name, level: 'failure', says: `The registry, ${database}, does not work: ${error}`, advice };
 }
 

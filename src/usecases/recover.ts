@@ -11,19 +11,20 @@ const BATCH = 1_000;
 /**
  * Ends what a crash, a freeze or a lost answer left half done: runs at start and every minute, on any replica, and never
  * needs a human (invariant 5). Each step is a compare-and-set, so that replicas may run it at once.
+ * @param signal ends it after the step that is under way
  */
-export async function recover(services: Services): Promise<void> {
+export async function recover(services: Services, signal?: AbortSignal): Promise<void> {
   const { uploads, packages } = services.registry.read;
   const now = await services.registry.read.now();
-  await each(services, await uploads.listExpired(now, BATCH), (upload) => expire(services, upload));
-  await each(services, await uploads.listAborting(BATCH), (upload) => finishAbort(services, upload));
+  await each(services, signal, await uploads.listExpired(now, BATCH), (upload) => expire(services, upload));
+  await each(services, signal, await uploads.listAborting(BATCH), (upload) => finishAbort(services, upload));
   const stalled = (await uploads.listStalled(now, BATCH)).filter((upload) => !services.running.has(upload.id));
-  await each(services, stalled, (upload) => endCompletion(services, upload));
-  await each(services, await uploads.listDropping(BATCH), (upload) => dropKey(services, upload));
-  await each(services, await packages.listSealing(), async (id) => {
+  await each(services, signal, stalled, (upload) => endCompletion(services, upload));
+  await each(services, signal, await uploads.listDropping(BATCH), (upload) => dropKey(services, upload));
+  await each(services, signal, await packages.listSealing(), async (id) => {
     await finalizePackage(services, SYSTEM, id);
   });
-  await each(services, await packages.listDeletedSealed(), (id) => removeManifest(services, id));
+  await each(services, signal, await packages.listDeletedSealed(), (id) => removeManifest(services, id));
 }
 
 /** A manifest that stays would say that the package was finalized. */
@@ -51,10 +52,12 @@ async function endCompletion(services: Services, upload: UploadRecord): Promise<
 
 async function each<Item>(
   services: Services,
+  signal: AbortSignal | undefined,
   items: readonly Item[],
   end: (item: Item) => Promise<void>,
 ): Promise<void> {
   for (const item of items) {
+    if (signal?.aborted) return;
     try {
       await end(item);
     } catch (error) {

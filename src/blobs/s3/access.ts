@@ -1,6 +1,8 @@
+import { setMaxListeners } from 'node:events';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { StoreError } from '../../core/errors.ts';
 import { awsEndpoint, type BucketAddress, bucketAddress } from './bucket-address.ts';
 import { type KeyNames, keyNames } from './key-names.ts';
 import type { S3Options } from './options.ts';
@@ -26,6 +28,9 @@ export interface S3Access {
   /** For requests to the internal address that do not go through the SDK. */
   agent: HttpAgent;
   clock: () => number;
+  /** Aborted by `close`. */
+  closed: AbortSignal;
+  /** Ends what is under way: whoever waits for storage waits no more. */
   close(): void;
 }
 
@@ -78,6 +83,9 @@ export function openAccess(options: S3Options): S3Access {
     },
   });
   const downloads = new S3Client({ ...common, endpoint: publicEndpoint });
+  const closing = new AbortController();
+  setMaxListeners(0, closing.signal);
+  for (const each of [client, once]) endWith(each, closing.signal);
   const internal = bucketAddress(endpoint, options);
   const agent = internal.protocol === 'https:' ? new HttpsAgent(sockets) : new HttpAgent(sockets);
   const signing = urlSigning(region, () => client.config.credentials(), clock);
@@ -94,9 +102,29 @@ export function openAccess(options: S3Options): S3Access {
     hasUploadKey: uploadCredentials !== null,
     agent,
     clock,
+    closed: closing.signal,
     close() {
+      closing.abort(new StoreError('unavailable', 'The service is stopping.'));
       for (const each of [client, once, downloads]) each.destroy();
       agent.destroy();
     },
   };
+}
+
+/** No request of the client is waited for any longer than this. */
+function endWith({ middlewareStack }: S3Client, signal: AbortSignal): void {
+  middlewareStack.add(
+    (next) => async (args) => {
+      signal.throwIfAborted();
+      const { promise: closed, reject } = Promise.withResolvers<never>();
+      const end = (): void => reject(signal.reason);
+      signal.addEventListener('abort', end, { once: true });
+      try {
+        return await Promise.race([next(args), closed]);
+      } finally {
+        signal.removeEventListener('abort', end);
+      }
+    },
+    { step: 'initialize', name: 'endWithAccess' },
+  );
 }

@@ -21,14 +21,20 @@ export interface Attempt extends Answer {
 }
 
 /** Sends a signed request once, as the attack spoils it. Never throws: that no answer came is an outcome too. */
-export async function attempt(request: OutgoingRequest, right: Uint8Array, attack: Attack = {}): Promise<Attempt> {
+export async function attempt(
+  request: OutgoingRequest,
+  right: Uint8Array,
+  attack: Attack = {},
+  signal?: AbortSignal,
+): Promise<Attempt> {
   const body = 'body' in attack ? attack.body : right;
   const headers: Record<string, string> = { ...request.headers, ...attack.headers };
   for (const name of attack.without ?? []) delete headers[name];
   if (body !== undefined) headers['content-length'] = String(body.length);
   try {
     const spoilt = { url: request.url, method: attack.method ?? request.method, headers };
-    const answer = await send(spoilt, { idleMs: PATIENCE_MS, ...(body === undefined ? {} : { body }) });
+    const options = { idleMs: PATIENCE_MS, ...(signal && { signal }), ...(body === undefined ? {} : { body }) };
+    const answer = await send(spoilt, options);
     return { ...answer, reason: '' };
   } catch (error) {
     const reason = error instanceof Error ? error.message || String((error as { code?: string }).code) : String(error);

@@ -153,7 +153,7 @@ export class ProbeBucket {
   /** Sends a request with the right bytes, or as the attack spoils it. That no answer came is an outcome too. */
   async attempt(request: OutgoingRequest, attack: Attack = {}): Promise<Attempt> {
     this.#signal?.throwIfAborted();
-    return attempt(request, this.right, attack);
+    return attempt(request, this.right, attack, this.access.closed);
   }
 
   #named(key: ObjectKey): { Bucket: string; Key: string } {
