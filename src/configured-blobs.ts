@@ -21,7 +21,7 @@ export interface ConfiguredBlobs {
   spool: Spool;
   signedBytes: SignedBytes;
   /** What is to be done once the service listens, one after the other. */
-  afterStart: ReadonlyArray<{ name: string; work: () => Promise<unknown> }>;
+  afterStart: ReadonlyArray<{ name: string; work: (signal: AbortSignal) => Promise<unknown> }>;
   /** Ends what waits for storage. */
   close(): Promise<void>;
 }
@@ -84,15 +84,18 @@ async function openBucket(
   });
   const spool = openSpool(files, async () => dir);
   const options = { ...s3, clock: Date.now };
-  const closing = new AbortController();
   const probing = startProbing(
     (signal) => probeBackend(options, signal),
     (report) => tellFindings(report, log),
     { ...PROBE_INTERVALS, ...probeIntervals },
   );
-  const leftovers = async (): Promise<void> => {
-    await removeLeftovers(options, closing.signal).catch((error) => {
-      if (closing.signal.aborted) return;
+  const firstProbe = async (signal: AbortSignal): Promise<void> => {
+    signal.addEventListener('abort', () => void probing.close(), { once: true });
+    await probing.first;
+  };
+  const leftovers = async (signal: AbortSignal): Promise<void> => {
+    await removeLeftovers(options, signal).catch((error) => {
+      if (signal.aborted) return;
       log.warn({ err: error }, 'what probes left that died stays until the next start');
     });
   };
@@ -110,11 +113,10 @@ async function openBucket(
     spool,
     signedBytes: { signer, parts: null },
     afterStart: [
-      { name: 'probe', work: () => probing.first },
+      { name: 'probe', work: firstProbe },
       { name: 'leftovers', work: leftovers },
     ],
     async close() {
-      closing.abort();
       // Requests that wait for storage need not wait for the probe to clean up.
       await Promise.all([blobs.close(), probing.close()]);
     },

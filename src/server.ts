@@ -141,8 +141,8 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     const server = await listen(createServer(app.callback()), config);
     closers.push(() => close(server));
     url = urlOf(server, config.host);
-    await announce(folder, publicUrl(), config, log);
     const settled = startBackground(beside, services, afterStart);
+    await announce(folder, publicUrl(), config, log);
     if (config.databaseUrl === null) {
       beside.run('the check of the registry', (signal) =>
         checkRegistry(registry, folder.registryFile, log, signal, overrides.registryCheckDelay),
@@ -150,7 +150,7 @@ export async function startService(config: Config, overrides: ServiceOverrides =
     }
     const failed = folder.lost.then(async (error) => {
       log.error({ err: error }, 'the service stops');
-      await stop();
+      await stop().catch((err) => log.error({ err }, 'the stop failed'));
       return error;
     });
     return { url: publicUrl(), services, settled, failed, stop };
@@ -199,7 +199,7 @@ async function startBackground(
   let before: Promise<unknown> = Promise.resolve();
   for (const { name, work } of afterStart) {
     const after = before;
-    before = start(name, () => after.then(work));
+    before = start(name, (signal) => after.then(() => work(signal)));
   }
   await Promise.all([recovered, before]);
 }

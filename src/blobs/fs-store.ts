@@ -58,7 +58,8 @@ export function openFolderStore(options: FolderStoreOptions): Promise<FolderStor
     await files.mkdir(root).catch((error) => {
       if (!hasErrno(error, 'EEXIST')) throw error;
     });
-    const tree = folderTree(files, await files.realpath(root));
+    const real = await files.realpath(root);
+    const tree = folderTree(files, real, await files.lstat(real));
     await tree.ensureDirectory(tree.uploads);
     await tree.ensureDirectory(tree.spool);
     return new LockedFolder(options, tree);
@@ -170,7 +171,11 @@ class LockedFolder implements FolderStore {
   }
 
   statObject({ key }: ObjectRef): Promise<ObjectStat | null> {
-    return storing(`looking at ${key}`, () => this.#objects.stat(key));
+    return storing(`looking at ${key}`, async () => {
+      const stat = await this.#objects.stat(key);
+      if (stat === null) await this.#tree.assertRoot();
+      return stat;
+    });
   }
 
   async removeObject({ key }: ObjectRef): Promise<void> {

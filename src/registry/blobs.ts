@@ -89,6 +89,19 @@ export function blobTable(db: Knex) {
       return row ?? null;
     },
 
+    /** The objects that these blobs are read from, each once. */
+    async objectsOf(digests: readonly Digest[]): Promise<string[]> {
+      const wanted = recordset(
+        db,
+        { digest: 'bytes' },
+        digests.map((digest) => [digestHex(digest)]),
+      );
+      const rows: Array<{ id: string | null }> = rowsOf(
+        await db.raw(`select distinct ${bestObject('r.digest')} as id from ? r`, [wanted]),
+      );
+      return rows.flatMap(({ id }) => (id === null ? [] : [id]));
+    },
+
     async getObject(id: string): Promise<ObjectRecord | null> {
       const row: ObjectRow | undefined = await db('objects').where({ id }).first();
       return row ? { ...row, digest: digestFromBytes(row.digest) } : null;

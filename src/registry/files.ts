@@ -5,7 +5,7 @@ import { comparePaths, type LogicalPath, pathKey } from '../core/logical-path.ts
 import { isPostgres, rowsOf } from './dialect.ts';
 import { fileConflicts } from './file-conflicts.ts';
 import { fileProofs } from './file-proofs.ts';
-import { bestObject, inLiveObject, isLost } from './lost-blobs.ts';
+import { bestObject, isLost } from './lost-blobs.ts';
 import { byDigest, recordset } from './recordset.ts';
 
 export interface FileRecord {
@@ -151,19 +151,6 @@ export function fileTable(db: Knex) {
       return [...unproven, ...lost].toSorted(comparePaths).slice(0, limit);
     },
 
-    /** The objects that the bytes of proven files are read from, of the paths after one and up to another. */
-    async objectsBetween(packageId: PackageId, after: string | null, last: string): Promise<string[]> {
-      const from = after === null ? '' : 'and f.path > ?';
-      const rows: Array<{ id: string | null }> = rowsOf(
-        await db.raw(
-          `select distinct ${bestObject('f.digest')} as id from package_files f
-           where f.package_id = ? ${from} and f.path <= ? and f.proven = true and f.size > 0`,
-          [packageId, ...(after === null ? [] : [after]), last],
-        ),
-      );
-      return rows.flatMap(({ id }) => (id === null ? [] : [id]));
-    },
-
     async totals(packageId: PackageId): Promise<{ file_count: number; total_size: number }> {
       const row = (await db('package_files')
         .where({ package_id: packageId })
@@ -176,11 +163,8 @@ export function fileTable(db: Knex) {
       const found = isPostgres(db)
         ? `? r ${fileAtEach('path, digest, size, proven')}
            cross join lateral (
-             (select object_id, "offset" from blob_locations l where l.digest = f.digest and ${inLiveObject('l')}
-              order by l.object_id limit 1)
-             union all
-             (select object_id, "offset" from blob_locations l where l.digest = f.digest order by l.object_id limit 1)
-             limit 1) l
+             select object_id, "offset" from blob_locations l
+             where l.digest = f.digest and l.object_id = ${bestObject('f.digest')} order by l.object_id limit 1) l
            where f.proven = true`
         : `? r cross join package_files f cross join blob_locations l
            where f.package_id = ? and f.path = r.path and f.proven = true

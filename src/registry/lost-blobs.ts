@@ -15,7 +15,7 @@ export function isLost(digest: string): string {
 }
 
 /** A condition on a location. */
-export function inLiveObject(alias: string): string {
+function inLiveObject(alias: string): string {
   return `(select o.state from objects o where o.id = ${alias}.object_id) = 'live'`;
 }
 

@@ -38,6 +38,7 @@ export async function diagnose(services: Services, around: Surroundings): Promis
     registryCheck(registry, around),
     ...(registry.ok && registry.kind === 'postgres' ? [await databaseClock(services)] : []),
     blobStore(blob_store),
+    ...(registry.ok ? await lostObjects(services) : []),
     ...(blob_store.ok ? blob_store.findings.map(finding) : []),
     ...(registry.kind === 'sqlite' && blob_store.kind === 's3' ? [BOTH_HALVES] : []),
     token(around),
@@ -96,6 +97,19 @@ function blobStore({ kind, place, ok, latency_ms, error }: BlobHealth): Check {
       advice: null,
     };
   return { name, level: 'failure', says: `Blobs are in ${what}, which does not work: ${error}`, advice: null };
+}
+
+/** More than so many are not counted. */
+const LOST_COUNTED = 1_000;
+
+async function lostObjects({ registry }: Services): Promise<Check[]> {
+  const lost = await registry.read.blobs.countLost(LOST_COUNTED).catch(() => 0);
+  if (lost === 0) return [];
+  const many = lost === LOST_COUNTED ? `${lost} objects or more` : lost === 1 ? 'One object' : `${lost} objects`;
+  const says = `${many} of the blob store cannot be found, or have another length: files of packages cannot be read.`;
+  const advice =
+    'Put them back from a backup, or push again whatever holds the same files: both is seen by the next finalize.';
+  return [{ name: 'lost_objects', level: 'failure', says, advice }];
 }
 
 function finding({ guarantee, held, weight, says, advice }: Finding): Check {

@@ -29,12 +29,10 @@ export interface LookedOver {
 export async function lookOverFiles(tables: Tables, id: PackageId): Promise<LookedOver> {
   const hash = createHash('sha256');
   const objectIds = new Set<string>();
-  let after: string | null = null;
   for await (const page of filePages(tables, id)) {
     hash.update(page.map((file) => sha256sumLine(digestHex(file.digest), file.path)).join(''));
-    const last = page.at(-1)?.path ?? '';
-    for (const objectId of await tables.files.objectsBetween(id, after, last)) objectIds.add(objectId);
-    after = last;
+    const held = new Set(page.flatMap((file) => (file.proven && file.size > 0 ? [file.digest] : [])));
+    for (const objectId of await tables.blobs.objectsOf([...held])) objectIds.add(objectId);
   }
   return { filesDigest: digestFromBytes(hash.digest()), objectIds };
 }

@@ -40,7 +40,8 @@ export async function sealPackage(
     const seen = await look(services, caller, id, expected, lookedUp);
     const sealed = await services.registry.transaction(async (tables) => {
       const pkg = await lockPackage(tables, caller, id);
-      // Looking takes its time, and must not keep others waiting: it counts if nothing has changed since.
+      // Looking takes its time, and must not keep others waiting: it counts if nothing has changed since. Where something always
+      // does, the list is read here at last; what it got meanwhile was proven a moment ago.
       if (pkg.files_version !== seen.version && attempt < ATTEMPTS) return null;
       const digest = pkg.files_version === seen.version ? seen.filesDigest : await listDigest(tables, id, expected);
       return freeze(tables, caller, pkg, expected, digest);
@@ -144,7 +145,7 @@ function assertList(id: PackageId, actual: Digest | null, { files_digest: wanted
   if (wanted === undefined || actual === wanted) return;
   throw new StoreError(
     'list_mismatch',
-    `The list of ${id}'s files has the digest ${actual}, not ${wanted}: somebody else has changed its files.`,
+    `The list of files of ${id} has the digest ${actual}, not ${wanted}: its files are not those that are meant.`,
     { expected_digest: wanted, actual_digest: actual },
   );
 }

@@ -26,6 +26,7 @@ const UPLOADS_AFTER_MS = 2 * HOUR_MS;
  * let its key list them
  */
 export async function removeLeftovers(options: S3Options, signal?: AbortSignal): Promise<number> {
+  signal?.throwIfAborted();
   const access = openAccess(options);
   signal?.addEventListener('abort', access.close, { once: true });
   try {
