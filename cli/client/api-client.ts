@@ -120,7 +120,10 @@ export class ApiClient {
     } while (cursor !== undefined);
   }
 
-  finalizePackage(id: string, expected: { file_count?: number; total_size?: number } = {}): Promise<wire.Package> {
+  finalizePackage(
+    id: string,
+    expected: { file_count?: number; total_size?: number; files_digest?: string } = {},
+  ): Promise<wire.Package> {
     return this.#json({ method: 'POST', path: `/v1/packages/${encodeURIComponent(id)}/finalize`, body: expected });
   }
 
