@@ -89,6 +89,8 @@ const INTEGRITY: ReadonlySet<string> = new Set<ErrorCode>(['integrity_failure', 
 const SET_TOKEN = 'Set ARTIFACT_STORE_TOKEN to a token of this service, or give --token.';
 const AGAIN = 'Run the same command again when it answers: `artifact-store doctor` says what fails.';
 
+const OTHERS = 'Somebody else pushed into the same package meanwhile: run the same command again.';
+
 function exitOf(error: ApiError): Exit {
   if (INTEGRITY.has(error.code)) return EXIT.integrity;
   if (error.code === 'unavailable') return EXIT.failed;
@@ -100,6 +102,7 @@ function exitOf(error: ApiError): Exit {
 
 function nextOf(error: ApiError): string | undefined {
   if (error.status === 401 || error.code === 'forbidden') return SET_TOKEN;
+  if (error.code === 'list_mismatch') return OTHERS;
   return error.code === 'unavailable' ? AGAIN : undefined;
 }
 

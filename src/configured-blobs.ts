@@ -20,6 +20,9 @@ export interface ConfiguredBlobs {
   blobs: BlobStore;
   spool: Spool;
   signedBytes: SignedBytes;
+  /** What is to be done once the service listens, one after the other. */
+  afterStart: ReadonlyArray<{ name: string; work: (signal: AbortSignal) => Promise<unknown> }>;
+  /** Ends what waits for storage. */
   close(): Promise<void>;
 }
 
@@ -62,7 +65,8 @@ async function openFolder({
   for (const { id, key, state, storage_upload_id } of left.values()) {
     if (state === 'open' && storage_upload_id !== null) await store.createUpload(key as ObjectKey, id);
   }
-  return { blobs: store, spool: store.spool, signedBytes: { signer, parts: store }, close: () => store.close() };
+  const signedBytes = { signer, parts: store };
+  return { blobs: store, spool: store.spool, signedBytes, afterStart: [], close: () => store.close() };
 }
 
 async function openBucket(
@@ -80,14 +84,21 @@ async function openBucket(
   });
   const spool = openSpool(files, async () => dir);
   const options = { ...s3, clock: Date.now };
-  const probing = await startProbing(
+  const probing = startProbing(
     (signal) => probeBackend(options, signal),
     (report) => tellFindings(report, log),
     { ...PROBE_INTERVALS, ...probeIntervals },
   );
-  await removeLeftovers(options).catch((error) => {
-    log.warn({ err: error }, 'what probes left that died stays until the next start');
-  });
+  const firstProbe = async (signal: AbortSignal): Promise<void> => {
+    signal.addEventListener('abort', () => void probing.close(), { once: true });
+    await probing.first;
+  };
+  const leftovers = async (signal: AbortSignal): Promise<void> => {
+    await removeLeftovers(options, signal).catch((error) => {
+      if (signal.aborted) return;
+      log.warn({ err: error }, 'what probes left that died stays until the next start');
+    });
+  };
   const signer = urlSigner(signingKey);
   const blobs = openS3Store({
     ...options,
@@ -101,9 +112,13 @@ async function openBucket(
     blobs,
     spool,
     signedBytes: { signer, parts: null },
+    afterStart: [
+      { name: 'probe', work: firstProbe },
+      { name: 'leftovers', work: leftovers },
+    ],
     async close() {
-      await probing.close();
-      await blobs.close();
+      // Requests that wait for storage need not wait for the probe to clean up.
+      await Promise.all([blobs.close(), probing.close()]);
     },
   };
 }

@@ -2,13 +2,14 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { RequestListener, Server } from 'node:http';
 import type { Knex } from 'knex';
+import { type Background, background, within } from './background.ts';
 import { openCheckThread } from './blobs/check-thread.ts';
 import { type DataFolder, type OpenDataFolderOptions, openDataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
 import { freeBytes } from './blobs/fs-health.ts';
 import type { ProbeIntervals } from './blobs/s3/probing.ts';
 import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
-import { openConfiguredBlobs } from './configured-blobs.ts';
+import { type ConfiguredBlobs, openConfiguredBlobs } from './configured-blobs.ts';
 import { describeDatabase, openConfiguredRegistry } from './configured-registry.ts';
 import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
@@ -22,12 +23,15 @@ import type { HttpServices } from './http/route.ts';
 import { ROUTES } from './http/routes/index.ts';
 import { type ServeOptions, serve, stopServing, urlOf } from './http/serve.ts';
 import { openLog } from './log.ts';
+import { quickCheck } from './registry/quick-check.ts';
 import type { Registry } from './registry/registry.ts';
 import { recover } from './usecases/recover.ts';
 import type { Log } from './usecases/services.ts';
 import { VERSION } from './version.ts';
 
 const RECOVERY_INTERVAL_MS = 60_000;
+/** How long a stop waits for what the service does beside requests; as long again once nothing waits for storage any more. */
+const BACKGROUND_PATIENCE_MS = 5_000;
 
 /** What tests put in the place of the real thing, and may change. */
 export interface ServiceOverrides {
@@ -39,6 +43,8 @@ export interface ServiceOverrides {
   /** Milliseconds to add to the registry's time. */
   timeShift?: () => number;
   log?: Log;
+  /** How long after its start the service checks the SQLite file, ms. */
+  registryCheckDelay?: number;
   /** How often the bucket is probed. */
   probeIntervals?: Partial<ProbeIntervals>;
 }
@@ -46,6 +52,10 @@ export interface ServiceOverrides {
 export interface Service {
   url: string;
   services: HttpServices;
+  /** Settled when what the start has begun beside listening has ended: the probe of a bucket, recovery. */
+  settled: Promise<void>;
+  /** Settled, with the reason, when the service has stopped by itself. */
+  failed: Promise<Error>;
   /** Lets requests under way end, then closes everything. */
   stop(): Promise<void>;
 }
@@ -69,9 +79,10 @@ export async function startService(
   const files = overrides.files ?? realFileLayer;
   const bounds = { ...DEFAULT_BOUNDS, ...overrides.bounds };
   const closers: Array<() => Promise<void>> = [];
-  const stop = async (): Promise<void> => {
+  const stop = once(async () => {
     for (const close of closers.splice(0).reverse()) await close();
-  };
+  });
+  const beside = background(log);
   try {
     const folder = await openDataFolder(config.dataDir, files, folderOptions);
     closers.push(() => folder.close());
@@ -84,7 +95,7 @@ export async function startService(
     const signingKey = derive(key, 'url');
     const checker = openCheckThread();
     closers.push(() => checker.close());
-    const { blobs, spool, signedBytes, ...store } = await openConfiguredBlobs(config.s3, {
+    const { blobs, spool, signedBytes, afterStart, ...store } = await openConfiguredBlobs(config.s3, {
       folder,
       files,
       checker,
@@ -94,7 +105,8 @@ export async function startService(
       log,
       probeIntervals: overrides.probeIntervals,
     });
-    closers.push(() => store.close());
+    const closeStore = once(store.close);
+    closers.push(closeStore);
 
     const metrics = openMetrics();
     closers.push(async () => metrics.close());
@@ -109,6 +121,7 @@ export async function startService(
       meters: metrics,
       instance: randomUUID(),
       running: new Map(),
+      underWay: beside.underWay,
       publicUrl,
       cursors: cursorCodec(derive(key, 'cursor')),
       version: VERSION,
@@ -121,11 +134,7 @@ export async function startService(
         freeBytes: () => freeBytes(files, folder.dir),
       },
     };
-    closers.push(async () => {
-      await Promise.allSettled(services.running.values());
-    });
-    await recover(services);
-    closers.push(recoverRegularly(services));
+    closers.push(() => endBackground(beside, services, closeStore));
 
     const app = createApp({
       services,
@@ -139,12 +148,32 @@ export async function startService(
     const server = await listen(app.callback(), { ...config, bounds, log });
     closers.push(() => stopServing(server));
     url = urlOf(server, config.host);
+    const settled = startBackground(beside, services, afterStart);
     await announce(folder, publicUrl(), config, log);
-    return { url: publicUrl(), services, stop };
+    if (config.databaseUrl === null) {
+      beside.run('the check of the registry', (signal) =>
+        checkRegistry(registry, folder.registryFile, log, signal, overrides.registryCheckDelay),
+      );
+    }
+    const failed = folder.lost.then(async (error) => {
+      log.error({ err: error }, 'the service stops');
+      await stop().catch((err) => log.error({ err }, 'the stop failed'));
+      return error;
+    });
+    return { url: publicUrl(), services, settled, failed, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** However often it is called, also while it runs. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | null = null;
+  return () => {
+    done ??= work();
+    return done;
+  };
 }
 
 async function retentionClasses(config: Config): Promise<RetentionClasses> {
@@ -167,17 +196,45 @@ async function prepareRegistry(registry: Registry, classes: RetentionClasses): P
   });
 }
 
-function recoverRegularly(services: HttpServices): () => Promise<void> {
-  let underWay: Promise<void> = Promise.resolve();
-  const timer = setInterval(() => {
-    underWay = underWay
-      .then(() => recover(services))
-      .catch((error) => services.log.error({ err: error }, 'recovery failed; it runs again in a minute'));
-  }, RECOVERY_INTERVAL_MS);
-  return async () => {
-    clearInterval(timer);
-    await underWay;
-  };
+/** What needs the blob store, and so may take long, comes when the service listens already. */
+async function startBackground(
+  { start, repeat }: Background,
+  services: HttpServices,
+  afterStart: ConfiguredBlobs['afterStart'],
+): Promise<void> {
+  const recovered = repeat('recovery', RECOVERY_INTERVAL_MS, (signal) => recover(services, signal));
+  let before: Promise<unknown> = Promise.resolve();
+  for (const { name, work } of afterStart) {
+    const after = before;
+    before = start(name, (signal) => after.then(() => work(signal)));
+  }
+  await Promise.all([recovered, before]);
+}
+
+/** A registry whose pages are damaged says so when it is asked for one of them, and here before. */
+async function checkRegistry(
+  { damage }: Registry,
+  file: string,
+  log: Log,
+  signal: AbortSignal,
+  delay?: number,
+): Promise<void> {
+  const found = await quickCheck(file, signal, delay);
+  if (found === null) return;
+  damage.note('quick_check');
+  log.error({ found }, 'the registry is damaged: restore it from a backup');
+}
+
+async function endBackground(
+  beside: Background,
+  { running }: HttpServices,
+  closeStore: () => Promise<void>,
+): Promise<void> {
+  const completions = Promise.allSettled(running.values());
+  const ended = Promise.all([beside.stop(), completions]);
+  if (await within(BACKGROUND_PATIENCE_MS, ended)) return;
+  await closeStore();
+  await within(BACKGROUND_PATIENCE_MS, ended);
 }
 
 async function listen(handle: RequestListener, options: ServeOptions): Promise<Server> {

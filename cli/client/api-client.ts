@@ -121,7 +121,10 @@ export class ApiClient {
     for await (const { items } of pagesOf(this.url, read)) yield* items;
   }
 
-  finalizePackage(id: string, expected: { file_count?: number; total_size?: number } = {}): Promise<wire.Package> {
+  finalizePackage(
+    id: string,
+    expected: { file_count?: number; total_size?: number; files_digest?: string } = {},
+  ): Promise<wire.Package> {
     return this.#post('package', `${packagePath(id)}/finalize`, expected);
   }
 

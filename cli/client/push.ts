@@ -1,16 +1,19 @@
 import type { Package } from '../../src/api/types.ts';
 import type { Limits } from '../../src/core/limits.ts';
-import { CliError, EXIT, isApiError } from '../errors.ts';
+import { isApiError } from '../errors.ts';
 import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
-import { compareFiles, countDifferences, differenceLines, summarizeDifferences } from './compare.ts';
+import { type Asked, askedDifferences, assertClass, type ClassDays, refuseOpen } from './asked.ts';
+import { compareFiles, countDifferences } from './compare.ts';
 import { cut } from './concurrency.ts';
 import { FileCache } from './file-cache.ts';
 import type { FileList } from './file-list.ts';
+import { filesDigest } from './files-digest.ts';
 import { hashFiles } from './hash-files.ts';
 import { packageFiles } from './package-files.ts';
 import { PackageFiller } from './package-filler.ts';
 import { lookForPush, type PushLook, type PushLookOptions } from './push-look.ts';
+import { askedBy, assertUsable, differs } from './push-refusals.ts';
 import { type PushState, pushState } from './push-state.ts';
 import { Readers } from './readers.ts';
 import { Registrar } from './registrar.ts';
@@ -22,7 +25,9 @@ export interface PushOptions extends PushLookOptions {
   subject?: string | undefined;
   externalId?: string | undefined;
   retentionClass?: string | undefined;
-  /** Content that differs from a finalized package becomes a new one, which supersedes it. */
+  /** Name, subject and metadata were found in the files: no package is refused because it has others. */
+  derived?: boolean | undefined;
+  /** Content that differs from a finalized package, or other options than it has, become a new one, which supersedes it. */
   revision?: boolean | undefined;
   /** The id of a package to continue, or to compare with. */
   resume?: string | undefined;
@@ -75,8 +80,8 @@ export async function pushDirectory(
 ): Promise<PushResult> {
   const started = performance.now();
   // While the answer is on its way the directory is looked at.
-  const asked = client.limits();
-  asked.catch(() => {});
+  const limiting = client.limits();
+  limiting.catch(() => {});
   const look = looked ?? (await lookForPush(options, { signal: client.signal, note: progress.note }));
   const { files, name, metadata, walkOptions } = look;
   const key = { url: client.url, directory: files.root, producer: options.producer, name };
@@ -88,9 +93,10 @@ export async function pushDirectory(
   try {
     if (!options.rehash) cache.load(files);
     readers.expect(files.unhashed());
-    const limits = await asked;
-    const told = { ...options, name, metadata };
-    const push = new Push({ client, options: told, walkOptions, state, files, cache, readers, limits });
+    const limits = await limiting;
+    const asked = askedBy(options, look.leftOut);
+    const parts = { client, options: { ...options, metadata }, name, asked, walkOptions, state };
+    const push = new Push({ ...parts, files, cache, readers, limits, note: progress.note });
     progress.watch?.(() => push.report());
     const result = await push.run();
     const read = { files: readers.files, bytes: readers.bytes };
@@ -104,14 +110,21 @@ export async function pushDirectory(
 
 interface PushParts {
   client: ApiClient;
-  options: PushOptions & { name: string };
+  options: PushOptions;
+  name: string;
+  /** What a package that was made before is held against. */
+  asked: Asked;
   walkOptions: WalkOptions;
   state: PushState;
   files: FileList;
   cache: FileCache;
   readers: Readers;
   limits: Limits;
+  note: PushProgress['note'];
 }
+
+/** What was sent. */
+type Sent = PushResult['uploaded'];
 
 type Unfinished = Omit<PushResult, 'seconds' | 'read'>;
 
@@ -141,8 +154,9 @@ class Push {
 
   async run(): Promise<Unfinished> {
     const { client } = this.#parts;
-    const pkg = await this.#open();
+    const { pkg, created } = await this.#open();
     if (pkg.status === 'finalized') return this.#compare(pkg);
+    if (!created) await this.#assertAsked(pkg);
     try {
       return await this.#fill(pkg);
     } catch (error) {
@@ -153,17 +167,17 @@ class Push {
   }
 
   /** The package to fill: named by --resume, left unfinished here, existing under the external id, or a new one. */
-  async #open(): Promise<Package> {
+  async #open(): Promise<{ pkg: Package; created: boolean }> {
     const { client, options } = this.#parts;
     const { resume, revision, externalId } = options;
     const unfinished = await this.#unfinished();
     if (resume !== undefined) {
       const pkg = await client.getPackage(resume);
-      if (revision && unfinished?.supersedes === pkg.id) return unfinished;
+      if (revision && unfinished?.supersedes === pkg.id) return { pkg: unfinished, created: false };
       assertUsable(pkg);
-      return pkg;
+      return { pkg, created: false };
     }
-    if (externalId === undefined && unfinished) return unfinished;
+    if (externalId === undefined && unfinished) return { pkg: unfinished, created: false };
     return this.#create();
   }
 
@@ -178,10 +192,10 @@ class Push {
     return pkg && (pkg.status === 'created' || pkg.status === 'uploading') ? pkg : null;
   }
 
-  async #create(supersedes?: string): Promise<Package> {
-    const { client, state, options } = this.#parts;
-    const { name, producer, subject, externalId, retentionClass, metadata } = options;
-    const { pkg } = await client.createPackage({
+  async #create(supersedes?: string): Promise<{ pkg: Package; created: boolean }> {
+    const { client, state, options, name } = this.#parts;
+    const { producer, subject, externalId, retentionClass, metadata } = options;
+    const made = await client.createPackage({
       name,
       producer,
       subject,
@@ -190,29 +204,42 @@ class Push {
       metadata,
       supersedes,
     });
-    if (pkg.status !== 'finalized') await state.save(pkg.id);
-    return pkg;
+    if (made.pkg.status !== 'finalized') await state.save(made.pkg.id);
+    return made;
   }
 
   async #compare(pkg: Package): Promise<Unfinished> {
     const { client, state, files, options } = this.#parts;
-    const [theirs] = await Promise.all([packageFiles(client, pkg), this.#hashAll()]);
+    const [theirs, classes] = await Promise.all([packageFiles(client, pkg), this.#classes(), this.#hashAll()]);
     await this.#assertSame();
     const differences = compareFiles(theirs, files.compared());
-    if (countDifferences(differences) === 0) {
+    const asked = askedDifferences(this.#parts.asked, pkg, classes);
+    if (countDifferences(differences) === 0 && asked.length === 0) {
       await state.clear();
       return { ...present(pkg), reused: true, uploaded: { objects: 0, bytes: 0 } };
     }
-    if (options.revision) return this.#fill(await this.#create(pkg.id));
-    throw new CliError(
-      [`The directory differs from ${pkg.id}, which is finalized:`, ...differenceLines(differences)].join('\n'),
-      {
-        exit: EXIT.refused,
-        code: 'package_differs',
-        next: 'Push it as a new package that supersedes that one with --revision.',
-        extras: { package_id: pkg.id, differences: summarizeDifferences(differences) },
-      },
-    );
+    if (options.revision) {
+      const revision = await this.#create(pkg.id);
+      if (!revision.created) await this.#assertAsked(revision.pkg);
+      return this.#fill(revision.pkg);
+    }
+    throw differs(pkg, differences, asked, classes);
+  }
+
+  /** @throws CliError package_differs: the open package would not become what was asked for */
+  async #assertAsked(pkg: Package): Promise<void> {
+    const asked = askedDifferences(this.#parts.asked, pkg, await this.#classes());
+    if (asked.length > 0) throw refuseOpen(pkg, asked);
+  }
+
+  /** Not asked for when no class was. */
+  async #classes(): Promise<ClassDays> {
+    const { asked, client } = this.#parts;
+    if (asked.retention_class === undefined) return new Map();
+    const { items } = await client.retentionClasses();
+    const classes = new Map(items.map(({ name, days }) => [name, days]));
+    assertClass(asked.retention_class, classes);
+    return classes;
   }
 
   async #hashAll(): Promise<void> {
@@ -224,6 +251,20 @@ class Push {
   }
 
   async #fill(pkg: Package): Promise<Unfinished> {
+    const sent = await this.#send(pkg);
+    try {
+      return await this.#finish(pkg, sent);
+    } catch (error) {
+      // Bytes that the store said it had are gone: it has noticed, and wants them again.
+      if (!isApiError(error, 'files_missing')) throw error;
+      this.#parts.note?.('The store has lost bytes that it had: they are sent again.');
+      this.#finalizing = false;
+      const again = await this.#send({ ...pkg, status: 'created' });
+      return this.#finish(pkg, { objects: sent.objects + again.objects, bytes: sent.bytes + again.bytes });
+    }
+  }
+
+  async #send(pkg: Package): Promise<Sent> {
     const { client, options, files, limits, readers, cache } = this.#parts;
     const registrar = new Registrar(client, pkg.id, files, limits);
     if (pkg.status !== 'created') await registrar.prepare();
@@ -237,7 +278,8 @@ class Push {
     } finally {
       uploader.close();
     }
-    return this.#finish(pkg, uploader.totals);
+    const { objects, bytes } = uploader.totals;
+    return { objects, bytes };
   }
 
   #assertSame(): Promise<void> {
@@ -245,13 +287,16 @@ class Push {
     return assertSame(files, walkOptions);
   }
 
-  async #finish(pkg: Package, { objects, bytes }: { objects: number; bytes: number }): Promise<Unfinished> {
+  async #finish(pkg: Package, uploaded: Sent): Promise<Unfinished> {
     const { client, state, files, options } = this.#parts;
-    const result = { reused: false, uploaded: { objects, bytes } };
+    const result = { reused: false, uploaded };
     if (options.finalize === false) return { ...present(await client.getPackage(pkg.id)), ...result };
-    const counts = { file_count: files.length, total_size: files.totalBytes };
     this.#finalizing = true;
-    const finalized = await client.finalizePackage(pkg.id, counts);
+    const finalized = await client.finalizePackage(pkg.id, {
+      file_count: files.length,
+      total_size: files.totalBytes,
+      files_digest: await filesDigest(files),
+    });
     await state.clear();
     return { ...present(finalized), ...result };
   }
@@ -260,14 +305,4 @@ class Push {
 function present(pkg: Package): Omit<Unfinished, 'reused' | 'uploaded'> {
   const { id, status, manifest_digest, file_count, total_size, retention } = pkg;
   return { package_id: id, status, manifest_digest, file_count, total_size, expires_at: retention.expires_at };
-}
-
-function assertUsable(pkg: Package): void {
-  if (pkg.status !== 'failed' && pkg.status !== 'deleted') return;
-  throw new CliError(`Package ${pkg.id} is ${pkg.status}: it takes no files.`, {
-    exit: EXIT.refused,
-    code: pkg.status === 'failed' ? 'package_failed' : 'package_deleted',
-    next: 'Push without --resume: that makes a new package.',
-    extras: { package_id: pkg.id },
-  });
 }

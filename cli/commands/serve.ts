@@ -39,13 +39,15 @@ export const serve = defineVerb<Options>({
       ...(dataDir === undefined ? {} : { ARTIFACT_STORE_DATA_DIR: dataDir }),
     });
     const service = await startService(config);
+    let ended: Error | null = null;
     try {
       // One line, so that whoever started the service can read it while it runs.
       if (out.json) await out.write(`${JSON.stringify({ url: service.url })}\n`);
-      if (!signal.aborted) await once(signal, 'abort');
+      if (!signal.aborted) ended = await Promise.race([once(signal, 'abort').then(() => null), service.failed]);
     } finally {
       await service.stop();
     }
+    if (ended !== null) throw ended;
     return undefined;
   },
 });

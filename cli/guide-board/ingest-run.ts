@@ -50,29 +50,13 @@ export async function ingestRun(
   const look = await lookForPush(push, { signal: client.signal, note: progress.note });
   const stale = await giveUpStaleIngest(client, { producer, runId, metadata: look.metadata });
   if (stale !== null) progress.note?.(`${stale} was never finished, and the run has changed since: it was given up.`);
-  const pushed = await pushDirectory(client, push, progress, env, look);
-  await warnOfOtherClass(client, pushed, options, progress);
+  const pushed = await pushDirectory(client, { ...push, derived: true }, progress, env, look);
   return { ...pushed, run_id: runId, missing: run.missing, discrepancies: run.discrepancies };
 }
 
 function report(run: RunDescription, progress: IngestProgress): void {
   for (const warning of run.warnings) progress.warn?.(`warning: ${warning}`);
   if (run.missing.length > 0) progress.note?.(`missing in this run: ${run.missing.join(', ')}`);
-}
-
-/** A package keeps the class that it was made with: asking for another one must not look as if it had been given. */
-async function warnOfOtherClass(
-  client: ApiClient,
-  { package_id, reused }: PushResult,
-  { retentionClass }: IngestOptions,
-  progress: IngestProgress,
-): Promise<void> {
-  if (!reused || retentionClass === undefined) return;
-  const { retention } = await client.getPackage(package_id);
-  if (retention.class === retentionClass) return;
-  progress.warn?.(
-    `warning: ${package_id} was ingested before, as ${retention.class}, and stays that; extend keeps it longer.`,
-  );
 }
 
 /** Tells Statehub of a package. Never throws: what is preserved stays preserved, and can be told later. */

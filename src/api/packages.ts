@@ -72,4 +72,8 @@ export const Link = z.object({
   }),
 });
 
-export const Finalize = z.strictObject({ file_count: size.optional(), total_size: size.optional() });
+export const Finalize = z.strictObject({
+  file_count: size.optional(),
+  total_size: size.optional(),
+  files_digest: z.string().optional().describe('of the list that GET …/manifest?format=sha256sum will answer'),
+});

@@ -59,14 +59,17 @@ export interface BlobStore {
     received?: readonly ReceivedPart[],
   ): Promise<CompletedObject>;
 
-  /** Ends an upload that was never completed and frees its parts. An unknown upload is no error. */
-  abortUpload(upload: UploadHandle): Promise<void>;
+  /**
+   * Ends an upload that was never completed and frees its parts. An unknown upload is no error. Without the backend's name,
+   * which a crash can keep from being recorded, all that was begun on the upload's key is ended.
+   */
+  abortUpload(upload: MaybeNamedUpload): Promise<void>;
 
   /**
-   * Frees what an upload leaves whose object nothing will refer to, as far as that is safe: after an unclean
-   * completion some backends can free nothing now, and leave it to the sweep. Idempotent; an unknown upload is no error.
+   * Frees what an upload leaves whose object nothing will refer to, as far as that is safe. Idempotent; an unknown upload is
+   * no error. @returns later: after an unclean completion some backends can free nothing now, and leave it to the sweep
    */
-  dropUpload(upload: UploadHandle, completion: Completion, versionId: string | null): Promise<void>;
+  dropUpload(upload: UploadHandle, completion: Completion, versionId: string | null): Promise<'dropped' | 'later'>;
 
   /**
    * Writes a small object of the service's own (a manifest) durably, under a key that only ever gets these bytes.
@@ -105,6 +108,9 @@ export interface UploadHandle {
   key: ObjectKey;
   storageUploadId: string;
 }
+
+/** The same of an upload that the backend may know, without its name having been recorded. */
+export type MaybeNamedUpload = Omit<UploadHandle, 'storageUploadId'> & { storageUploadId: string | null };
 
 /**
  * What is known of an upload's one completion: that none was sent, that storage answered it cleanly, or neither (an

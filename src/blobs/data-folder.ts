@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeFolder } from '../make-folder.ts';
 import { type FileLayer, hasErrno, realFileLayer } from './file-layer.ts';
+import { describeHolder, HOLDER_FILE, holderFacts, isHeldByAnother, watchLock } from './folder-holder.ts';
 import { lockFolder } from './folder-lock.ts';
 
 /**
@@ -23,10 +24,18 @@ export interface DataFolder {
   readonly signingKey: Buffer;
   /** Says under which URL the holder can be reached. */
   announce(url: string): Promise<void>;
+  /** Settled when the folder is held no more, because somebody removed or replaced the lock's file: nothing may go on. */
+  readonly lost: Promise<DataFolderError>;
   close(): Promise<void>;
 }
 
-export type DataFolderErrorCode = 'in_use' | 'wrong_version' | 'not_a_data_folder' | 'not_writable' | 'no_data_folder';
+export type DataFolderErrorCode =
+  | 'in_use'
+  | 'lock_lost'
+  | 'wrong_version'
+  | 'not_a_data_folder'
+  | 'not_writable'
+  | 'no_data_folder';
 
 /** The folder cannot be used; `message` names it and says what to do. */
 export class DataFolderError extends Error {
@@ -43,6 +52,8 @@ export class DataFolderError extends Error {
 const FORMATS = 'artifact-store/data/';
 const FORMAT = `${FORMATS}v1`;
 const KEY_BYTES = 32;
+/** How often the holder looks whether the lock's file stands. */
+const LOCK_WATCH_MS = 1_000;
 const TEMPORARY = /^\.new-[0-9a-f]+$/;
 
 /** What may stand in a folder that is not a data folder yet: traces of a start that broke off, and a new volume's own. */
@@ -69,21 +80,26 @@ export async function openDataFolder(
   const lock = await writing(dir, () => lockFolder(dir));
   if (lock === null) throw new DataFolderError('in_use', await inUse(dir));
   try {
+    if (await isHeldByAnother(dir, lock)) throw new DataFolderError('in_use', await inUse(dir));
     // The format again, now under the lock: two services may have found the folder empty.
     await checkFormat(dir);
     const signingKey = await writing(dir, () => prepare(files, dir));
-    const holder = { pid: process.pid, started_at: new Date().toISOString() };
+    const holder = await holderFacts(dir, lock);
     const announce = (url?: string): Promise<void> =>
-      writing(dir, () => writeSmall(files, dir, 'holder.json', json({ ...holder, url }), 'replace'));
+      writing(dir, () => writeSmall(files, dir, HOLDER_FILE, json({ ...holder, url }), 'replace'));
     await announce();
+    const watch = watchLock(lock, LOCK_WATCH_MS);
     return {
       dir,
       blobsDir: join(dir, 'blobs'),
       registryFile: join(dir, 'registry.sqlite'),
       signingKey,
       announce,
+      lost: watch.lost.then(() => lockLost(dir)),
       async close() {
-        await files.unlink(join(dir, 'holder.json')).catch(() => {});
+        watch.stop();
+        // Another process may have the folder by now, and have said so.
+        if (await lock.stands()) await files.unlink(join(dir, HOLDER_FILE)).catch(() => {});
         lock.release();
       },
     };
@@ -219,17 +235,15 @@ async function writeSmall(
 }
 
 async function inUse(dir: string): Promise<string> {
-  const holder = await holderOf(dir);
+  const holder = await describeHolder(dir);
   return `The data folder ${dir} is in use by ${holder}: stop that service, or set ARTIFACT_STORE_DATA_DIR to another folder.`;
 }
 
-async function holderOf(dir: string): Promise<string> {
-  try {
-    const holder = JSON.parse(await readFile(join(dir, 'holder.json'), 'utf8')) as { pid: number; url?: string };
-    return `process ${holder.pid}${holder.url === undefined ? '' : ` at ${holder.url}`}`;
-  } catch {
-    return 'another process';
-  }
+function lockLost(dir: string): DataFolderError {
+  return new DataFolderError(
+    'lock_lost',
+    `${join(dir, 'lock.sqlite')} was removed or replaced while the folder was in use, so another service could open it: start this one again, and leave that file alone.`,
+  );
 }
 
 async function writing<Result>(dir: string, work: () => Result | Promise<Result>): Promise<Result> {

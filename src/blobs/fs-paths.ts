@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { StoreError } from '../core/errors.ts';
 import { parseUploadId, type UploadId } from '../core/ids.ts';
@@ -22,13 +23,18 @@ export interface FolderTree {
   uploadPath(id: UploadId): string;
   /**
    * Is there such a directory, reached from the root without a symlink? Asked before every access, because a symlink
-   * inside the root would lead out of it. @throws StoreError unavailable, naming the symlink
+   * inside the root would lead out of it. @throws StoreError unavailable, its cause naming the symlink
    */
   isDirectory(dir: string): Promise<boolean>;
   /** Makes a directory, and those above it, durably. @returns it @throws StoreError unavailable */
   ensureDirectory(dir: string): Promise<string>;
   /** Makes the names in a directory last. */
   syncDirectory(dir: string): Promise<void>;
+  /**
+   * Asked before anything is said to be gone: a volume that was unmounted leaves an empty folder in its place.
+   * @throws StoreError unavailable when the root is not the folder that it was
+   */
+  assertRoot(): Promise<void>;
 }
 
 const RESERVED = ['uploads', 'spool'];
@@ -45,8 +51,8 @@ export function isObjectKey(text: string): text is ObjectKey {
   }
 }
 
-/** @param root an existing directory, as realpath gives it */
-export function folderTree(files: FileLayer, root: string): FolderTree {
+/** @param root an existing directory, as realpath gives it @param opened what it is */
+export function folderTree(files: FileLayer, root: string, opened: Pick<Stats, 'dev' | 'ino'>): FolderTree {
   const syncDirectory = sharedSync((dir) => files.syncDirectory(dir));
   // A directory that another call is still making exists before it is durable: only what was synced counts.
   const durable = new Set<string>();
@@ -76,7 +82,8 @@ export function folderTree(files: FileLayer, root: string): FolderTree {
   async function ensureDirectory(dir: string): Promise<string> {
     if (dir === root || durable.has(dir)) {
       if (await isDirectory(dir)) return dir;
-      if (dir === root) throw new StoreError('unavailable', `The blob folder ${root} is gone.`);
+      if (dir === root)
+        throw unlike('The blob folder is gone: the log of the service names it.', `there is no folder ${root}`);
     }
     await ensureDirectory(dirname(dir));
     if (!(await make(dir)) && !(await isDirectory(dir))) throw misplaced(dir, 'no directory');
@@ -109,13 +116,23 @@ export function folderTree(files: FileLayer, root: string): FolderTree {
     isDirectory,
     ensureDirectory,
     syncDirectory,
+    async assertRoot() {
+      const { dev, ino } = await files.lstat(root);
+      if (dev === opened.dev && ino === opened.ino) return;
+      const detail = 'The blob folder is another one than at the start of the service: was a volume unmounted?';
+      throw unlike(detail, `${root} was another folder: put it back, or start the service again`);
+    },
   };
 }
 
 /** Something stands in the blob folder where the service never put it. */
 export function misplaced(path: string, what: string): StoreError {
-  return new StoreError(
-    'unavailable',
-    `${path} is ${what}, which the blob folder never holds there: it was put there by somebody else; remove it.`,
-  );
+  const detail =
+    'Something stands in the blob folder that the service never puts there: its log says what, and what to do.';
+  return unlike(detail, `${path} is ${what}: it was put there by somebody else; remove it`);
+}
+
+/** Whoever asked is not told where the folder is; the log and the operator's doctor are. */
+function unlike(detail: string, where: string): StoreError {
+  return new StoreError('unavailable', detail, {}, { cause: new Error(where) });
 }

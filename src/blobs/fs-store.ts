@@ -10,6 +10,7 @@ import type {
   ByteRange,
   CompletedObject,
   DownloadOptions,
+  MaybeNamedUpload,
   ObjectRef,
   ObjectStat,
   ReceivedPart,
@@ -57,7 +58,8 @@ export function openFolderStore(options: FolderStoreOptions): Promise<FolderStor
     await files.mkdir(root).catch((error) => {
       if (!hasErrno(error, 'EEXIST')) throw error;
     });
-    const tree = folderTree(files, await files.realpath(root));
+    const real = await files.realpath(root);
+    const tree = folderTree(files, real, await files.lstat(real));
     await tree.ensureDirectory(tree.uploads);
     await tree.ensureDirectory(tree.spool);
     return new LockedFolder(options, tree);
@@ -132,7 +134,7 @@ class LockedFolder implements FolderStore {
     });
   }
 
-  async abortUpload({ id }: UploadHandle): Promise<void> {
+  async abortUpload({ id }: MaybeNamedUpload): Promise<void> {
     await storing(`aborting upload ${id}`, async () => {
       const folder = await this.#uploads.take(id);
       if (folder !== null) await this.#uploads.discard(folder);
@@ -140,9 +142,10 @@ class LockedFolder implements FolderStore {
   }
 
   /** Here an end is an end: whatever the completion came to, what is left can go. */
-  async dropUpload(upload: UploadHandle): Promise<void> {
+  async dropUpload(upload: UploadHandle): Promise<'dropped'> {
     await this.abortUpload(upload);
     await this.removeObject({ key: upload.key, versionId: null });
+    return 'dropped';
   }
 
   writeObject(key: ObjectKey, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; digest: Digest }> {
@@ -168,7 +171,11 @@ class LockedFolder implements FolderStore {
   }
 
   statObject({ key }: ObjectRef): Promise<ObjectStat | null> {
-    return storing(`looking at ${key}`, () => this.#objects.stat(key));
+    return storing(`looking at ${key}`, async () => {
+      const stat = await this.#objects.stat(key);
+      if (stat === null) await this.#tree.assertRoot();
+      return stat;
+    });
   }
 
   async removeObject({ key }: ObjectRef): Promise<void> {

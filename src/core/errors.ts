@@ -39,6 +39,7 @@ export const ERROR_TABLE = {
   package_empty: { status: 409, title: 'A package without files cannot be finalized' },
   files_missing: { status: 409, title: 'Not every file has its bytes' },
   count_mismatch: { status: 409, title: 'The package does not hold what the caller expects' },
+  list_mismatch: { status: 409, title: 'The package does not hold the files that the caller means' },
   already_superseded: { status: 409, title: 'Another package supersedes this one already' },
   retention_active: { status: 409, title: 'The package must be kept' },
   held: { status: 409, title: 'A hold blocks the deletion' },
@@ -75,6 +76,7 @@ export const ERROR_TABLE = {
   internal: { status: 500, title: 'The service failed' },
   integrity_failure: { status: 500, title: 'Stored bytes are not what they were' },
   unavailable: { status: 503, title: 'The service cannot answer now' },
+  registry_damaged: { status: 503, title: 'The registry is damaged' },
   no_space: { status: 507, title: 'The storage is full' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

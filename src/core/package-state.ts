@@ -26,8 +26,14 @@ export function nextStatus(pkg: PackageFacts, event: PackageEvent): PackageStatu
   const next = TRANSITIONS[pkg.status][event];
   if (pkg.status === 'deleted') throw new StoreError('package_deleted', `Package ${pkg.id} was deleted.`);
   // Between the two transactions of finalize the status still says uploading, but the manifest is being written.
-  const sealing = pkg.sealed_at !== null && (event === 'register' || event === 'fail');
-  if (sealing || (pkg.status === 'finalized' && next === undefined)) {
+  const sealing = pkg.sealed_at !== null && (pkg.status === 'created' || pkg.status === 'uploading');
+  if (sealing && event === 'delete') {
+    throw new StoreError(
+      'package_sealed',
+      `Package ${pkg.id} is being finalized: wait until it is. Then its retention says when it may be deleted.`,
+    );
+  }
+  if ((sealing && event !== 'finalize') || (pkg.status === 'finalized' && next === undefined)) {
     throw new StoreError(
       'package_sealed',
       `Package ${pkg.id} is finalized: make a new package with "supersedes": "${pkg.id}" to revise it.`,

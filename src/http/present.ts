@@ -1,6 +1,6 @@
 import type * as wire from '../api/types.ts';
 import { eligibility } from '../core/retention.ts';
-import type { BlobHealth, RegistryHealth } from '../usecases/check-readiness.ts';
+import type { BlobHealth, Readiness, RegistryHealth } from '../usecases/check-readiness.ts';
 import type { PartRequest } from '../usecases/plan-uploads.ts';
 import type {
   AuditRecord,
@@ -20,7 +20,7 @@ export function iso(time: number): string {
 
 /** What everybody may know: no folder, bucket, address, database or role is named. */
 export function presentReadiness(
-  { ready, registry, blob_store }: { ready: boolean; registry: RegistryHealth; blob_store: BlobHealth },
+  { ready, registry, blob_store, under_way }: Readiness,
   version: string,
 ): wire.Readiness {
   const component = ({ kind, ok, latency_ms, error_code }: RegistryHealth | BlobHealth) => ({
@@ -32,6 +32,7 @@ export function presentReadiness(
   return {
     status: ready ? 'ready' : 'not_ready',
     version,
+    under_way,
     registry: { ...component(registry), schema: registry.schema },
     blob_store: {
       ...component(blob_store),
@@ -76,7 +77,7 @@ export function presentPackage(pkg: PackageRecord, now: number): wire.Package {
 }
 
 export function fileState(file: FileRecord): 'stored' | 'missing' {
-  return file.proven ? 'stored' : 'missing';
+  return file.proven && !file.lost ? 'stored' : 'missing';
 }
 
 export function presentFile(file: FileRecord): wire.File {

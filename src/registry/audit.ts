@@ -1,7 +1,9 @@
 import type { Knex } from 'knex';
 import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { isPostgres } from './dialect.ts';
+import { pendingEvents } from './pending-events.ts';
 import type { Reads } from './reads.ts';
+import { type Cell, recordset } from './recordset.ts';
 
 export type AuditAction =
   | 'package.created'
@@ -16,6 +18,8 @@ export type AuditAction =
   | 'upload.failed'
   | 'upload.aborted'
   | 'object.damaged'
+  | 'object.lost'
+  | 'object.found'
   | 'retention.set'
   | 'retention.extended'
   | 'hold.placed'
@@ -41,45 +45,75 @@ export interface AuditFilter {
   after?: number | undefined;
 }
 
-/** Names the lock between those who add events and those who list them. */
-const AUDIT_LOCK = `hashtext('artifact-store audit')`;
+export type AuditEvent = Omit<AuditRecord, 'seq'>;
+
+/** How long a list waits for transactions that are adding events. */
+const PATIENCE_MS = 1_000;
+const LOOK_AGAIN_MS = 20;
 
 /**
  * Append-only: there is no method that changes or removes an event.
  *
  * Lists continue after the last seq that they gave out. PostgreSQL gives a seq before the transaction commits, so a later
- * one can be seen earlier, and a list would leave out for ever what had not committed yet. Hence a list waits, by a lock
- * that all adding transactions share, until those that are under way have ended. Whoever adds an event takes no row's
- * lock afterwards that others might hold.
+ * one can be seen earlier, and a list would leave out for ever what had not committed yet. Hence every transaction that adds
+ * says, by a lock that nobody waits for, after which seq its own come, and a list ends before those of the transactions that
+ * are under way (pending-events.ts). It waits for them a moment, so that whoever has just changed something finds it.
  */
 export function auditTable(db: Knex) {
-  const postgres = isPostgres(db);
+  const pending = isPostgres(db) ? pendingEvents(db) : null;
 
   return {
-    async add(event: Omit<AuditRecord, 'seq'>): Promise<void> {
-      if (postgres) await db.raw(`select pg_advisory_xact_lock_shared(${AUDIT_LOCK})`);
-      await db('audit_events').insert({ ...event, detail: canonicalJson(event.detail) });
-    },
+    add: (event: AuditEvent): Promise<void> => addAll([event]),
+
+    addAll,
 
     /** Oldest first. */
     async list(filter: AuditFilter, reads: Reads, afterSeq: number, limit: number): Promise<AuditRecord[]> {
-      if (!postgres) return select(db, filter, reads, afterSeq, limit);
-      return db.transaction(async (trx) => {
-        await trx.raw(`select pg_advisory_xact_lock(${AUDIT_LOCK})`);
-        return select(trx, filter, reads, afterSeq, limit);
-      });
+      const last = pending === null ? null : await pending.lastComplete(PATIENCE_MS, LOOK_AGAIN_MS);
+      return select(db, filter, reads, { after: afterSeq, last }, limit);
     },
   };
+
+  /** In this order. */
+  async function addAll(events: readonly AuditEvent[]): Promise<void> {
+    if (events.length === 0) return;
+    await pending?.announce();
+    const rows = recordset(
+      db,
+      { ...COLUMNS, nth: 'integer' },
+      events.map((event, nth) => [...FIELDS.map((field) => cellOf(event, field)), nth]),
+    );
+    await db.raw(`insert into audit_events (${FIELDS.join(', ')}) select ${FIELDS.join(', ')} from ? r order by nth`, [
+      rows,
+    ]);
+  }
+}
+
+const COLUMNS = {
+  id: 'text',
+  at: 'integer',
+  actor: 'text',
+  action: 'text',
+  package_id: 'text',
+  subject_id: 'text',
+  reason: 'text',
+  detail: 'text',
+} as const;
+const FIELDS = Object.keys(COLUMNS) as Array<keyof typeof COLUMNS>;
+
+function cellOf(event: AuditEvent, field: keyof typeof COLUMNS): Cell {
+  return field === 'detail' ? canonicalJson(event.detail) : event[field];
 }
 
 async function select(
   db: Knex,
   filter: AuditFilter,
   reads: Reads,
-  afterSeq: number,
+  { after, last }: { after: number; last: number | null },
   limit: number,
 ): Promise<AuditRecord[]> {
-  const query = db('audit_events').where('audit_events.seq', '>', afterSeq).orderBy('audit_events.seq').limit(limit);
+  const query = db('audit_events').where('audit_events.seq', '>', after).orderBy('audit_events.seq').limit(limit);
+  if (last !== null) query.where('audit_events.seq', '<=', last);
   if (filter.package_id !== undefined) query.where('audit_events.package_id', filter.package_id);
   if (filter.action !== undefined) query.where('action', filter.action);
   if (filter.actor !== undefined) query.where('actor', filter.actor);

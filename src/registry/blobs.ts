@@ -3,6 +3,7 @@ import { type Digest, digestFromBytes, digestHex, digestToBytes } from '../core/
 import type { PackageId } from '../core/ids.ts';
 import { rowsOf } from './dialect.ts';
 import { provenFor, type Wanted, wantedRows } from './file-proofs.ts';
+import { bestObject, isLost, type ObjectState, objectStates } from './lost-blobs.ts';
 import type { Reads } from './reads.ts';
 import { byDigest, recordset } from './recordset.ts';
 
@@ -13,8 +14,12 @@ export interface ObjectRecord {
   version_id: string | null;
   digest: Digest;
   size: number;
+  state: ObjectState;
   created_at: number;
 }
+
+/** Live from the beginning. */
+export type NewObject = Omit<ObjectRecord, 'state'>;
 
 /** Where a blob's bytes are. */
 export interface StoredAt {
@@ -24,6 +29,8 @@ export interface StoredAt {
   offset: number;
   /** Of the whole object. */
   object_size: number;
+  /** Lost only when no live object holds the blob. */
+  state: ObjectState;
 }
 
 type ObjectRow = Omit<ObjectRecord, 'digest'> & { digest: Buffer };
@@ -31,9 +38,11 @@ type ObjectRow = Omit<ObjectRecord, 'digest'> & { digest: Buffer };
 /** Blobs, the objects that hold bytes, and which bytes are where. */
 export function blobTable(db: Knex) {
   return {
+    ...objectStates(db),
+
     /**
      * Takes the locks of these blobs' rows until the transaction ends (making the rows when they are new), so that of two
-     * uploads of one digest exactly one adds a location. @returns those that have a location already
+     * uploads of one digest exactly one adds a location. @returns those that a live object holds already
      */
     async lock(blobs: readonly Wanted[], now: number): Promise<Set<Digest>> {
       const rows = wantedRows(db, blobs);
@@ -44,18 +53,19 @@ export function blobTable(db: Knex) {
       );
       const stored: Array<{ digest: Buffer }> = rowsOf(
         await db.raw(
-          `select r.digest as digest from ? r where exists (select 1 from blob_locations l where l.digest = r.digest)`,
+          `select r.digest as digest from ? r
+           where exists (select 1 from blob_locations l where l.digest = r.digest) and not ${isLost('r.digest')}`,
           [rows],
         ),
       );
       return new Set(stored.map((row) => digestFromBytes(row.digest)));
     },
 
-    async addObject(object: ObjectRecord): Promise<void> {
+    async addObject(object: NewObject): Promise<void> {
       await db('objects').insert({ ...object, digest: digestToBytes(object.digest) });
     },
 
-    /** Says which bytes of an object are which blobs. */
+    /** Says which bytes of a live object are which blobs. */
     async addLocations(objectId: string, places: ReadonlyArray<Wanted & { offset: number }>): Promise<void> {
       const rows = recordset(
         db,
@@ -66,6 +76,7 @@ export function blobTable(db: Knex) {
         `insert into blob_locations (digest, object_id, "offset", size) select digest, ?, start, size from ? r`,
         [objectId, rows],
       );
+      await db.raw('delete from lost_blobs where digest in (select r.digest from ? r)', [rows]);
     },
 
     /** Where a blob's bytes are; null when nothing has them. */
@@ -73,9 +84,22 @@ export function blobTable(db: Knex) {
       const row = await db('blob_locations as l')
         .join('objects as o', 'o.id', 'l.object_id')
         .where('l.digest', digestToBytes(digest))
-        .orderBy('l.object_id')
-        .first('o.key', 'o.version_id', 'l.object_id', 'l.offset', 'o.size as object_size');
+        .whereRaw(`l.object_id = ${bestObject('l.digest')}`)
+        .first('o.key', 'o.version_id', 'l.object_id', 'l.offset', 'o.size as object_size', 'o.state');
       return row ?? null;
+    },
+
+    /** The objects that these blobs are read from, each once. */
+    async objectsOf(digests: readonly Digest[]): Promise<string[]> {
+      const wanted = recordset(
+        db,
+        { digest: 'bytes' },
+        digests.map((digest) => [digestHex(digest)]),
+      );
+      const rows: Array<{ id: string | null }> = rowsOf(
+        await db.raw(`select distinct ${bestObject('r.digest')} as id from ? r`, [wanted]),
+      );
+      return rows.flatMap(({ id }) => (id === null ? [] : [id]));
     },
 
     async getObject(id: string): Promise<ObjectRecord | null> {

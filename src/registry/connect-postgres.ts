@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import knex, { type Knex } from 'knex';
 import pg from 'pg';
+import { noDamage, withDamage } from './damage.ts';
 import { refuseNul } from './dialect.ts';
 import { translated } from './postgres-errors.ts';
 
@@ -33,13 +34,14 @@ const SILENCE_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 15_000;
  */
 export function connectPostgres(url: string): Knex {
   const place = placeOf(url);
+  const damage = noDamage();
 
   class ServicePostgres extends Client {
     override async acquireConnection(): Promise<Connection> {
       try {
         return await super.acquireConnection();
       } catch (error) {
-        throw translated(error, place);
+        throw translated(error, place, damage);
       }
     }
 
@@ -50,12 +52,12 @@ export function connectPostgres(url: string): Knex {
       } catch (error) {
         // The answer to this query may still come: the connection cannot be used for another.
         if (error instanceof Error && error.message === 'Query read timeout') connection.__knex__disposed = error;
-        throw translated(error, place);
+        throw translated(error, place, damage);
       }
     }
   }
 
-  return knex({
+  const db = knex({
     client: ServicePostgres as unknown as typeof Knex.Client,
     connection: {
       connectionString: url,
@@ -74,6 +76,7 @@ export function connectPostgres(url: string): Knex {
     // What knex would print, whoever waits for the query is told.
     log: { warn: ignore, error: ignore, deprecate: ignore, debug: ignore },
   });
+  return withDamage(db, damage);
 }
 
 /** Host and database of a URL, for messages: never the user's password. */

@@ -3,6 +3,7 @@ import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
+import { isLost } from './lost-blobs.ts';
 import type { Reads } from './reads.ts';
 import { byDigest, recordset } from './recordset.ts';
 
@@ -16,13 +17,13 @@ export interface Wanted {
 export function fileProofs(db: Knex) {
   return {
     /**
-     * Which of these blobs the caller has a right to: proven in a living package that it may read, this one included.
-     * Everything else looks the same to it, whether the store has the bytes or not (invariant 7).
+     * Which of these blobs the caller has a right to: proven in a living package that it may read, this one included, and
+     * their bytes are not lost. Everything else looks the same to it, whether the store has the bytes or not (invariant 7).
      * @returns digest → size; a digest asked for with another size is not in it
      */
     async provableBy(reads: Reads, packageId: PackageId, wanted: readonly Wanted[]): Promise<Map<Digest, number>> {
       const rows: Array<{ digest: Buffer; size: number }> = rowsOf(
-        await db.raw('select r.digest as digest, r.size as size from ? r where ?', [
+        await db.raw(`select r.digest as digest, r.size as size from ? r where ? and not ${isLost('r.digest')}`, [
           wantedRows(db, wanted),
           provenFor(db, reads, packageId, 'r'),
         ]),
@@ -45,11 +46,13 @@ export function fileProofs(db: Knex) {
       return rows.length;
     },
 
-    /** Of these blobs: which ones files of the package need, and whether each is proven everywhere in it. */
+    /** Of these blobs: which ones files of the package need, and whether each is proven everywhere in it, and not lost. */
     async wantedBy(packageId: PackageId, wanted: readonly Wanted[]): Promise<Map<Digest, { proven: boolean }>> {
       const rows: Array<{ digest: Buffer; unproven: number }> = rowsOf(
         await db.raw(
-          `select f.digest as digest, sum(case when f.proven = true then 0 else 1 end) as unproven from ? group by f.digest`,
+          `select f.digest as digest,
+             sum(case when f.proven = true and not ${isLost('f.digest')} then 0 else 1 end) as unproven
+           from ? group by f.digest`,
           [filesWith(db, packageId, wanted)],
         ),
       );

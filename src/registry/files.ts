@@ -1,10 +1,11 @@
 import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
-import { type LogicalPath, pathKey } from '../core/logical-path.ts';
+import { comparePaths, type LogicalPath, pathKey } from '../core/logical-path.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { fileConflicts } from './file-conflicts.ts';
 import { fileProofs } from './file-proofs.ts';
+import { bestObject, isLost } from './lost-blobs.ts';
 import { byDigest, recordset } from './recordset.ts';
 
 export interface FileRecord {
@@ -15,7 +16,12 @@ export interface FileRecord {
   mtime: string | null;
   executable: boolean;
   proven: boolean;
+  /** The bytes of its digest are gone: proven or not, they must be sent again. Follows from the objects' states. */
+  lost: boolean;
 }
+
+/** As a file is put. */
+export type PutFile = Omit<FileRecord, 'lost'>;
 
 /** Where a file's bytes are. */
 export interface FileLocation {
@@ -26,10 +32,11 @@ export interface FileLocation {
   offset: number;
 }
 
-type Row = Omit<FileRecord, 'digest' | 'executable' | 'proven'> & {
+type Row = Omit<FileRecord, 'digest' | 'executable' | 'proven' | 'lost'> & {
   digest: Buffer;
   executable: boolean | number;
   proven: boolean | number;
+  lost: boolean | number;
 };
 
 function fromRow(row: Row): FileRecord {
@@ -41,29 +48,36 @@ function fromRow(row: Row): FileRecord {
     mtime: row.mtime,
     executable: Boolean(row.executable),
     proven: Boolean(row.proven),
+    lost: Boolean(row.lost),
   };
 }
 
-const COLUMNS = ['path', 'digest', 'size', 'media_type', 'mtime', 'executable', 'proven'] as const;
+/** Of a row `f`. */
+const COLUMNS = `f.path, f.digest, f.size, f.media_type, f.mtime, f.executable, f.proven, ${isLost('f.digest')} as lost`;
 
 /** The files of packages. Whoever changes them holds the package row's lock. */
 export function fileTable(db: Knex) {
+  async function pathsOf(packageId: PackageId, condition: string, limit: number): Promise<LogicalPath[]> {
+    const query = db('package_files as f').where({ package_id: packageId }).whereRaw(condition);
+    const rows: Array<{ path: LogicalPath }> = await query.orderBy('path').limit(limit).select('path');
+    return rows.map(({ path }) => path);
+  }
+
   return {
     ...fileConflicts(db),
     ...fileProofs(db),
 
     async get(packageId: PackageId, path: LogicalPath): Promise<FileRecord | null> {
-      const row: Row | undefined = await db('package_files')
-        .where({ package_id: packageId, path })
-        .first(...COLUMNS);
+      const query = db('package_files as f').where({ package_id: packageId, path });
+      const row: Row | undefined = await query.first(db.raw(COLUMNS));
       return row ? fromRow(row) : null;
     },
 
     /** In the order of the path's bytes. */
     async page(packageId: PackageId, after: string | null, limit: number): Promise<FileRecord[]> {
-      const query = db('package_files').where({ package_id: packageId }).orderBy('path').limit(limit);
+      const query = db('package_files as f').where({ package_id: packageId }).orderBy('path').limit(limit);
       if (after !== null) query.where('path', '>', after);
-      return ((await query.select(...COLUMNS)) as Row[]).map(fromRow);
+      return ((await query.select(db.raw(COLUMNS))) as Row[]).map(fromRow);
     },
 
     /** The greatest key of a path; null: the package has no files. */
@@ -77,16 +91,16 @@ export function fileTable(db: Knex) {
     async atPaths(packageId: PackageId, paths: readonly LogicalPath[]): Promise<Map<LogicalPath, FileRecord>> {
       const wanted = pathRows(db, paths);
       const rows: Row[] = isPostgres(db)
-        ? rowsOf(await db.raw(`select f.* from ? r ${fileAtEach(COLUMNS.join(', '))}`, [wanted, packageId]))
-        : await db('package_files')
+        ? rowsOf(await db.raw(`select ${COLUMNS} from ? r ${fileAtEach('*')}`, [wanted, packageId]))
+        : await db('package_files as f')
             .where({ package_id: packageId })
             .whereIn('path', db.select('path').from(db.raw('? r', [wanted])))
-            .select(...COLUMNS);
+            .select(db.raw(COLUMNS));
       return new Map(rows.map((row) => [row.path, fromRow(row)]));
     },
 
     /** Adds files, or replaces those with the same path. */
-    async put(packageId: PackageId, files: readonly FileRecord[]): Promise<void> {
+    async put(packageId: PackageId, files: readonly PutFile[]): Promise<void> {
       const rows = recordset(
         db,
         {
@@ -126,14 +140,15 @@ export function fileTable(db: Knex) {
     },
 
     /** Paths without proven bytes, in order. */
+    unproven: (packageId: PackageId, limit: number): Promise<LogicalPath[]> =>
+      pathsOf(packageId, 'proven = false', limit),
+
+    /** Paths without proven bytes, or whose bytes are lost, in order. */
     async missing(packageId: PackageId, limit: number): Promise<LogicalPath[]> {
-      const rows: Array<{ path: LogicalPath }> = await db('package_files')
-        .where({ package_id: packageId })
-        .whereRaw('proven = false')
-        .orderBy('path')
-        .limit(limit)
-        .select('path');
-      return rows.map(({ path }) => path);
+      const unproven = await pathsOf(packageId, 'proven = false', limit);
+      if (!(await db('lost_blobs').first('digest'))) return unproven;
+      const lost = await pathsOf(packageId, `proven = true and ${isLost('f.digest')}`, limit);
+      return [...unproven, ...lost].toSorted(comparePaths).slice(0, limit);
     },
 
     async totals(packageId: PackageId): Promise<{ file_count: number; total_size: number }> {
@@ -148,12 +163,12 @@ export function fileTable(db: Knex) {
       const found = isPostgres(db)
         ? `? r ${fileAtEach('path, digest, size, proven')}
            cross join lateral (
-             select object_id, "offset" from blob_locations l where l.digest = f.digest order by l.object_id limit 1) l
+             select object_id, "offset" from blob_locations l
+             where l.digest = f.digest and l.object_id = ${bestObject('f.digest')} order by l.object_id limit 1) l
            where f.proven = true`
         : `? r cross join package_files f cross join blob_locations l
            where f.package_id = ? and f.path = r.path and f.proven = true
-             and l.digest = f.digest
-             and l.object_id = (select min(x.object_id) from blob_locations x where x.digest = f.digest)`;
+             and l.digest = f.digest and l.object_id = ${bestObject('f.digest')}`;
       const rows: Array<Omit<FileLocation, 'digest'> & { digest: Buffer }> = rowsOf(
         await db.raw(
           `select f.path as path, f.digest as digest, f.size as size, l.object_id as object_id, l."offset" as "offset"

@@ -14,38 +14,42 @@ export class NewerSchemaError extends Error {
   override readonly name = 'NewerSchemaError';
 }
 
-const SOURCE = {
-  getMigrations: async () => MIGRATIONS.map(({ name }) => name),
-  getMigrationName: (name: string) => name,
-  getMigration: async (name: string) => {
-    const found = MIGRATIONS.find((entry) => entry.name === name);
-    if (!found) throw new Error(`there is no migration ${name}`);
-    return found.migration;
-  },
-} satisfies Knex.MigrationSource<string>;
+type Migrations = typeof MIGRATIONS;
+
+function sourceOf(migrations: Migrations): Knex.MigrationSource<string> {
+  return {
+    getMigrations: async () => migrations.map(({ name }) => name),
+    getMigrationName: (name) => name,
+    async getMigration(name) {
+      const found = migrations.find((entry) => entry.name === name);
+      if (!found) throw new Error(`there is no migration ${name}`);
+      return found.migration;
+    },
+  };
+}
 
 /**
  * Brings the registry to this version's schema, in one transaction under one lock: of any number of services that start
  * at once, one migrates and the others wait; one that is killed meanwhile leaves neither half a schema nor a lock.
  * (knex's own lock is a row, which a kill -9 leaves behind; inside our transaction it is rolled back with the rest.)
- * @throws NewerSchemaError
+ * @param migrations as this version has them; fewer, for tests, as an earlier one had them @throws NewerSchemaError
  */
-export async function migrate(db: Knex): Promise<SchemaVersion> {
+export async function migrate(db: Knex, migrations: Migrations = MIGRATIONS): Promise<SchemaVersion> {
   return db.transaction(async (trx) => {
     if (isPostgres(trx)) {
       // Another's migration may take long, and so may ours.
       await trx.raw('set local lock_timeout = 0; set local statement_timeout = 0');
       await trx.raw(`select pg_advisory_xact_lock(hashtext('artifact-store'))`);
     }
-    await refuseNewer(trx);
-    const [, applied] = (await trx.migrate.latest({ migrationSource: SOURCE })) as [number, string[]];
-    return { current: MIGRATIONS.at(-1)?.name ?? null, applied };
+    await refuseNewer(trx, migrations);
+    const [, applied] = (await trx.migrate.latest({ migrationSource: sourceOf(migrations) })) as [number, string[]];
+    return { current: migrations.at(-1)?.name ?? null, applied };
   });
 }
 
-async function refuseNewer(trx: Knex.Transaction): Promise<void> {
+async function refuseNewer(trx: Knex.Transaction, migrations: Migrations): Promise<void> {
   if (!(await trx.schema.hasTable('knex_migrations'))) return;
-  const known = new Set(MIGRATIONS.map(({ name }) => name));
+  const known = new Set(migrations.map(({ name }) => name));
   const rows: Array<{ name: string }> = await trx('knex_migrations').select('name').orderBy('id');
   const unknown = rows.map(({ name }) => name).filter((name) => !known.has(name));
   if (unknown.length === 0) return;

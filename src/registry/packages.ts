@@ -3,7 +3,7 @@ import type { JsonObject } from '../core/canonical-json.ts';
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { indexedScalars } from '../core/metadata.ts';
-import { LIVING_STATUSES, type PackageStatus } from '../core/package-state.ts';
+import type { PackageStatus } from '../core/package-state.ts';
 import { isPostgres } from './dialect.ts';
 import type { Reads } from './reads.ts';
 import { onlyReadable } from './reads.ts';
@@ -26,6 +26,8 @@ export interface PackageRecord {
   reason: string | null;
   file_count: number;
   total_size: number;
+  /** Another number whenever the list of files has changed. */
+  files_version: number;
   manifest_digest: Digest | null;
   manifest_size: number | null;
   created_by: string;
@@ -97,6 +99,8 @@ function fromRow(row: Row): PackageRecord {
   };
 }
 
+const OPEN = `status in ('created', 'uploading')`;
+
 /** A row of a PostgreSQL index has at most 2,704 bytes; the same members can be filtered by on SQLite. */
 const INDEX_ROW_MAX_BYTES = 2_560;
 
@@ -157,13 +161,25 @@ export function packageTable(db: Knex) {
       return row ? fromRow(row) : null;
     },
 
-    /** The living package that an external id names. */
-    async findByExternalId(producer: string, externalId: string): Promise<PackageRecord | null> {
-      const row: Row | undefined = await db('packages')
-        .where({ producer, external_id: externalId })
-        .whereNull('superseded_by')
-        .whereIn('status', [...LIVING_STATUSES])
-        .first();
+    // The states below stand in the text, not in a parameter: only then a partial index can serve them.
+
+    /** The package that an external id names: finalized, and superseded by none. */
+    async findCurrent(producer: string, externalId: string): Promise<PackageRecord | null> {
+      const query = db('packages').where({ producer, external_id: externalId });
+      const row: Row | undefined = await query.whereRaw(`superseded_by is null and status = 'finalized'`).first();
+      return row ? fromRow(row) : null;
+    },
+
+    /** The package that is being made for an external id, whether it revises another one or not. */
+    async findOpen(producer: string, externalId: string): Promise<PackageRecord | null> {
+      const query = db('packages').where({ producer, external_id: externalId });
+      const row: Row | undefined = await query.whereRaw(OPEN).first();
+      return row ? fromRow(row) : null;
+    },
+
+    /** The package that is being made to supersede this one. */
+    async findOpenRevision(id: PackageId): Promise<PackageRecord | null> {
+      const row: Row | undefined = await db('packages').where({ supersedes: id }).whereRaw(OPEN).first();
       return row ? fromRow(row) : null;
     },
 
@@ -206,6 +222,15 @@ export function packageTable(db: Knex) {
       return rows.map(({ id }) => id);
     },
 
+    /** Deleted between the two finalize transactions, as 0.1.0 allowed: their manifests may stand in storage. */
+    async listDeletedSealed(): Promise<PackageId[]> {
+      const query = db('packages')
+        .whereRaw(`sealed_at is not null and finalized_at is null`)
+        .where({ status: 'deleted' });
+      const rows: Array<{ id: PackageId }> = await query.select('id');
+      return rows.map(({ id }) => id);
+    },
+
     async update(id: PackageId, change: Partial<Omit<PackageRecord, 'id' | 'metadata'>>): Promise<void> {
       const { manifest_digest, ...columns } = change;
       await db('packages')
@@ -218,9 +243,9 @@ export function packageTable(db: Knex) {
         });
     },
 
-    async addToCounts(id: PackageId, files: number, bytes: number): Promise<void> {
-      if (files === 0 && bytes === 0) return;
-      await db('packages').where({ id }).increment({ file_count: files, total_size: bytes });
+    /** The list of files has changed: by so many files and bytes. */
+    async changeFiles(id: PackageId, files: number, bytes: number): Promise<void> {
+      await db('packages').where({ id }).increment({ file_count: files, total_size: bytes, files_version: 1 });
     },
   };
 }

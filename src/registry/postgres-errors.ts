@@ -1,4 +1,5 @@
 import { StoreError } from '../core/errors.ts';
+import type { Damage } from './damage.ts';
 
 /** What Node and PostgreSQL say of an error: a system's name (`ECONNREFUSED`) or an SQLSTATE (`57P01`). */
 interface Coded {
@@ -11,22 +12,25 @@ interface Coded {
 /** SQLSTATEs, or their first two letters, of a database that cannot do what it otherwise could. */
 const UNAVAILABLE = ['08', '53', '57', '40001', '40P01', '55P03', '25P03', '25006', '28', '3D000'];
 const DISK_FULL = '53100';
+/** data_corrupted, index_corrupted. */
+const DAMAGED = ['XX001', 'XX002'];
 
 /** Errors of the connection that neither Node nor PostgreSQL gives a code. */
 const LOST =
   /Connection terminated|timeout expired|timeout exceeded|Query read timeout|Timeout acquiring a connection|is not queryable/i;
 
 /** Indexes that decide races which SQLite's single writer does not know: who loses one looks again and finds the winner. */
-const RACES = ['packages_external_id_names_one', 'uploads_one_per_digest'];
+const RACES = ['packages_one_current', 'packages_one_open', 'packages_one_open_revision', 'uploads_one_per_digest'];
 
 /**
  * A database that is away, full or overloaded is the operator's business and passes: unavailable or no_space, with the
  * cause kept. Every other error is returned as it is.
- * @param place host and database, never the password
+ * @param place host and database, never the password @param damage is told of pages that are damaged
  */
-export function translated(error: unknown, place: string): unknown {
+export function translated(error: unknown, place: string, damage: Damage): unknown {
   if (error instanceof StoreError || !(error instanceof Error)) return error;
   const code = codeOf(error);
+  if (DAMAGED.includes(code)) return damage.note(code, error);
   if (code === DISK_FULL)
     return new StoreError('no_space', `PostgreSQL at ${place} has no space left.`, {}, { cause: error });
   if (!isUnavailable(error, code)) return error;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import { type AuditTable, auditTable } from './audit.ts';
 import { type BlobTable, blobTable } from './blobs.ts';
+import { type Damage, damageOf } from './damage.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { type FileTable, fileTable } from './files.ts';
 import { migrate, type SchemaVersion } from './migrate.ts';
@@ -32,8 +33,9 @@ export interface Registry {
    * when the database rolled it back for the sake of another transaction.
    */
   transaction<T>(work: (tables: Tables) => Promise<T>): Promise<T>;
-  /** Throws when the database does not answer. */
+  /** Throws when the database does not answer, or is known to be damaged. */
   ping(): Promise<void>;
+  readonly damage: Damage;
   close(): Promise<void>;
 }
 
@@ -45,6 +47,7 @@ export interface RegistryOptions {
 /** Migrates the database, then serves it. Closes it when the migration fails. */
 export async function openRegistry(db: Knex, options: RegistryOptions = {}): Promise<Registry> {
   const kind = isPostgres(db) ? 'postgres' : 'sqlite';
+  const damage = damageOf(db);
   const shift = options.timeShift ?? (() => 0);
   let schema: SchemaVersion;
   try {
@@ -74,8 +77,10 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     read: tables(db),
     transaction: (work) => retried(() => db.transaction((trx) => work(tables(trx)))),
     ping: async () => {
+      if (damage.seen !== null) throw damage.note(damage.seen);
       await db.raw('select 1');
     },
+    damage,
     close: () => db.destroy(),
   };
 }

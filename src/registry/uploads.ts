@@ -22,7 +22,10 @@ export interface UploadRecord {
   completed_at: number | null;
   version_id: string | null;
   failure: UploadFailure | null;
+  /** What stands under the key must be removed. */
   drop_key: boolean;
+  /** And storage could not do that when it was asked. */
+  drop_later: boolean;
   created_by: string;
   created_at: number;
   expires_at: number;
@@ -40,10 +43,11 @@ export type NewUpload = Pick<
   members: readonly PackMember[] | null;
 };
 
-type Row = Omit<UploadRecord, 'digest' | 'failure' | 'drop_key'> & {
+type Row = Omit<UploadRecord, 'digest' | 'failure' | 'drop_key' | 'drop_later'> & {
   digest: Buffer;
   failure: string | null;
   drop_key: boolean | number;
+  drop_later: boolean | number;
 };
 
 function fromRow(row: Row): UploadRecord {
@@ -52,6 +56,7 @@ function fromRow(row: Row): UploadRecord {
     digest: digestFromBytes(row.digest),
     failure: row.failure === null ? null : (JSON.parse(row.failure) as UploadFailure),
     drop_key: Boolean(row.drop_key),
+    drop_later: Boolean(row.drop_later),
   };
 }
 
@@ -165,7 +170,7 @@ export function uploadTable(db: Knex) {
       return new Map(rows.map((row) => [row.upload_id, decodeMembers(row.members)]));
     },
 
-    /** Keeps the backend's names, where none is kept yet: the first of two planners wins. */
+    /** Keeps the backend's names of open uploads that have none yet: the first of two planners wins. */
     async setStorageIds(named: ReadonlyArray<{ id: UploadId; storageUploadId: string }>): Promise<void> {
       if (named.length === 0) return;
       const rows = recordset(
@@ -175,12 +180,13 @@ export function uploadTable(db: Knex) {
       );
       const lock = inOrder(
         db('uploads')
+          .where({ state: 'open' })
           .whereNull('storage_upload_id')
           .whereIn('id', db.select('id').from(db.raw('? n', [rows]))),
       );
       await db.raw(
         `update uploads set storage_upload_id = r.name from ? r
-         where uploads.id = r.id and uploads.id in (?) and uploads.storage_upload_id is null`,
+         where uploads.id = r.id and uploads.id in (?) and uploads.storage_upload_id is null and uploads.state = 'open'`,
         [rows, lock],
       );
     },
@@ -254,10 +260,19 @@ export function uploadTable(db: Knex) {
       await db('uploads').where({ state: 'completing' }).where('lease_until', '>', now).update({ lease_until: now });
     },
 
-    /** Moves every open upload of a package to aborting; storage is told afterwards. */
-    async abortAll(packageId: PackageId): Promise<number> {
+    /**
+     * Moves open uploads of a package to aborting; storage is told afterwards. @param only left out: all of them
+     * @returns those that were open still
+     */
+    async abortOpen(packageId: PackageId, only?: readonly UploadId[]): Promise<UploadId[]> {
       const open = db('uploads').where({ package_id: packageId, state: 'open' });
-      return db('uploads').whereIn('id', inOrder(open)).where({ state: 'open' }).update({ state: 'aborting' });
+      if (only !== undefined) open.whereIn('id', [...only]);
+      const rows: Array<{ id: UploadId }> = rowsOf(
+        await db.raw(`update uploads set state = 'aborting' where id in (?) and state = 'open' returning id`, [
+          inOrder(open),
+        ]),
+      );
+      return rows.map(({ id }) => id);
     },
 
     // The states below stand in the text, not in a parameter: only then a partial index can serve them.
@@ -284,12 +299,25 @@ export function uploadTable(db: Knex) {
       return ((await query.orderBy('lease_until').limit(limit)) as Row[]).map(fromRow);
     },
 
+    /** Whose keys are to be freed now. */
     async listDropping(limit: number): Promise<UploadRecord[]> {
-      return ((await db('uploads').whereRaw('drop_key = true').orderBy('id').limit(limit)) as Row[]).map(fromRow);
+      const query = db('uploads').whereRaw('drop_key = true and drop_later = false');
+      return ((await query.orderBy('id').limit(limit)) as Row[]).map(fromRow);
+    },
+
+    /** Whose keys storage could not free when it was asked: something may stand there, or come to stand there. For the sweep. */
+    async listDroppingLater(after: UploadId | null, limit: number): Promise<UploadRecord[]> {
+      const query = db('uploads').whereRaw('drop_later = true').orderBy('id').limit(limit);
+      if (after !== null) query.where('id', '>', after);
+      return ((await query) as Row[]).map(fromRow);
     },
 
     async setDropped(id: UploadId): Promise<void> {
-      await db('uploads').where({ id }).update({ drop_key: false });
+      await db('uploads').where({ id }).update({ drop_key: false, drop_later: false });
+    },
+
+    async setDropLater(id: UploadId): Promise<void> {
+      await db('uploads').where({ id }).update({ drop_later: true });
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { BlobHealth } from '../blobs/blob-store.ts';
+import { isStoreError } from '../core/errors.ts';
 
 export type { BlobHealth };
 
@@ -15,13 +16,18 @@ export interface RegistryHealth {
   error_code?: string;
 }
 
+export interface Readiness {
+  ready: boolean;
+  registry: RegistryHealth;
+  blob_store: BlobHealth;
+  /** What the start has begun and not ended yet. */
+  under_way: string[];
+}
+
 /** Asks both halves of the store whether they answer. Never throws. @param afresh also attacks the backend once more */
-export async function checkReadiness(
-  services: Services,
-  afresh = false,
-): Promise<{ ready: boolean; registry: RegistryHealth; blob_store: BlobHealth }> {
+export async function checkReadiness(services: Services, afresh = false): Promise<Readiness> {
   const [registry, blob_store] = await Promise.all([checkRegistry(services), services.blobs.health(afresh)]);
-  return { ready: registry.ok && blob_store.ok, registry, blob_store };
+  return { ready: registry.ok && blob_store.ok, registry, blob_store, under_way: services.underWay() };
 }
 
 async function checkRegistry({ registry }: Services): Promise<RegistryHealth> {
@@ -37,6 +43,7 @@ async function checkRegistry({ registry }: Services): Promise<RegistryHealth> {
 }
 
 function codeOf(error: unknown): string {
+  if (isStoreError(error, 'registry_damaged')) return error.code;
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     const { code } = at as { code?: unknown };
     if (typeof code === 'string' && /^[A-Z0-9_]+$/.test(code)) return code;

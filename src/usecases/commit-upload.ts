@@ -64,7 +64,7 @@ async function begin(services: Services, caller: Caller, upload: UploadRecord): 
       },
     );
   }
-  if (!(await claimForCompletion(services, upload.id))) return;
+  if (!(await claimForCompletion(services, caller, upload.id))) return;
   const claimed: UploadRecord = {
     ...upload,
     state: 'completing',

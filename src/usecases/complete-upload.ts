@@ -7,6 +7,7 @@ import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
+import { abortOpen, EXPIRED } from './abort-upload.ts';
 import { contentsOf, handleOf } from './plan-uploads.ts';
 import { recordChange } from './record.ts';
 import type { Caller, Services } from './services.ts';
@@ -24,13 +25,13 @@ export type OnRecord = (tables: Tables) => Promise<void>;
  * The compare-and-set after which a Complete may be sent, and an Abort may not. @returns false when the upload is not
  * open any more
  */
-export async function claimForCompletion(services: Services, uploadId: UploadId): Promise<boolean> {
+export async function claimForCompletion(services: Services, caller: Caller, uploadId: UploadId): Promise<boolean> {
   return services.registry.transaction(async (tables) => {
     const now = await tables.now();
     const upload = await tables.uploads.get(uploadId);
     if (upload?.state !== 'open') return false;
     if (upload.expires_at <= now) {
-      await tables.uploads.move(uploadId, 'open', 'aborting');
+      await abortOpen(tables, caller, upload.package_id, { only: [uploadId], reason: EXPIRED });
       return false;
     }
     return tables.uploads.move(uploadId, 'open', 'completing', {
@@ -163,8 +164,8 @@ async function recordUpload(
         digest: upload.digest,
         size: upload.size,
         ...(upload.kind === 'pack' ? { members: contents.length } : {}),
+        // Not whether the store had the bytes before: that tells that somebody else has them (invariant 7).
         files,
-        duplicate,
       },
     });
     return !duplicate;
@@ -204,7 +205,7 @@ export async function failUpload(
 
 /**
  * Removes what stands under a key that nothing refers to, as far as the completion lets storage do that. What storage
- * refuses now, recovery tries again.
+ * refuses now, recovery tries again; what it can free later only stays marked for the sweep.
  */
 export async function dropKey(
   services: Services,
@@ -212,11 +213,13 @@ export async function dropKey(
   completion: Completion = completionOf(upload),
 ): Promise<void> {
   if (!upload.drop_key) return;
+  const { uploads } = services.registry.read;
   try {
-    if (upload.storage_upload_id !== null) {
-      await services.blobs.dropUpload(handleOf(upload), completion, upload.version_id);
-    }
-    await services.registry.read.uploads.setDropped(upload.id);
+    const outcome =
+      upload.storage_upload_id === null
+        ? 'dropped'
+        : await services.blobs.dropUpload(handleOf(upload), completion, upload.version_id);
+    await (outcome === 'dropped' ? uploads.setDropped(upload.id) : uploads.setDropLater(upload.id));
   } catch (error) {
     services.log.warn({ upload: upload.id, err: error }, 'the dropped object stays until recovery removes it');
   }

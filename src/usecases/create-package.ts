@@ -8,6 +8,7 @@ import { mayRead } from '../registry/reads.ts';
 import type { Tables } from '../registry/registry.ts';
 import { lockPackage } from './access.ts';
 import { recordChange, recordRetention } from './record.ts';
+import { assertSupersedable, isSameRevision } from './revisions.ts';
 import type { Caller, Services } from './services.ts';
 
 export interface CreatePackageInput {
@@ -40,24 +41,15 @@ export async function createPackage(
     const superseded = input.supersedes === undefined ? null : await lockPackage(tables, caller, input.supersedes);
     // A revision is named as what it revises.
     const externalId = input.external_id ?? superseded?.external_id ?? null;
-    if (externalId !== null) {
-      const existing = await tables.packages.findByExternalId(input.producer, externalId);
-      if (existing && (!superseded || existing.supersedes === superseded.id)) return { pkg: existing, created: false };
-      if (existing && existing.id !== superseded?.id) {
-        throw new StoreError(
-          'already_superseded',
-          `The external id ${externalId} names ${existing.id}: supersede that one, not ${superseded?.id}.`,
-          { package_id: existing.id },
-        );
-      }
-    }
-    if (superseded) assertSupersedable(superseded, input);
+    const existing =
+      superseded === null
+        ? await findNamed(tables, input.producer, externalId)
+        : await findRevision(tables, superseded, input, externalId);
+    if (existing) return { pkg: existing, created: false };
     const className = input.retention_class ?? superseded?.retention_class ?? DEFAULT_RETENTION_CLASS;
     const retentionClass = await findClass(tables, className);
     const id = newId('pkg', now) as PackageId;
     const expiresAt = daysAfter(now, retentionClass.days);
-    // The old package gives the external id away before the new one takes it.
-    if (superseded) await tables.packages.update(superseded.id, { superseded_by: id });
     await tables.packages.insert({
       id,
       name: input.name,
@@ -92,24 +84,53 @@ export async function createPackage(
   });
 }
 
-function assertSupersedable(old: PackageRecord, input: CreatePackageInput): void {
-  if (old.superseded_by !== null) {
-    throw new StoreError('already_superseded', `${old.id} is superseded by ${old.superseded_by}: supersede that one.`, {
-      package_id: old.superseded_by,
-    });
-  }
-  if (old.status === 'failed' || old.status === 'deleted') {
-    throw new StoreError('invalid_supersedes', `${old.id} is ${old.status}: make a package that supersedes nothing.`);
-  }
-  if (input.external_id !== undefined && old.external_id !== null && old.external_id !== input.external_id) {
-    throw new StoreError(
-      'invalid_supersedes',
-      `${old.id} has the external id ${old.external_id}: a revision has the same, or leaves it out.`,
+/** What an external id names: the current package, or the one that is being made while there is none. */
+async function findNamed(tables: Tables, producer: string, externalId: string | null): Promise<PackageRecord | null> {
+  if (externalId === null) return null;
+  const { packages } = tables;
+  return (await packages.findCurrent(producer, externalId)) ?? (await packages.findOpen(producer, externalId));
+}
+
+/**
+ * The revision that the same request made before; null: there is none, and it may be made.
+ * @throws StoreError already_superseded, invalid_supersedes
+ */
+async function findRevision(
+  tables: Tables,
+  old: PackageRecord,
+  input: CreatePackageInput,
+  externalId: string | null,
+): Promise<PackageRecord | null> {
+  const current = externalId === null ? null : await tables.packages.findCurrent(input.producer, externalId);
+  if (current && current.id !== old.id) {
+    if (current.supersedes === old.id) return current;
+    throw alreadySuperseded(
+      `The external id ${externalId} names ${current.id}: supersede that one, not ${old.id}.`,
+      current,
     );
   }
-  if (old.producer !== input.producer) {
-    throw new StoreError('invalid_supersedes', `${old.id} is a package of ${old.producer}, not of ${input.producer}.`);
+  const revision = await tables.packages.findOpenRevision(old.id);
+  if (revision && isSameRevision(revision, input)) return revision;
+  if (revision) {
+    throw alreadySuperseded(
+      `${revision.id} is being made to supersede ${old.id}: go on with it, or delete it.`,
+      revision,
+    );
   }
+  const open = externalId === null ? null : await tables.packages.findOpen(input.producer, externalId);
+  // That an open package itself cannot be revised is said below.
+  if (open && open.id !== old.id) {
+    throw alreadySuperseded(
+      `${open.id} is open and has the external id ${externalId}: go on with it, or delete it.`,
+      open,
+    );
+  }
+  assertSupersedable(old, input);
+  return null;
+}
+
+function alreadySuperseded(detail: string, { id }: PackageRecord): StoreError {
+  return new StoreError('already_superseded', detail, { package_id: id });
 }
 
 async function findClass(tables: Tables, name: string): Promise<{ days: number | null }> {

@@ -38,6 +38,7 @@ export async function diagnose(services: Services, around: Surroundings): Promis
     registryCheck(registry, around),
     ...(registry.ok && registry.kind === 'postgres' ? [await databaseClock(services)] : []),
     blobStore(blob_store),
+    ...(registry.ok ? await lostObjects(services) : []),
     ...(blob_store.ok ? blob_store.findings.map(finding) : []),
     ...(registry.kind === 'sqlite' && blob_store.kind === 's3' ? [BOTH_HALVES] : []),
     token(around),
@@ -55,13 +56,19 @@ function dataFolder({ dataDir }: Surroundings, free: number | null): Check {
   return { name, level: 'warning', says, advice };
 }
 
-function registryCheck({ ok, latency_ms, schema, error }: RegistryHealth, { database }: Surroundings): Check {
+function registryCheck(
+  { ok, latency_ms, schema, error, error_code }: RegistryHealth,
+  { database }: Surroundings,
+): Check {
   const name = 'registry';
   if (ok) {
     const says = `The registry is ${database} (schema ${schema}); it answers in ${Math.round(latency_ms)} ms.`;
     return { name, level: 'ok', says, advice: null };
   }
-  const advice = 'Nothing works without it: start the database, or correct ARTIFACT_STORE_DATABASE_URL.';
+  const advice =
+    error_code === 'registry_damaged'
+      ? 'Nothing that it says can be relied on: stop the service, and restore the registry from a backup.'
+      : 'Nothing works without it: start the database, or correct ARTIFACT_STORE_DATABASE_URL.';
   return { name, level: 'failure', says: `The registry, ${database}, does not work: ${error}`, advice };
 }
 
@@ -90,6 +97,19 @@ function blobStore({ kind, place, ok, latency_ms, error }: BlobHealth): Check {
       advice: null,
     };
   return { name, level: 'failure', says: `Blobs are in ${what}, which does not work: ${error}`, advice: null };
+}
+
+/** More than so many are not counted. */
+const LOST_COUNTED = 1_000;
+
+async function lostObjects({ registry }: Services): Promise<Check[]> {
+  const lost = await registry.read.blobs.countLost(LOST_COUNTED).catch(() => 0);
+  if (lost === 0) return [];
+  const many = lost === LOST_COUNTED ? `${lost} objects or more` : lost === 1 ? 'One object' : `${lost} objects`;
+  const says = `${many} of the blob store cannot be found, or have another length: files of packages cannot be read.`;
+  const advice =
+    'Put them back from a backup, or push again whatever holds the same files: both is seen by the next finalize.';
+  return [{ name: 'lost_objects', level: 'failure', says, advice }];
 }
 
 function finding({ guarantee, held, weight, says, advice }: Finding): Check {

@@ -1,10 +1,11 @@
 import type { PackageId } from '../core/ids.ts';
-import { LIVING_STATUSES, nextStatus } from '../core/package-state.ts';
+import { nextStatus } from '../core/package-state.ts';
 import { assertDeletable } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
-import type { Tables } from '../registry/registry.ts';
+import { abortOpen } from './abort-upload.ts';
 import { lockPackage } from './access.ts';
 import { recordChange, recordRetention } from './record.ts';
+import { giveBack } from './revisions.ts';
 import type { Caller, Services } from './services.ts';
 
 /** The producer gives up. Again: the same answer. @throws StoreError package_sealed, package_deleted */
@@ -19,7 +20,7 @@ export async function failPackage(
     if (pkg.status === 'failed') return pkg;
     const status = nextStatus(pkg, 'fail');
     await tables.packages.update(id, { status, reason });
-    const uploads_aborted = await letGo(tables, pkg);
+    const uploads_aborted = await abortOpen(tables, caller, id, { reason: 'The package failed.' });
     const at = await tables.now();
     await recordChange(tables, caller, {
       at,
@@ -50,7 +51,8 @@ export async function deletePackage(
     const now = await tables.now();
     assertDeletable(pkg, holds, now);
     await tables.packages.update(id, { status, reason, deleted_at: now });
-    const uploads_aborted = await letGo(tables, pkg);
+    await giveBack(tables, pkg);
+    const uploads_aborted = await abortOpen(tables, caller, id, { reason: 'The package was deleted.' });
     await recordRetention(tables, caller, {
       package_id: id,
       action: 'deleted',
@@ -67,22 +69,4 @@ export async function deletePackage(
     });
     return (await tables.packages.get(id)) as PackageRecord;
   });
-}
-
-/**
- * Uploads end, and the external id goes back to the nearest package before this one that still lives.
- * @returns how many uploads were aborted
- */
-async function letGo(tables: Tables, pkg: PackageRecord): Promise<number> {
-  const aborted = await tables.uploads.abortAll(pkg.id);
-  if (pkg.superseded_by !== null) return aborted;
-  for (let before = pkg.supersedes; before !== null; ) {
-    const old: PackageRecord | null = await tables.packages.lock(before);
-    if (old && (LIVING_STATUSES as readonly string[]).includes(old.status)) {
-      await tables.packages.update(old.id, { superseded_by: null });
-      break;
-    }
-    before = old?.supersedes ?? null;
-  }
-  return aborted;
 }

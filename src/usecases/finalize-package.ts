@@ -1,51 +1,30 @@
 import { manifestKey } from '../blobs/key-layout.ts';
-import { type Digest, digestHex } from '../core/digest.ts';
-import { isStoreError, StoreError } from '../core/errors.ts';
 import { newId, type PackageId } from '../core/ids.ts';
-import { type ManifestFile, type ManifestPackage, manifestChunks } from '../core/manifest.ts';
 import { nextStatus } from '../core/package-state.ts';
 import { expiryAtFinalize } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
-import type { Tables } from '../registry/registry.ts';
 import { lockPackage } from './access.ts';
 import { recordChange, recordRetention } from './record.ts';
+import { takeOver } from './revisions.ts';
+import { type Expected, sealPackage } from './seal-package.ts';
 import type { Caller, Services } from './services.ts';
-
-export interface FinalizeInput {
-  file_count?: number | undefined;
-  total_size?: number | undefined;
-}
-
-const MISSING_SHOWN = 100;
-const MANIFEST_PAGE = 2_000;
+import { type WrittenManifest, writeManifest } from './write-manifest.ts';
 
 /**
  * Seals a package for ever. Transaction 1 freezes its files and fixes `finalized_at`; the manifest is written; transaction
- * 2 flips the status. A crash in between, or a second caller, writes the same bytes under the same key, so both may
- * simply go on. Again on a finalized package: the same answer.
- * @throws StoreError files_missing, count_mismatch, package_empty, package_failed, package_deleted
+ * 2 flips the status, and what the package revises is superseded. A crash in between, or a second caller, finds or writes the
+ * same manifest, so both may simply go on. Again on a finalized package: the same answer.
+ * @throws StoreError files_missing, count_mismatch, list_mismatch, package_empty, already_superseded, package_failed, …
  */
 export async function finalizePackage(
   services: Services,
   caller: Caller,
   id: PackageId,
-  expected: FinalizeInput = {},
+  expected: Expected = {},
 ): Promise<PackageRecord> {
-  const sealed = await seal(services, caller, id, expected);
+  const sealed = await sealPackage(services, caller, id, expected);
   if (sealed.status === 'finalized') return sealed;
-  const manifest = await services.blobs.writeObject(
-    manifestKey(id),
-    manifestChunks(manifestPackage(sealed), manifestFiles(services.registry.read, id)),
-  );
-  try {
-    return await flip(services, caller, id, manifest);
-  } catch (error) {
-    // Deleted meanwhile: a manifest that stays would say that it was finalized.
-    if (isStoreError(error, 'package_deleted')) {
-      await services.blobs.removeObject({ key: manifestKey(id), versionId: null });
-    }
-    throw error;
-  }
+  return flip(services, caller, id, await writeManifest(services, sealed));
 }
 
 /** Transaction 2. */
@@ -53,7 +32,7 @@ async function flip(
   services: Services,
   caller: Caller,
   id: PackageId,
-  manifest: { digest: Digest; size: number },
+  manifest: WrittenManifest,
 ): Promise<PackageRecord> {
   return services.registry.transaction(async (tables) => {
     const pkg = await lockPackage(tables, caller, id);
@@ -70,6 +49,8 @@ async function flip(
       size: manifest.size,
       created_at: finalizedAt,
     });
+    // Before: an external id names one current package at any time.
+    await takeOver(tables, pkg);
     await tables.packages.update(id, {
       status,
       finalized_at: finalizedAt,
@@ -94,93 +75,4 @@ async function flip(
     });
     return (await tables.packages.get(id)) as PackageRecord;
   });
-}
-
-async function seal(
-  services: Services,
-  caller: Caller,
-  id: PackageId,
-  expected: FinalizeInput,
-): Promise<PackageRecord> {
-  return services.registry.transaction(async (tables) => {
-    const pkg = await lockPackage(tables, caller, id);
-    if (pkg.status === 'finalized') {
-      assertCounts(pkg, expected);
-      return pkg;
-    }
-    nextStatus(pkg, 'finalize');
-    if (pkg.sealed_at !== null) {
-      assertCounts(pkg, expected);
-      return pkg;
-    }
-    const missing = await tables.files.missing(id, MISSING_SHOWN + 1);
-    if (missing.length > 0) {
-      const more = missing.length > MISSING_SHOWN ? ` (the first ${MISSING_SHOWN} are named)` : '';
-      throw new StoreError(
-        'files_missing',
-        `Files of ${id} have no bytes yet${more}: upload them, then finalize again.`,
-        {
-          paths: missing.slice(0, MISSING_SHOWN),
-        },
-      );
-    }
-    const totals = await tables.files.totals(id);
-    assertCounts({ id, ...totals }, expected);
-    if (totals.file_count === 0) {
-      throw new StoreError('package_empty', `${id} has no files: register some, or delete it.`);
-    }
-    const now = await tables.now();
-    await tables.packages.update(id, { ...totals, sealed_at: now, sealed_by: caller.actor });
-    // Every file is proven: what is still open nobody needs.
-    const uploads_aborted = await tables.uploads.abortAll(id);
-    await recordChange(tables, caller, {
-      at: now,
-      action: 'package.sealed',
-      package_id: id,
-      detail: { ...totals, uploads_aborted },
-    });
-    return (await tables.packages.get(id)) as PackageRecord;
-  });
-}
-
-function assertCounts(pkg: { id: PackageId; file_count: number; total_size: number }, expected: FinalizeInput): void {
-  for (const field of ['file_count', 'total_size'] as const) {
-    const wanted = expected[field];
-    if (wanted === undefined || wanted === pkg[field]) continue;
-    throw new StoreError('count_mismatch', `${pkg.id} has the ${field} ${pkg[field]}, not ${wanted}.`, {
-      errors: [{ field, message: `is ${pkg[field]}` }],
-    });
-  }
-}
-
-function manifestPackage(pkg: PackageRecord): ManifestPackage {
-  return {
-    id: pkg.id,
-    name: pkg.name,
-    producer: pkg.producer,
-    subject: pkg.subject,
-    external_id: pkg.external_id,
-    supersedes: pkg.supersedes,
-    created_at: new Date(pkg.created_at).toISOString(),
-    finalized_at: new Date(pkg.sealed_at as number).toISOString(),
-    retention_class: pkg.retention_class,
-    metadata: pkg.metadata,
-  };
-}
-
-async function* manifestFiles(tables: Tables, id: PackageId): AsyncGenerator<ManifestFile[]> {
-  let after: string | null = null;
-  while (true) {
-    const page = await tables.files.page(id, after, MANIFEST_PAGE);
-    if (page.length === 0) return;
-    after = page.at(-1)?.path ?? null;
-    yield page.map((file) => ({
-      path: file.path,
-      sha256: digestHex(file.digest),
-      size: file.size,
-      media_type: file.media_type,
-      ...(file.mtime === null ? {} : { mtime: file.mtime }),
-      ...(file.executable ? { executable: true as const } : {}),
-    }));
-  }
 }

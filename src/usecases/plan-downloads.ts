@@ -31,7 +31,7 @@ export interface DownloadEntry {
  * Signed requests for the files' bytes, each object named once a page. A pack is signed as a whole for those alone who may
  * read every blob in it; for others, the ranges that are theirs. Files whose bytes are not here are left out of a whole
  * package, and are an error when asked for by path.
- * @throws StoreError file_not_found, files_missing, package_deleted
+ * @throws StoreError file_not_found, files_missing, package_deleted, integrity_failure
  */
 export async function planDownloads(
   services: Services,
@@ -46,10 +46,9 @@ export async function planDownloads(
       ? await filesAt(services, packageId, page.paths)
       : await tables.files.page(packageId, page.after, page.limit);
   const readable = files.filter((file) => file.proven);
-  const locations = await tables.files.locate(
-    packageId,
-    readable.filter((file) => file.size > 0).map((file) => file.path),
-  );
+  const wanted = readable.filter((file) => file.size > 0).map((file) => file.path);
+  const locations = await tables.files.locate(packageId, wanted);
+  assertLocated(wanted, locations);
   const empty = readable.filter((file) => file.size === 0);
   const last = files.at(-1);
   return {
@@ -59,6 +58,14 @@ export async function planDownloads(
     ],
     next: 'limit' in page && last && files.length === page.limit ? last.path : null,
   };
+}
+
+/** Proven bytes that no object holds are damage, which must not look like a smaller package. */
+function assertLocated(wanted: readonly LogicalPath[], locations: readonly FileLocation[]): void {
+  const located = new Set(locations.map(({ path }) => path));
+  const path = wanted.find((one) => !located.has(one));
+  if (path === undefined) return;
+  throw new StoreError('integrity_failure', `The bytes of ${JSON.stringify(path)} have no location.`, { path });
 }
 
 /** @param locations ordered by object and offset */

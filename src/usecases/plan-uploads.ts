@@ -9,6 +9,7 @@ import { nextStatus } from '../core/package-state.ts';
 import { checkParts, type PlannedPart } from '../core/part-plan.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
+import { abortOpen } from './abort-upload.ts';
 import { lockPackage, readUpload } from './access.ts';
 import { mapLimit } from './map-limit.ts';
 import { recordChange } from './record.ts';
@@ -44,6 +45,9 @@ export interface PlannedUpload {
   upload: { id: UploadId; parts: PartRequest[] } | null;
 }
 
+/** Why an upload that stands is not given back, in the audit. */
+const REPLANNED = 'It had expired, or was planned with another size, other parts or other members.';
+
 /** How many storage calls a batch has in flight. */
 const STORAGE_CONCURRENCY = 16;
 const SIGNED_A_TURN = 100;
@@ -63,6 +67,7 @@ export async function planUploads(
   const { needed, fresh } = await openUploads(services, caller, packageId, plans);
   for (const { kind, size } of needed.values()) if (kind === 'pack') services.checker.expect(size);
   const uploads = await nameInStorage(services, [...needed.values()]);
+  for (const upload of needed.values()) if (!uploads.has(upload.id)) throw closed(upload.id);
   const parts = await services.registry.read.uploads.parts([...uploads.keys()]);
   const expiresAt = await urlExpiry(services);
   return mapLimit(inputs, STORAGE_CONCURRENCY, async ({ digest }) => {
@@ -87,10 +92,8 @@ export async function signUploadParts(
   numbers: readonly number[],
 ): Promise<PartRequest[]> {
   const { upload } = await readUpload(services.registry.read, caller, uploadId);
-  if (upload.state !== 'open') {
-    throw new StoreError('upload_closed', `Upload ${uploadId} is ${upload.state}: plan the object again.`);
-  }
-  const handle = (await nameInStorage(services, [upload])).get(uploadId) as UploadHandle;
+  const handle = upload.state === 'open' ? (await nameInStorage(services, [upload])).get(uploadId) : undefined;
+  if (handle === undefined) throw closed(uploadId);
   const parts = (await services.registry.read.uploads.parts([uploadId])).get(uploadId) ?? [];
   const byNumber = new Map(parts.map((part) => [part.number, part]));
   const wanted = numbers.map((number) => {
@@ -100,6 +103,10 @@ export async function signUploadParts(
   });
   const received = await receivedParts(services, upload, handle, parts);
   return signParts(services, handle, wanted, received, await urlExpiry(services));
+}
+
+function closed(uploadId: UploadId): StoreError {
+  return new StoreError('upload_closed', `Upload ${uploadId} is not open any more: plan the object again.`);
 }
 
 function checkObjects({ limits }: Services, inputs: readonly ObjectInput[]): Map<Digest, ObjectPlan> {
@@ -153,10 +160,9 @@ async function openUploads(
     const digests = unproven.map(({ digest }) => digest);
     const now = await tables.now();
     const live = await tables.uploads.findLive(packageId, digests);
-    for (const stale of await findStale(tables, live, plans, now)) {
-      await tables.uploads.move(stale.id, 'open', 'aborting');
-      live.delete(stale.digest);
-    }
+    const stale = await findStale(tables, live, plans, now);
+    await abortOpen(tables, caller, packageId, { only: stale.map(({ id }) => id), reason: REPLANNED });
+    for (const { digest } of stale) live.delete(digest);
     const missing = unproven.filter(({ digest }) => !live.has(digest));
     const opened = missing.map(({ digest, size, parts, members }) => {
       const id = newId('upl', now) as UploadId;
@@ -232,7 +238,8 @@ function sameBlobs(a: readonly SizedDigest[], b: readonly SizedDigest[]): boolea
 
 /**
  * What storage calls these uploads, telling it first of those that it does not know. The row is there before: a crash in
- * between leaves an upload that the next plan names, never one in storage that nobody knows of.
+ * between leaves an upload on a key whose row has another name or none, which is how the sweep can tell.
+ * @returns without those that have ended before they had a name
  */
 export async function nameInStorage(
   services: Services,
@@ -240,14 +247,35 @@ export async function nameInStorage(
 ): Promise<Map<UploadId, UploadHandle>> {
   const table = services.registry.read.uploads;
   const unnamed = uploads.filter((upload) => upload.storage_upload_id === null);
-  const mine = await mapLimit(unnamed, STORAGE_CONCURRENCY, async (upload) => ({
-    id: upload.id,
-    storageUploadId: await services.blobs.createUpload(upload.key as ObjectKey, upload.id),
+  const mine = await mapLimit(unnamed, STORAGE_CONCURRENCY, async ({ id, key }) => ({
+    id,
+    key: key as ObjectKey,
+    storageUploadId: await services.blobs.createUpload(key as ObjectKey, id),
   }));
   await table.setStorageIds(mine);
-  // Another planner may have been first: what the registry says counts.
+  // Another planner may have been first, or the upload has ended: what the registry says counts.
   const known = unnamed.length === 0 ? uploads : await table.getMany(uploads.map((upload) => upload.id));
-  return new Map(known.map((upload) => [upload.id, handleOf(upload)]));
+  await abortSurplus(services, mine, known);
+  const named = known.filter((upload) => upload.storage_upload_id !== null);
+  return new Map(named.map((upload) => [upload.id, handleOf(upload)]));
+}
+
+/** Ends what was begun in storage in vain: nobody was given it, and it was never completed. */
+async function abortSurplus(
+  services: Services,
+  begun: readonly UploadHandle[],
+  known: readonly UploadRecord[],
+): Promise<void> {
+  const names = new Map(known.map((upload) => [upload.id, upload.storage_upload_id]));
+  const surplus = begun.filter(({ id, storageUploadId }) => names.get(id) !== storageUploadId);
+  await mapLimit(surplus, STORAGE_CONCURRENCY, async (upload) => {
+    await services.blobs.abortUpload(upload).catch((err) => {
+      services.log.warn(
+        { upload: upload.id, err },
+        'an upload stays in storage that no row names: it is for the sweep',
+      );
+    });
+  });
 }
 
 /** @throws Error when storage has not named the upload yet */

@@ -68,8 +68,9 @@ export async function readFile(
     openRange: async (range) => openRange(services, await stored(), range),
     async sign() {
       const location = await tables.blobs.locate(digest);
-      // Bytes amid an object need a Range header, which a redirect cannot give.
-      if (location?.offset !== 0 || location.object_size !== size) return null;
+      // Of lost bytes the service has more to say than storage; and bytes amid an object need a Range header, which a redirect
+      // cannot give.
+      if (location?.state !== 'live' || location.offset !== 0 || location.object_size !== size) return null;
       const expiresAt = (await tables.now()) + services.limits.url_lifetime * 1_000;
       const ref = { key: location.key as ObjectKey, versionId: location.version_id };
       return services.blobs.signDownload(ref, { objectId: location.object_id, expiresAt });

@@ -16,17 +16,23 @@ export interface Change {
 }
 
 /** Writes the audit event of a change, in the transaction that makes the change (invariant 4). */
-export async function recordChange(tables: Tables, caller: Caller, change: Change): Promise<void> {
-  await tables.audit.add({
-    id: newId('evt', change.at),
-    at: change.at,
-    actor: caller.actor,
-    action: change.action,
-    package_id: change.package_id,
-    subject_id: change.subject_id ?? null,
-    reason: change.reason ?? null,
-    detail: change.detail ?? {},
-  });
+export function recordChange(tables: Tables, caller: Caller, change: Change): Promise<void> {
+  return recordChanges(tables, caller, [change]);
+}
+
+export async function recordChanges(tables: Tables, caller: Caller, changes: readonly Change[]): Promise<void> {
+  await tables.audit.addAll(
+    changes.map(({ at, action, package_id, subject_id = null, reason = null, detail = {} }) => ({
+      id: newId('evt', at),
+      at,
+      actor: caller.actor,
+      action,
+      package_id,
+      subject_id,
+      reason,
+      detail,
+    })),
+  );
 }
 
 export type RetentionChange = Pick<RetentionEventRecord, 'package_id' | 'action' | 'at'> &

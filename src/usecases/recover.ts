@@ -1,8 +1,9 @@
+import { manifestKey } from '../blobs/key-layout.ts';
+import type { PackageId } from '../core/ids.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
-import { finishAbort } from './abort-upload.ts';
+import { abortOpen, EXPIRED, finishAbort } from './abort-upload.ts';
 import { dropKey, failUpload, leaseFrom, resumeCompletion } from './complete-upload.ts';
 import { finalizePackage } from './finalize-package.ts';
-import { recordChange } from './record.ts';
 import { type Services, SYSTEM } from './services.ts';
 
 const BATCH = 1_000;
@@ -10,31 +11,32 @@ const BATCH = 1_000;
 /**
  * Ends what a crash, a freeze or a lost answer left half done: runs at start and every minute, on any replica, and never
  * needs a human (invariant 5). Each step is a compare-and-set, so that replicas may run it at once.
+ * @param signal ends it after the step that is under way
  */
-export async function recover(services: Services): Promise<void> {
+export async function recover(services: Services, signal?: AbortSignal): Promise<void> {
   const { uploads, packages } = services.registry.read;
   const now = await services.registry.read.now();
-  await each(services, await uploads.listExpired(now, BATCH), (upload) => expire(services, upload));
-  await each(services, await uploads.listAborting(BATCH), (upload) => finishAbort(services, upload));
+  await each(services, signal, await uploads.listExpired(now, BATCH), (upload) => expire(services, upload));
+  await each(services, signal, await uploads.listAborting(BATCH), (upload) => finishAbort(services, upload));
   const stalled = (await uploads.listStalled(now, BATCH)).filter((upload) => !services.running.has(upload.id));
-  await each(services, stalled, (upload) => endCompletion(services, upload));
-  await each(services, await uploads.listDropping(BATCH), (upload) => dropKey(services, upload));
-  await each(services, await packages.listSealing(), async (id) => {
+  await each(services, signal, stalled, (upload) => endCompletion(services, upload));
+  await each(services, signal, await uploads.listDropping(BATCH), (upload) => dropKey(services, upload));
+  await each(services, signal, await packages.listSealing(), async (id) => {
     await finalizePackage(services, SYSTEM, id);
   });
+  await each(services, signal, await packages.listDeletedSealed(), (id) => removeManifest(services, id));
 }
 
-async function expire(services: Services, upload: UploadRecord): Promise<void> {
-  await services.registry.transaction(async (tables) => {
-    if (!(await tables.uploads.move(upload.id, 'open', 'aborting'))) return;
-    await recordChange(tables, SYSTEM, {
-      at: await tables.now(),
-      action: 'upload.aborted',
-      package_id: upload.package_id,
-      subject_id: upload.id,
-      reason: 'It expired before it was committed.',
-    });
-  });
+/** A manifest that stays would say that the package was finalized. */
+async function removeManifest({ blobs, registry }: Services, id: PackageId): Promise<void> {
+  await blobs.removeObject({ key: manifestKey(id), versionId: null });
+  await registry.transaction(({ packages }) => packages.update(id, { sealed_at: null }));
+}
+
+async function expire(services: Services, { id, package_id }: UploadRecord): Promise<void> {
+  await services.registry.transaction((tables) =>
+    abortOpen(tables, SYSTEM, package_id, { only: [id], reason: EXPIRED }),
+  );
 }
 
 /** An instance died or froze while it completed: go on from storage's clean answer, or abandon the key. */
@@ -50,10 +52,12 @@ async function endCompletion(services: Services, upload: UploadRecord): Promise<
 
 async function each<Item>(
   services: Services,
+  signal: AbortSignal | undefined,
   items: readonly Item[],
   end: (item: Item) => Promise<void>,
 ): Promise<void> {
   for (const item of items) {
+    if (signal?.aborted) return;
     try {
       await end(item);
     } catch (error) {

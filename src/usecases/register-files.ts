@@ -26,8 +26,8 @@ export interface FileInput {
 export const DEFAULT_MEDIA_TYPE = 'application/octet-stream';
 
 /**
- * Registers a batch of files: all of them or none. Each is `stored` when it is proven at once, else `missing`: its bytes
- * must be sent. @throws StoreError duplicate_path, path_conflict, size_mismatch, package_sealed, …
+ * Registers a batch of files: all of them or none. Each is `stored` when it is proven at once and its bytes are
+ * not lost, else `missing`: they must be sent. @throws StoreError duplicate_path, path_conflict, size_mismatch, package_sealed, …
  */
 export async function registerFiles(
   services: Services,
@@ -93,9 +93,9 @@ export async function putFiles(
     if (conflict) throw conflictError(conflict);
   }
   if (changed.length > 0) await tables.files.put(pkg.id, changed);
-  await tables.packages.addToCounts(pkg.id, added.length, bytes);
   if (status !== pkg.status) await tables.packages.update(pkg.id, { status });
   if (changed.length > 0) {
+    await tables.packages.changeFiles(pkg.id, added.length, bytes);
     await recordChange(tables, caller, {
       at: await tables.now(),
       action: 'package.files_registered',
@@ -106,7 +106,10 @@ export async function putFiles(
   return result;
 }
 
-/** A file to put: what the request left out stays as it is, when the path has these bytes already. */
+/**
+ * A file to put: what the request left out stays as it is, when the path has these bytes already.
+ * @param proven whose bytes are known to be there
+ */
 export type NewFile = Pick<FileRecord, 'path' | 'digest' | 'size' | 'proven'> &
   Partial<{ [Field in 'media_type' | 'mtime' | 'executable']: FileRecord[Field] | undefined }>;
 
@@ -125,6 +128,7 @@ function complete(file: NewFile, old: FileRecord | undefined): FileRecord {
     mtime: file.mtime ?? known?.mtime ?? null,
     executable: file.executable ?? known?.executable ?? false,
     proven: file.proven || (known?.proven ?? false),
+    lost: !file.proven && (known?.lost ?? false),
   };
 }
 
@@ -134,7 +138,7 @@ function sameBytes(a: FileRecord, b: Pick<FileRecord, 'digest' | 'size'>): boole
 
 function sameFile(a: FileRecord, b: FileRecord): boolean {
   const sameProperties = a.media_type === b.media_type && a.mtime === b.mtime && a.executable === b.executable;
-  return sameBytes(a, b) && sameProperties && a.proven === b.proven;
+  return sameBytes(a, b) && sameProperties && a.proven === b.proven && a.lost === b.lost;
 }
 
 function assertBatch(inputs: readonly FileInput[], { object_size_max }: Limits): void {

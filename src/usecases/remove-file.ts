@@ -19,7 +19,7 @@ export async function removeFile(
     const file = await tables.files.get(packageId, path);
     if (!file) throw new StoreError('file_not_found', `${packageId} has no file ${JSON.stringify(path)}.`, { path });
     await tables.files.remove(packageId, path);
-    await tables.packages.addToCounts(packageId, -1, -file.size);
+    await tables.packages.changeFiles(packageId, -1, -file.size);
     await recordChange(tables, caller, {
       at: await tables.now(),
       action: 'package.file_removed',

@@ -12,7 +12,7 @@ import type { UploadRecord } from '../registry/uploads.ts';
 import { abortUpload } from './abort-upload.ts';
 import { lockPackage, readPackage } from './access.ts';
 import { claimForCompletion, type OnRecord, runCompletion } from './complete-upload.ts';
-import { handleOf, nameInStorage } from './plan-uploads.ts';
+import { nameInStorage } from './plan-uploads.ts';
 import { type NewFile, putFiles } from './register-files.ts';
 import type { Caller, Services } from './services.ts';
 
@@ -95,11 +95,12 @@ async function deliver(
   try {
     const opened = await services.registry.read.uploads.get(uploadId);
     if (!opened) throw new Error(`upload ${uploadId} is not there after its insert`);
-    await nameInStorage(services, [opened]);
-    const upload = await services.registry.read.uploads.get(uploadId);
-    if (!upload) throw new Error(`upload ${uploadId} has vanished`);
-    await bring(handleOf(upload));
-    if (await claimForCompletion(services, uploadId)) return { ...upload, owner: services.instance };
+    const handle = (await nameInStorage(services, [opened])).get(uploadId);
+    if (!handle) throw new StoreError('upload_closed', `Upload ${uploadId} has ended before it began.`);
+    await bring(handle);
+    if (await claimForCompletion(services, caller, uploadId)) {
+      return { ...opened, storage_upload_id: handle.storageUploadId, owner: services.instance };
+    }
     throw new StoreError('unavailable', `The upload of ${JSON.stringify(input.path)} took too long: send it again.`, {
       path: input.path,
     });

@@ -40,6 +40,8 @@ export async function startServiceProcess(env: Record<string, string>, bin = BIN
     child.once('exit', (code) => reject(new Error(`the service ended with ${code}`)));
   });
   const { url } = JSON.parse(line) as { url: string };
+  // A bucket is probed first: until then everything is read back.
+  while ((((await (await fetch(`${url}/readyz`)).json()) as { under_way: string[] }).under_way ?? []).length > 0);
   const eventLoopDelay = async (): Promise<number> => {
     const text = await (await fetch(`${url}/metrics`)).text();
     const interval = Number(/^nodejs_eventloop_lag_p99_seconds (\S+)/m.exec(text)?.[1]);

@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { ListObjectVersionsCommand, PutBucketVersioningCommand, type S3Client } from '@aws-sdk/client-s3';
+import {
+  ListMultipartUploadsCommand,
+  ListObjectVersionsCommand,
+  PutBucketVersioningCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
 import test, { type ExecutionContext } from 'ava';
 import { StoreError } from '../../src/core/errors.ts';
 import { recover } from '../../src/usecases/recover.ts';
@@ -19,6 +24,8 @@ interface Place {
   api: Api;
   /** Every version and delete marker of a blob, as `key`. */
   versions(): Promise<string[]>;
+  /** The uploads that storage has open under objects/. */
+  begun(): Promise<string[]>;
   /** Makes storage refuse to drop anything. */
   refusing(yes: boolean): void;
 }
@@ -40,7 +47,7 @@ async function start(t: ExecutionContext): Promise<Place> {
   let refuses = false;
   blobs.dropUpload = async (...args) => {
     if (refuses) throw new StoreError('unavailable', 'as the test wants it');
-    await dropUpload(...args);
+    return dropUpload(...args);
   };
   return {
     service,
@@ -48,6 +55,10 @@ async function start(t: ExecutionContext): Promise<Place> {
     async versions() {
       const listed = await client.send(new ListObjectVersionsCommand({ Bucket: bucket, Prefix: 'objects/' }));
       return [...(listed.Versions ?? []), ...(listed.DeleteMarkers ?? [])].map(({ Key = '' }) => Key);
+    },
+    async begun() {
+      const listed = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: 'objects/' }));
+      return (listed.Uploads ?? []).map(({ Key = '' }) => Key);
     },
     refusing: (yes) => {
       refuses = yes;
@@ -99,4 +110,74 @@ if (started !== null) {
     await recover(service.services);
     t.deepEqual(await versions(), []);
   });
+
+  test.serial(
+    'what was begun in storage in vain is ended: by plans that race, and by one that died before it kept the name',
+    async (t) => {
+      const { service, api, begun } = await start(t);
+      const id = await api.create();
+      const objects = Array.from({ length: 5 }, (_, n) => ({ digest: sha256(`raced ${n}`), size: 7 }));
+      const files = objects.map((object, n) => ({ path: `f${n}`, ...object }));
+      await api.post(`/v1/packages/${id}/files`, { files });
+      const plans = Array.from({ length: 8 }, () => api.post(`/v1/packages/${id}/uploads`, { objects }));
+      const [planned] = await Promise.all(plans);
+      t.is((await begun()).length, 5, 'one for each object');
+      for (const { upload_id, parts, digest } of planned?.body.uploads ?? []) {
+        const content = `raced ${objects.findIndex((object) => object.digest === digest)}`;
+        t.is((await api.send(parts[0], Buffer.from(content))).status, 200);
+        t.is((await api.post(`/v1/uploads/${upload_id}/commit`)).status, 200);
+      }
+      t.deepEqual(await begun(), []);
+
+      const { blobs } = service.services;
+      const createUpload = blobs.createUpload.bind(blobs);
+      blobs.createUpload = async (...args) => {
+        await createUpload(...args);
+        throw new StoreError('unavailable', 'the name is lost, as the test wants it');
+      };
+      const other = { digest: sha256('nameless'), size: 8 };
+      await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'nameless', ...other }] });
+      t.is((await api.post(`/v1/packages/${id}/uploads`, { objects: [other] })).status, 503);
+      t.is((await begun()).length, 1);
+      blobs.createUpload = createUpload;
+      t.is((await api.post(`/v1/packages/${id}/fail`, { reason: 'x' })).status, 200);
+      await recover(service.services);
+      t.deepEqual(await begun(), []);
+    },
+  );
+
+  test.serial(
+    'a completion without a clean answer stays marked for the sweep, and recovery leaves it alone',
+    async (t) => {
+      const { service, api, versions } = await start(t);
+      const { blobs, registry } = service.services;
+      const bytes = randomBytes(1_000);
+      const object = { digest: sha256(bytes), size: bytes.length };
+      const id = await api.create();
+      await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', ...object }] });
+      const [upload] = (await api.post(`/v1/packages/${id}/uploads`, { objects: [object] })).body.uploads;
+      t.is((await api.send(upload.parts[0], bytes)).status, 200);
+      const completeUpload = blobs.completeUpload.bind(blobs);
+      blobs.completeUpload = async (...args) => {
+        await completeUpload(...args);
+        throw new StoreError('unavailable', 'the answer is lost, as the test wants it');
+      };
+      t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).body.code, 'upload_abandoned');
+      let asked = 0;
+      const dropUpload = blobs.dropUpload.bind(blobs);
+      blobs.dropUpload = async (...args) => {
+        asked += 1;
+        return dropUpload(...args);
+      };
+      await recover(service.services);
+      t.is(asked, 0, 'nothing has changed since storage said: later');
+      t.is((await versions()).length, 1, 'the object stands');
+      const marked = await registry.read.uploads.listDroppingLater(null, 10);
+      t.deepEqual(
+        marked.map((row) => [row.id as string, row.drop_key]),
+        [[upload.upload_id, true]],
+      );
+      t.deepEqual(await registry.read.uploads.listDroppingLater(marked[0]?.id ?? null, 10), []);
+    },
+  );
 }

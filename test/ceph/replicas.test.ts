@@ -104,7 +104,8 @@ if (ceph && postgres) {
   }
 
   async function uploadsHaveEnded(t: ExecutionContext, { rows }: Place): Promise<void> {
-    const states = `select id, state from uploads where state in ('open', 'completing', 'aborting') or drop_key`;
+    const states = `select id, state from uploads
+      where state in ('open', 'completing', 'aborting') or (drop_key and not drop_later)`;
     t.deepEqual(await rows(states), [], 'every upload has ended');
     const audited = `select subject_id as id from audit_events where action = 'upload.committed' order by 1`;
     t.deepEqual(await rows(audited), await rows(`select id from uploads where state = 'committed' order by 1`));

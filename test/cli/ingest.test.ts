@@ -96,10 +96,13 @@ test('the fixture run: every file stored, the metadata computed from it; again, 
     t.is(bytes, files.get(name)?.toString(), name);
   }
 
-  const second = await ingest(FIXTURE_RUN, '--retention-class', 'release-evidence');
+  const second = await ingest(FIXTURE_RUN, '--retention-class', 'raw-evidence');
   t.is(second.code, 0, second.stderr);
   t.like(second.json, { package_id: pkg.id, reused: true, uploaded: { objects: 0, bytes: 0 } });
-  t.regex(second.stderr, /was ingested before, as raw-evidence, and stays that/);
+  const longer = await ingest(FIXTURE_RUN, '--retention-class', 'release-evidence');
+  t.is(longer.code, 4, 'a class that it does not have');
+  t.deepEqual(longer.json.error.asked, [{ field: 'retention_class', asked: 'release-evidence', is: 'raw-evidence' }]);
+  t.regex(longer.json.error.next, /artifact-store extend pkg_/);
 
   const shown = await cli('show', 'run-20260513T210255Z');
   for (const expected of [

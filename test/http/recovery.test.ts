@@ -131,6 +131,18 @@ test('an open upload that has expired is aborted, and its folder is gone', async
   await sendsAgain(t, running, planned);
 });
 
+test('a commit that comes too late ends the upload, and the audit says so', async (t) => {
+  const running = await start(t);
+  const planned = await arrived(running);
+  await running.db('uploads').where({ id: planned.upload.upload_id }).update({ expires_at: 1 });
+  t.is((await running.api.post(`/v1/uploads/${planned.upload.upload_id}/commit`)).body.code, 'upload_abandoned');
+  const events = (await audited(running, planned.id)).filter(({ action }) => action === 'upload.aborted');
+  t.is(events.length, 1);
+  await recover(running.service.services);
+  t.is((await planned.state()).state, 'aborted');
+  t.is((await audited(running, planned.id)).filter(({ action }) => action === 'upload.aborted').length, 1);
+});
+
 test('aborting becomes aborted, also when storage fails at first', async (t) => {
   const running = await start(t);
   const planned = await arrived(running);

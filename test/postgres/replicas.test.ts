@@ -2,7 +2,6 @@ import test from 'ava';
 import type { Knex } from 'knex';
 import type { PackageId, UploadId } from '../../src/core/ids.ts';
 import type { LogicalPath } from '../../src/core/logical-path.ts';
-import type { AuditRecord } from '../../src/registry/audit.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
 import type { FileRecord } from '../../src/registry/files.ts';
 import { openRegistry, type Tables } from '../../src/registry/registry.ts';
@@ -48,7 +47,7 @@ if (postgres !== null) {
     let claim: Promise<boolean> | undefined;
     await other.registry.transaction(async (tables) => {
       t.true(await tables.uploads.move(id as UploadId, 'open', 'aborting'));
-      claim = claimForCompletion(service.services, id as UploadId);
+      claim = claimForCompletion(service.services, SYSTEM, id as UploadId);
       // It has read the upload as open, and waits for this transaction.
       while (!(await someoneWaits(db)));
     });
@@ -111,21 +110,47 @@ if (postgres !== null) {
     t.deepEqual(await other.registry.read.files.missing(id, 10), []);
   });
 
-  test('a list of the audit waits for events that have their number already', async (t) => {
+  test('an event that has its number already keeps later ones out of a list, and nobody from adding', async (t) => {
     const { service, other, api, db } = await replicas(t);
     const id = (await api.create()) as PackageId;
     const add = (tables: Tables, reason: string) =>
       recordChange(tables, SYSTEM, { at: 1, action: 'hold.placed', package_id: id, reason });
-    let listing: Promise<AuditRecord[]> | undefined;
+    const list = () => other.registry.read.audit.list({ action: 'hold.placed' }, { all: true }, 0, 10);
     await other.registry.transaction(async (tables) => {
       await add(tables, 'first');
       await service.services.registry.transaction((later) => add(later, 'second'));
-      listing = other.registry.read.audit.list({ action: 'hold.placed' }, { all: true }, 0, 10);
-      await settledOrWaiting(listing, db);
+      const listing = list();
+      const third = service.services.registry.transaction((later) => add(later, 'third'));
+      t.is(await settledOrWaiting(third, db), 'settled');
+      t.deepEqual(await listing, []);
     });
     t.deepEqual(
-      (await listing)?.map((event) => event.reason),
-      ['first', 'second'],
+      (await list()).map((event) => event.reason),
+      ['first', 'second', 'third'],
+    );
+  });
+
+  test('a list of the audit that takes long keeps nobody from adding', async (t) => {
+    const { other, api, db } = await replicas(t);
+    const id = (await api.create()) as PackageId;
+    const reading = Promise.withResolvers<void>();
+    const added = Promise.withResolvers<void>();
+    const { query } = db.client;
+    db.client.query = async function held(connection: unknown, statement: { sql: string }) {
+      if (/^select .* from "audit_events"/.test(statement.sql)) {
+        reading.resolve();
+        await added.promise;
+      }
+      return query.call(this, connection, statement);
+    };
+    const listing = other.registry.read.audit.list({}, { all: true }, 0, 10);
+    await reading.promise;
+    const adding = api.post(`/v1/packages/${id}/holds`, { reason: 'while a list is read' });
+    t.is(await settledOrWaiting(adding, db), 'settled');
+    added.resolve();
+    t.deepEqual(
+      (await listing).map(({ action }) => action),
+      ['package.created'],
     );
   });
 }
@@ -140,13 +165,14 @@ async function planned(api: Api, packageId: string, contents: string[]): Promise
 }
 
 /** Until the work has ended, or cannot go on without another transaction. */
-async function settledOrWaiting(work: Promise<unknown>, db: Knex): Promise<void> {
+async function settledOrWaiting(work: Promise<unknown>, db: Knex): Promise<'settled' | 'waiting'> {
   let settled = false;
   const end = (): void => {
     settled = true;
   };
   work.then(end, end);
   while (!settled && !(await someoneWaits(db)));
+  return settled ? 'settled' : 'waiting';
 }
 
 /** Whether a connection to this database waits for another's lock. */

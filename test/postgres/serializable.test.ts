@@ -36,7 +36,7 @@ async function collide(registry: Registry): Promise<{ runs: number; counts: Arra
       readers += 1;
       if (readers === 2) bothRead.resolve();
       await bothRead.promise;
-      await tables.packages.addToCounts(write, seen + 1, 0);
+      await tables.packages.changeFiles(write, seen + 1, 0);
     });
   await Promise.all([add(one, two), add(two, one)]);
   const counts = await Promise.all([one, two].map(async (id) => (await registry.read.packages.get(id))?.file_count));

@@ -4,6 +4,7 @@ import { digestOf } from '../../src/core/digest.ts';
 import { newId, type PackageId } from '../../src/core/ids.ts';
 import { parseLogicalPath } from '../../src/core/logical-path.ts';
 import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
+import { type BlobTable, blobTable } from '../../src/registry/blobs.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
 import { type FileRecord, type FileTable, fileTable } from '../../src/registry/files.ts';
 import { openRegistry, type Registry } from '../../src/registry/registry.ts';
@@ -26,7 +27,16 @@ const SHARED = 20;
 function file(seed: string, n: number): FileRecord {
   const path = parseLogicalPath(`group-${n % 10}/case ${n}.json`);
   const digest = digestOf(`${seed} ${n}`);
-  return { path, digest, size: 200, media_type: 'text/plain', mtime: null, executable: false, proven: false };
+  return {
+    path,
+    digest,
+    size: 200,
+    media_type: 'text/plain',
+    mtime: null,
+    executable: false,
+    proven: false,
+    lost: false,
+  };
 }
 
 /** @param change what is to be different of a file */
@@ -45,11 +55,11 @@ async function fill(
 }
 
 /** How many rows of the files and of the locations PostgreSQL reads for this. */
-async function rowsRead(db: Knex, work: (files: FileTable) => Promise<unknown>): Promise<number> {
+async function rowsRead(db: Knex, work: (files: FileTable, blobs: BlobTable) => Promise<unknown>): Promise<number> {
   return db.transaction(async (trx) => {
     // The counters go on from one transaction to the next of a connection.
     const before = await readSoFar(trx);
-    await work(fileTable(trx));
+    await work(fileTable(trx), blobTable(trx));
     return (await readSoFar(trx)) - before;
   });
 }
@@ -106,6 +116,14 @@ async function assertFewRead(t: ExecutionContext, db: Knex, id: PackageId): Prom
   }
 }
 
+/** What holds the bytes of a page of files, as a finalize asks. */
+async function assertObjectsFound(t: ExecutionContext, db: Knex): Promise<void> {
+  const digests = Array.from({ length: ASKED }, (_, n) => file('large', n * (FILES / ASKED)).digest);
+  const read = await rowsRead(db, async (_, blobs) => t.is((await blobs.objectsOf(digests)).length, 1));
+  t.log(`objectsOf: ${read} rows read for ${ASKED}`);
+  t.true(read <= 3 * ASKED, `objectsOf reads ${read} rows`);
+}
+
 /** A directory may hold the same bytes thousands of times: none of its files is read for each of the others. */
 async function assertEachMetOnce(t: ExecutionContext, db: Knex, registry: Registry): Promise<void> {
   const blobs = Array.from({ length: SHARED }, (_, n) => ({ digest: digestOf(`shared ${n}`), size: 200 }));
@@ -150,6 +168,7 @@ if (postgres !== null) {
         );
       });
       await assertFewRead(t, db, id);
+      await assertObjectsFound(t, db);
     });
   }
 }

@@ -204,6 +204,19 @@ export function blobStoreSuite(test: TestFn, { name, capabilities, open }: BlobS
     await t.notThrowsAsync(store.abortUpload({ ...unknown, storageUploadId: unknown.id }));
   });
 
+  check('an upload whose name was not kept is ended by its key, and no other', async (t, { store }) => {
+    const upload = await plan(store, randomBytes(1_000));
+    const other = await plan(store, randomBytes(1_000));
+    await upload.send(1);
+    await other.send(1);
+    await store.abortUpload({ ...upload.handle, storageUploadId: null });
+    await store.abortUpload({ ...upload.handle, storageUploadId: null });
+    refused(t, await upload.send(1));
+    t.deepEqual(await store.listParts(upload.handle), []);
+    await store.completeUpload(other.handle, other.parts);
+    same(t, await read(store, other.ref.key), other.bytes);
+  });
+
   check('the service delivers a part from its spool, more than once', async (t, { store, spool }) => {
     const bytes = randomBytes(123_456);
     const upload = await plan(store, bytes);

@@ -250,6 +250,12 @@ async function storedAsRegistered(
   const unclean: string[] = keepsUnclean
     ? await db('uploads').where({ state: 'failed' }).whereNull('completed_at').pluck('key')
     : [];
+  const marked: string[] = await db('uploads').where({ drop_key: true, drop_later: true }).pluck('key');
+  t.deepEqual(
+    marked.filter((key) => !unclean.includes(key)),
+    [],
+    'only what has no clean answer is left to the sweep',
+  );
   const known = new Set([...objects.map(({ key }) => key), ...unclean]);
   t.deepEqual(
     [...found.keys()].filter((key) => !known.has(key)),
@@ -266,8 +272,10 @@ async function storedAsRegistered(
 /** 4: what has changed and the audit events that tell of it are the same. */
 async function oneTruth(t: ExecutionContext, db: Knex, packageId: string): Promise<void> {
   const committed: string[] = await db('uploads').where({ state: 'committed' }).pluck('id');
-  const audited: string[] = await db('audit_events').where({ action: 'upload.committed' }).pluck('subject_id');
-  t.deepEqual(audited.toSorted(), committed.toSorted());
+  const aborted: string[] = await db('uploads').whereIn('state', ['aborting', 'aborted']).pluck('id');
+  const audited = (action: string): Promise<string[]> => db('audit_events').where({ action }).pluck('subject_id');
+  t.deepEqual((await audited('upload.committed')).toSorted(), committed.toSorted());
+  t.deepEqual((await audited('upload.aborted')).toSorted(), aborted.toSorted());
   for (const action of ['package.created', 'package.finalized'])
     t.is((await db('audit_events').where({ action, package_id: packageId })).length, 1, action);
 }
@@ -276,7 +284,7 @@ async function oneTruth(t: ExecutionContext, db: Knex, packageId: string): Promi
 async function endedAsAcknowledged(t: ExecutionContext, db: Knex, acknowledged: string): Promise<void> {
   const unfinished = await db('uploads')
     .whereIn('state', ['open', 'completing', 'aborting'])
-    .orWhere({ drop_key: true });
+    .orWhere({ drop_key: true, drop_later: false });
   t.deepEqual(unfinished, []);
   const named = (kind: RegExp): Set<string> => new Set([...acknowledged.matchAll(kind)].map(([, id]) => id as string));
   const commits = named(/uploads\/(upl_\w+)\/commit/g);

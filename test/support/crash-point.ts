@@ -74,7 +74,7 @@ export function crashPoint(acknowledged: string): CrashPoint {
     serve(service) {
       process.on('disconnect', () => process.exit());
       process.on('message', async (asked: CrashRequest) => process.send?.(await answer(service, asked)));
-      process.send?.({ url: service.url });
+      service.settled.then(() => process.send?.({ url: service.url }));
     },
   };
 }

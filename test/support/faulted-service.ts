@@ -168,7 +168,9 @@ export async function assertWhole(t: ExecutionContext, place: Faulted, tree: Tre
     await recover(service.services);
     const half = await db('uploads')
       .where('package_id', packageId)
-      .where((either) => either.whereIn('state', ['open', 'completing', 'aborting']).orWhere('drop_key', true))
+      .where((either) =>
+        either.whereIn('state', ['open', 'completing', 'aborting']).orWhere({ drop_key: true, drop_later: false }),
+      )
       .select('id', 'state');
     t.deepEqual(half, [], 'every upload has ended');
     const verified = await cli('verify', packageId);

@@ -70,6 +70,7 @@ const service = await startService(loadConfig(options.env), {
   limits: LIMITS,
   timeShift: () => Number(readFileSync(options.timeFile, 'utf8')),
 });
+await service.settled;
 process.send?.({ url: service.url });
 process.on('disconnect', () => process.exit());
 /** Recovery as it runs every minute, after whatever this process is completing has ended. */

@@ -21,6 +21,9 @@ export interface TestServiceOptions extends ServiceOverrides {
 /** What a suite of the service is given: it starts on whatever registry and blob store the suite runs on. */
 export type StartTestService = (options?: TestServiceOptions) => Promise<TestService>;
 
+/** Longer than any test: a process for each check of each service would be too many. */
+const NEVER_MS = 3_600_000;
+
 /** The real service, in this process, on a free port, with a data folder of its own. */
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'artifact-store-test-')));
@@ -31,7 +34,8 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     ARTIFACT_STORE_LOG_LEVEL: 'silent',
     ...options.env,
   });
-  const service = await startService(config, { timeShift: () => shift, ...options });
+  const service = await startService(config, { timeShift: () => shift, registryCheckDelay: NEVER_MS, ...options });
+  await service.settled;
   return {
     ...service,
     dataDir,

@@ -11,12 +11,14 @@ function reportOf(probedAt: number, problem: string | null = null): ProbeReport 
 
 test('who asks at once shares one probe, and whoever asks soon after has its report', async (t) => {
   let probes = 0;
-  const probing = await startProbing(
+  const probing = startProbing(
     async () => reportOf(++probes),
     () => {},
     INTERVALS,
   );
   t.teardown(() => probing.close());
+  t.is(probing.report(), null, 'nothing is believed before the first has ended');
+  await probing.first;
   t.is(probing.report()?.probedAt, 1);
   await Promise.all([probing.again(), probing.again(), probing.again()]);
   t.is(probing.report()?.probedAt, 2, 'however short ago the regular one was');
@@ -28,7 +30,7 @@ test('the next probe comes after its interval, after a problem after another one
   for (const problem of [null, 'it cannot be reached']) {
     let probes = 0;
     const { promise: third, resolve } = Promise.withResolvers<void>();
-    const probing = await startProbing(
+    const probing = startProbing(
       async () => {
         probes += 1;
         if (probes === 3) resolve();
@@ -49,7 +51,7 @@ test('closing waits for the probe that is under way, tells it to end, and starts
   let ended = false;
   const { promise: underWay, resolve: begun } = Promise.withResolvers<AbortSignal>();
   const { promise: cleanedUp, resolve: cleanUp } = Promise.withResolvers<void>();
-  const probing = await startProbing(
+  const probing = startProbing(
     async (signal) => {
       probes += 1;
       if (probes > 1) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
+import { isStoreError } from '../../src/core/errors.ts';
 import { connectSqlite } from '../../src/registry/connect.ts';
 import { SqliteThread } from '../../src/registry/sqlite-thread.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -69,4 +70,25 @@ test('what cannot be a value is an error, and the next statement is answered as 
   t.deepEqual(await waiting, { rows: [{ two: 2 }] });
   await t.throwsAsync(thread.run('select 3'), { code: 'REGISTRY_CLOSED' });
   await thread.close();
+});
+
+test('who waits too long for the registry is told that it is unavailable, and others go on', async (t) => {
+  const file = join(await tempFolder(t), 'registry.sqlite');
+  const db = connectSqlite(file, 50);
+  t.teardown(() => db.destroy());
+  // Its thread may take longer to start than this one waits.
+  const made = () =>
+    db.raw('create table t (n integer primary key)').then(
+      () => true,
+      () => false,
+    );
+  while (!(await made()));
+  await db.transaction(async (holding) => {
+    await holding('t').insert({ n: 1 });
+    for (const waits of [() => db('t').select(), () => db.transaction((trx) => trx('t').insert({ n: 2 }))]) {
+      const error = await t.throwsAsync(async () => waits(), { code: 'unavailable' });
+      t.true(isStoreError(error));
+    }
+  });
+  t.is((await db('t').select()).length, 1);
 });

@@ -52,8 +52,8 @@ test('the refusal says what the package is', (t) => {
   );
 });
 
-test('a sealed package changes no file and cannot fail, but can be finalized and deleted', (t) => {
-  for (const event of ['register', 'fail'] as const) {
+test('a sealed package changes no file and can neither fail nor be deleted, but be finalized', (t) => {
+  for (const event of ['register', 'fail', 'delete'] as const) {
     t.true(
       isStoreError(
         t.throws(() => nextStatus(pkg('uploading', true), event)),
@@ -62,7 +62,7 @@ test('a sealed package changes no file and cannot fail, but can be finalized and
     );
   }
   t.is(nextStatus(pkg('uploading', true), 'finalize'), 'finalized');
-  t.is(nextStatus(pkg('uploading', true), 'delete'), 'deleted');
+  t.is(nextStatus(pkg('finalized', true), 'delete'), 'deleted');
 });
 
 test('deleted is the end, whatever comes', (t) => {

@@ -1,6 +1,8 @@
+import { setMaxListeners } from 'node:events';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { StoreError } from '../../core/errors.ts';
 import { agentProxy, type ProxyEnv, proxyFor } from '../../core/proxy.ts';
 import { awsEndpoint, type BucketAddress, bucketAddress } from './bucket-address.ts';
 import { type KeyNames, keyNames } from './key-names.ts';
@@ -29,6 +31,9 @@ export interface S3Access {
   /** For one request, on a connection of its own, to either address. */
   loneAgent: (url: string) => HttpAgent;
   clock: () => number;
+  /** Aborted by `close`. */
+  closed: AbortSignal;
+  /** Ends what is under way: whoever waits for storage waits no more. */
   close(): void;
 }
 
@@ -82,6 +87,9 @@ export function openAccess(options: S3Options): S3Access {
   });
   const downloads = new S3Client({ ...common, endpoint: publicEndpoint });
   const agent = agentOf(agentsFor(internalUrl, proxies, { keepAlive: true, maxSockets: CONNECTIONS }), internalUrl);
+  const closing = new AbortController();
+  setMaxListeners(0, closing.signal);
+  for (const each of [client, once]) endWith(each, closing.signal);
   const signing = urlSigning(region, () => client.config.credentials(), clock);
   return {
     bucket,
@@ -97,7 +105,9 @@ export function openAccess(options: S3Options): S3Access {
     agent,
     loneAgent: (url) => agentOf(agentsFor(url, proxies, { keepAlive: false }), url),
     clock,
+    closed: closing.signal,
     close() {
+      closing.abort(new StoreError('unavailable', 'The service is stopping.'));
       for (const each of [client, once, downloads]) each.destroy();
       agent.destroy();
     },
@@ -117,4 +127,22 @@ function agentsFor(url: string, proxies: ProxyEnv, options: { keepAlive: boolean
 
 function agentOf({ httpAgent, httpsAgent }: Agents, url: string): HttpAgent {
   return url.startsWith('https:') ? httpsAgent : httpAgent;
+}
+
+/** No request of the client is waited for any longer than this. */
+function endWith({ middlewareStack }: S3Client, signal: AbortSignal): void {
+  middlewareStack.add(
+    (next) => async (args) => {
+      signal.throwIfAborted();
+      const { promise: closed, reject } = Promise.withResolvers<never>();
+      const end = (): void => reject(signal.reason);
+      signal.addEventListener('abort', end, { once: true });
+      try {
+        return await Promise.race([next(args), closed]);
+      } finally {
+        signal.removeEventListener('abort', end);
+      }
+    },
+    { step: 'initialize', name: 'endWithAccess' },
+  );
 }

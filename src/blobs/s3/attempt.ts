@@ -25,7 +25,7 @@ export interface Attempt extends Answer {
 export async function attempt(
   request: OutgoingRequest,
   right: Uint8Array,
-  agent: Agent,
+  { agent, signal }: { agent: Agent; signal: AbortSignal },
   attack: Attack = {},
 ): Promise<Attempt> {
   const body = 'body' in attack ? attack.body : right;
@@ -34,7 +34,8 @@ export async function attempt(
   if (body !== undefined) headers['content-length'] = String(body.length);
   try {
     const spoilt = { url: request.url, method: attack.method ?? request.method, headers };
-    const answer = await send(spoilt, { agent, idleMs: PATIENCE_MS, ...(body === undefined ? {} : { body }) });
+    const options = { agent, signal, idleMs: PATIENCE_MS, ...(body === undefined ? {} : { body }) };
+    const answer = await send(spoilt, options);
     return { ...answer, reason: '' };
   } catch (error) {
     const reason = error instanceof Error ? error.message || String((error as { code?: string }).code) : String(error);

@@ -12,8 +12,8 @@ export interface Bucket {
   named(key: ObjectKey): { Bucket: string; Key: string };
   /** Does the work. @param doing what an error says was being done @throws StoreError for what storage answers */
   ask<Result>(doing: string, work: () => Promise<Result>): Promise<Result>;
-  /** @throws StoreError unavailable: it does not exist */
-  assertExists(): Promise<void>;
+  /** @param patience ms; left out: what the client has @throws StoreError unavailable: it does not exist, or does not answer */
+  assertExists(patience?: number): Promise<void>;
   /** Whether bytes that storage took need not be read back. */
   isBelieved(): boolean;
 }
@@ -28,10 +28,15 @@ export function bucketOf(
     named: (key) => ({ Bucket: bucket, Key: names.toName(key) }),
     ask: (doing, work) => asking(bucket, doing, work),
     isBelieved: () => verify === 'auto' && (guarantees()?.enforcing ?? false),
-    async assertExists() {
+    async assertExists(patience) {
+      const abortSignal = patience === undefined ? undefined : AbortSignal.timeout(patience);
       try {
-        await client.send(new HeadBucketCommand({ Bucket: bucket }));
+        await client.send(new HeadBucketCommand({ Bucket: bucket }), { abortSignal });
       } catch (error) {
+        if (abortSignal?.aborted) {
+          const detail = `The storage did not answer within ${patience} ms.`;
+          throw new StoreError('unavailable', detail, { storage_code: 'ETIMEDOUT' }, { cause: error });
+        }
         if (!isNoSuchObject(error) && refusalOf(error)?.status !== 404) throw error;
         throw new StoreError(
           'unavailable',

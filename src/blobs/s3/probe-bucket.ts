@@ -153,7 +153,8 @@ export class ProbeBucket {
   /** Sends a request with the right bytes, or as the attack spoils it. That no answer came is an outcome too. */
   async attempt(request: OutgoingRequest, attack: Attack = {}): Promise<Attempt> {
     this.#signal?.throwIfAborted();
-    return attempt(request, this.right, this.access.loneAgent(request.url), attack);
+    const { loneAgent, closed } = this.access;
+    return attempt(request, this.right, { agent: loneAgent(request.url), signal: closed }, attack);
   }
 
   #named(key: ObjectKey): { Bucket: string; Key: string } {

@@ -22,15 +22,19 @@ const UPLOADS_AFTER_MS = 2 * HOUR_MS;
 
 /**
  * Removes what probes that died have left: objects in all their versions, delete markers, open uploads. Nothing else begins
- * with the same prefix. @returns how many @throws StoreError when storage does not answer, or does not let its key list them
+ * with the same prefix. @param signal ends it where it is @returns how many @throws StoreError when storage does not answer, or does not
+ * let its key list them
  */
-export async function removeLeftovers(options: S3Options): Promise<number> {
+export async function removeLeftovers(options: S3Options, signal?: AbortSignal): Promise<number> {
+  signal?.throwIfAborted();
   const access = openAccess(options);
+  signal?.addEventListener('abort', access.close, { once: true });
   try {
     return await asking(options.bucket, 'removing what old probes left', async () => {
       return (await removeObjects(access)) + (await abortUploads(access));
     });
   } finally {
+    signal?.removeEventListener('abort', access.close);
     access.close();
   }
 }

@@ -8,6 +8,9 @@ import { tryPartUrls } from './trials/part-urls.ts';
 import { tryReads } from './trials/reads.ts';
 import { tryReusedPartUrl } from './trials/reused-part-url.ts';
 
+/** What cleaning up may take when the service stops. */
+const CLEANUP_MS = 3_000;
+
 /**
  * Attacks the bucket through the public endpoint with part URLs as clients get them, and through the internal endpoint with
  * the requests that the service itself sends, under keys of its own that it removes again. Never throws: what could not be
@@ -18,6 +21,9 @@ export async function probeBackend(options: S3Options, signal?: AbortSignal): Pr
   const access = openAccess(options);
   const endpoint = `${access.public.protocol}//${access.public.host}`;
   const probedAt = options.clock();
+  // Who is told to stop cleans up first, where storage answers.
+  const close = (): void => void setTimeout(() => access.close(), CLEANUP_MS).unref();
+  signal?.addEventListener('abort', close, { once: true });
   let seen: Seen = { trials: {}, clockSkewMs: null };
   let problem: string | null = null;
   try {
@@ -25,6 +31,7 @@ export async function probeBackend(options: S3Options, signal?: AbortSignal): Pr
   } catch (error) {
     problem = error instanceof Error ? error.message : String(error);
   } finally {
+    signal?.removeEventListener('abort', close);
     access.close();
   }
   return evaluate({ ...seen, problem, hasUploadKey: access.hasUploadKey }, { probedAt, endpoint });

@@ -16,18 +16,20 @@ export const PROBE_INTERVALS: ProbeIntervals = { regular: 15 * 60_000, afterProb
 export interface Probing {
   /** What the last one found; null before the first. */
   report(): ProbeReport | null;
+  /** Settled when the first one has ended; never rejected. */
+  first: Promise<void>;
   /** Settled when a probe has ended that began after this was called, or lately for somebody else who asked. */
   again(): Promise<void>;
   /** Ends a probe that is under way, after it has cleaned up. */
   close(): Promise<void>;
 }
 
-/** Probes once before it returns. @param probe never throws @param tell is given every report */
-export async function startProbing(
+/** The first probe begins at once. @param probe never throws @param tell is given every report */
+export function startProbing(
   probe: (signal: AbortSignal) => Promise<ProbeReport>,
   tell: (report: ProbeReport) => void,
   intervals: ProbeIntervals = PROBE_INTERVALS,
-): Promise<Probing> {
+): Probing {
   const ending = new AbortController();
   let report: ProbeReport | null = null;
   let timer: NodeJS.Timeout | undefined;
@@ -49,9 +51,9 @@ export async function startProbing(
     return running;
   };
 
-  await next();
   return {
     report: () => report,
+    first: next(),
     again() {
       const now = performance.now();
       if (asked === null || now - asked.at >= intervals.onDemand) asked = { at: now, done: next() };

@@ -7,6 +7,9 @@ import { bucketObjects } from './objects.ts';
 import type { S3StoreOptions } from './options.ts';
 import { multipartUploads } from './uploads.ts';
 
+/** Whoever asks whether storage answers wants to know it now. */
+const HEALTH_PATIENCE_MS = 5_000;
+
 /** A bucket of an S3 server. No I/O until it is used. @throws TypeError, RangeError for options that cannot be */
 export function openS3Store(options: S3StoreOptions): BlobStore {
   const { guarantees, probeAgain, selfServed, spool, verify } = options;
@@ -29,7 +32,7 @@ export function openS3Store(options: S3StoreOptions): BlobStore {
     async health(afresh = false) {
       if (afresh) await probeAgain();
       return checkBucketHealth(access, guarantees(), verify, () =>
-        bucket.ask('looking at the bucket', bucket.assertExists),
+        bucket.ask('looking at the bucket', () => bucket.assertExists(HEALTH_PATIENCE_MS)),
       );
     },
 

@@ -30,6 +30,8 @@ export interface SendOptions {
   agent: Agent;
   /** A connection on which nothing moves for so long is given up. */
   idleMs?: number;
+  /** Gives it up at once. */
+  signal?: AbortSignal;
 }
 
 /** Error documents and the probe's objects are small. */
@@ -37,10 +39,15 @@ const ANSWER_MAX = 1024 ** 2;
 
 /** Sends one request by plain node:http, once. @throws Error of the connection, when no answer came; what the body throws */
 export async function send(request: OutgoingRequest, options: SendOptions): Promise<Answer> {
-  const { body, agent, idleMs = 60_000 } = options;
+  const { body, agent, idleMs = 60_000, signal } = options;
   const secure = request.url.startsWith('https:');
   const { method, headers } = request;
-  const outgoing = (secure ? httpsRequest : httpRequest)(request.url, { method, headers, agent });
+  const outgoing = (secure ? httpsRequest : httpRequest)(request.url, {
+    method,
+    headers,
+    agent,
+    ...(signal && { signal }),
+  });
   outgoing.setTimeout(idleMs, () => {
     outgoing.destroy(Object.assign(new Error(`nothing moved for ${idleMs} ms`), { code: 'ETIMEDOUT' }));
   });

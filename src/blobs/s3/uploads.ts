@@ -4,11 +4,13 @@ import {
   CompleteMultipartUploadCommand,
   type CompleteMultipartUploadCommandOutput,
   CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
   ListPartsCommand,
 } from '@aws-sdk/client-s3';
 import { StoreError } from '../../core/errors.ts';
 import type { PlannedPart } from '../../core/part-plan.ts';
-import type { BlobStore, ReceivedPart, SignedRequest, UploadHandle } from '../blob-store.ts';
+import type { BlobStore, MaybeNamedUpload, ReceivedPart, SignedRequest, UploadHandle } from '../blob-store.ts';
+import type { ObjectKey } from '../key-layout.ts';
 import { checkedChunks } from '../part-rules.ts';
 import { OWN_URL_MS } from './access.ts';
 import type { Bucket } from './bucket.ts';
@@ -90,15 +92,26 @@ export function multipartUploads(
     });
   }
 
-  async function abortUpload(upload: UploadHandle): Promise<void> {
-    const command = new AbortMultipartUploadCommand(uploadNamed(upload));
-    await ask(`aborting upload ${upload.id}`, async () => {
-      try {
-        await client.send(command);
-      } catch (error) {
-        if (!isNoSuchUpload(error) && !isNoSuchObject(error)) throw error;
+  async function abortUpload({ id, key, storageUploadId }: MaybeNamedUpload): Promise<void> {
+    await ask(`aborting upload ${id}`, async () => {
+      // None of a key that was never completed can be needed, nor be what a completion has begun on.
+      const s3Ids = storageUploadId === null ? await begunOn(key) : [parseUploadName(storageUploadId).s3Id];
+      for (const UploadId of s3Ids) {
+        try {
+          await client.send(new AbortMultipartUploadCommand({ ...named(key), UploadId }));
+        } catch (error) {
+          if (!isNoSuchUpload(error) && !isNoSuchObject(error)) throw error;
+        }
       }
     });
+  }
+
+  /** S3's ids of the uploads that it has open on a key. */
+  async function begunOn(key: ObjectKey): Promise<string[]> {
+    const { Bucket, Key } = named(key);
+    // One for each plan that raced, of which there are never a thousand.
+    const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }));
+    return Uploads.flatMap((upload) => (upload.Key === Key && upload.UploadId ? [upload.UploadId] : []));
   }
 
   return {
@@ -175,8 +188,10 @@ export function multipartUploads(
     async dropUpload(upload, completion, versionId) {
       if (completion === 'not_sent') await abortUpload(upload);
       if (completion === 'clean') await removeObject({ key: upload.key, versionId });
-      // Unclean: an Abort now can destroy what a Complete makes a moment later, and a DELETE can come before it. The sweep
+      if (completion !== 'unclean') return 'dropped';
+      // An Abort now can destroy what a Complete makes a moment later, and a DELETE can come before it. The sweep
       // removes the object, if there ever is one, when nothing can be under way any more.
+      return 'later';
     },
   };
 }

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { Page, Reason } from '../../api/fields.ts';
 import * as schema from '../../api/packages.ts';
 import type { JsonObject } from '../../core/canonical-json.ts';
+import { parseDigest } from '../../core/digest.ts';
 import { StoreError } from '../../core/errors.ts';
 import { idFloor, parsePackageId } from '../../core/ids.ts';
 import { progressEvent } from '../../core/statehub.ts';
@@ -99,7 +100,9 @@ export const packageRoutes: Route[] = [
     answers: { 200: schema.Package },
     async handle(services, { params, body, caller }) {
       const id = parsePackageId(params.id as string);
-      return present(services, await finalizePackage(services, caller, id, body ?? {}), 200);
+      const { files_digest, ...counts } = body ?? {};
+      const expected = { ...counts, files_digest: files_digest === undefined ? undefined : parseDigest(files_digest) };
+      return present(services, await finalizePackage(services, caller, id, expected), 200);
     },
   }),
 

@@ -83,34 +83,6 @@ export function packagesSuite(startTestService: StartTestService): void {
     t.is(answers.filter((answer) => answer.status === 201).length, 1);
   });
 
-  test('a revision supersedes: shown on both, and the external id names the newest', async (t) => {
-    const { api } = t.context;
-    const fields = { name: 'n', producer: 'rev', external_id: 'run' };
-    const old = await api.preserve({ a: '1' }, fields);
-    const revision = await api.post('/v1/packages', { ...fields, supersedes: old });
-    t.is(revision.status, 201);
-    t.is(revision.body.supersedes, old);
-    t.is((await api.get(`/v1/packages/${old}`)).body.superseded_by, revision.body.id);
-    t.is((await api.post('/v1/packages', fields)).body.id, revision.body.id);
-    t.is(
-      (await api.post('/v1/packages', { ...fields, supersedes: old })).body.id,
-      revision.body.id,
-      'a retry continues',
-    );
-
-    const third = await api.post('/v1/packages', { ...fields, external_id: 'other', supersedes: old });
-    t.is(third.status, 409);
-    t.is(third.body.code, 'already_superseded');
-
-    await api.post(`/v1/packages/${revision.body.id}/fail`, { reason: 'wrong' });
-    t.is((await api.get(`/v1/packages/${old}`)).body.superseded_by, null, 'a failed revision gives the name back');
-    t.is((await api.post('/v1/packages', fields)).body.id, old);
-    t.is(
-      (await api.post('/v1/packages', { ...fields, producer: 'rev2', supersedes: old })).body.code,
-      'invalid_supersedes',
-    );
-  });
-
   test('a page of packages with much metadata is shorter, and no package is left out', async (t) => {
     const { api } = t.context;
     const producer = 'much-metadata';
@@ -289,24 +261,6 @@ export function packagesSuite(startTestService: StartTestService): void {
       artifact_store_api_url: body.url,
     });
     t.false(JSON.stringify(body).includes('bytes that stay here'));
-  });
-
-  test('a chain of revisions gives the external id back to the nearest that lives', async (t) => {
-    const { api } = t.context;
-    const fields = { name: 'n', producer: 'chain', external_id: 'run' };
-    const a = await api.preserve({ a: '1' }, fields);
-    // A revision that leaves the external id out has it all the same.
-    const b = (await api.post('/v1/packages', { name: 'n', producer: 'chain', supersedes: a })).body;
-    t.is(b.external_id, 'run');
-    const other = await api.post('/v1/packages', { ...fields, external_id: 'another', supersedes: b.id });
-    t.is(other.body.code, 'invalid_supersedes');
-    const c = (await api.post('/v1/packages', { ...fields, supersedes: b.id })).body;
-    t.is((await api.post(`/v1/packages/${b.id}/fail`, { reason: 'x' })).status, 200);
-    t.is((await api.post('/v1/packages', fields)).body.id, c.id);
-    t.is((await api.post(`/v1/packages/${c.id}/fail`, { reason: 'x' })).status, 200);
-    t.is((await api.post('/v1/packages', fields)).body.id, a);
-    t.is((await api.get(`/v1/packages/${a}`)).body.superseded_by, null);
-    t.is((await api.post('/v1/packages', { ...fields, supersedes: a })).status, 201);
   });
 
   test('metadata keeps every member, and filters are bounded', async (t) => {

@@ -44,17 +44,17 @@ export function racesSuite(startTestService: StartTestService): void {
   test('a package is superseded once: the others are told, or given the same revision', async (t) => {
     const { api } = t.context;
     const fields = { name: 'n', producer: 'superseded', external_id: 'run' };
-    const old = await api.create(fields);
+    const old = await api.preserve({ a: 'superseded' }, fields);
     const revisions = await Promise.all(
       Array.from({ length: AT_ONCE }, () => api.post('/v1/packages', { ...fields, supersedes: old })),
     );
     t.deepEqual(revisions.map((answer) => answer.status).toSorted(), [...Array(AT_ONCE - 1).fill(200), 201]);
     t.is(new Set(revisions.map((answer) => answer.body.id)).size, 1);
 
-    const nameless = await api.create();
+    const nameless = await api.preserve({ a: 'superseded' });
     const others = await Promise.all(
-      Array.from({ length: AT_ONCE }, () =>
-        api.post('/v1/packages', { name: 'n', producer: 'tests', supersedes: nameless }),
+      Array.from({ length: AT_ONCE }, (_, n) =>
+        api.post('/v1/packages', { name: `revision ${n}`, producer: 'tests', supersedes: nameless }),
       ),
     );
     t.deepEqual(others.map((answer) => answer.status).toSorted(), [201, ...Array(AT_ONCE - 1).fill(409)]);

@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from './usecases/services.ts';
+
+/**
+ * What the service does beside its requests. Nothing of it keeps the service from listening; what a start has begun and not
+ * ended yet is told by /readyz.
+ */
+export interface Background {
+  /** Names of what was begun by `start` and has not ended. */
+  underWay(): string[];
+  /** @param work is to end when the signal says so; what it throws is logged */
+  start(name: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void>;
+  /** The same, but not told as under way. */
+  run(name: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void>;
+  /**
+   * Runs at once, and again so long after each end, ms. Told as under way the first time only.
+   * @returns when it has ended for the first time
+   */
+  repeat(name: string, pause: number, work: (signal: AbortSignal) => Promise<unknown>): Promise<void>;
+  /** Tells all of it to end. @returns when it has ended */
+  stop(): Promise<void>;
+}
+
+export function background(log: Log): Background {
+  const ending = new AbortController();
+  const under = new Set<string>();
+  const running = new Set<Promise<void>>();
+
+  async function run(name: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    const done = work(ending.signal).then(
+      () => {},
+      (err) => {
+        if (!ending.signal.aborted) log.error({ err }, `${name} failed`);
+      },
+    );
+    running.add(done);
+    await done;
+    running.delete(done);
+  }
+
+  async function start(name: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    under.add(name);
+    await run(name, work);
+    under.delete(name);
+  }
+
+  async function again(name: string, pause: number, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    while (!ending.signal.aborted) {
+      await sleep(pause, undefined, { ref: false, signal: ending.signal }).catch(() => {});
+      if (!ending.signal.aborted) await run(name, work);
+    }
+  }
+
+  return {
+    underWay: () => [...under],
+    start,
+    run,
+    repeat(name, pause, work) {
+      const first = start(name, work);
+      first.then(() => again(name, pause, work));
+      return first;
+    },
+    async stop() {
+      ending.abort(new Error('the service is stopping'));
+      await Promise.all(running);
+    },
+  };
+}
+
+/** @returns whether the work has ended in time; what it throws is not told */
+export async function within(patience: number, work: Promise<unknown>): Promise<boolean> {
+  const timer = new AbortController();
+  const late = sleep(patience, false, { signal: timer.signal }).catch(() => false);
+  const ended = work.then(
+    () => true,
+    () => true,
+  );
+  try {
+    return await Promise.race([ended, late]);
+  } finally {
+    timer.abort();
+  }
+}

@@ -1,0 +1,68 @@
+import type { ObjectKey } from '../blobs/key-layout.ts';
+import type { PackageId } from '../core/ids.ts';
+import type { ObjectRecord } from '../registry/blobs.ts';
+import { mapLimit } from './map-limit.ts';
+import { recordChanges } from './record.ts';
+import type { Caller, Services } from './services.ts';
+
+const LOOKUPS_AT_ONCE = 16;
+const BATCH = 500;
+
+/**
+ * Asks storage for each of these objects: one that is gone, or has another size, is lost; one that was lost and is there again
+ * is live. That its bytes are right is not looked at. @param packageId whose files need them
+ * @throws StoreError unavailable when storage does not answer, which says nothing of any object
+ */
+export async function lookUpObjects(
+  services: Services,
+  caller: Caller,
+  packageId: PackageId,
+  ids: readonly string[],
+): Promise<void> {
+  for (let start = 0; start < ids.length; start += BATCH) {
+    const objects = await services.registry.read.blobs.getObjects(ids.slice(start, start + BATCH));
+    const there = await mapLimit([...objects.values()], LOOKUPS_AT_ONCE, async (object) => {
+      const stat = await services.blobs.statObject({ key: object.key as ObjectKey, versionId: object.version_id });
+      return { object, stands: stat?.size === object.size };
+    });
+    const gone = there.filter(({ object, stands }) => object.state === 'live' && !stands);
+    const back = there.filter(({ object, stands }) => object.state === 'lost' && stands);
+    if (gone.length + back.length === 0) continue;
+    await mark(
+      services,
+      caller,
+      packageId,
+      gone.map(({ object }) => object),
+      back.map(({ object }) => object),
+    );
+  }
+}
+
+async function mark(
+  { registry, log }: Services,
+  caller: Caller,
+  packageId: PackageId,
+  gone: readonly ObjectRecord[],
+  back: readonly ObjectRecord[],
+): Promise<void> {
+  await registry.transaction(async (tables) => {
+    const lost = new Set(await tables.blobs.markLost(gone.map(({ id }) => id)));
+    const found = new Set(await tables.blobs.markLive(back.map(({ id }) => id)));
+    const at = await tables.now();
+    const change = ({ id, kind, digest, size }: ObjectRecord, action: 'object.lost' | 'object.found') => ({
+      at,
+      action,
+      package_id: packageId,
+      subject_id: id,
+      detail: { kind, digest, size },
+    });
+    await recordChanges(tables, caller, [
+      ...gone.filter(({ id }) => lost.has(id)).map((object) => change(object, 'object.lost')),
+      ...back.filter(({ id }) => found.has(id)).map((object) => change(object, 'object.found')),
+    ]);
+  });
+  if (gone.length > 0) {
+    const named = { package: packageId, lost: gone.length, objects: gone.slice(0, 10).map(({ id }) => id) };
+    log.error(named, 'objects are gone from storage, or have another size');
+  }
+}

@@ -1,0 +1,116 @@
+import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
+import { StoreError } from '../core/errors.ts';
+import type { PackageId } from '../core/ids.ts';
+import type { PackageRecord } from '../registry/packages.ts';
+import type { Tables } from '../registry/registry.ts';
+
+/**
+ * A revision supersedes a finalized package, and takes its external id over in the moment in which it is finalized itself:
+ * until then the external id names the old one. When a revision is deleted, the nearest package before it that still lives
+ * is the current one again.
+ *
+ * Whoever locks several packages of a chain locks newer ones before older ones, as `supersedes` leads: nobody deadlocks.
+ */
+
+/** What a request to revise a package says, as far as it tells whether two requests are the same. */
+export interface RevisionInput {
+  name: string;
+  producer: string;
+  subject?: string | undefined;
+  external_id?: string | undefined;
+  retention_class?: string | undefined;
+  metadata?: JsonObject | undefined;
+}
+
+/** @throws StoreError already_superseded, invalid_supersedes */
+export function assertSupersedable(old: PackageRecord, input: RevisionInput): void {
+  if (old.superseded_by !== null) {
+    throw new StoreError('already_superseded', `${old.id} is superseded by ${old.superseded_by}: supersede that one.`, {
+      package_id: old.superseded_by,
+    });
+  }
+  if (old.status === 'failed' || old.status === 'deleted') {
+    throw new StoreError('invalid_supersedes', `${old.id} is ${old.status}: make a package that supersedes nothing.`);
+  }
+  if (old.status !== 'finalized') {
+    throw new StoreError(
+      'invalid_supersedes',
+      `${old.id} is ${old.status}, and only what is finalized can be revised: go on with it, or delete it.`,
+    );
+  }
+  if (input.external_id !== undefined && old.external_id !== null && old.external_id !== input.external_id) {
+    throw new StoreError(
+      'invalid_supersedes',
+      `${old.id} has the external id ${old.external_id}: a revision has the same, or leaves it out.`,
+    );
+  }
+  if (old.producer !== input.producer) {
+    throw new StoreError('invalid_supersedes', `${old.id} is a package of ${old.producer}, not of ${input.producer}.`);
+  }
+}
+
+/** What is given to whoever asks for a revision again. An external id says enough; without one all must be the same. */
+export function isSameRevision(revision: PackageRecord, input: RevisionInput): boolean {
+  const externalId = input.external_id ?? revision.external_id;
+  if (revision.producer !== input.producer || revision.external_id !== externalId) return false;
+  if (externalId !== null) return true;
+  return (
+    revision.name === input.name &&
+    revision.subject === (input.subject ?? null) &&
+    (input.retention_class === undefined || revision.retention_class === input.retention_class) &&
+    canonicalJson(revision.metadata) === canonicalJson(input.metadata ?? {})
+  );
+}
+
+/**
+ * Before a package is sealed. What its external id names by now is what it revises, or comes before that; else there would be
+ * two. @throws StoreError already_superseded
+ */
+export async function assertTakesOver(tables: Tables, pkg: PackageRecord): Promise<void> {
+  if (pkg.external_id === null) return;
+  const current = await tables.packages.findCurrent(pkg.producer, pkg.external_id);
+  if (current === null) return;
+  for (let before = pkg.supersedes; before !== null; ) {
+    if (before === current.id) return;
+    before = (await tables.packages.get(before))?.supersedes ?? null;
+  }
+  throw new StoreError(
+    'already_superseded',
+    `The external id ${pkg.external_id} names ${current.id}, which ${pkg.id} does not revise: make a revision of that one.`,
+    { package_id: current.id },
+  );
+}
+
+/** Before a locked package becomes finalized: the one that it revises is superseded. */
+export async function takeOver(tables: Tables, pkg: PackageRecord): Promise<void> {
+  const passed = new Set([pkg.id]);
+  let newest = pkg.id;
+  for (let before = pkg.supersedes; before !== null; ) {
+    const old: PackageRecord | null = await tables.packages.lock(before);
+    if (old === null || !belongsTo(old, passed)) return;
+    if (old.superseded_by === null) await tables.packages.update(old.id, { superseded_by: newest });
+    if (old.status === 'finalized') return;
+    // Deleted while its revision was made: what lives before it had become the current one again.
+    passed.add(old.id);
+    if (old.finalized_at !== null) newest = old.id;
+    before = old.supersedes;
+  }
+}
+
+/** After a locked package was deleted that was the current one: the nearest before it that lives is current again. */
+export async function giveBack(tables: Tables, pkg: PackageRecord): Promise<void> {
+  if (pkg.finalized_at === null || pkg.superseded_by !== null) return;
+  const passed = new Set([pkg.id]);
+  for (let before = pkg.supersedes; before !== null; ) {
+    const old: PackageRecord | null = await tables.packages.lock(before);
+    if (old === null || !belongsTo(old, passed)) return;
+    if (old.status === 'finalized') return tables.packages.update(old.id, { superseded_by: null });
+    passed.add(old.id);
+    before = old.supersedes;
+  }
+}
+
+/** No other revision has superseded it. */
+function belongsTo(old: PackageRecord, chain: ReadonlySet<PackageId>): boolean {
+  return old.superseded_by === null || chain.has(old.superseded_by);
+}

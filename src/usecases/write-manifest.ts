@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { manifestKey } from '../blobs/key-layout.ts';
+import { canonicalJson } from '../core/canonical-json.ts';
+import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
+import { isStoreError } from '../core/errors.ts';
+import type { PackageId } from '../core/ids.ts';
+import { MANIFEST_SCHEMA, type ManifestFile, type ManifestPackage, manifestChunks } from '../core/manifest.ts';
+import { type ManifestRest, readManifestFiles } from '../core/manifest-reader.ts';
+import type { PackageRecord } from '../registry/packages.ts';
+import type { Tables } from '../registry/registry.ts';
+import { filePages } from './look-over-files.ts';
+import type { Services } from './services.ts';
+
+export interface WrittenManifest {
+  digest: Digest;
+  size: number;
+}
+
+/**
+ * Writes the manifest of a sealed package under its key, or finds it there: whoever seals it again, after a crash or at the same
+ * time, writes the same bytes. Another version of this software may have written others before it was stopped; what it wrote
+ * counts when it says the same of the package and its files.
+ * @throws StoreError integrity_failure when something else stands there
+ */
+export async function writeManifest(services: Services, sealed: PackageRecord): Promise<WrittenManifest> {
+  const key = manifestKey(sealed.id);
+  const files = manifestFiles(services.registry.read, sealed.id);
+  try {
+    return await services.blobs.writeObject(key, manifestChunks(manifestPackage(sealed), files));
+  } catch (error) {
+    const standing = isStoreError(error, 'integrity_failure') ? await readStanding(services, sealed) : null;
+    if (standing === null) throw error;
+    services.log.warn({ package: sealed.id }, 'the manifest was written by another version, and stays as it is');
+    return standing;
+  }
+}
+
+/** Null: what stands under the key is no manifest of this package. */
+async function readStanding(services: Services, sealed: PackageRecord): Promise<WrittenManifest | null> {
+  const hash = createHash('sha256');
+  let size = 0;
+  const stream = await services.blobs.openObject({ key: manifestKey(sealed.id), versionId: null });
+  const bytes = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      hash.update(chunk);
+      size += chunk.length;
+      yield chunk;
+    }
+  };
+  try {
+    if (!(await saysTheSame(services.registry.read, sealed, bytes()))) return null;
+    return { digest: digestFromBytes(hash.digest()), size };
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return null;
+    throw error;
+  } finally {
+    stream.destroy();
+  }
+}
+
+async function saysTheSame(tables: Tables, sealed: PackageRecord, bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
+  let rest: ManifestRest | undefined;
+  const ours = flat(manifestFiles(tables, sealed.id));
+  const theirs = readManifestFiles(bytes, (found) => {
+    rest = found;
+  });
+  for await (const { path, sha256, size } of theirs) {
+    const mine = (await ours.next()).value;
+    if (!mine || mine.path !== path || mine.sha256 !== sha256 || mine.size !== size) return false;
+  }
+  if (!(await ours.next()).done || !rest) return false;
+  const { package: said, schema } = rest;
+  const [family] = MANIFEST_SCHEMA.split(/(?<=manifest\/)/);
+  if (typeof schema !== 'string' || !schema.startsWith(family as string)) return false;
+  // A version may say more, or less, but nothing else.
+  const facts = Object.entries(manifestPackage(sealed)).filter(([name]) => name === 'id' || name in said);
+  return facts.every(([name, value]) => canonicalJson(said[name] ?? null) === canonicalJson(value));
+}
+
+async function* flat(pages: AsyncIterable<ManifestFile[]>): AsyncGenerator<ManifestFile, undefined> {
+  for await (const page of pages) yield* page;
+}
+
+function manifestPackage(pkg: PackageRecord): ManifestPackage {
+  return {
+    id: pkg.id,
+    name: pkg.name,
+    producer: pkg.producer,
+    subject: pkg.subject,
+    external_id: pkg.external_id,
+    supersedes: pkg.supersedes,
+    created_at: new Date(pkg.created_at).toISOString(),
+    finalized_at: new Date(pkg.sealed_at as number).toISOString(),
+    retention_class: pkg.retention_class,
+    metadata: pkg.metadata,
+  };
+}
+
+async function* manifestFiles(tables: Tables, id: PackageId): AsyncGenerator<ManifestFile[]> {
+  for await (const page of filePages(tables, id)) {
+    yield page.map((file) => ({
+      path: file.path,
+      sha256: digestHex(file.digest),
+      size: file.size,
+      media_type: file.media_type,
+      ...(file.mtime === null ? {} : { mtime: file.mtime }),
+      ...(file.executable ? { executable: true as const } : {}),
+    }));
+  }
+}
