@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { manifestKey } from '../blobs/key-layout.ts';
-import { canonicalJson } from '../core/canonical-json.ts';
+import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
 import { isStoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import { MANIFEST_SCHEMA, type ManifestFile, type ManifestPackage, manifestChunks } from '../core/manifest.ts';
-import { type ManifestRest, readManifestFiles } from '../core/manifest-reader.ts';
+import { splitManifest } from '../core/manifest-splitter.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { Tables } from '../registry/registry.ts';
 import { filePages } from './look-over-files.ts';
@@ -51,7 +51,7 @@ async function readStanding(services: Services, sealed: PackageRecord): Promise<
     if (!(await saysTheSame(services.registry.read, sealed, bytes()))) return null;
     return { digest: digestFromBytes(hash.digest()), size };
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return null;
+    if (error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError) return null;
     throw error;
   } finally {
     stream.destroy();
@@ -59,17 +59,21 @@ async function readStanding(services: Services, sealed: PackageRecord): Promise<
 }
 
 async function saysTheSame(tables: Tables, sealed: PackageRecord, bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
-  let rest: ManifestRest | undefined;
   const ours = flat(manifestFiles(tables, sealed.id));
-  const theirs = readManifestFiles(bytes, (found) => {
-    rest = found;
+  let theirs: ManifestFile[] = [];
+  const splitter = splitManifest((list) => {
+    theirs.push(...(JSON.parse(list) as ManifestFile[]));
   });
-  for await (const { path, sha256, size } of theirs) {
-    const mine = (await ours.next()).value;
-    if (!mine || mine.path !== path || mine.sha256 !== sha256 || mine.size !== size) return false;
+  for await (const chunk of bytes) {
+    splitter.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+    for (const { path, sha256, size } of theirs) {
+      const mine = (await ours.next()).value;
+      if (!mine || mine.path !== path || mine.sha256 !== sha256 || mine.size !== size) return false;
+    }
+    theirs = [];
   }
-  if (!(await ours.next()).done || !rest) return false;
-  const { package: said, schema } = rest;
+  if (!(await ours.next()).done) return false;
+  const { package: said, schema } = splitter.end() as { package: JsonObject; schema: unknown };
   const [family] = MANIFEST_SCHEMA.split(/(?<=manifest\/)/);
   if (typeof schema !== 'string' || !schema.startsWith(family as string)) return false;
   // A version may say more, or less, but nothing else.

@@ -3,9 +3,9 @@ import { text as consume } from 'node:stream/consumers';
 import test from 'ava';
 import fc from 'fast-check';
 import { readManifest } from '../../cli/client/manifest-reader.ts';
-import { splitManifest } from '../../cli/client/manifest-splitter.ts';
 import { canonicalJson, type JsonObject } from '../../src/core/canonical-json.ts';
 import { manifestChunks } from '../../src/core/manifest.ts';
+import { splitManifest } from '../../src/core/manifest-splitter.ts';
 
 const ID = 'pkg_1';
 const HEX = 'a'.repeat(64);
