@@ -9,7 +9,11 @@ const component = z.object({ kind: z.string(), ok: z.boolean(), latency_ms: z.nu
 export const Readiness = z.object({
   status: z.enum(['ready', 'not_ready']),
   version: z.string(),
-  under_way: z.array(z.string()).describe('what the start has begun and not ended yet: probe, leftovers, recovery'),
+  under_way: z
+    .array(z.string())
+    // Version 0.1.0 does not say it.
+    .default([])
+    .describe('what the start has begun and not ended yet: probe, leftovers, recovery'),
   registry: component.extend({ schema: z.string().nullable() }),
   blob_store: component.extend({
     free_bytes: size.nullable(),

@@ -188,7 +188,7 @@ const WRONG: Array<[name: string, lies: Lies, args: string[], says: RegExp]> = [
     'an answer that nests a million deep',
     { packages: (response) => response.end(`${'['.repeat(1e6)}${']'.repeat(1e6)}`) },
     ['ls', '--json'],
-    /expected object/,
+    /nested deeper than 1000 levels/,
   ],
   [
     'metadata that nests deeply',

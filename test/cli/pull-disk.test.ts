@@ -63,7 +63,7 @@ test('a folder that answers as /proc does, and a file in the place of the direct
   t.is(proc.code, 1);
   t.is(proc.json.error.message, '"/proc/none/such/copy" cannot be written: no such file or directory (ENOENT).');
   await writeFile(join(folder, 'file'), '');
-  t.is((await pull('file')).json.error.message, '"file" cannot be written: not a directory (ENOTDIR).');
+  t.is((await pull('file')).json.error.message, '"file" cannot be written: file already exists (EEXIST).');
 });
 
 test('a file that is larger than one may be: exit 1, and its name', async (t) => {
