@@ -56,6 +56,7 @@ export async function reportDamage(
   }
   return new StoreError('integrity_failure', detail, {
     ...(path === null ? {} : { path }),
+    ...(objectId === null ? {} : { object_id: objectId }),
     expected_digest: expected,
     ...(actual === null ? {} : { actual_digest: actual }),
   });

@@ -129,7 +129,8 @@ export function lostObjectsSuite(startTestService: StartTestService): void {
     await api.post(`/v1/packages/${again}/finalize`);
     const answer = await api.get(`/v1/packages/${id}/files/f`);
     t.like(answer, { status: 500, body: { code: 'integrity_failure' } });
-    t.regex(answer.body.detail, /^The object obj_[0-9a-f]{32} is gone from storage\.$/);
+    t.is(answer.body.detail, 'The stored bytes of "f" are missing from storage.');
+    t.regex(answer.body.object_id, /^obj_[0-9a-f]{32}$/);
     t.false(JSON.stringify(answer.body).includes(service.dataDir));
     const { checks } = (await api.get('/v1/diagnosis')).body;
     t.like(
