@@ -3,6 +3,7 @@ import type { Package } from '../../src/api/types.ts';
 import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
 import { chooseFiles } from './choose-files.ts';
+import { DiskSync } from './disk-sync.ts';
 import { Downloader, FILES_PER_CALL } from './downloader.ts';
 import { type Failure, failuresOf, integrityFailures } from './failures.ts';
 import { FileWriter } from './file-writer.ts';
@@ -14,7 +15,6 @@ import { findMissing } from './missing-files.ts';
 import { type PackageFile, packageFiles } from './package-files.ts';
 import { bySize, type Piece, type Span, spansOf } from './pieces.ts';
 import { type Place, Placement } from './placement.ts';
-import { settle } from './settle.ts';
 import { TargetFolder } from './target-folder.ts';
 
 export interface PullOptions {
@@ -89,6 +89,7 @@ class Pull {
   readonly #placement: Placement;
   readonly #writer: FileWriter;
   readonly #downloader: Downloader;
+  readonly #sync: DiskSync;
   readonly #hashes = new FollowHash();
   readonly #failures: Failure[] = [];
   readonly #large = new Set<LargeFile>();
@@ -102,11 +103,13 @@ class Pull {
     this.#folder = folder;
     this.#placement = new Placement(folder.folders);
     this.#downloader = new Downloader(client, packageId, options.parallel);
+    this.#sync = new DiskSync(folder.folders.tree, this.#downloader.signal);
     this.#writer = new FileWriter(this.#placement, folder.folders, {
       signal: this.#downloader.signal,
       written: (size) => {
         this.done.files += 1;
         this.done.bytes += size;
+        this.#sync.written(size);
       },
     });
   }
@@ -165,11 +168,7 @@ class Pull {
     folders.tree.assertInPlace();
     // What a pull wrote that was cut off is not on the disk yet, either.
     const written = continued ? wanted : missing;
-    await settle(
-      folders.tree,
-      written.map(({ path }) => path),
-      this.#downloader.signal,
-    );
+    await this.#sync.finish(written.map(({ path }) => path));
     this.#settled = true;
     if (this.#failures.length > 0) throw integrityFailures(this.#failures, { files: this.done.files });
   }
@@ -185,6 +184,7 @@ class Pull {
   }
 
   async close(): Promise<void> {
+    this.#sync.close();
     await this.#writer.close();
     for (const large of this.#large) await large.close();
     await this.#hashes.close();

@@ -18,11 +18,11 @@ const service = await startTestService();
 test.after.always(() => service.dispose());
 
 /** Two packs, so that one of them can be held back. */
-async function place(t: ExecutionContext, count: number) {
+async function place(t: ExecutionContext, count: number, sizeOf = (n: number) => 1 + n * 20) {
   const folder = await tempFolder(t);
   const packs = [0, 1].map((pack) =>
     Object.fromEntries(
-      Array.from({ length: count / 2 }, (_, n) => [`pack-${pack}/deep-${n % 9}/${n}`, randomBytes(1 + n * 20)]),
+      Array.from({ length: count / 2 }, (_, n) => [`pack-${pack}/deep-${n % 9}/${n}`, randomBytes(sizeOf(n))]),
     ),
   );
   const id = await preservePacked(apiOf(service.url), packs);
@@ -74,6 +74,21 @@ test('without such a program, or when it fails, files are synced one by one', as
     t.deepEqual(await privateFolders(join(folder, name)), []);
   }
   t.regex(await readFile(failing.log, 'utf8'), /-f/);
+});
+
+test('much is synced while files still arrive; when that fails once, every file is synced by itself', async (t) => {
+  const { folder, pull, expected } = await place(t, 400, () => 50_000);
+  for (const [code, calls] of [
+    [0, 2],
+    [1, 1],
+  ] as const) {
+    const { PATH, log } = await fakeSync(join(folder, `${code}`), code);
+    const copy = join(folder, `copy-${code}`);
+    const done = await pull(copy, { PATH });
+    t.is(done.code, 0, done.stdout + done.stderr);
+    t.is((await readFile(log, 'utf8')).match(/-f/g)?.length, calls);
+    t.deepEqual(await readTree(copy), expected);
+  }
 });
 
 const FORMAT = 'mkfs.ext4 -q -F';

@@ -74,8 +74,9 @@ test.serial('few folders are open at a time; one that is opened anew must be the
   tree.assertInPlace();
   await rm(join(root, 'folder-0'), { recursive: true });
   t.throws(() => write('folder-0/deep/again'), { message: /^"folder-0" was moved away or replaced/ });
+  // A new folder may get the inode of the one that is gone: then it is the one below it that is missed.
   await mkdir(join(root, 'folder-0'));
-  t.throws(() => write('folder-0/deep/again'), { message: /^"folder-0" was moved away or replaced/ });
+  t.throws(() => write('folder-0/deep/again'), { message: /^"folder-0(\/deep)?" was moved away or replaced/ });
   await rmdir(join(root, 'folder-0'));
   await symlink(outside, join(root, 'folder-0'));
   t.throws(() => write('folder-0/deep/again'), {
