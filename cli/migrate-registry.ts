@@ -9,7 +9,8 @@ export async function migrateRegistry(
   dataDir: string | undefined,
 ): Promise<SchemaVersion> {
   const config = loadConfig({ ...env, ...(dataDir === undefined ? {} : { ARTIFACT_STORE_DATA_DIR: dataDir }) });
-  const folder = await openDataFolder(config.dataDir);
+  // A registry in PostgreSQL is there before any data folder.
+  const folder = await openDataFolder(config.dataDir, undefined, { make: config.databaseUrl !== null });
   try {
     const registry = await openConfiguredRegistry(config, folder.registryFile);
     await registry.close();

@@ -46,6 +46,12 @@ function escapePath(path: string): string {
 /** @throws CliError wrong_usage */
 export function parseServiceUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
+  if (url !== null && (url.username !== '' || url.password !== '')) {
+    throw usageError(
+      'The URL of the service holds a user or a password, which the service does not take.',
+      'Leave them out, and set ARTIFACT_STORE_TOKEN to a token of the service.',
+    );
+  }
   if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
     throw usageError(`${JSON.stringify(text)} is not the URL of a service.`, 'Write one like http://127.0.0.1:8420.');
   }

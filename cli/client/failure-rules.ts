@@ -49,8 +49,8 @@ const STATUSES: Record<number, Pick<Rule, 'service' | 'storage'>> = {
   504: { service: 'always', storage: 'always' },
 };
 
-/** Stored bytes that are wrong stay so, whatever the status. */
-const LASTING: ReadonlySet<string> = new Set(['integrity_failure']);
+/** Bytes that are wrong, in storage or in the registry, stay so, whatever the status. */
+const LASTING: ReadonlySet<string> = new Set(['integrity_failure', 'registry_damaged']);
 
 export interface Asked {
   who: 'service' | 'storage';

@@ -32,6 +32,8 @@ export class SourceDamaged extends Error {}
 /** An answer that ended before its time. */
 class ShortAnswer extends Error {}
 
+/** Bytes that are read and thrown away: of a pack before a range, or where storage knows no ranges. */
+const SKIP_MAX = 1024 ** 3;
 /** Attempts in a row that bring no byte. */
 const TRIES = 8;
 /** Of answers that end well and too early. */
@@ -97,6 +99,7 @@ async function* fetchFrom(
     const status = response.statusCode ?? 0;
     if (status >= 300) throw refusalOf(source, status, await bodyStart(paced(response)));
     let skip = status === 206 ? ask.skip : ask.skipOfAll;
+    if (skip > SKIP_MAX) throw new SourceDamaged('storage answers all of its object where a range was asked for');
     let left = size;
     for await (const piece of response as AsyncIterable<Buffer>) {
       const chunk = skip === 0 ? piece : piece.subarray(Math.min(skip, piece.length));

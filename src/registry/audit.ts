@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
+import { fitting } from '../core/fitting.ts';
 import { isPostgres } from './dialect.ts';
 import { pendingEvents } from './pending-events.ts';
 import type { Reads } from './reads.ts';
@@ -47,6 +48,8 @@ export interface AuditFilter {
 
 export type AuditEvent = Omit<AuditRecord, 'seq'>;
 
+/** Of details in one page: an event may name a thousand files that were replaced. */
+const PAGE_BYTES = 1024 ** 2;
 /** How long a list waits for transactions that are adding events. */
 const PATIENCE_MS = 1_000;
 const LOOK_AGAIN_MS = 20;
@@ -67,12 +70,29 @@ export function auditTable(db: Knex) {
 
     addAll,
 
-    /** Oldest first. */
-    async list(filter: AuditFilter, reads: Reads, afterSeq: number, limit: number): Promise<AuditRecord[]> {
+    /** Oldest first; `more` says that there is a further page. Long events make a page shorter than `limit`. */
+    async page(
+      filter: AuditFilter,
+      reads: Reads,
+      afterSeq: number,
+      limit: number,
+    ): Promise<{ events: AuditRecord[]; more: boolean }> {
       const last = pending === null ? null : await pending.lastComplete(PATIENCE_MS, LOOK_AGAIN_MS);
-      return select(db, filter, reads, { after: afterSeq, last }, limit);
+      const sizes: Array<{ seq: number; bytes: number }> = await matching(db, filter, reads, { after: afterSeq, last })
+        .limit(limit + 1)
+        .select('audit_events.seq', db.raw('octet_length(detail) as bytes'));
+      const found = fitting(sizes.slice(0, limit), ({ bytes }) => bytes, PAGE_BYTES);
+      return { events: await eventsAt(found.map(({ seq }) => seq)), more: sizes.length > found.length };
     },
   };
+
+  async function eventsAt(seqs: readonly number[]): Promise<AuditRecord[]> {
+    const rows: Array<Omit<AuditRecord, 'detail'> & { detail: string }> = await db('audit_events')
+      .whereIn('seq', [...seqs])
+      .orderBy('seq')
+      .select('*');
+    return rows.map((row) => ({ ...row, detail: JSON.parse(row.detail) as JsonObject }));
+  }
 
   /** In this order. */
   async function addAll(events: readonly AuditEvent[]): Promise<void> {
@@ -105,29 +125,26 @@ function cellOf(event: AuditEvent, field: keyof typeof COLUMNS): Cell {
   return field === 'detail' ? canonicalJson(event.detail) : event[field];
 }
 
-async function select(
+/** Oldest first. */
+function matching(
   db: Knex,
   filter: AuditFilter,
   reads: Reads,
   { after, last }: { after: number; last: number | null },
-  limit: number,
-): Promise<AuditRecord[]> {
-  const query = db('audit_events').where('audit_events.seq', '>', after).orderBy('audit_events.seq').limit(limit);
+): Knex.QueryBuilder {
+  const query = db('audit_events').where('audit_events.seq', '>', after).orderBy('audit_events.seq');
   if (last !== null) query.where('audit_events.seq', '<=', last);
   if (filter.package_id !== undefined) query.where('audit_events.package_id', filter.package_id);
   if (filter.action !== undefined) query.where('action', filter.action);
   if (filter.actor !== undefined) query.where('actor', filter.actor);
   if (filter.after !== undefined) query.where('at', '>', filter.after);
-  if (!('all' in reads)) {
-    query.whereIn(
-      'audit_events.package_id',
-      db('packages')
-        .whereIn('producer', [...reads.producers])
-        .select('id'),
-    );
-  }
-  const rows: Array<Omit<AuditRecord, 'detail'> & { detail: string }> = await query.select('audit_events.*');
-  return rows.map((row) => ({ ...row, detail: JSON.parse(row.detail) as JsonObject }));
+  if ('all' in reads) return query;
+  return query.whereIn(
+    'audit_events.package_id',
+    db('packages')
+      .whereIn('producer', [...reads.producers])
+      .select('id'),
+  );
 }
 
 export type AuditTable = ReturnType<typeof auditTable>;

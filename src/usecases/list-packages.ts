@@ -1,5 +1,6 @@
+import { fitting } from '../core/fitting.ts';
 import type { PackageId } from '../core/ids.ts';
-import type { EligibleRecord, PackageFilter, PackageRecord, PackageSize } from '../registry/packages.ts';
+import type { EligibleRecord, PackageFilter, PackageRecord } from '../registry/packages.ts';
 import { readPackage } from './access.ts';
 import type { Caller, Services } from './services.ts';
 
@@ -19,21 +20,13 @@ export async function listPackages(
 ): Promise<{ packages: PackageRecord[]; now: number; more: boolean }> {
   const { packages } = services.registry.read;
   const sizes = await packages.listSizes(filter, caller.reads, limit + 1);
-  const ids = fitting(sizes.slice(0, limit));
+  const page = fitting(sizes.slice(0, limit), ({ metadata_bytes }) => metadata_bytes, PAGE_METADATA_MAX);
+  const ids = page.map(({ id }) => id);
   return {
     packages: ids.length === 0 ? [] : await packages.list({ ...filter, ids }, caller.reads, limit),
     now: await services.registry.read.now(),
     more: sizes.length > ids.length,
   };
-}
-
-function fitting(sizes: readonly PackageSize[]): PackageId[] {
-  let bytes = 0;
-  const first = sizes.findIndex(({ metadata_bytes }, index) => {
-    bytes += metadata_bytes;
-    return index > 0 && bytes > PAGE_METADATA_MAX;
-  });
-  return sizes.slice(0, first === -1 ? sizes.length : first).map(({ id }) => id);
 }
 
 /** What may be deleted because its time is over, soonest expiry first. */

@@ -24,12 +24,13 @@ export interface Stored {
 
 /** A range of it, as storage has it: only whole content can be checked. @throws StoreError integrity_failure */
 export async function openRange(services: Services, stored: Stored, range: ByteRange): Promise<Readable> {
-  return open(services, stored, { offset: (stored.place?.offset ?? 0) + range.offset, size: range.size });
+  const within = { offset: (stored.place?.offset ?? 0) + range.offset, size: range.size };
+  return complete(services, stored, await open(services, stored, within), range.size);
 }
 
 /** All of it, as storage has it. @throws StoreError integrity_failure */
 export async function openUnchecked(services: Services, stored: Stored): Promise<Readable> {
-  return open(services, stored, stored.place);
+  return complete(services, stored, await open(services, stored, stored.place), stored.size);
 }
 
 /**
@@ -39,7 +40,7 @@ export async function openUnchecked(services: Services, stored: Stored): Promise
  */
 export async function openChecked(services: Services, stored: Stored): Promise<Buffer | Readable> {
   if (stored.size === 0) return Buffer.alloc(0);
-  const stream = await openUnchecked(services, stored);
+  const stream = await open(services, stored, stored.place);
   const rules = rulesOf(stored);
   try {
     if (stored.size <= CHECKED_BEFORE_MAX) return await readWhole(stream, rules);
@@ -59,6 +60,22 @@ async function open(services: Services, stored: Stored, range: ByteRange | null)
     const detail = `The stored bytes of ${subject.label} ${seen}.`;
     throw await reportDamage(services, caller, subject, { expected: digest, actual: null, detail });
   }
+}
+
+/** A stream that fails when storage has fewer bytes, instead of ending as if that were all. */
+function complete(services: Services, stored: Stored, stream: Readable, size: number): Readable {
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    let left = size;
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      left -= chunk.length;
+      yield chunk;
+    }
+    if (left <= 0) return;
+    const { subject, caller, digest } = stored;
+    const detail = `The stored bytes of ${subject.label} are incomplete: ${left} are missing.`;
+    throw await reportDamage(services, caller, subject, { expected: digest, actual: null, detail });
+  }
+  return Readable.from(counted(), { objectMode: false });
 }
 
 /** The registry says that they are stored: if they are absent or too short, bytes were lost. */

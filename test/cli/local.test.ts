@@ -63,6 +63,8 @@ test('verbs that read make no data folder: --local says that there is none, exit
     t.is(refused.code, 3, `${line.join(' ')}: ${refused.stderr}`);
     t.regex(refused.stderr, /There is no data folder at .*\/typo \(there is no such folder\): name .*--data-dir/);
   }
+  const migrated = await runCli(['migrate', '--data-dir', 'typo'], { cwd: folder });
+  t.is(migrated.code, 3, migrated.stderr);
   const others = {
     empty: /it is empty/,
     foreign: /it holds other things/,

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { VERBS } from '../../cli/commands/index.ts';
 import { fileSink } from '../../cli/sink.ts';
+import { openDataFolder } from '../../src/blobs/data-folder.ts';
 import { apiOf } from '../support/api.ts';
 import { type CliOptions, runCli } from '../support/cli-child.ts';
 import { processEnv } from '../support/process-env.ts';
@@ -43,6 +44,8 @@ async function full(t: ExecutionContext): Promise<number> {
 test('whatever a verb writes to stdout: what is not taken ends with exit 1 and the reason', async (t) => {
   const { folder, run, env } = await bench(t);
   const reason = ['--reason', 'a test'];
+  const migrated = await openDataFolder(join(folder, 'migrated'));
+  await migrated.close();
   const lines: string[][] = [
     ['push', run, '--producer', 'tests'],
     ['ingest', 'guide-board', 'fixtures/guide-board/run-20260513T210255Z'],
@@ -61,7 +64,7 @@ test('whatever a verb writes to stdout: what is not taken ends with exit 1 and t
     ['eligible'],
     ['rm', await api.create(), ...reason],
     ['doctor'],
-    ['migrate', '--data-dir', join(folder, 'migrated')],
+    ['migrate', '--data-dir', migrated.dir],
     ['completion', 'bash'],
     ['serve', '--port', '0', '--data-dir', join(folder, 'served'), '--json'],
   ];

@@ -40,6 +40,7 @@ test('wrong usage: exit 2, what was meant, and where to read', async (t) => {
     [['ls', '--local', '--url', 'http://x'], /--local and --url/],
     [['ls', '--data-dir', 'x'], /add --local/],
     [['ls', '--url', 'ftp://x'], /is not the URL of a service/],
+    [['ls', '--url', 'http://me:hidden@127.0.0.1:1'], /^(?!.*hidden).*holds a user or a password/s],
     [['completion', 'csh'], /bash, zsh, fish/],
     [['serve', '--port', 'many'], /--port \(ARTIFACT_STORE_PORT\) must be a number/],
     [['serve', '--port', ''], /--port must not be empty/],

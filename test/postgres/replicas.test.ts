@@ -85,11 +85,11 @@ if (postgres !== null) {
     ];
     t.deepEqual(await statesOf(expired), ['aborted']);
     t.deepEqual(await statesOf(stalled), ['failed']);
-    const events = await registry.read.audit.list({ action: 'upload.failed' }, { all: true }, 0, 100);
+    const { events } = await registry.read.audit.page({ action: 'upload.failed' }, { all: true }, 0, 100);
     t.deepEqual(events.map((event) => event.subject_id).toSorted(), stalled.toSorted());
     t.is((await registry.read.packages.get(sealed as PackageId))?.status, 'finalized');
     const finalized = { package_id: sealed, action: 'package.finalized' as const };
-    t.is((await registry.read.audit.list(finalized, { all: true }, 0, 10)).length, 1);
+    t.is((await registry.read.audit.page(finalized, { all: true }, 0, 10)).events.length, 1);
   });
 
   test('a file registered while its bytes are recorded is proven by them', async (t) => {
@@ -115,7 +115,8 @@ if (postgres !== null) {
     const id = (await api.create()) as PackageId;
     const add = (tables: Tables, reason: string) =>
       recordChange(tables, SYSTEM, { at: 1, action: 'hold.placed', package_id: id, reason });
-    const list = () => other.registry.read.audit.list({ action: 'hold.placed' }, { all: true }, 0, 10);
+    const list = async () =>
+      (await other.registry.read.audit.page({ action: 'hold.placed' }, { all: true }, 0, 10)).events;
     await other.registry.transaction(async (tables) => {
       await add(tables, 'first');
       await service.services.registry.transaction((later) => add(later, 'second'));
@@ -143,7 +144,7 @@ if (postgres !== null) {
       }
       return query.call(this, connection, statement);
     };
-    const listing = other.registry.read.audit.list({}, { all: true }, 0, 10);
+    const listing = other.registry.read.audit.page({}, { all: true }, 0, 10).then(({ events }) => events);
     await reading.promise;
     const adding = api.post(`/v1/packages/${id}/holds`, { reason: 'while a list is read' });
     t.is(await settledOrWaiting(adding, db), 'settled');

@@ -268,7 +268,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       () => one.read.packages.list({ metadata: new Map([['a\u0000', 'x']]) }, ALL, 1),
       () => one.read.retention.getClass('\u0000'),
       () => one.read.retention.getHold('pkg' as PackageId, '\u0000'),
-      () => one.read.audit.list({ actor: '\u0000' }, ALL, 0, 1),
+      () => one.read.audit.page({ actor: '\u0000' }, ALL, 0, 1),
       () => one.read.files.atPaths('pkg' as PackageId, ['\u0000' as LogicalPath]),
       () => one.transaction((tables) => tables.retention.getClass('\u0000')),
     ]) {
@@ -395,7 +395,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     const seen: number[] = [];
     for (let after = 0; ; ) {
       const wasEnded = ended;
-      const events = await one.read.audit.list({}, ALL, after, 7);
+      const { events } = await one.read.audit.page({}, ALL, after, 7);
       seen.push(...events.map(({ detail }) => detail.n as number));
       after = events.at(-1)?.seq ?? after;
       if (wasEnded && events.length === 0) break;

@@ -64,6 +64,7 @@ test('what may pass, of the service and of storage, known and new', (t) => {
     [answered(500, 'integrity_failure'), false, false, false, false],
     [answered(502), true, true, true, true],
     [answered(503), true, true, true, true],
+    [answered(503, 'registry_damaged'), false, false, false, false],
     [answered(504), true, true, true, true],
     [answered(507, 'no_space'), false, false, false, false],
   ];

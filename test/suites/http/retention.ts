@@ -1,4 +1,4 @@
-import { apiOf } from '../../support/api.ts';
+import { apiOf, sha256 } from '../../support/api.ts';
 import type { StartTestService } from '../../support/service.ts';
 import { testOfService } from '../../support/service-suite.ts';
 
@@ -206,5 +206,28 @@ export function retentionSuite(startTestService: StartTestService): void {
     t.deepEqual(paged, events);
     t.deepEqual((await api.get(`/v1/audit?package_id=${id}&after=2999-01-01T00:00:00Z`)).body.items, []);
     t.is((await api.get(`/v1/audit?actor=nobody`)).body.items.length, 0);
+  });
+
+  test('a page of long events is shorter, and no event is left out', async (t) => {
+    const { api } = t.context;
+    const id = await api.create();
+    const paths = Array.from({ length: 1_000 }, (_, n) => `${'p'.repeat(250)}/${'q'.repeat(250)}/${n}`);
+    for (const content of ['one', 'two', 'three', 'four']) {
+      const files = paths.map((path) => ({ path, digest: sha256(content), size: content.length, replace: true }));
+      t.is((await api.post(`/v1/packages/${id}/files`, { files })).status, 200);
+    }
+    const pages: string[][] = [];
+    for (let cursor = ''; ; ) {
+      const { body } = await api.get(`/v1/audit?package_id=${id}${cursor}`);
+      pages.push(body.items.map((event: { action: string }) => event.action));
+      if (body.next_cursor === null) break;
+      cursor = `&cursor=${body.next_cursor}`;
+    }
+    t.deepEqual(pages.flat(), ['package.created', ...Array(4).fill('package.files_registered')]);
+    t.deepEqual(
+      pages.map(({ length }) => length),
+      [3, 1, 1],
+      'a megabyte each',
+    );
   });
 }
