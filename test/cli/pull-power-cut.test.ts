@@ -37,6 +37,9 @@ async function place(t: ExecutionContext, count: number, sizeOf = (n: number) =>
   };
 }
 
+/** How often it was called, in what `fakeSync` wrote down: names in it may hold "-f", too. */
+const callsIn = (log: string): number => log.match(/^-f \.$/gm)?.length ?? 0;
+
 /** In PATH before the system's: writes down what is there when it is called, and ends with this code. */
 async function fakeSync(folder: string, code: number): Promise<{ PATH: string; log: string }> {
   const log = join(folder, 'sync.log');
@@ -57,7 +60,7 @@ test('many files are synced at once, when each has its name, and before it is fo
   t.deepEqual(names.map((name) => name.replace(/-pkg_.*/, '')).sort(), ['.artifact-store-pull', 'pack-0', 'pack-1']);
   t.deepEqual(await privateFolders(copy), []);
   t.like((await pull(copy, { PATH })).json, { files: 0, skipped: 300 });
-  t.is((await readFile(log, 'utf8')).match(/-f/g)?.length, 1, 'nothing was written: nothing is synced');
+  t.is(callsIn(await readFile(log, 'utf8')), 1, 'nothing was written: nothing is synced');
   t.deepEqual(await readTree(copy), expected);
 });
 
@@ -73,7 +76,7 @@ test('without such a program, or when it fails, files are synced one by one', as
     t.deepEqual(await readTree(join(folder, name)), expected);
     t.deepEqual(await privateFolders(join(folder, name)), []);
   }
-  t.regex(await readFile(failing.log, 'utf8'), /-f/);
+  t.is(callsIn(await readFile(failing.log, 'utf8')), 1);
 });
 
 test('much is synced while files still arrive; when that fails once, every file is synced by itself', async (t) => {
@@ -86,7 +89,7 @@ test('much is synced while files still arrive; when that fails once, every file 
     const copy = join(folder, `copy-${code}`);
     const done = await pull(copy, { PATH });
     t.is(done.code, 0, done.stdout + done.stderr);
-    t.is((await readFile(log, 'utf8')).match(/-f/g)?.length, calls);
+    t.is(callsIn(await readFile(log, 'utf8')), calls);
     t.deepEqual(await readTree(copy), expected);
   }
 });
@@ -130,17 +133,19 @@ else {
     const { folder, pull, relay, expected } = await place(t, 600);
     const { mounted, cut } = await openDisk(t, folder);
     const copy = join(mounted, 'copy');
-    let left = '';
+    // A client that waited too long asks again: what counts is the first time.
+    const cutOff = Promise.withResolvers<string>();
     let packs = 0;
     relay.before = async ({ method, url }) => {
       if (method !== 'GET' || !url.startsWith('/v1/objects/') || ++packs !== 2) return 'pass';
       while (Object.keys(await readTree(join(copy, 'pack-0')).catch(() => ({}))).length < 300) await turn();
       // Names, but not bytes: as the journal of the file system is written every few seconds.
       spawnSync('sync', [join(copy, 'pack-0')]);
-      left = join(await cut(), 'copy');
+      cutOff.resolve(join(await cut(), 'copy'));
       return 'pass';
     };
     t.is((await pull(copy)).code, 0);
+    const left = await cutOff.promise;
     const files = await readTree(left);
     const there = Object.keys(files).filter((path) => path.startsWith('pack-'));
     const torn = there.filter((path) => files[path] !== expected[path]);
