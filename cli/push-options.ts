@@ -1,5 +1,6 @@
+import type { Compression } from './client/compression.ts';
 import type { VerbOption } from './command.ts';
-import { parseCount, parseFilled } from './view/options.ts';
+import { parseCompression, parseCount, parseFilled } from './view/options.ts';
 
 /** What of a directory counts, wherever one is looked at: a package that was pushed with these compares equal with them. */
 export const DIRECTORY_OPTIONS: readonly VerbOption[] = [
@@ -36,6 +37,12 @@ export const PUSH_OPTIONS: readonly VerbOption[] = [
   { flags: '--revision', description: 'make a new package when a finalized one differs' },
   { flags: '--rehash', description: 'read every file, also those that are remembered as unchanged' },
   { flags: '--parallel <n>', description: 'parts in flight (8)', parse: parseCount },
+  {
+    flags: '--compression <how>',
+    description: 'of what is stored: auto, off, or a zstd level from 1 to 19; nothing becomes larger',
+    default: 'auto',
+    parse: parseCompression,
+  },
   ...DIRECTORY_OPTIONS,
 ];
 
@@ -46,13 +53,15 @@ export interface PushValues extends DirectoryValues {
   revision?: boolean;
   rehash?: boolean;
   parallel?: number;
+  compression: Compression;
 }
 
 /** Only what PUSH_OPTIONS say, of a verb's options. */
 export function pushValues(options: PushValues): PushValues {
-  const { retentionClass, finalize, revision, rehash, parallel, exclude, symlinks, special } = options;
+  const { retentionClass, finalize, revision, rehash, parallel, compression, exclude, symlinks, special } = options;
   return {
     finalize,
+    compression,
     symlinks,
     special,
     ...(retentionClass === undefined ? {} : { retentionClass }),

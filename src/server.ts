@@ -8,6 +8,7 @@ import { type DataFolder, type OpenDataFolderOptions, openDataFolder } from './b
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
 import { freeBytes } from './blobs/fs-health.ts';
 import type { ProbeIntervals } from './blobs/s3/probing.ts';
+import { downloadRequest } from './blobs/signed-urls.ts';
 import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
 import { type ConfiguredBlobs, openConfiguredBlobs } from './configured-blobs.ts';
 import { describeDatabase, openConfiguredRegistry } from './configured-registry.ts';
@@ -108,7 +109,7 @@ export async function startService(
     const closeStore = once(store.close);
     closers.push(closeStore);
 
-    const metrics = openMetrics();
+    const metrics = openMetrics(() => registry.read.blobs.totals());
     closers.push(async () => metrics.close());
     const services: HttpServices = {
       registry,
@@ -123,6 +124,7 @@ export async function startService(
       running: new Map(),
       underWay: beside.underWay,
       publicUrl,
+      signRange: (download) => downloadRequest(signedBytes.signer, publicUrl(), download),
       cursors: cursorCodec(derive(key, 'cursor')),
       version: VERSION,
       signedBytes,

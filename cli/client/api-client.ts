@@ -164,7 +164,7 @@ export class ApiClient {
     return this.#post('planned', `${packagePath(id)}/uploads`, { objects }, { items });
   }
 
-  getUpload(uploadId: string): Promise<wire.Upload> {
+  getUpload(uploadId: string): Promise<Omit<wire.Upload, 'encoding' | 'stored_size'>> {
     return this.#get('upload', `/v1/uploads/${encodeURIComponent(uploadId)}`);
   }
 
@@ -183,7 +183,7 @@ export class ApiClient {
 
   planDownloads(id: string, { paths, ...query }: PageQuery & { paths?: string[] } = {}): Promise<wire.DownloadList> {
     const items = paths?.length ?? query.limit ?? DEFAULT_PAGE;
-    const body = paths === undefined ? {} : { paths };
+    const body = { encodings: ['zstd-seekable'], ...(paths === undefined ? {} : { paths }) };
     return this.#post('downloads', `${packagePath(id)}/downloads`, body, { items, query: { ...query } });
   }
 

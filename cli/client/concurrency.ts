@@ -77,23 +77,27 @@ export function chunks<T>(items: readonly T[], size: number): T[][] {
   return lists;
 }
 
-/** Lists, in order, of at most so many items and so many bytes together; an item that is larger is a list of its own. */
-export function* cut<T>(
+/**
+ * Lists, in order, that hold at most so much of everything that is counted; an item that is more is a list of its own.
+ * @param weigh how much of each an item is
+ */
+export function* cut<T, Counted extends string>(
   items: Iterable<T>,
-  most: { items: number; bytes: number },
-  bytesOf: (item: T) => number,
+  most: Record<Counted, number>,
+  weigh: (item: T) => Record<Counted, number>,
 ): Generator<T[]> {
+  const counted = Object.keys(most) as Counted[];
   let list: T[] = [];
-  let bytes = 0;
+  let held = new Map<Counted, number>();
   for (const item of items) {
-    const more = bytesOf(item);
-    if (list.length > 0 && (list.length >= most.items || bytes + more > most.bytes)) {
+    const weight = weigh(item);
+    if (list.length > 0 && counted.some((name) => (held.get(name) ?? 0) + weight[name] > most[name])) {
       yield list;
       list = [];
-      bytes = 0;
+      held = new Map();
     }
     list.push(item);
-    bytes += more;
+    for (const name of counted) held.set(name, (held.get(name) ?? 0) + weight[name]);
   }
   if (list.length > 0) yield list;
 }

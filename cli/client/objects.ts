@@ -1,8 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Digest } from '../../src/core/digest.ts';
+import { FrameTable, type StoredForm } from '../../src/core/frame-table.ts';
 import type { PackMember } from '../../src/core/pack.ts';
+import { compressFrame } from '../../src/core/zstd-frame.ts';
 import { CliError, EXIT } from '../errors.ts';
 import type { FilePart } from './file-list.ts';
+import type { StoredFile } from './hash-file.ts';
 import {
   assertUnchanged,
   type FoundFile,
@@ -19,7 +22,9 @@ import type { HashedFile } from './readers.ts';
 export interface SentObject extends ByteSource {
   digest: Digest;
   size: number;
-  /** Only when it is sent in several. */
+  /** What is sent in its place; null: it is sent as it is. */
+  stored: StoredForm | null;
+  /** Of what is sent; only when it is sent in several. */
   parts: FilePart[] | null;
   /** Only of a pack. */
   members: PackMember[] | null;
@@ -41,22 +46,34 @@ export interface SentObject extends ByteSource {
 
 const PIECE = 1024 ** 2;
 
-/** A file's bytes, straight from the disk. What is opened is compared with what was hashed. */
-export function fileObject(file: HashedFile): SentObject {
-  const { path, digest, size, parts } = file;
+/** How a file is sent in its stored form. */
+export interface Sending {
+  /** At which it was compressed. */
+  level: number | null;
+  /** The stored bytes that came with it are not needed any more. */
+  letGo(file: HashedFile): void;
+}
+
+/** A file's bytes, or its stored form. What is opened is compared with what was hashed. */
+export function fileObject(file: HashedFile, sending: Sending): SentObject {
+  const { path, digest, size, stored } = file;
   return {
     digest,
     size,
-    parts,
+    stored,
+    parts: stored === null ? file.parts : stored.parts,
     members: null,
     files: 1,
     content: size,
     label: JSON.stringify(path),
-    // On the disk.
+    // On the disk, or kept since it was hashed.
     hold: async () => {},
-    release: () => {},
+    release: () => sending.letGo(file),
     named: () => ({ path, digest }),
-    pieces: (offset, length) => readPieces(file, offset, length),
+    pieces: (offset, length) =>
+      stored === null
+        ? readPieces(file, offset, length)
+        : storedPieces(file, stored, sending.level ?? 0, offset, length),
     assertUnchanged: () => assertUnchanged(file),
     async differs() {
       await assertUnchanged(file);
@@ -72,7 +89,7 @@ export function fileObject(file: HashedFile): SentObject {
 
 /** Bytes that are in memory while they are held: a pack, or a small file alone. */
 export function memoryObject(
-  object: { digest: Digest; size: number; members: PackMember[] | null },
+  object: Pick<SentObject, 'digest' | 'size' | 'members' | 'stored'>,
   held: { bytes: () => Buffer; hold: () => Promise<void>; release: () => void },
   pathOf: (digest: Digest) => string,
 ): SentObject {
@@ -108,13 +125,57 @@ export function mismatch(label: string, named: { path: string; digest: string },
   return new CliError(message, { exit: EXIT.integrity, code: 'digest_mismatch', extras: named });
 }
 
-async function* readPieces(file: FoundFile, offset: number, size: number): AsyncGenerator<Buffer> {
+/** Stored bytes that are kept, or made again: the same content at the same level gives the same frames in one process. */
+async function* storedPieces(
+  file: FoundFile,
+  stored: StoredFile,
+  level: number,
+  offset: number,
+  size: number,
+): AsyncGenerator<Buffer> {
+  const end = offset + size;
+  if (stored.bytes !== null) {
+    const { buffer, byteOffset } = stored.bytes;
+    for (let at = offset; at < end; at += PIECE) yield Buffer.from(buffer, byteOffset + at, Math.min(PIECE, end - at));
+    return;
+  }
+  const table = FrameTable.decode(stored.frames);
+  const handle = await openFound(file);
+  try {
+    for (const frame of table) {
+      if (frame.storedAt + frame.stored <= offset || frame.storedAt >= end) continue;
+      const content = await readExactly(handle, frame.logicalAt, frame.logical, file);
+      const bytes = compressFrame(content, level);
+      yield bytes.subarray(Math.max(0, offset - frame.storedAt), end - frame.storedAt);
+    }
+  } finally {
+    await handle.close();
+  }
+  const behind = table.framesSize;
+  if (end > behind) yield table.seekTable().subarray(Math.max(0, offset - behind), end - behind);
+}
+
+async function openFound(file: FoundFile): Promise<FileHandle> {
   const handle = await open(file.absolute, OPEN_FLAGS).catch((error: unknown) => {
     throw fileError(file.path, error);
   });
+  const stats = await handle.stat({ bigint: true });
+  if (sameIdentity(identityOf(stats), file.identity)) return handle;
+  await handle.close();
+  throw fileChanged(file.path);
+}
+
+async function readExactly(handle: FileHandle, position: number, size: number, file: FoundFile): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(size);
+  for (let done = 0; done < size; ) {
+    done += (await readPiece(handle, buffer.subarray(done), position + done, size - done, file)).length;
+  }
+  return buffer;
+}
+
+async function* readPieces(file: FoundFile, offset: number, size: number): AsyncGenerator<Buffer> {
+  const handle = await openFound(file);
   try {
-    const stats = await handle.stat({ bigint: true });
-    if (!sameIdentity(identityOf(stats), file.identity)) throw fileChanged(file.path);
     // While one is on the wire the other one is filled.
     const buffers: Buffer[] = [];
     for (let done = 0, turn = 0; done < size; turn ^= 1) {

@@ -39,7 +39,7 @@ export function packMemory(limits: PackLimits): number {
 /** Lists of files, in their order, that fit a pack each, whatever turns out to be in them. */
 export function cutPacks<T>(files: Iterable<T>, sizeOf: (file: T) => number, limits: PackLimits): Generator<T[]> {
   const most = { items: limits.pack_members_max, bytes: limits.pack_target - PACK_END_SIZE };
-  return cut(files, most, (file) => sizeInPack(sizeOf(file)));
+  return cut(files, most, (file) => ({ items: 1, bytes: sizeInPack(sizeOf(file)) }));
 }
 
 /**

@@ -7,8 +7,9 @@ import type { Readers, ReadPack } from './readers.ts';
 /** A pack whose bytes need not be in memory all the time. */
 export interface PackBytes {
   readonly digest: Digest;
-  /** The bytes, while they are held. */
+  /** The bytes, while they are held, at the beginning of their memory. */
   bytes(): Buffer;
+  memory(): SharedArrayBuffer;
   /** Has the bytes in memory. */
   hold(): Promise<void>;
   /** The bytes are not needed now; nobody may look at them any more. */
@@ -43,8 +44,12 @@ export class PackMemory implements PackBytes {
   }
 
   bytes(): Buffer {
+    return Buffer.from(this.memory());
+  }
+
+  memory(): SharedArrayBuffer {
     if (this.#memory === null) throw new Error('the bytes of the pack are not held');
-    return Buffer.from(this.#memory);
+    return this.#memory;
   }
 
   /** @throws CliError file_changed, file_unreadable */

@@ -5,12 +5,13 @@ import { Countdown, cut, forEachLimit } from './concurrency.ts';
 import { DigestClaims } from './digest-claims.ts';
 import type { FileCache } from './file-cache.ts';
 import { type FileIndex, type FileList, RAW_DIGEST_SIZE } from './file-list.ts';
+import { fileSeemsCompressible } from './hash-file.ts';
 import { hashFiles } from './hash-files.ts';
 import { fileObject } from './objects.ts';
 import { cutPacks, packMemory } from './pack-builder.ts';
 import { PackMemory } from './pack-memory.ts';
 import { packObject } from './pack-object.ts';
-import type { Readers } from './readers.ts';
+import type { HashedFile, Readers } from './readers.ts';
 import type { Registrar } from './registrar.ts';
 import type { Uploader } from './uploader.ts';
 
@@ -30,6 +31,8 @@ export interface FillerParts {
   lookAgain: () => Promise<void>;
   limits: Limits;
   readers: Readers;
+  /** At which what seems compressible is compressed; null: nothing is. */
+  level: number | null;
   registrar: Registrar;
   uploader: Uploader;
   cache: FileCache;
@@ -45,8 +48,8 @@ interface List {
  * Gets a directory's files into a package, everything overlapping:
  *
  *     files with a digest ─▶ register ─▶ missing: to one of these, as if they had none
- *     small files ─────────▶ read into a pack ─▶ register ─▶ leave out what is stored ─▶ send the pack
- *     large files ─────────▶ hash ─────────────▶ register ─▶ send what is missing from the disk
+ *     small files ─────────▶ read into a pack ─▶ register ─▶ leave out what is stored, compress ─▶ send the pack
+ *     large files ─────────▶ hash, compress ───▶ register ─▶ send what is missing, from the disk
  *
  * Memory is bounded by PACKS_IN_MEMORY packs, whatever the directory. The bytes of small files that are sent are those
  * that were hashed, so a wrong digest in the cache does no harm.
@@ -90,18 +93,22 @@ export class PackageFiller {
   #sort(): Record<'known' | 'small' | 'large', FileIndex[]> {
     const sorted = { known: [] as FileIndex[], small: [] as FileIndex[], large: [] as FileIndex[] };
     for (let index = 0; index < this.#files.length; index += 1) {
-      const kind = this.#isKnown(index) ? 'known' : this.#isSmall(index) ? 'small' : 'large';
+      const kind = this.#files.hasDigest(index) ? 'known' : this.#isSmall(index) ? 'small' : 'large';
       sorted[kind].push(index);
     }
     return sorted;
   }
 
-  /** Parts are remembered as an earlier service wanted them. */
-  #isKnown(index: FileIndex): boolean {
-    if (!this.#files.hasDigest(index)) return false;
+  /** Of a file that is sent as it is: parts are remembered as an earlier service wanted them. */
+  #hasParts(index: FileIndex): boolean {
     const size = this.#files.size(index);
     const partSize = partSizeFor(size, this.#parts.limits);
     return partSize === size || this.#files.parts(index)?.[0]?.size === partSize;
+  }
+
+  #asIs(index: FileIndex): HashedFile {
+    const file = this.#files.at(index);
+    return { ...file, digest: this.#files.digest(index), parts: this.#files.parts(index), stored: null };
   }
 
   #isSmall(index: FileIndex): boolean {
@@ -138,7 +145,8 @@ export class PackageFiller {
   }
 
   async *#lists(unread: readonly FileIndex[], missing: Promise<FileIndex[]>): AsyncGenerator<List> {
-    const cutLists = (indexes: readonly FileIndex[]) => cut(indexes, LIST, (index) => this.#files.size(index));
+    const cutLists = (indexes: readonly FileIndex[]) =>
+      cut(indexes, LIST, (index) => ({ items: 1, bytes: this.#files.size(index) }));
     for (const indexes of cutLists(unread)) yield { indexes, registered: false };
     for (const indexes of cutLists((await missing).filter((index) => !this.#isSmall(index)))) {
       yield { indexes, registered: true };
@@ -159,7 +167,10 @@ export class PackageFiller {
         : await this.#parts.registrar.register(indexes);
       const claimed = missing.filter((index) => this.#claims.claim(index));
       this.#settle(indexes, claimed);
-      const object = packObject(this.#files, indexes, claimed, pack);
+      const { readers, level } = this.#parts;
+      const object = await packObject(this.#files, indexes, claimed, pack, async (memory, frames) =>
+        level === null ? null : readers.compress(memory, frames, level),
+      );
       const handed = () => this.#unread.less(registered ? 0 : indexes.length);
       if (object) await this.#parts.uploader.send([object], handed);
       else handed();
@@ -185,17 +196,35 @@ export class PackageFiller {
 
   async #sendLarge({ indexes, registered }: List): Promise<void> {
     if (this.#failure) return;
-    if (!registered) await hashFiles(this.#files, indexes, this.#parts);
-    const missing = registered ? indexes : await this.#parts.registrar.register(indexes);
+    const { readers, level, registrar, uploader } = this.#parts;
+    const sending = { level, letGo: (file: HashedFile) => readers.letGo(file) };
+    const hashed = new Map<FileIndex, HashedFile>();
+    if (!registered) await this.#hash(indexes, hashed);
+    const missing = registered ? indexes : await registrar.register(indexes);
     const claimed = missing.filter((index) => this.#claims.claim(index));
     this.#settle(indexes, claimed);
-    const files = claimed.map((index) => ({
-      ...this.#files.at(index),
-      digest: this.#files.digest(index),
-      parts: this.#files.parts(index),
-    }));
+    for (const [index, file] of hashed) if (!claimed.includes(index)) readers.letGo(file);
+    if (registered) await this.#hashAgain(claimed, hashed);
     if (!registered) this.#unread.less(indexes.length - claimed.length);
-    await this.#parts.uploader.send(files.map(fileObject), () => this.#unread.less(registered ? 0 : 1));
+    const objects = claimed.map((index) => fileObject(hashed.get(index) ?? this.#asIs(index), sending));
+    await uploader.send(objects, () => this.#unread.less(registered ? 0 : 1));
+  }
+
+  async #hash(indexes: readonly FileIndex[], hashed: Map<FileIndex, HashedFile>): Promise<void> {
+    const files = await hashFiles(this.#files, indexes, this.#parts);
+    for (const [place, file] of files.entries()) hashed.set(indexes[place] as FileIndex, file);
+  }
+
+  /** Files whose digests were remembered, and which have to be read once more: to be compressed, or cut into parts. */
+  async #hashAgain(indexes: readonly FileIndex[], hashed: Map<FileIndex, HashedFile>): Promise<void> {
+    const { level } = this.#parts;
+    const again = indexes.filter((index) => {
+      return !this.#hasParts(index) || (level !== null && fileSeemsCompressible(this.#files.at(index), level));
+    });
+    const before = again.map((index) => this.#files.digest(index));
+    await this.#hash(again, hashed);
+    const wrong = again.filter((index, place) => this.#files.digest(index) !== before[place]);
+    if (wrong.length > 0) await this.#parts.registrar.register(wrong, true);
   }
 
   #settle(indexes: readonly FileIndex[], others: readonly FileIndex[]): void {

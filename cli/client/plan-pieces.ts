@@ -1,10 +1,11 @@
 import type { DownloadList } from '../../src/api/types.ts';
 import { EMPTY_DIGEST } from '../../src/core/digest.ts';
+import { checkFrameTable, FrameTable } from '../../src/core/frame-table.ts';
 import type { CliError } from '../errors.ts';
 import { integrityFailure } from './failures.ts';
 import type { PackageFile } from './package-files.ts';
 import { isBound, type Piece } from './pieces.ts';
-import type { Source } from './signed-get.ts';
+import { contentSize, type Source } from './signed-get.ts';
 
 /**
  * Makes pieces of what the service answers, call by call: an object that several calls name is one source, a digest that
@@ -24,16 +25,16 @@ export class PiecePlan {
 
   /** @throws CliError integrity_failure when it is not what the files are */
   add({ objects }: DownloadList): void {
-    for (const { entries, url, headers, size: all } of objects) {
-      const source = sourceOf({ url, headers, size: all }, this.#sources);
+    for (const object of objects) {
+      const source = sourceOf(asSource(object), this.#sources);
       const within = this.#pieces.get(source) ?? new Map<number, Piece[]>();
       this.#pieces.set(source, within);
-      for (const { path, digest, offset, size } of entries) {
+      for (const { path, digest, offset, size } of object.entries) {
         const file = this.#wanted.get(path);
         if (file === undefined) continue;
         this.#wanted.delete(path);
         if (digest !== file.digest || size !== file.size) throw offeredOtherwise(path);
-        if (offset + size > all) throw integrityFailure(path, 'is said to lie outside its object.');
+        if (offset + size > contentSize(source)) throw integrityFailure(path, 'is said to lie outside its object.');
         if (size === 0 && digest !== EMPTY_DIGEST) throw offeredOtherwise(path);
         addPiece(within, file, { source, offset });
       }
@@ -60,6 +61,18 @@ function addPiece(within: Map<number, Piece[]>, file: PackageFile, place: Piece[
 
 function offeredOtherwise(path: string): CliError {
   return integrityFailure(path, 'is offered with another digest or size than the package lists.');
+}
+
+/** @throws CliError integrity_failure for frames that are not those of its bytes */
+function asSource({ url, headers, size, frames, entries }: DownloadList['objects'][number]): Source {
+  if (frames === undefined) return { url, headers, size, frames: null };
+  try {
+    const table = FrameTable.decode(Buffer.from(frames, 'base64'));
+    checkFrameTable(table, { size: table.logicalSize, storedSize: size, members: null });
+    return { url, headers, size, frames: table };
+  } catch (error) {
+    throw integrityFailure(entries[0]?.path ?? '', `is offered in an object that ${(error as Error).message}.`);
+  }
 }
 
 /** Two signatures of one object differ in the query; a key is never used twice, so what is before it tells. */

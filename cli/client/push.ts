@@ -5,6 +5,7 @@ import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
 import { type Asked, askedDifferences, assertClass, type ClassDays, refuseOpen } from './asked.ts';
 import { compareFiles, countDifferences } from './compare.ts';
+import { type Compression, levelOf } from './compression.ts';
 import { cut } from './concurrency.ts';
 import { FileCache } from './file-cache.ts';
 import type { FileList } from './file-list.ts';
@@ -35,6 +36,8 @@ export interface PushOptions extends PushLookOptions {
   finalize?: boolean | undefined;
   /** Parts in flight; default 8. */
   parallel?: number | undefined;
+  /** Default auto. */
+  compression?: Compression | undefined;
   /** Read every file, whatever the cache says of it. */
   rehash?: boolean | undefined;
 }
@@ -245,8 +248,8 @@ class Push {
   async #hashAll(): Promise<void> {
     const { files } = this.#parts;
     const unread = Array.from({ length: files.length }, (_, index) => index).filter((index) => !files.hasDigest(index));
-    for (const indexes of cut(unread, HASH_LIST, (index) => files.size(index))) {
-      await hashFiles(files, indexes, this.#parts);
+    for (const indexes of cut(unread, HASH_LIST, (index) => ({ items: 1, bytes: files.size(index) }))) {
+      await hashFiles(files, indexes, { ...this.#parts, level: null });
     }
   }
 
@@ -266,12 +269,13 @@ class Push {
 
   async #send(pkg: Package): Promise<Sent> {
     const { client, options, files, limits, readers, cache } = this.#parts;
+    const level = takesFrames(limits) ? levelOf(options.compression ?? 'auto') : null;
     const registrar = new Registrar(client, pkg.id, files, limits);
     if (pkg.status !== 'created') await registrar.prepare();
     const parallel = options.parallel ?? DEFAULT_PARALLEL;
     const uploader = new Uploader({ client, packageId: pkg.id, limits, parallel });
     const lookAgain = () => this.#assertSame();
-    const filler = new PackageFiller({ files, limits, readers, registrar, uploader, cache, lookAgain });
+    const filler = new PackageFiller({ files, limits, readers, level, registrar, uploader, cache, lookAgain });
     this.#sending = { filler, uploader };
     try {
       await filler.fill();
@@ -300,6 +304,11 @@ class Push {
     await state.clear();
     return { ...present(finalized), ...result };
   }
+}
+
+/** A service of version 0.1.0 knows no encodings. */
+function takesFrames({ frames_per_call }: Partial<Limits>): boolean {
+  return frames_per_call !== undefined;
 }
 
 function present(pkg: Package): Omit<Unfinished, 'reused' | 'uploaded'> {

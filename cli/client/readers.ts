@@ -4,16 +4,18 @@ import type { Digest } from '../../src/core/digest.ts';
 import { partSizeFor } from '../../src/core/part-plan.ts';
 import { cut } from './concurrency.ts';
 import type { FilePart } from './file-list.ts';
-import type { HashJob, HashOutcome } from './hash-file.ts';
+import type { CompressJob, HashJob, HashOutcome, StoredFile } from './hash-file.ts';
 import { type FoundFile, fileChanged, fileError } from './local-file.ts';
 import type { PackOutcome } from './pack-builder.ts';
 import type { ReadFailure } from './read-whole.ts';
-import { newReader, type ReaderAnswer, type ReaderTask } from './reader-task.ts';
+import { type CompressOutcome, newReader, type ReaderAnswer, type ReaderTask } from './reader-task.ts';
 
 export interface HashedFile extends FoundFile {
   digest: Digest;
-  /** Only of files that are sent in several parts. */
+  /** Only of files that are sent as they are, in several parts. */
   parts: FilePart[] | null;
+  /** Null: it is sent as it is. */
+  stored: StoredFile | null;
 }
 
 /** A pack of files, built in the memory that was handed over. */
@@ -24,6 +26,9 @@ export interface ReadPack {
 }
 
 type PartLimits = Parameters<typeof partSizeFor>[1];
+
+/** Stored bytes of compressed files that wait to be sent; of one file, and of all of them together. */
+const KEPT = { ofFile: 16 * 1024 ** 2, inAll: 64 * 1024 ** 2 };
 
 interface Work {
   task: ReaderTask;
@@ -60,9 +65,17 @@ export class Readers {
   readonly #threads: Thread[] = [];
   readonly #waiting: Work[] = [];
   readonly #mostThreads = Math.min(THREADS_MAX, Math.max(THREADS_MIN, availableParallelism()));
+  readonly #keptOfFile: number;
+  /** Stored bytes that may still be kept. */
+  #keepLeft: number;
 
   /** Files read so far. */
   files = 0;
+
+  constructor(kept = KEPT) {
+    this.#keptOfFile = kept.ofFile;
+    this.#keepLeft = kept.inAll;
+  }
 
   /** Bytes read so far, those of files that are not done included. */
   get bytes(): number {
@@ -74,15 +87,40 @@ export class Readers {
     if (!isLittle(files, bytes) && this.#threads.length === 0) this.#newThread();
   }
 
-  /** In the order given; of parts as the service wants them. @throws CliError file_changed, file_unreadable, naming a file that failed */
-  async hash(files: readonly FoundFile[], limits: PartLimits): Promise<HashedFile[]> {
-    const lists = [...cut(files, LIST, ({ size }) => size)].map(async (list) => {
-      const outcomes = await this.#do<HashOutcome[]>({ hash: list.map((file) => jobOf(file, limits)) }, list);
+  /**
+   * In the order given; of parts as the service wants them. Stored bytes that come with a file count as kept until `letGo`.
+   * @param level at which files that seem compressible are compressed; null: none is
+   * @throws CliError file_changed, file_unreadable, naming a file that failed
+   */
+  async hash(files: readonly FoundFile[], limits: PartLimits, level: number | null = null): Promise<HashedFile[]> {
+    const lists = [...cut(files, LIST, ({ size }) => ({ items: 1, bytes: size }))].map(async (list) => {
+      const jobs = list.map((file) => this.#jobOf(file, limits, level));
+      const outcomes = await this.#do<HashOutcome[]>({ hash: jobs }, list);
+      for (const [place, outcome] of outcomes.entries()) {
+        const kept = outcome.ok ? (outcome.stored?.bytes?.length ?? 0) : 0;
+        this.#keepLeft += (jobs[place]?.compress?.keepMax ?? 0) - kept;
+      }
       const hashed = list.map((file, index) => conclude(file, outcomes[index]));
       this.files += hashed.length;
       return hashed;
     });
     return (await Promise.all(lists)).flat();
+  }
+
+  /** A file's stored bytes are not needed any more; they can be made again. */
+  letGo({ stored }: HashedFile): void {
+    if (stored === null || stored.bytes === null) return;
+    this.#keepLeft += stored.bytes.length;
+    stored.bytes = null;
+  }
+
+  /**
+   * Puts the stored form of content in its place, should it be worth it.
+   * @param frames logical sizes, which add up to the content @returns null: the content is as it was
+   */
+  compress(memory: SharedArrayBuffer, frames: readonly number[], level: number): Promise<CompressOutcome> {
+    const size = frames.reduce((sum, frame) => sum + frame, 0);
+    return this.#do<CompressOutcome>({ compress: { memory, frames, level } }, [{ size }]);
   }
 
   /** Builds a pack of small files, in their order. @throws CliError file_changed, file_unreadable */
@@ -100,7 +138,22 @@ export class Readers {
     await Promise.all(this.#threads.splice(0).map(({ worker }) => worker.terminate()));
   }
 
-  async #do<T extends ReaderAnswer>(task: ReaderTask, files: readonly FoundFile[]): Promise<T> {
+  #jobOf({ absolute, identity, size }: FoundFile, limits: PartLimits, level: number | null): HashJob {
+    return {
+      absolute,
+      identity,
+      partSize: Math.max(1, partSizeFor(size, limits)),
+      compress: level === null ? null : this.#compressJob(size, limits, level),
+    };
+  }
+
+  #compressJob(size: number, limits: PartLimits, level: number): CompressJob {
+    const keepMax = Math.min(size, this.#keptOfFile, this.#keepLeft);
+    this.#keepLeft -= keepMax;
+    return { level, singlePartMax: limits.single_part_max, partSize: limits.part_size, keepMax };
+  }
+
+  async #do<T extends ReaderAnswer>(task: ReaderTask, files: ReadonlyArray<{ size: number }>): Promise<T> {
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
     if (isLittle(files.length, bytes) && this.#threads.length === 0) return this.#here(task) as T;
     const answer = await new Promise<ReaderAnswer>((resolve, reject) => {
@@ -161,12 +214,8 @@ function isLittle(files: number, bytes: number): boolean {
   return files <= FEW_FILES && bytes <= FEW_BYTES;
 }
 
-function jobOf({ absolute, identity, size }: FoundFile, limits: PartLimits): HashJob {
-  return { absolute, identity, partSize: Math.max(1, partSizeFor(size, limits)) };
-}
-
 function conclude(file: FoundFile, outcome: HashOutcome | undefined): HashedFile {
-  if (outcome?.ok) return { ...file, digest: outcome.digest, parts: outcome.parts };
+  if (outcome?.ok) return { ...file, digest: outcome.digest, parts: outcome.parts, stored: outcome.stored };
   throw failureOf(file, outcome ?? { ok: false, changed: true });
 }
 

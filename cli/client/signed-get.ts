@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FrameDecoder } from '../../src/core/frame-decoder.ts';
+import type { FrameTable } from '../../src/core/frame-table.ts';
+import { FrameError } from '../../src/core/zstd-frame.ts';
 import { ApiError } from '../errors.ts';
 import { bodyStart, paced } from './bounded-body.ts';
 import { openRequest, type Pool } from './connections.ts';
@@ -14,6 +17,13 @@ export interface Source {
   url: string;
   headers: Record<string, string>;
   size: number;
+  /** How the answer stands for its content; null: it is the content. */
+  frames: FrameTable | null;
+}
+
+/** Bytes of what the source holds, whatever form it is stored in. */
+export function contentSize({ size, frames }: Source): number {
+  return frames === null ? size : frames.logicalSize;
 }
 
 /** The URL is no longer good for these bytes: ask for another one. */
@@ -47,9 +57,8 @@ export interface Reading {
 }
 
 /**
- * `size` bytes of the source from `offset`, each once and in order: a lost connection is taken up where it broke, and
- * 429 and 5xx are tried again with growing pauses. Nothing is hashed here.
- * @throws SourceRefused (403, 404), SourceDamaged; ApiError for other statuses; CliError unreachable
+ * `size` bytes of the source's content from `offset`, each once and in order; what is stored in frames is decompressed. Nothing
+ * is hashed here. @throws as `readAnswer` does
  */
 export async function* readSource(
   source: Source,
@@ -57,6 +66,26 @@ export async function* readSource(
   size: number,
   reading: Reading,
 ): AsyncGenerator<Buffer> {
+  const { frames } = source;
+  if (frames === null || size === 0) {
+    yield* readAnswer(source, offset, size, reading);
+    return;
+  }
+  const { first, last, storedAt, stored } = frames.covering({ offset, size });
+  try {
+    const answer = readAnswer(source, storedAt, stored, reading);
+    yield* FrameDecoder.frames(frames, first, last).range(answer, { offset, size });
+  } catch (error) {
+    throw error instanceof FrameError ? new SourceDamaged(`its object ${error.message}`) : error;
+  }
+}
+
+/**
+ * `size` bytes of the source's answer from `offset`, each once and in order: a lost connection is taken up where it broke, and
+ * 429 and 5xx are tried again with growing pauses. Nothing is hashed here.
+ * @throws SourceRefused (403, 404), SourceDamaged; ApiError for other statuses; CliError unreachable
+ */
+async function* readAnswer(source: Source, offset: number, size: number, reading: Reading): AsyncGenerator<Buffer> {
   const { pool, notes, signal } = reading;
   const whom = `The storage at ${new URL(source.url).origin}`;
   let done = 0;

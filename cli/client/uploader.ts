@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PartRequest, PlannedUpload } from '../../src/api/types.ts';
+import { FRAME_ENTRY_SIZE, type StoredForm } from '../../src/core/frame-table.ts';
 import type { Limits } from '../../src/core/limits.ts';
 import { ApiError, isApiError } from '../errors.ts';
 import type { ApiClient } from './api-client.ts';
-import { chunks, forEachLimit, Slots } from './concurrency.ts';
+import { cut, forEachLimit, Slots } from './concurrency.ts';
 import type { Pool } from './connections.ts';
 import { isOfConnection } from './failure-rules.ts';
 import { notAStore } from './json-calls.ts';
@@ -89,44 +90,42 @@ export class Uploader {
     }
   }
 
-  *#batches(objects: readonly SentObject[]): Generator<SentObject[]> {
-    // A service of version 0.1.0 does not bound members.
-    const { objects_per_call, parts_per_call, members_per_call = Number.POSITIVE_INFINITY } = this.#options.limits;
-    for (const list of chunks(objects, objects_per_call)) {
-      let batch: SentObject[] = [];
-      let parts = 0;
-      let members = 0;
-      for (const object of list) {
-        parts += object.parts?.length ?? 1;
-        members += object.members?.length ?? 0;
-        if (batch.length > 0 && (parts > parts_per_call || members > members_per_call)) {
-          yield batch;
-          batch = [];
-          parts = object.parts?.length ?? 1;
-          members = object.members?.length ?? 0;
-        }
-        batch.push(object);
-      }
-      yield batch;
-    }
+  #batches(objects: readonly SentObject[]): Iterable<SentObject[]> {
+    const { objects_per_call, parts_per_call, members_per_call, frames_per_call } = this.#options.limits;
+    // A service of version 0.1.0 bounds no members, and takes no frames.
+    const unbounded = Number.POSITIVE_INFINITY;
+    const most = {
+      objects: objects_per_call,
+      parts: parts_per_call,
+      members: members_per_call ?? unbounded,
+      frames: frames_per_call ?? unbounded,
+    };
+    return cut(objects, most, ({ parts, members, stored }) => ({
+      objects: 1,
+      parts: parts?.length ?? 1,
+      members: members?.length ?? 0,
+      frames: stored === null ? 0 : stored.frames.length / FRAME_ENTRY_SIZE,
+    }));
   }
 
   async #plan(objects: readonly SentObject[]): Promise<PlannedUpload[]> {
     const { client, packageId } = this.#options;
     const { uploads } = await client.planUploads(
       packageId,
-      objects.map(({ digest, size, parts, members }) => ({
+      objects.map(({ digest, size, stored, parts, members }) => ({
         digest,
         size,
+        ...(stored === null ? {} : storedAs(stored)),
         ...(parts === null ? {} : { parts }),
         ...(members === null ? {} : { members }),
       })),
     );
     const byDigest = new Map(uploads.map((upload) => [upload.digest, upload]));
-    return objects.map(({ digest, size }) => {
+    return objects.map((object) => {
+      const { digest } = object;
       const upload = byDigest.get(digest);
       if (upload === undefined) throw notAStore(client.url, `it planned no upload for ${digest}`);
-      for (const part of upload.parts) assertPart(client.url, part, size);
+      for (const part of upload.parts) assertPart(client.url, part, sentSize(object));
       return upload;
     });
   }
@@ -142,7 +141,7 @@ export class Uploader {
       upload ??= (await this.#plan([object]))[0] as PlannedUpload;
       const arrived: Arrived = { moved: 0, there: 0 };
       const count = (how: keyof Arrived, bytes: number): void => {
-        const ofFiles = (bytes / object.size) * object.content;
+        const ofFiles = (bytes / sentSize(object)) * object.content;
         arrived[how] += ofFiles;
         this.arrived[how] += ofFiles;
       };
@@ -173,7 +172,7 @@ export class Uploader {
   ): Promise<void> {
     if (state === 'stored' || upload_id === null) {
       handed();
-      count('there', object.size);
+      count('there', sentSize(object));
       this.totals.files += object.files;
       return;
     }
@@ -258,7 +257,7 @@ export class Uploader {
         this.verifying -= 1;
       });
     } catch (error) {
-      if (isApiError(error, 'digest_mismatch', 'size_mismatch', 'invalid_pack')) {
+      if (isApiError(error, 'digest_mismatch', 'size_mismatch', 'invalid_pack', 'invalid_frames')) {
         throw mismatch(object.label, object.named(error.extras.digest), error.detail);
       }
       if (isOver(error) || isApiError(error, 'upload_incomplete')) throw new PlanAgain((error as Error).message);
@@ -280,6 +279,20 @@ export class Uploader {
       throw new PlanAgain(upload.failure?.detail ?? `the upload is ${upload.state}`);
     }
   }
+}
+
+/** Bytes that go over the wire. */
+function sentSize({ size, stored }: SentObject): number {
+  return stored?.size ?? size;
+}
+
+function storedAs({ digest, size, frames }: StoredForm) {
+  return {
+    encoding: 'zstd-seekable' as const,
+    stored_size: size,
+    stored_digest: digest,
+    frames: Buffer.from(frames).toString('base64'),
+  };
 }
 
 /** This upload will take nothing more. */

@@ -1,4 +1,5 @@
 import { reasonProblem, textProblem } from '../../src/core/text-problem.ts';
+import type { Compression } from '../client/compression.ts';
 import { usageError } from '../errors.ts';
 import { statehubUrlProblem } from '../statehub-url.ts';
 
@@ -9,6 +10,16 @@ export function parseCount(text: string, flag: string): number {
   const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (count > 0) return count;
   throw usageError(`${flag} must be a whole number above 0, not ${JSON.stringify(text)}.`);
+}
+
+const LEVEL_MAX = 19;
+
+/** @throws CliError wrong_usage */
+export function parseCompression(text: string, flag: string): Compression {
+  if (text === 'auto' || text === 'off') return text;
+  const level = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  if (level >= 1 && level <= LEVEL_MAX) return level;
+  throw usageError(`${flag} must be auto, off or a level from 1 to ${LEVEL_MAX}, not ${JSON.stringify(text)}.`);
 }
 
 /** What an expiry may be moved by at once. @throws CliError wrong_usage */

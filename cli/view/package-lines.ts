@@ -20,7 +20,7 @@ export function packageLines(pkg: Package, holds: readonly Hold[], url: string, 
     ['created', formatTime(pkg.created_at)],
     ...optional('finalized', pkg.finalized_at === null ? null : formatTime(pkg.finalized_at)),
     ...optional('deleted', pkg.deleted_at === null ? null : formatTime(pkg.deleted_at)),
-    ['files', `${countOf(pkg.file_count, 'file')}, ${formatBytes(pkg.total_size)}`],
+    ['files', filesText(pkg)],
     ...leftOutLines(metadata),
     ...optional('manifest', pkg.manifest_digest),
     ...optional('supersedes', pkg.supersedes),
@@ -30,6 +30,11 @@ export function packageLines(pkg: Package, holds: readonly Hold[], url: string, 
     ['link', url],
     ...(pkg.producer === PRODUCER ? guideBoardLines(metadata) : metadataLines(metadata)),
   ];
+}
+
+function filesText({ file_count, total_size, stored_size }: Package): string {
+  const text = `${countOf(file_count, 'file')}, ${formatBytes(total_size)}`;
+  return stored_size === null ? text : `${text}; stored in ${formatBytes(stored_size)}`;
 }
 
 export function retentionText(pkg: Package, now: number): string {

@@ -22,6 +22,13 @@ export const Package = z.object({
   metadata: json,
   file_count: size,
   total_size: size,
+  stored_size: size
+    .nullable()
+    // Version 0.1.0 does not say it.
+    .default(null)
+    .describe(
+      'bytes in storage of the objects that hold its files, which other packages may share; null until finalized',
+    ),
   manifest_digest: z.string().nullable(),
   retention: z.object({
     class: z.string(),

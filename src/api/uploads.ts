@@ -1,21 +1,38 @@
 import { z } from 'zod';
+import { ENCODINGS, FRAME_ENTRY_SIZE, FRAMES_MAX } from '../core/frame-table.ts';
 import { UPLOAD_STATES } from '../core/upload-state.ts';
 import { digest, many, size, time } from './fields.ts';
 
-export const PlanUploads = z.strictObject({
-  objects: many(
-    z.strictObject({
-      digest,
-      size,
-      parts: many(z.strictObject({ digest, size }), 10_000).optional(),
-      members: many(z.strictObject({ digest, offset: size, size }), 10_000)
-        .optional()
-        .describe('makes the object a pack: the tar file of these blobs, in this order'),
-    }),
-    1_000,
-    1,
-  ),
+const FRAMES_TEXT_MAX = Math.ceil((FRAMES_MAX * FRAME_ENTRY_SIZE) / 3) * 4;
+
+const ObjectFields = z.strictObject({
+  digest,
+  size,
+  encoding: z
+    .literal('zstd-seekable')
+    .optional()
+    .describe('how the bytes that are sent stand for the object; without it they are the object'),
+  stored_size: size.optional().describe('with an encoding: of the bytes that are sent'),
+  stored_digest: digest.optional().describe('with an encoding: of the bytes that are sent'),
+  frames: z
+    .string()
+    .max(FRAMES_TEXT_MAX)
+    .optional()
+    .describe('with an encoding: base64 of the stored and the logical size of each frame, 4 bytes each, little-endian'),
+  parts: many(z.strictObject({ digest, size }), 10_000).optional().describe('of the bytes that are sent'),
+  members: many(z.strictObject({ digest, offset: size, size }), 10_000)
+    .optional()
+    .describe('makes the object a pack: the tar file of these blobs, in this order'),
 });
+
+/** An encoding goes with what it says of the bytes that are sent. */
+const ObjectToSend = ObjectFields.refine(
+  ({ encoding, stored_size, stored_digest, frames }) =>
+    [stored_size, stored_digest, frames].every((field) => (field === undefined) === (encoding === undefined)),
+  'encoding, stored_size, stored_digest and frames go together',
+);
+
+export const PlanUploads = z.strictObject({ objects: many(ObjectToSend, 1_000, 1) });
 
 export const PartRequest = z.object({
   number: z.int(),
@@ -42,6 +59,8 @@ export const Upload = z.object({
   package_id: z.string(),
   digest: z.string(),
   size,
+  encoding: z.enum(ENCODINGS),
+  stored_size: size.describe('of the bytes that are sent, to which the parts belong'),
   state: z.enum(UPLOAD_STATES),
   parts: z.array(z.object({ number: z.int(), offset: size, size, digest: z.string(), received: z.boolean() })),
   failure: z.object({ code: z.string(), detail: z.string() }).nullable(),

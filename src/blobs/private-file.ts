@@ -69,7 +69,7 @@ export async function writePrivateFile(
   }
 }
 
-const WHOLE = { members: null, whole: true };
+const WHOLE = { members: null, whole: true, stored: null };
 
 async function* counted(chunks: AsyncIterable<Uint8Array>, count: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {

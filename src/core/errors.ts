@@ -67,6 +67,7 @@ export const ERROR_TABLE = {
   size_mismatch: { status: 422, title: 'The bytes have another size' },
   parts_required: { status: 422, title: 'An object of this size needs parts' },
   invalid_pack: { status: 422, title: 'The pack is not the tar file of its members' },
+  invalid_frames: { status: 422, title: 'The frames do not make up the object' },
   invalid_parts: { status: 422, title: 'The parts do not make up the object' },
   object_not_registered: { status: 422, title: 'No file of the package has this digest and size' },
   invalid_supersedes: { status: 422, title: 'A package that cannot be superseded' },

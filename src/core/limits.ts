@@ -1,3 +1,4 @@
+import { FRAMES_MAX } from './frame-table.ts';
 import { PATH_MAX_BYTES, SEGMENT_MAX_BYTES } from './logical-path.ts';
 import { METADATA_MAX_BYTES, METADATA_MAX_VALUES } from './metadata.ts';
 
@@ -26,6 +27,8 @@ export interface Limits {
   parts_per_call: number;
   /** Members of all packs of one call together. */
   members_per_call: number;
+  /** Frames of all objects of one call together. */
+  frames_per_call: number;
   /** Largest JSON body of any call; most calls take less (docs/api.md). */
   json_body_max: number;
   metadata_max: number;
@@ -52,7 +55,8 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   objects_per_call: 1_000,
   parts_per_call: 10_000,
   members_per_call: 8_000,
-  json_body_max: 4 * MIB,
+  frames_per_call: FRAMES_MAX,
+  json_body_max: 5 * MIB,
   metadata_max: METADATA_MAX_BYTES,
   metadata_values_max: METADATA_MAX_VALUES,
   path_max: PATH_MAX_BYTES,

@@ -28,27 +28,30 @@ export function partSizeFor(size: number, limits: PartLimits): number {
 /**
  * The parts of a planned object, checked: they sum to the size, none but the last is smaller than storage takes, and
  * one part alone has the object's digest. `parts` may be left out for one part.
+ * @param object what is sent; `of` the object that it is the stored form of, should it be one
  * @throws StoreError parts_required, invalid_parts, size_mismatch
  */
 export function checkParts(
-  object: { digest: Digest; size: number; parts?: ReadonlyArray<{ digest: Digest; size: number }> | undefined },
+  object: {
+    digest: Digest;
+    size: number;
+    parts?: ReadonlyArray<{ digest: Digest; size: number }> | undefined;
+    of?: Digest | undefined;
+  },
   limits: PartLimits,
 ): PlannedPart[] {
-  const { digest, size } = object;
-  if (size > limits.object_size_max) {
-    throw new StoreError('size_mismatch', `${digest} has ${size} bytes: at most ${limits.object_size_max} are taken.`, {
-      digest,
-    });
-  }
+  const { digest, size, of = digest } = object;
+  const bytes = object.of === undefined ? 'bytes' : 'stored bytes';
+  if (size > limits.object_size_max) throw tooLarge(of, size, limits.object_size_max);
   const parts = object.parts ?? [{ digest, size }];
   if (object.parts === undefined && size > limits.single_part_max) {
     throw new StoreError(
       'parts_required',
-      `${digest} has ${size} bytes, more than one part may have (${limits.single_part_max}): list its parts.`,
-      { digest },
+      `${of} has ${size} ${bytes}, more than one part may have (${limits.single_part_max}): list its parts.`,
+      { digest: of },
     );
   }
-  const wrong = (reason: string) => new StoreError('invalid_parts', `The parts of ${digest} ${reason}.`, { digest });
+  const wrong = (reason: string) => new StoreError('invalid_parts', `The parts of ${of} ${reason}.`, { digest: of });
   if (parts.length === 0) throw wrong('are an empty list: leave it out for one part');
   if (parts.length > limits.max_parts) throw wrong(`are ${parts.length}; at most ${limits.max_parts} are taken`);
   const largest = Math.max(limits.single_part_max, partSizeFor(size, limits));
@@ -66,7 +69,11 @@ export function checkParts(
     planned.push({ number, digest: part.digest, offset, size: part.size });
     offset += part.size;
   }
-  if (offset !== size) throw wrong(`sum to ${offset} bytes, but the object has ${size}`);
+  if (offset !== size) throw wrong(`sum to ${offset} bytes, but the object has ${size} ${bytes}`);
   if (planned.length === 1 && planned[0]?.digest !== digest) throw wrong('are one, and it has another digest');
   return planned;
+}
+
+export function tooLarge(digest: Digest, size: number, max: number): StoreError {
+  return new StoreError('size_mismatch', `${digest} has ${size} bytes: at most ${max} are taken.`, { digest });
 }

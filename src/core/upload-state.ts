@@ -26,11 +26,13 @@ export function isFinal(state: UploadState): boolean {
 
 /** Why an upload failed: `upload_abandoned` (storage gave no clean answer) or what the bytes were instead. */
 export interface UploadFailure {
-  code: 'upload_abandoned' | 'digest_mismatch' | 'size_mismatch' | 'invalid_pack' | 'no_space';
+  code: 'upload_abandoned' | 'digest_mismatch' | 'size_mismatch' | 'invalid_pack' | 'invalid_frames' | 'no_space';
   detail: string;
   /** The member of a pack that is at fault; else it is the object. */
   member?: string;
   /** What was read, when the bytes were wrong. */
   actual_digest?: string;
+  /** Of the stored bytes, when those were wrong; else it is the member's or the object's. */
+  expected_digest?: string;
   actual_size?: number;
 }

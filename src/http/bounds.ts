@@ -77,10 +77,10 @@ export const PATH_LIST: JsonBoundOf = ({ files_per_call, path_max }) => ({
   values: files_per_call + 100,
 });
 
-/** Objects have five fields, members three, parts two; each has a digest. */
-export const OBJECT_LIST: JsonBoundOf = ({ objects_per_call, members_per_call, parts_per_call }) => ({
-  bytes: objects_per_call * 256 + (members_per_call + parts_per_call) * 192 + KIB,
-  values: objects_per_call * 7 + members_per_call * 4 + parts_per_call * 3 + 100,
+/** Objects have nine fields, members three, parts two; each has a digest, some objects two. A frame is eleven characters. */
+export const OBJECT_LIST: JsonBoundOf = ({ objects_per_call, members_per_call, parts_per_call, frames_per_call }) => ({
+  bytes: objects_per_call * 512 + (members_per_call + parts_per_call) * 192 + frames_per_call * 11 + KIB,
+  values: objects_per_call * 11 + members_per_call * 4 + parts_per_call * 3 + 100,
 });
 
 /** Numbers, or numbers and ETags. */

@@ -61,7 +61,7 @@ export async function serveBytes(ctx: Context, bytes: ServedBytes): Promise<void
  */
 export async function serveStretch(
   ctx: Context,
-  { range, filename, openRange }: { range: ByteRange } & Pick<ServedBytes, 'filename' | 'openRange'>,
+  { range, filename, open }: { range: ByteRange; filename: string; open: () => Promise<Readable> },
 ): Promise<void> {
   ctx.set({ 'Cache-Control': 'private, no-store', ...inertHeaders(filename) });
   const ifMatch = ctx.get('if-match').trim();
@@ -77,7 +77,7 @@ export async function serveStretch(
     status: 206,
     mediaType: 'application/octet-stream',
     size: range.size,
-    open: () => openRange(range),
+    open,
   });
 }
 

@@ -1,5 +1,7 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry as PrometheusRegistry } from 'prom-client';
+import type { ObjectTotals } from '../usecases/records.ts';
 import type { Meters } from '../usecases/services.ts';
+import { totalsGauges } from './totals-gauges.ts';
 
 /** What /metrics tells, beside the process's own (CPU, memory, event-loop delay). */
 export interface Metrics extends Meters {
@@ -10,7 +12,8 @@ export interface Metrics extends Meters {
   close(): void;
 }
 
-export function openMetrics(): Metrics {
+/** @param totals of all objects; reads them all, so it is asked for once in a while */
+export function openMetrics(totals: () => Promise<ObjectTotals>): Metrics {
   const register = new PrometheusRegistry();
   collectDefaultMetrics({ register });
   const requests = new Histogram({
@@ -30,12 +33,16 @@ export function openMetrics(): Metrics {
     help: 'Reads that met stored bytes which are not what they were',
     registers: [register],
   });
+  const refreshTotals = totalsGauges(register, totals);
   return {
     damaged: () => damaged.inc(),
     observe: (operation, method, status, seconds) =>
       requests.observe({ operation, method, status: String(status) }, seconds),
     received: (count) => bytes.inc(count),
-    text: () => register.metrics(),
+    async text() {
+      await refreshTotals();
+      return register.metrics();
+    },
     contentType: register.contentType,
     close: () => register.clear(),
   };

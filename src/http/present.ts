@@ -11,6 +11,7 @@ import type {
   UploadRecord,
 } from '../usecases/records.ts';
 import type { RetentionState } from '../usecases/retention.ts';
+import type { Caller } from '../usecases/services.ts';
 
 /** Registry records as the wire shows them. */
 
@@ -49,7 +50,8 @@ function isoOrNull(time: number | null): string | null {
   return time === null ? null : iso(time);
 }
 
-export function presentPackage(pkg: PackageRecord, now: number): wire.Package {
+/** @param caller in the sizes of shared objects one who may not read all of them would see what others stored */
+export function presentPackage(pkg: PackageRecord, { reads }: Caller, now: number): wire.Package {
   return {
     id: pkg.id,
     name: pkg.name,
@@ -60,6 +62,7 @@ export function presentPackage(pkg: PackageRecord, now: number): wire.Package {
     metadata: pkg.metadata,
     file_count: pkg.file_count,
     total_size: pkg.total_size,
+    stored_size: 'all' in reads && pkg.finalized_at !== null ? pkg.stored_size : null,
     manifest_digest: pkg.manifest_digest,
     retention: {
       class: pkg.retention_class,
@@ -105,6 +108,8 @@ export function presentUpload(upload: UploadRecord, parts: wire.Upload['parts'])
     package_id: upload.package_id,
     digest: upload.digest,
     size: upload.size,
+    encoding: upload.encoding,
+    stored_size: upload.stored_size,
     state: upload.state,
     parts,
     failure: upload.failure && { code: upload.failure.code, detail: upload.failure.detail },

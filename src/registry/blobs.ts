@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestHex, digestToBytes } from '../core/digest.ts';
+import type { Encoding, StoredForm } from '../core/frame-table.ts';
 import type { PackageId } from '../core/ids.ts';
 import { rowsOf } from './dialect.ts';
 import { provenFor, type Wanted, wantedRows } from './file-proofs.ts';
@@ -14,12 +15,26 @@ export interface ObjectRecord {
   version_id: string | null;
   digest: Digest;
   size: number;
+  encoding: Encoding;
+  /** Of the bytes that storage has. */
+  stored_size: number;
+  /** Null: those are the content, and have its digest. */
+  stored_digest: Digest | null;
   state: ObjectState;
   created_at: number;
 }
 
 /** Live from the beginning. */
-export type NewObject = Omit<ObjectRecord, 'state'>;
+export type NewObject = Pick<ObjectRecord, 'id' | 'kind' | 'key' | 'version_id' | 'digest' | 'size' | 'created_at'> & {
+  /** Null: it is stored as it is. */
+  stored: StoredForm | null;
+};
+
+export interface ObjectTotals {
+  objects: number;
+  size: number;
+  stored_size: number;
+}
 
 /** Where a blob's bytes are. */
 export interface StoredAt {
@@ -27,13 +42,22 @@ export interface StoredAt {
   key: string;
   version_id: string | null;
   offset: number;
-  /** Of the whole object. */
+  /** Of the whole object's content. */
   object_size: number;
+  encoding: Encoding;
   /** Lost only when no live object holds the blob. */
   state: ObjectState;
 }
 
-type ObjectRow = Omit<ObjectRecord, 'digest'> & { digest: Buffer };
+type ObjectRow = Omit<ObjectRecord, 'digest' | 'stored_digest'> & { digest: Buffer; stored_digest: Buffer | null };
+
+function fromRow(row: ObjectRow): ObjectRecord {
+  return {
+    ...row,
+    digest: digestFromBytes(row.digest),
+    stored_digest: row.stored_digest && digestFromBytes(row.stored_digest),
+  };
+}
 
 /** Blobs, the objects that hold bytes, and which bytes are where. */
 export function blobTable(db: Knex) {
@@ -61,8 +85,16 @@ export function blobTable(db: Knex) {
       return new Set(stored.map((row) => digestFromBytes(row.digest)));
     },
 
-    async addObject(object: NewObject): Promise<void> {
-      await db('objects').insert({ ...object, digest: digestToBytes(object.digest) });
+    async addObject({ stored, ...object }: NewObject): Promise<void> {
+      await db('objects').insert({
+        ...object,
+        digest: digestToBytes(object.digest),
+        encoding: stored === null ? 'identity' : 'zstd-seekable',
+        stored_size: stored?.size ?? object.size,
+        stored_digest: stored && digestToBytes(stored.digest),
+      });
+      if (stored !== null)
+        await db('object_frames').insert({ object_id: object.id, frames: Buffer.from(stored.frames) });
     },
 
     /** Says which bytes of a live object are which blobs. */
@@ -85,7 +117,7 @@ export function blobTable(db: Knex) {
         .join('objects as o', 'o.id', 'l.object_id')
         .where('l.digest', digestToBytes(digest))
         .whereRaw(`l.object_id = ${bestObject('l.digest')}`)
-        .first('o.key', 'o.version_id', 'l.object_id', 'l.offset', 'o.size as object_size', 'o.state');
+        .first('o.key', 'o.version_id', 'l.object_id', 'l.offset', 'o.size as object_size', 'o.encoding', 'o.state');
       return row ?? null;
     },
 
@@ -104,7 +136,7 @@ export function blobTable(db: Knex) {
 
     async getObject(id: string): Promise<ObjectRecord | null> {
       const row: ObjectRow | undefined = await db('objects').where({ id }).first();
-      return row ? { ...row, digest: digestFromBytes(row.digest) } : null;
+      return row ? fromRow(row) : null;
     },
 
     async getObjects(ids: readonly string[]): Promise<Map<string, ObjectRecord>> {
@@ -116,7 +148,46 @@ export function blobTable(db: Knex) {
       const rows: ObjectRow[] = rowsOf(
         await db.raw('select o.* from ? r cross join objects o where o.id = r.id', [wanted]),
       );
-      return new Map(rows.map((row) => [row.id, { ...row, digest: digestFromBytes(row.digest) }]));
+      return new Map(rows.map((row) => [row.id, fromRow(row)]));
+    },
+
+    /** The encoded frame tables of those objects that are stored in frames. */
+    async frames(ids: readonly string[]): Promise<Map<string, Buffer>> {
+      const wanted = recordset(
+        db,
+        { id: 'text' },
+        ids.map((id) => [id]),
+      );
+      const rows: Array<{ object_id: string; frames: Buffer }> = rowsOf(
+        await db.raw('select f.* from ? r cross join object_frames f where f.object_id = r.id', [wanted]),
+      );
+      return new Map(rows.map((row) => [row.object_id, row.frames]));
+    },
+
+    /** How many objects there are, and their bytes: of what they hold, and in storage. Reads all of them. */
+    async totals(): Promise<ObjectTotals> {
+      const row = await db('objects')
+        .whereRaw(`state = 'live'`)
+        .first(
+          db.raw('count(*) as objects, coalesce(sum(size), 0) as size, coalesce(sum(stored_size), 0) as stored_size'),
+        );
+      return { objects: Number(row.objects), size: Number(row.size), stored_size: Number(row.stored_size) };
+    },
+
+    /** Bytes of these objects in storage. */
+    async storedSize(ids: readonly string[]): Promise<number> {
+      const wanted = recordset(
+        db,
+        { id: 'text' },
+        ids.map((id) => [id]),
+      );
+      const [row] = rowsOf<{ bytes: number | string }>(
+        await db.raw(
+          'select coalesce(sum(o.stored_size), 0) as bytes from ? r cross join objects o where o.id = r.id',
+          [wanted],
+        ),
+      );
+      return Number(row?.bytes);
     },
 
     /** Which of these objects hold nothing but blobs that the caller has a right to (as `provableBy` says). */
@@ -139,7 +210,7 @@ export function blobTable(db: Knex) {
 
     async getObjectByKey(key: string): Promise<ObjectRecord | null> {
       const row: ObjectRow | undefined = await db('objects').where({ key }).first();
-      return row ? { ...row, digest: digestFromBytes(row.digest) } : null;
+      return row ? fromRow(row) : null;
     },
   };
 }

@@ -26,6 +26,8 @@ export interface PackageRecord {
   reason: string | null;
   file_count: number;
   total_size: number;
+  /** Bytes in storage of the objects that hold its files, each whole; null until it is sealed. */
+  stored_size: number | null;
   /** Another number whenever the list of files has changed. */
   files_version: number;
   manifest_digest: Digest | null;

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestHex, digestToBytes } from '../core/digest.ts';
+import type { Encoding, StoredForm } from '../core/frame-table.ts';
 import type { PackageId, UploadId } from '../core/ids.ts';
 import { decodeMembers, encodeMembers, type PackMember } from '../core/pack.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
@@ -14,6 +15,11 @@ export interface UploadRecord {
   kind: 'blob' | 'pack';
   digest: Digest;
   size: number;
+  encoding: Encoding;
+  /** Of what is sent. */
+  stored_size: number;
+  /** Null: what is sent is the content, and has its digest. */
+  stored_digest: Digest | null;
   state: UploadState;
   key: string;
   storage_upload_id: string | null;
@@ -41,10 +47,13 @@ export type NewUpload = Pick<
   parts: readonly PlannedPart[];
   /** Of a pack; null: a loose blob. */
   members: readonly PackMember[] | null;
+  /** Null: it is sent as it is. */
+  stored: StoredForm | null;
 };
 
-type Row = Omit<UploadRecord, 'digest' | 'failure' | 'drop_key' | 'drop_later'> & {
+type Row = Omit<UploadRecord, 'digest' | 'stored_digest' | 'failure' | 'drop_key' | 'drop_later'> & {
   digest: Buffer;
+  stored_digest: Buffer | null;
   failure: string | null;
   drop_key: boolean | number;
   drop_later: boolean | number;
@@ -54,6 +63,7 @@ function fromRow(row: Row): UploadRecord {
   return {
     ...row,
     digest: digestFromBytes(row.digest),
+    stored_digest: row.stored_digest && digestFromBytes(row.stored_digest),
     failure: row.failure === null ? null : (JSON.parse(row.failure) as UploadFailure),
     drop_key: Boolean(row.drop_key),
     drop_later: Boolean(row.drop_later),
@@ -72,6 +82,14 @@ export function uploadTable(db: Knex) {
   function inOrder(query: Knex.QueryBuilder): Knex.QueryBuilder {
     const ordered = query.orderBy('id').select('id');
     return postgres ? ordered.forNoKeyUpdate() : ordered;
+  }
+
+  /** A table that has bytes for some uploads. */
+  async function insertBytes(table: string, column: string, rows: readonly Cell[][]): Promise<void> {
+    if (rows.length === 0) return;
+    await db.raw(`insert into ${table} (upload_id, ${column}) select upload_id, ${column} from ? r`, [
+      recordset(db, { upload_id: 'text', [column]: 'bytes' }, rows),
+    ]);
   }
 
   return {
@@ -116,6 +134,9 @@ export function uploadTable(db: Knex) {
         upload.members === null ? 'blob' : 'pack',
         digestToBytes(upload.digest),
         upload.size,
+        upload.stored === null ? 'identity' : 'zstd-seekable',
+        upload.stored?.size ?? upload.size,
+        upload.stored && digestToBytes(upload.stored.digest),
         upload.key,
         upload.created_by,
         upload.created_at,
@@ -128,6 +149,9 @@ export function uploadTable(db: Knex) {
         kind: 'text',
         digest: 'bytes',
         size: 'integer',
+        encoding: 'text',
+        stored_size: 'integer',
+        stored_digest: 'bytes',
         key: 'text',
         created_by: 'text',
         created_at: 'integer',
@@ -151,10 +175,16 @@ export function uploadTable(db: Knex) {
           ),
         ],
       );
-      const packs = uploads.flatMap(({ id, members }): Cell[][] => (members ? [[id, encodeMembers(members)]] : []));
-      if (packs.length === 0) return;
-      const packRows = recordset(db, { upload_id: 'text', members: 'bytes' }, packs);
-      await db.raw('insert into upload_members (upload_id, members) select upload_id, members from ? r', [packRows]);
+      await insertBytes(
+        'upload_members',
+        'members',
+        uploads.flatMap(({ id, members }): Cell[][] => (members ? [[id, encodeMembers(members)]] : [])),
+      );
+      await insertBytes(
+        'upload_frames',
+        'frames',
+        uploads.flatMap(({ id, stored }): Cell[][] => (stored ? [[id, Buffer.from(stored.frames)]] : [])),
+      );
     },
 
     /** The members of those uploads that are packs and have not ended. */
@@ -168,6 +198,19 @@ export function uploadTable(db: Knex) {
         await db.raw('select m.* from ? r cross join upload_members m where m.upload_id = r.id', [wanted]),
       );
       return new Map(rows.map((row) => [row.upload_id, decodeMembers(row.members)]));
+    },
+
+    /** The encoded frame tables of those uploads that have one and have not ended. */
+    async frames(ids: readonly UploadId[]): Promise<Map<UploadId, Buffer<ArrayBuffer>>> {
+      const wanted = recordset(
+        db,
+        { id: 'text' },
+        ids.map((id) => [id]),
+      );
+      const rows: Array<{ upload_id: UploadId; frames: Buffer<ArrayBuffer> }> = rowsOf(
+        await db.raw('select f.* from ? r cross join upload_frames f where f.upload_id = r.id', [wanted]),
+      );
+      return new Map(rows.map((row) => [row.upload_id, row.frames]));
     },
 
     /** Keeps the backend's names of open uploads that have none yet: the first of two planners wins. */
@@ -239,8 +282,10 @@ export function uploadTable(db: Knex) {
       const query = db('uploads').where({ id, state: from });
       if (owner !== undefined) query.where({ owner });
       if ((await query.update({ state: to, ...forColumns(change) })) !== 1) return false;
-      // A pack that was recorded has locations instead; one that failed or was aborted has nothing.
-      if (isFinal(to)) await db('upload_members').where({ upload_id: id }).delete();
+      // A pack that was recorded has locations instead, and an object frames; what failed or was aborted has nothing.
+      if (!isFinal(to)) return true;
+      await db('upload_members').where({ upload_id: id }).delete();
+      await db('upload_frames').where({ upload_id: id }).delete();
       return true;
     },
 

@@ -1,17 +1,17 @@
 import type { CompletedObject, Completion, ReceivedPart } from '../blobs/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
 import { isStoreError, StoreError } from '../core/errors.ts';
+import type { StoredForm } from '../core/frame-table.ts';
 import { newId, type UploadId } from '../core/ids.ts';
-import type { PackMember } from '../core/pack.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { abortOpen, EXPIRED } from './abort-upload.ts';
-import { contentsOf, handleOf } from './plan-uploads.ts';
+import { contentsOf, handleOf, isReadBack } from './plan-uploads.ts';
 import { recordChange } from './record.ts';
 import type { Caller, Services } from './services.ts';
-import { verifyObject } from './verify-object.ts';
+import { type PlannedObject, verifyObject } from './verify-object.ts';
 
 /** How long an instance may be silent before another takes its completion over; it renews three times as often. */
 const LEASE_MS = 30_000;
@@ -72,7 +72,7 @@ export async function runCompletion(
     const digest = completed.digest ?? (completed.partsBound && upload.channel === 'service' ? upload.digest : null);
     const { versionId } = completed;
     // What must be read back takes time: whoever takes over then need not give the object up.
-    const noting = digest === null || upload.kind === 'pack' ? noteCompleted(services, upload.id, versionId) : null;
+    const noting = digest === null || isReadBack(upload) ? noteCompleted(services, upload.id, versionId) : null;
     // Awaited after the reading, which it need not wait for.
     noting?.catch(() => {});
     await verifyAndRecord(services, caller, { ...upload, version_id: versionId }, digest, { noting, onRecord });
@@ -103,10 +103,13 @@ async function verifyAndRecord(
   knownDigest: Digest | null,
   { noting, onRecord }: { noting?: Promise<void> | null; onRecord?: OnRecord | undefined } = {},
 ): Promise<void> {
-  const members = (await services.registry.read.uploads.members([upload.id])).get(upload.id) ?? null;
-  // The member list goes with the upload's end.
-  if (upload.kind === 'pack' && members === null) throw abandoned(upload, OTHER_INSTANCE);
-  const failure = await verifyObject(services, upload, members, knownDigest);
+  const { uploads } = services.registry.read;
+  const members = upload.kind === 'pack' ? (await uploads.members([upload.id])).get(upload.id) : null;
+  const frames = upload.encoding === 'identity' ? null : (await uploads.frames([upload.id])).get(upload.id);
+  // Both go with the upload's end.
+  if (members === undefined || frames === undefined) throw abandoned(upload, OTHER_INSTANCE);
+  const plan = { ...upload, members, frames };
+  const failure = await verifyObject(services, plan, knownDigest);
   await noting;
   if (failure !== null) {
     await failUpload(services, caller, upload, failure, 'clean');
@@ -114,7 +117,7 @@ async function verifyAndRecord(
   }
   let kept: boolean | null;
   try {
-    kept = await recordUpload(services, caller, upload, contentsOf({ ...upload, members }), onRecord);
+    kept = await recordUpload(services, caller, plan, onRecord);
   } catch (error) {
     // The registry is away: the upload stays completing, and recovery ends it.
     if (!isStoreError(error) || (error.status >= 500 && error.code !== 'no_space')) throw error;
@@ -134,10 +137,10 @@ async function verifyAndRecord(
 async function recordUpload(
   services: Services,
   caller: Caller,
-  upload: UploadRecord,
-  contents: readonly PackMember[],
+  upload: PlannedObject,
   onRecord?: OnRecord,
 ): Promise<boolean | null> {
+  const contents = contentsOf(upload);
   return services.registry.transaction(async (tables) => {
     // Always the package before the blobs, as everybody who needs both: and no file that is being registered is missed.
     await tables.packages.lock(upload.package_id);
@@ -149,7 +152,16 @@ async function recordUpload(
     if (!duplicate) {
       const id = newId('obj', now);
       const { kind, key, version_id, digest, size } = upload;
-      await tables.blobs.addObject({ id, kind, key, version_id, digest, size, created_at: now });
+      await tables.blobs.addObject({
+        id,
+        kind,
+        key,
+        version_id,
+        digest,
+        size,
+        stored: storedForm(upload),
+        created_at: now,
+      });
       // Also of blobs that have a location elsewhere: who may read a whole pack is decided by all that it holds.
       await tables.blobs.addLocations(id, contents);
     }
@@ -163,6 +175,7 @@ async function recordUpload(
       detail: {
         digest: upload.digest,
         size: upload.size,
+        ...(upload.encoding === 'identity' ? {} : { encoding: upload.encoding, stored_size: upload.stored_size }),
         ...(upload.kind === 'pack' ? { members: contents.length } : {}),
         // Not whether the store had the bytes before: that tells that somebody else has them (invariant 7).
         files,
@@ -170,6 +183,10 @@ async function recordUpload(
     });
     return !duplicate;
   });
+}
+
+function storedForm({ stored_digest: digest, stored_size: size, frames }: PlannedObject): StoredForm | null {
+  return digest === null || frames === null ? null : { digest, size, frames };
 }
 
 /** What whoever drops the key later must know of a clean completion: that it was clean, and which version it made. */
@@ -233,11 +250,11 @@ export function completionOf(upload: UploadRecord): Completion {
 /** What a failed upload answers for ever. */
 export function failureError(upload: UploadRecord, failure: UploadFailure): StoreError {
   const digest = failure.member ?? upload.digest;
-  const { actual_digest } = failure;
+  const { actual_digest, expected_digest = digest } = failure;
   const extras = {
     digest,
     ...(failure.member === undefined ? {} : { pack: upload.digest }),
-    ...(actual_digest === undefined ? {} : { expected_digest: digest, actual_digest }),
+    ...(actual_digest === undefined ? {} : { expected_digest, actual_digest }),
   };
   if (failure.code === 'upload_abandoned') return abandoned(upload, failure.detail);
   return new StoreError(failure.code, failure.detail, extras);

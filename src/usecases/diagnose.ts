@@ -38,7 +38,7 @@ export async function diagnose(services: Services, around: Surroundings): Promis
     registryCheck(registry, around),
     ...(registry.ok && registry.kind === 'postgres' ? [await databaseClock(services)] : []),
     blobStore(blob_store),
-    ...(registry.ok ? await lostObjects(services) : []),
+    ...(registry.ok ? [...(await storedBytes(services)), ...(await lostObjects(services))] : []),
     ...(blob_store.ok ? blob_store.findings.map(finding) : []),
     ...(registry.kind === 'sqlite' && blob_store.kind === 's3' ? [BOTH_HALVES] : []),
     token(around),
@@ -49,7 +49,7 @@ export async function diagnose(services: Services, around: Surroundings): Promis
 function dataFolder({ dataDir }: Surroundings, free: number | null): Check {
   const name = 'data_folder';
   if (free === null) return { name, level: 'ok', says: `The data folder is ${dataDir}.`, advice: null };
-  const says = `The data folder is ${dataDir}; ${gigabytes(free)} may still be written there.`;
+  const says = `The data folder is ${dataDir}; ${bytesText(free)} may still be written there.`;
   if (free >= SPACE_MIN) return { name, level: 'ok', says, advice: null };
   const advice =
     'Make room, or move the folder: what comes in through the service does not fit, and is answered with 507.';
@@ -97,6 +97,14 @@ function blobStore({ kind, place, ok, latency_ms, error }: BlobHealth): Check {
       advice: null,
     };
   return { name, level: 'failure', says: `Blobs are in ${what}, which does not work: ${error}`, advice: null };
+}
+
+async function storedBytes({ registry }: Services): Promise<Check[]> {
+  const totals = await registry.read.blobs.totals().catch(() => null);
+  if (totals === null || totals.objects === 0) return [];
+  const { objects, size, stored_size } = totals;
+  const says = `${objects === 1 ? 'One object holds' : `${objects} objects hold`} ${bytesText(size)} in ${bytesText(stored_size)} of storage.`;
+  return [{ name: 'stored_bytes', level: 'ok', says, advice: null }];
 }
 
 /** More than so many are not counted. */
@@ -149,6 +157,7 @@ function publicUrl(text: string, { reachable }: Surroundings): Check {
   return { name, level: 'ok', says: `${says}.`, advice: null };
 }
 
-function gigabytes(bytes: number): string {
+function bytesText(bytes: number): string {
+  if (bytes < 1e6) return bytes < 1e3 ? `${bytes} bytes` : `${Math.floor(bytes / 1e3)} kB`;
   return bytes < 1e9 ? `${Math.floor(bytes / 1e6)} MB` : `${Math.floor(bytes / 1e9)} GB`;
 }

@@ -47,6 +47,7 @@ async function flip(
       version_id: null,
       digest: manifest.digest,
       size: manifest.size,
+      stored: null,
       created_at: finalizedAt,
     });
     // Before: an external id names one current package at any time.

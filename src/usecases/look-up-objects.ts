@@ -23,7 +23,7 @@ export async function lookUpObjects(
     const objects = await services.registry.read.blobs.getObjects(ids.slice(start, start + BATCH));
     const there = await mapLimit([...objects.values()], LOOKUPS_AT_ONCE, async (object) => {
       const stat = await services.blobs.statObject({ key: object.key as ObjectKey, versionId: object.version_id });
-      return { object, stands: stat?.size === object.size };
+      return { object, stands: stat?.size === object.stored_size };
     });
     const gone = there.filter(({ object, stands }) => object.state === 'live' && !stands);
     const back = there.filter(({ object, stands }) => object.state === 'lost' && stands);

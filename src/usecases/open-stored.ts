@@ -1,9 +1,13 @@
+import { once } from 'node:events';
 import { Readable } from 'node:stream';
-import type { ByteRange } from '../blobs/blob-store.ts';
+import type { ByteRange, ObjectRef } from '../blobs/blob-store.ts';
 import { type CheckRules, holdBack } from '../blobs/hold-back.ts';
 import type { ObjectKey } from '../blobs/key-layout.ts';
 import { type Digest, digestOf } from '../core/digest.ts';
 import { isStoreError, StoreError } from '../core/errors.ts';
+import { FrameDecoder } from '../core/frame-decoder.ts';
+import type { FrameTable } from '../core/frame-table.ts';
+import { FrameError } from '../core/zstd-frame.ts';
 import { reportDamage, type Subject } from './report-damage.ts';
 import type { Caller, Services } from './services.ts';
 
@@ -14,18 +18,23 @@ const CHECKED_BEFORE_MAX = 1024 ** 2;
 export interface Stored {
   key: string;
   versionId: string | null;
-  /** Where it lies in its object; null: it is the whole object. */
+  /** Where it lies in its object's content; null: it is all of it. */
   place: ByteRange | null;
+  /** Of an object that is stored in frames; null: what is stored is the content. */
+  frames: FrameTable | null;
   digest: Digest;
   size: number;
   subject: Subject;
   caller: Caller;
 }
 
-/** A range of it, as storage has it: only whole content can be checked. @throws StoreError integrity_failure */
+/** A range of it. That its bytes are right is checked of frames alone: of anything else only whole content can be. @throws StoreError integrity_failure */
 export async function openRange(services: Services, stored: Stored, range: ByteRange): Promise<Readable> {
   const within = { offset: (stored.place?.offset ?? 0) + range.offset, size: range.size };
-  return complete(services, stored, await open(services, stored, within), range.size);
+  const stream = complete(services, stored, await open(services, stored, within), range.size);
+  // A first frame that is damaged is told by an answer then, and not by a connection that breaks off without one.
+  if (stored.frames !== null) await once(stream, 'readable');
+  return stream;
 }
 
 /** All of it, as storage has it. @throws StoreError integrity_failure */
@@ -51,9 +60,11 @@ export async function openChecked(services: Services, stored: Stored): Promise<B
 }
 
 async function open(services: Services, stored: Stored, range: ByteRange | null): Promise<Readable> {
-  const { key, versionId, subject, caller, digest } = stored;
+  const { key, versionId, subject, caller, digest, frames } = stored;
+  const ref = { key: key as ObjectKey, versionId };
   try {
-    return await services.blobs.openObject({ key: key as ObjectKey, versionId }, range ?? undefined);
+    if (frames === null) return await services.blobs.openObject(ref, range ?? undefined);
+    return await openFrames(services, ref, frames, range ?? { offset: 0, size: frames.logicalSize }, subject);
   } catch (error) {
     const seen = lossOf(error);
     if (seen === null) throw error;
@@ -62,7 +73,30 @@ async function open(services: Services, stored: Stored, range: ByteRange | null)
   }
 }
 
-/** A stream that fails when storage has fewer bytes, instead of ending as if that were all. */
+/** A range of the content of an object that is stored in frames: those that hold it are read, and nothing else. */
+async function openFrames(
+  { blobs }: Services,
+  ref: ObjectRef,
+  frames: FrameTable,
+  range: ByteRange,
+  subject: Subject,
+): Promise<Readable> {
+  const { first, last, storedAt, stored } = frames.covering(range);
+  const stream = await blobs.openObject(ref, { offset: storedAt, size: stored });
+  const decoder = FrameDecoder.frames(frames, first, last);
+  async function* content(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* decoder.range(stream as AsyncIterable<Uint8Array>, range);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      const detail = `The stored bytes of ${subject.label} cannot be read: their object ${error.message}.`;
+      throw new StoreError('integrity_failure', detail, {}, { cause: error });
+    }
+  }
+  return Readable.from(content(), { objectMode: false });
+}
+
+/** A stream that fails when storage has fewer or other bytes, instead of ending as if that were all. */
 function complete(services: Services, stored: Stored, stream: Readable, size: number): Readable {
   async function* counted(): AsyncGenerator<Uint8Array> {
     let left = size;
@@ -71,11 +105,10 @@ function complete(services: Services, stored: Stored, stream: Readable, size: nu
       yield chunk;
     }
     if (left <= 0) return;
-    const { subject, caller, digest } = stored;
-    const detail = `The stored bytes of ${subject.label} are incomplete: ${left} are missing.`;
-    throw await reportDamage(services, caller, subject, { expected: digest, actual: null, detail });
+    const detail = `The stored bytes of ${stored.subject.label} are incomplete: ${left} are missing.`;
+    throw new StoreError('integrity_failure', detail);
   }
-  return Readable.from(counted(), { objectMode: false });
+  return Readable.from(reporting(services, stored, counted()), { objectMode: false });
 }
 
 /** The registry says that they are stored: if they are absent or too short, bytes were lost. */

@@ -2,6 +2,7 @@ import type { ByteRange, SignedRequest } from '../blobs/blob-store.ts';
 import type { ObjectKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
+import { type Encoding, FRAME_ENTRY_SIZE, FRAMES_TOLD_MAX } from '../core/frame-table.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { sizeInPack } from '../core/pack.ts';
@@ -16,20 +17,23 @@ export interface PlannedDownload {
   request: SignedRequest | null;
   /** How many bytes the request answers. */
   size: number;
+  /** The encoded frame table of an answer in frames; null: the answer is what the entries say. */
+  frames: Buffer | null;
   entries: DownloadEntry[];
 }
 
 export interface DownloadEntry {
   path: LogicalPath;
   digest: Digest;
-  /** Of the file's first byte in the answer. */
+  /** Of the file's first byte in the answer's content. */
   offset: number;
   size: number;
 }
 
 /**
  * Signed requests for the files' bytes, each object named once a page. A pack is signed as a whole for those alone who may
- * read every blob in it; for others, the ranges that are theirs. Files whose bytes are not here are left out of a whole
+ * read every blob in it; for others, the ranges that are theirs. What is stored in frames is signed only for those who decode
+ * it; others get its content from this service. Files whose bytes are not here are left out of a whole
  * package, and are an error when asked for by path.
  * @throws StoreError file_not_found, files_missing, package_deleted, integrity_failure
  */
@@ -37,7 +41,9 @@ export async function planDownloads(
   services: Services,
   caller: Caller,
   packageId: PackageId,
-  page: { paths: readonly LogicalPath[] } | { after: string | null; limit: number },
+  page: ({ paths: readonly LogicalPath[] } | { after: string | null; limit: number }) & {
+    encodings?: readonly Encoding[];
+  },
 ): Promise<{ downloads: PlannedDownload[]; next: string | null }> {
   const tables = services.registry.read;
   assertReadable(await readPackage(tables, caller, packageId));
@@ -53,7 +59,7 @@ export async function planDownloads(
   const last = files.at(-1);
   return {
     downloads: [
-      ...(await requestsFor(services, caller, packageId, locations)),
+      ...(await requestsFor(services, caller, packageId, locations, page.encodings ?? [])),
       ...(empty.length === 0 ? [] : [emptyFiles(empty)]),
     ],
     next: 'limit' in page && last && files.length === page.limit ? last.path : null,
@@ -68,12 +74,13 @@ function assertLocated(wanted: readonly LogicalPath[], locations: readonly FileL
   throw new StoreError('integrity_failure', `The bytes of ${JSON.stringify(path)} have no location.`, { path });
 }
 
-/** @param locations ordered by object and offset */
+/** @param locations ordered by object and offset @param encodings that the caller decodes */
 async function requestsFor(
   services: Services,
   caller: Caller,
   packageId: PackageId,
   locations: readonly FileLocation[],
+  encodings: readonly Encoding[],
 ): Promise<PlannedDownload[]> {
   const { blobs } = services.registry.read;
   const byObject = Map.groupBy(locations, (location) => location.object_id);
@@ -81,23 +88,41 @@ async function requestsFor(
   const objects = await blobs.getObjects(ids);
   const packs = ids.filter((id) => objects.get(id)?.kind === 'pack');
   const whole = await blobs.whollyReadable(caller.reads, packageId, packs);
+  const decodable = ids.filter((id) => encodings.includes(objects.get(id)?.encoding ?? 'identity'));
+  const tables = told(await blobs.frames(decodable));
   const expiresAt = (await services.registry.read.now()) + services.limits.url_lifetime * 1_000;
   const downloads: PlannedDownload[] = [];
   for (const [objectId, entries] of byObject) {
     const object = objects.get(objectId);
     if (!object) throw new StoreError('integrity_failure', `Object ${objectId} is not in the registry.`);
     const ref = { key: object.key as ObjectKey, versionId: object.version_id };
-    if (object.kind !== 'pack' || whole.has(objectId)) {
+    const frames = tables.get(objectId) ?? null;
+    const asStored = object.encoding === 'identity' || frames !== null;
+    if (asStored && (object.kind !== 'pack' || whole.has(objectId))) {
       const request = await services.blobs.signDownload(ref, { objectId, expiresAt });
-      downloads.push({ request, size: object.size, entries: entries.map((entry) => entryAt(entry, 0)) });
+      downloads.push({ request, size: object.stored_size, frames, entries: entries.map((entry) => entryAt(entry, 0)) });
       continue;
     }
     for (const { offset, size, entries: within } of adjoining(entries)) {
-      const request = await services.blobs.signDownload(ref, { objectId, expiresAt, range: { offset, size } });
-      downloads.push({ request, size, entries: within.map((entry) => entryAt(entry, offset)) });
+      const download = { objectId, expiresAt, range: { offset, size } };
+      // Of frames this service gives the content: a stored range would show what else is in them.
+      const inFrames = object.encoding !== 'identity';
+      const request = inFrames ? services.signRange(download) : await services.blobs.signDownload(ref, download);
+      downloads.push({ request, size, frames: null, entries: within.map((entry) => entryAt(entry, offset)) });
     }
   }
   return downloads;
+}
+
+/** The first frame tables, as far as they fit into one answer: they may be of thousands of large objects. */
+function told(tables: ReadonlyMap<string, Buffer>): Map<string, Buffer> {
+  let left = FRAMES_TOLD_MAX * FRAME_ENTRY_SIZE;
+  return new Map(
+    [...tables].filter(([, { length }]) => {
+      left -= length;
+      return left >= 0;
+    }),
+  );
 }
 
 function entryAt({ path, digest, offset, size }: FileLocation, start: number): DownloadEntry {
@@ -144,5 +169,5 @@ async function filesAt(services: Services, packageId: PackageId, paths: readonly
 
 function emptyFiles(files: readonly FileRecord[]): PlannedDownload {
   const entries = files.map(({ path, digest }) => ({ path, digest, offset: 0, size: 0 }));
-  return { request: null, size: 0, entries };
+  return { request: null, size: 0, frames: null, entries };
 }

@@ -3,10 +3,13 @@ import type { SignedRequest, UploadHandle } from '../blobs/blob-store.ts';
 import { blobKey, type ObjectKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
+import { checkFrameTable, FRAME_ENTRY_SIZE, FrameTable, type StoredForm } from '../core/frame-table.ts';
 import { newId, type PackageId, type UploadId } from '../core/ids.ts';
+import type { Limits } from '../core/limits.ts';
 import { checkMembers, type PackMember } from '../core/pack.ts';
 import { nextStatus } from '../core/package-state.ts';
-import { checkParts, type PlannedPart } from '../core/part-plan.ts';
+import { checkParts, type PlannedPart, tooLarge } from '../core/part-plan.ts';
+import { FrameError } from '../core/zstd-frame.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { abortOpen } from './abort-upload.ts';
@@ -18,6 +21,9 @@ import type { Caller, Services } from './services.ts';
 export interface ObjectInput {
   digest: Digest;
   size: number;
+  /** What is sent in its place; without it the object itself is. */
+  stored?: StoredForm | undefined;
+  /** Of what is sent. */
   parts?: ReadonlyArray<{ digest: Digest; size: number }> | undefined;
   /** Makes it a pack. */
   members?: readonly PackMember[] | undefined;
@@ -27,6 +33,7 @@ export interface ObjectInput {
 interface ObjectPlan {
   digest: Digest;
   size: number;
+  stored: StoredForm | null;
   parts: PlannedPart[];
   /** The client listed them: they are not just what follows from the size. */
   partsGiven: boolean;
@@ -46,7 +53,7 @@ export interface PlannedUpload {
 }
 
 /** Why an upload that stands is not given back, in the audit. */
-const REPLANNED = 'It had expired, or was planned with another size, other parts or other members.';
+const REPLANNED = 'It had expired, or was planned with another size, encoding, other parts or other members.';
 
 /** How many storage calls a batch has in flight. */
 const STORAGE_CONCURRENCY = 16;
@@ -55,7 +62,7 @@ const SIGNED_A_TURN = 100;
 /**
  * Opens an upload for each object that holds what files of the package still need: a blob, or a pack of them. Planning a
  * digest again gives its open upload back, with the parts that have arrived marked: that is how a client resumes.
- * @throws StoreError object_not_registered, parts_required, invalid_parts, invalid_pack, package_sealed, …
+ * @throws StoreError object_not_registered, parts_required, invalid_parts, invalid_pack, invalid_frames, package_sealed, …
  */
 export async function planUploads(
   services: Services,
@@ -65,7 +72,7 @@ export async function planUploads(
 ): Promise<PlannedUpload[]> {
   const plans = checkObjects(services, inputs);
   const { needed, fresh } = await openUploads(services, caller, packageId, plans);
-  for (const { kind, size } of needed.values()) if (kind === 'pack') services.checker.expect(size);
+  for (const upload of needed.values()) if (isReadBack(upload)) services.checker.expect(upload.size);
   const uploads = await nameInStorage(services, [...needed.values()]);
   for (const upload of needed.values()) if (!uploads.has(upload.id)) throw closed(upload.id);
   const parts = await services.registry.read.uploads.parts([...uploads.keys()]);
@@ -114,17 +121,13 @@ function checkObjects({ limits }: Services, inputs: readonly ObjectInput[]): Map
   const held = new Set<Digest>();
   let parts = 0;
   let members = 0;
+  let frames = 0;
   for (const input of inputs) {
-    const { digest, size } = input;
-    const plan: ObjectPlan = {
-      digest,
-      size,
-      parts: size === 0 ? [] : checkParts(input, limits),
-      partsGiven: input.parts !== undefined,
-      members: input.members === undefined ? null : checkMembers({ digest, size, members: input.members }, limits),
-    };
+    const plan = checkObject(input, limits);
+    const { digest } = plan;
     parts += plan.parts.length;
     members += plan.members?.length ?? 0;
+    frames += plan.stored === null ? 0 : plan.stored.frames.length / FRAME_ENTRY_SIZE;
     const again = plans.has(digest) ? digest : contentsOf(plan).find((blob) => held.has(blob.digest))?.digest;
     if (again !== undefined) {
       throw new StoreError('invalid_request', `${again} stands twice in the request.`, { digest: again });
@@ -134,7 +137,40 @@ function checkObjects({ limits }: Services, inputs: readonly ObjectInput[]): Map
   }
   assertFew('parts', parts, limits.parts_per_call);
   assertFew('members', members, limits.members_per_call);
+  assertFew('frames', frames, limits.frames_per_call);
   return plans;
+}
+
+function checkObject(input: ObjectInput, limits: Limits): ObjectPlan {
+  const { digest, size, parts, members } = input;
+  const stored = input.stored ?? null;
+  const checked = members === undefined ? null : checkMembers({ digest, size, members }, limits);
+  if (stored !== null) checkStored({ digest, size, members: checked }, stored, limits);
+  const sent =
+    stored === null ? { digest, size, parts } : { digest: stored.digest, size: stored.size, parts, of: digest };
+  return {
+    digest,
+    size,
+    stored,
+    parts: sent.size === 0 ? [] : checkParts(sent, limits),
+    partsGiven: parts !== undefined,
+    members: checked,
+  };
+}
+
+/** @throws StoreError invalid_frames, size_mismatch */
+function checkStored({ digest, size, members }: Contents, stored: StoredForm, { object_size_max }: Limits): void {
+  if (size > object_size_max) throw tooLarge(digest, size, object_size_max);
+  try {
+    checkFrameTable(FrameTable.decode(stored.frames), { size, storedSize: stored.size, members });
+  } catch (error) {
+    if (!(error instanceof FrameError)) throw error;
+    throw new StoreError('invalid_frames', `${digest} ${error.message}.`, { digest }, { cause: error });
+  }
+  if (stored.size >= size) {
+    const detail = `${digest} has ${stored.size} bytes in frames, and ${size} without: send it as it is.`;
+    throw new StoreError('invalid_frames', detail, { digest });
+  }
 }
 
 function assertFew(what: string, count: number, most: number): void {
@@ -142,8 +178,19 @@ function assertFew(what: string, count: number, most: number): void {
   throw new StoreError('invalid_request', `The objects have ${count} ${what} together; plan at most ${most} a call.`);
 }
 
+/** Whether a completed upload is read from storage before it is recorded, whatever storage says of its bytes. */
+export function isReadBack({ kind, encoding }: Pick<UploadRecord, 'kind' | 'encoding'>): boolean {
+  return kind === 'pack' || encoding !== 'identity';
+}
+
+interface Contents {
+  digest: Digest;
+  size: number;
+  members: readonly PackMember[] | null;
+}
+
 /** The blobs that an object holds, and where: itself, or a pack's members. */
-export function contentsOf({ digest, size, members }: Pick<ObjectPlan, 'digest' | 'size' | 'members'>): PackMember[] {
+export function contentsOf({ digest, size, members }: Contents): readonly PackMember[] {
   return members ?? [{ digest, offset: 0, size }];
 }
 
@@ -164,7 +211,7 @@ async function openUploads(
     await abortOpen(tables, caller, packageId, { only: stale.map(({ id }) => id), reason: REPLANNED });
     for (const { digest } of stale) live.delete(digest);
     const missing = unproven.filter(({ digest }) => !live.has(digest));
-    const opened = missing.map(({ digest, size, parts, members }) => {
+    const opened = missing.map(({ digest, size, stored, parts, members }) => {
       const id = newId('upl', now) as UploadId;
       return {
         id,
@@ -178,6 +225,7 @@ async function openUploads(
         expires_at: now + services.limits.upload_lifetime * 1_000,
         parts,
         members,
+        stored,
       };
     });
     if (opened.length === 0) return { needed: live, fresh: new Set() };
@@ -209,7 +257,7 @@ async function findUnproven(tables: Tables, packageId: PackageId, plans: readonl
   return plans.filter((plan) => contentsOf(plan).some(({ digest }) => wanted.get(digest)?.proven === false));
 }
 
-/** Open uploads that must not be handed out again: expired, or of another size, other parts or members than planned now. */
+/** Open uploads that must not be handed out again: expired, or of another size, form, other parts or members than planned now. */
 async function findStale(
   tables: Tables,
   live: ReadonlyMap<Digest, UploadRecord>,
@@ -221,13 +269,20 @@ async function findStale(
   const ids = open.map((upload) => upload.id);
   const parts = await tables.uploads.parts(ids);
   const members = await tables.uploads.members(ids);
+  const frames = await tables.uploads.frames(ids);
   return open.filter((upload) => {
     const wanted = plans.get(upload.digest);
     if (upload.expires_at <= now || wanted?.size !== upload.size) return true;
+    if ((wanted.stored?.digest ?? null) !== upload.stored_digest) return true;
+    if (!sameBytes(wanted.stored?.frames, frames.get(upload.id))) return true;
     if (!sameBlobs(wanted.members ?? [], members.get(upload.id) ?? [])) return true;
     // Who lists no parts takes those that stand.
     return wanted.partsGiven && !sameBlobs(wanted.parts, parts.get(upload.id) ?? []);
   });
+}
+
+function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
 }
 
 type SizedDigest = { digest: Digest; size: number };

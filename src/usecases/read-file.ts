@@ -3,9 +3,11 @@ import type { ByteRange, SignedRequest } from '../blobs/blob-store.ts';
 import { manifestKey, type ObjectKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
+import { type Encoding, FrameTable } from '../core/frame-table.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { assertReadable } from '../core/package-state.ts';
+import type { ObjectRecord } from '../registry/blobs.ts';
 import type { FileRecord } from '../registry/files.ts';
 import { readPackage } from './access.ts';
 import { openChecked, openRange, openUnchecked, type Stored } from './open-stored.ts';
@@ -57,7 +59,8 @@ export async function readFile(
       throw await reportDamage(services, caller, subject, { expected: digest, actual: null, detail });
     }
     const { key, version_id: versionId, object_id: objectId, offset } = location;
-    return { key, versionId, digest, size, caller, place: { offset, size }, subject: { ...subject, objectId } };
+    const frames = await framesOf(services, objectId, location.encoding);
+    return { key, versionId, digest, size, caller, place: { offset, size }, frames, subject: { ...subject, objectId } };
   }
 
   return {
@@ -68,9 +71,10 @@ export async function readFile(
     openRange: async (range) => openRange(services, await stored(), range),
     async sign() {
       const location = await tables.blobs.locate(digest);
-      // Of lost bytes the service has more to say than storage; and bytes amid an object need a Range header, which a redirect
-      // cannot give.
-      if (location?.state !== 'live' || location.offset !== 0 || location.object_size !== size) return null;
+      // Of lost bytes the service has more to say than storage; bytes amid an object need a Range header, which a redirect
+      // cannot give; and nobody who follows one expects frames.
+      const { state, encoding, offset, object_size } = location ?? {};
+      if (!location || state !== 'live' || encoding !== 'identity' || offset !== 0 || object_size !== size) return null;
       const expiresAt = (await tables.now()) + services.limits.url_lifetime * 1_000;
       const ref = { key: location.key as ObjectKey, versionId: location.version_id };
       return services.blobs.signDownload(ref, { objectId: location.object_id, expiresAt });
@@ -79,7 +83,14 @@ export async function readFile(
 }
 
 /** The empty file's. */
-const NOWHERE = { key: '', version_id: null, object_id: '', offset: 0 };
+const NOWHERE = { key: '', version_id: null, object_id: '', offset: 0, encoding: 'identity' } as const;
+
+async function framesOf({ registry }: Services, objectId: string, encoding: Encoding): Promise<FrameTable | null> {
+  if (encoding === 'identity') return null;
+  const frames = (await registry.read.blobs.frames([objectId])).get(objectId);
+  if (frames === undefined) throw new StoreError('integrity_failure', `Object ${objectId} has no frame table.`);
+  return FrameTable.decode(frames);
+}
 
 /** The exact bytes of the manifest. @throws StoreError package_not_finalized, package_deleted */
 export async function readManifest(services: Services, caller: Caller, packageId: PackageId): Promise<Readability> {
@@ -94,7 +105,7 @@ export async function readManifest(services: Services, caller: Caller, packageId
   const key = manifestKey(packageId) as string;
   const { manifest_digest: digest, manifest_size: size } = pkg;
   const subject = { label: 'the manifest', packageId, path: null, objectId: null };
-  const stored: Stored = { key, versionId: null, place: null, digest, size, caller, subject };
+  const stored: Stored = { key, versionId: null, place: null, frames: null, digest, size, caller, subject };
   return {
     digest,
     size,
@@ -103,21 +114,37 @@ export async function readManifest(services: Services, caller: Caller, packageId
   };
 }
 
-/**
- * An object's bytes for a signed URL that this service serves: unchecked, as a bucket would give them.
- * @throws StoreError object_not_found
- */
+/** An object as it is stored, as a bucket would give it: for a signed URL of the whole. @throws StoreError object_not_found */
 export async function readObject(services: Services, objectId: string): Promise<Readability> {
-  const object = await services.registry.read.blobs.getObject(objectId);
-  if (!object) throw new StoreError('object_not_found', `There is no object ${objectId.slice(0, 100)}.`);
-  const { key, version_id: versionId, digest, size } = object;
-  const subject = { label: `the object ${objectId}`, packageId: null, path: null, objectId };
-  // A place, so that no byte follows the announced ones. The audit names the service: the URL does not say who reads.
-  const stored: Stored = { key, versionId, place: { offset: 0, size }, digest, size, caller: SYSTEM, subject };
+  const object = await objectOf(services, objectId);
+  const { stored_size: size } = object;
+  const digest = object.stored_digest ?? object.digest;
+  // A place, so that no byte follows the announced ones.
+  const stored: Stored = { ...base(object), place: { offset: 0, size }, frames: null, digest, size };
   return {
     digest,
     size,
     openWhole: () => openUnchecked(services, stored),
     openRange: (range) => openRange(services, stored, range),
   };
+}
+
+/** A range of an object's content, whatever form it is stored in: for a signed URL of one. @throws StoreError object_not_found */
+export async function readObjectRange(services: Services, objectId: string, range: ByteRange): Promise<Readable> {
+  const object = await objectOf(services, objectId);
+  const { digest, size } = object;
+  const frames = await framesOf(services, objectId, object.encoding);
+  return openRange(services, { ...base(object), place: { offset: 0, size }, frames, digest, size }, range);
+}
+
+async function objectOf({ registry }: Services, objectId: string): Promise<ObjectRecord> {
+  const object = await registry.read.blobs.getObject(objectId);
+  if (!object) throw new StoreError('object_not_found', `There is no object ${objectId.slice(0, 100)}.`);
+  return object;
+}
+
+/** The audit names the service: a signed URL does not say who reads. */
+function base({ id, key, version_id: versionId }: ObjectRecord) {
+  const subject = { label: `the object ${id}`, packageId: null, path: null, objectId: id };
+  return { key, versionId, caller: SYSTEM, subject };
 }

@@ -1,5 +1,6 @@
 /** What the registry keeps, as use cases hand it out: http knows use cases, not the registry. */
 export type { AuditRecord } from '../registry/audit.ts';
+export type { ObjectTotals } from '../registry/blobs.ts';
 export type { FileRecord } from '../registry/files.ts';
 export type { PackageFilter, PackageRecord } from '../registry/packages.ts';
 export type { HoldRecord, RetentionEventRecord } from '../registry/retention.ts';

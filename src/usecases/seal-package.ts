@@ -44,7 +44,7 @@ export async function sealPackage(
       // does, the list is read here at last; what it got meanwhile was proven a moment ago.
       if (pkg.files_version !== seen.version && attempt < ATTEMPTS) return null;
       const digest = pkg.files_version === seen.version ? seen.filesDigest : await listDigest(tables, id, expected);
-      return freeze(tables, caller, pkg, expected, digest);
+      return freeze(tables, caller, pkg, expected, { ...seen, filesDigest: digest });
     });
     if (sealed !== null) return sealed;
   }
@@ -54,6 +54,8 @@ interface Seen {
   version: number;
   /** Null: nobody has asked. */
   filesDigest: Digest | null;
+  /** Bytes in storage of what the files are read from; null: sealed before. */
+  storedSize: number | null;
 }
 
 /** @param lookedUp objects that were asked for; more are added */
@@ -68,7 +70,7 @@ async function look(
   const pkg = await readPackage(tables, caller, id);
   const version = pkg.files_version;
   if (pkg.finalized_at !== null || pkg.sealed_at !== null) {
-    return { version, filesDigest: await listDigest(tables, id, expected) };
+    return { version, filesDigest: await listDigest(tables, id, expected), storedSize: null };
   }
   nextStatus(pkg, 'finalize');
   assertCounts(pkg, expected);
@@ -78,7 +80,7 @@ async function look(
   const unknown = [...objectIds].filter((objectId) => !lookedUp.has(objectId));
   await lookUpObjects(services, caller, id, unknown);
   for (const objectId of unknown) lookedUp.add(objectId);
-  return { version, filesDigest };
+  return { version, filesDigest, storedSize: await tables.blobs.storedSize([...objectIds]) };
 }
 
 async function listDigest(tables: Tables, id: PackageId, { files_digest }: Expected): Promise<Digest | null> {
@@ -91,7 +93,7 @@ async function freeze(
   caller: Caller,
   pkg: PackageRecord,
   expected: Expected,
-  filesDigest: Digest | null,
+  { filesDigest, storedSize }: Seen,
 ): Promise<PackageRecord> {
   const { id } = pkg;
   if (pkg.status !== 'finalized') nextStatus(pkg, 'finalize');
@@ -106,7 +108,7 @@ async function freeze(
     await assertTakesOver(tables, pkg);
     assertList(id, filesDigest, expected);
     const now = await tables.now();
-    await tables.packages.update(id, { ...totals, sealed_at: now, sealed_by: caller.actor });
+    await tables.packages.update(id, { ...totals, stored_size: storedSize, sealed_at: now, sealed_by: caller.actor });
     // Every file is proven: what is still open nobody needs.
     const uploads_aborted = await abortOpen(tables, caller, id, { reason: 'The package was sealed without it.' });
     await recordChange(tables, caller, {

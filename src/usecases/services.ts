@@ -1,4 +1,4 @@
-import type { BlobStore } from '../blobs/blob-store.ts';
+import type { BlobStore, ByteRange, DownloadOptions, SignedRequest } from '../blobs/blob-store.ts';
 import type { StreamChecker } from '../blobs/check-thread.ts';
 import type { Spool } from '../blobs/spool.ts';
 import type { UploadId } from '../core/ids.ts';
@@ -46,4 +46,6 @@ export interface Services {
   underWay: () => string[];
   /** How clients reach the service; known once it listens. */
   publicUrl: () => string;
+  /** A signed URL of this very service for a range of an object's content, whatever form it is stored in. No I/O. */
+  signRange: (range: DownloadOptions & { range: ByteRange }) => SignedRequest;
 }

@@ -68,6 +68,7 @@ export async function storeFile(
         expires_at: now + SERVICE_UPLOAD_LIFETIME_MS + Math.ceil(size / delivery.slowest),
         parts,
         members: null,
+        stored: null,
       },
     ]);
     return id;

@@ -1,40 +1,62 @@
 import type { Readable } from 'node:stream';
 import type { ObjectKey } from '../blobs/key-layout.ts';
+import type { CheckPlan } from '../blobs/stream-check.ts';
 import type { Digest } from '../core/digest.ts';
-import { isStoreError } from '../core/errors.ts';
+import { isStoreError, type StoreError } from '../core/errors.ts';
 import type { PackMember } from '../core/pack.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import type { Services } from './services.ts';
 
+/** An upload with all that was planned of it. */
+export interface PlannedObject extends UploadRecord {
+  members: readonly PackMember[] | null;
+  /** The encoded frame table; null: what is sent is the content. */
+  frames: Uint8Array<ArrayBuffer> | null;
+}
+
 /**
- * Holds a completed object against what was planned: its digest, and a pack's members one by one. Reads it once, unless
- * it is a loose blob whose digest is known. @param knownDigest from storage that hashed, or is proven to refuse, every byte
+ * Holds a completed object against what was planned: its digest, a pack's members one by one, and frame by frame what is
+ * stored in frames. Reads it once, unless it is a loose blob, stored as it is, whose digest is known.
+ * @param knownDigest of the stored bytes, from storage that hashed, or is proven to refuse, every byte
  * @returns what is wrong; null: nothing is
  */
 export async function verifyObject(
   services: Services,
-  upload: UploadRecord,
-  members: readonly PackMember[] | null,
+  upload: PlannedObject,
   knownDigest: Digest | null,
 ): Promise<UploadFailure | null> {
-  let digest = knownDigest;
-  if (members !== null || digest === null) {
-    const stream = await openCompleted(services, upload);
-    if (stream === null) return { code: 'upload_abandoned', detail: 'The completed object is not in storage.' };
-    const plan = { members, whole: digest === null };
-    try {
-      const found = await services.checker.forSize(upload.size)(stream, plan);
-      digest ??= found as Digest;
-    } catch (error) {
-      const failure = memberFailure(error);
-      if (failure === null) throw error;
-      return failure;
-    }
+  const { members, frames, stored_digest } = upload;
+  if (knownDigest !== null && knownDigest !== (stored_digest ?? upload.digest)) {
+    return stored_digest === null ? otherDigest(upload, knownDigest) : otherStored(upload, stored_digest, knownDigest);
   }
-  if (digest === upload.digest) return null;
-  const detail = `The bytes sent for ${upload.digest} have the digest ${digest}.`;
-  return { code: 'digest_mismatch', detail, actual_digest: digest };
+  if (members === null && frames === null && knownDigest !== null) return null;
+  const stream = await openCompleted(services, upload);
+  if (stream === null) return { code: 'upload_abandoned', detail: 'The completed object is not in storage.' };
+  const plan: CheckPlan = {
+    members,
+    // What is stored is known: its content's digest is not.
+    whole: frames !== null || knownDigest === null,
+    stored: frames && { frames, digest: knownDigest === null ? stored_digest : null },
+  };
+  try {
+    const digest = await services.checker.forSize(upload.size)(stream, plan);
+    return digest === null || digest === upload.digest ? null : otherDigest(upload, digest);
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure === null) throw error;
+    return failure;
+  }
+}
+
+function otherDigest({ digest }: UploadRecord, actual: Digest): UploadFailure {
+  const detail = `The bytes sent for ${digest} have the digest ${actual}.`;
+  return { code: 'digest_mismatch', detail, actual_digest: actual };
+}
+
+function otherStored({ digest }: UploadRecord, expected: Digest, actual: Digest): UploadFailure {
+  const detail = `The stored bytes sent for ${digest} have the digest ${actual}, not ${expected}.`;
+  return { code: 'digest_mismatch', detail, expected_digest: expected, actual_digest: actual };
 }
 
 async function openCompleted(services: Services, upload: UploadRecord): Promise<Readable | null> {
@@ -46,13 +68,17 @@ async function openCompleted(services: Services, upload: UploadRecord): Promise<
   }
 }
 
-function memberFailure(error: unknown): UploadFailure | null {
-  if (!isStoreError(error, 'digest_mismatch') && !isStoreError(error, 'invalid_pack')) return null;
-  const { code, message: detail, extras } = error;
+const WRONG_BYTES = ['digest_mismatch', 'invalid_pack', 'invalid_frames'] as const;
+
+function failureOf(error: unknown): UploadFailure | null {
+  const code = WRONG_BYTES.find((one) => isStoreError(error, one));
+  if (code === undefined) return null;
+  const { message: detail, extras } = error as StoreError;
   return {
-    code: code as 'digest_mismatch' | 'invalid_pack',
+    code,
     detail,
     ...(extras.digest === undefined ? {} : { member: extras.digest }),
     ...(extras.actual_digest === undefined ? {} : { actual_digest: extras.actual_digest as string }),
+    ...(extras.expected_digest === undefined ? {} : { expected_digest: extras.expected_digest as string }),
   };
 }

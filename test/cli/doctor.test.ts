@@ -15,7 +15,7 @@ test('SQLite and a folder: the data folder and its space, the database, the toke
   t.regex(text, /^ok {3}The data folder is .*; \d+ [GM]B may still be written there\.$/m);
   t.regex(
     text,
-    /^ok {3}The registry is SQLite in the data folder \(schema 0002_revisions_and_lost_objects\); it answers in \d+ ms\.$/m,
+    /^ok {3}The registry is SQLite in the data folder \(schema 0003_stored_forms\); it answers in \d+ ms\.$/m,
   );
   t.regex(text, /^ok {3}Requests need the token\.$/m);
   t.true([...checks.values()].every(({ level }) => level === 'ok'));
@@ -46,7 +46,7 @@ test('a data folder that is full or cannot be written', async (t) => {
   const full = await examine(t, { files: tight }, []);
   t.is(full.code, 0);
   t.like(full.checks.get('data_folder'), { level: 'warning' });
-  t.regex(full.text, /^WARN The data folder is .*; 0 MB may still be written there\.\n {5}→ Make room/m);
+  t.regex(full.text, /^WARN The data folder is .*; \d+ kB may still be written there\.\n {5}→ Make room/m);
 
   let broken = false;
   const layer = recordingFileLayer((effect) => {

@@ -21,7 +21,9 @@ async function workplace(t: ExecutionContext) {
   const env = { ARTIFACT_STORE_URL: relay.url, XDG_CACHE_HOME: join(folder, 'cache') };
   const cli = (...args: string[]) => runCli(args, { env, cwd: folder });
   const run = join(folder, 'run');
-  const push = (...args: string[]) => cli('push', run, '--producer', 'tests', '--json', ...args);
+  // Bytes on the wire are counted.
+  const push = (...args: string[]) =>
+    cli('push', run, '--producer', 'tests', '--compression', 'off', '--json', ...args);
   return { folder, relay, run, push, cli };
 }
 

@@ -32,7 +32,11 @@ for (const [members, calls] of [
     t.teardown(() => uploader.close());
     await uploader.send(
       PACKS.map((pack) =>
-        memoryObject(pack, { bytes: () => pack.bytes, hold: async () => {}, release: () => {} }, String),
+        memoryObject(
+          { ...pack, stored: null },
+          { bytes: () => pack.bytes, hold: async () => {}, release: () => {} },
+          String,
+        ),
       ),
     );
     t.is((await api.get(`/v1/audit?package_id=${id}&action=upload.planned`)).body.items.length, calls);

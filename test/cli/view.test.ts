@@ -81,7 +81,7 @@ test('show says name, files, expiry in words, holds and link; text from elsewher
   for (const expected of [
     /^a name\n/,
     new RegExp(`id +${id}\n`),
-    /files +2 files, 7 B\n/,
+    /files +2 files, 7 B; stored in 7 B\n/,
     /retention +raw-evidence, expires in (89|90) days, on \d{4}-\d\d-\d\d\n/,
     /holds +hold_\w+: line\\u000abreak \\u001b\[2J \(CASE-1\), by .* since /,
     new RegExp(`link +${service.url}/v1/packages/${id}\n`),

@@ -52,7 +52,7 @@ async function leaveAborting({ services: { registry } }: Service, packageId: str
   };
   await registry.transaction(async ({ uploads }) => {
     const parts = [{ number: 1, digest, offset: 0, size: 1 }];
-    await uploads.insert([{ ...upload, ...times, key: blobKey(digest, id), parts, members: null }]);
+    await uploads.insert([{ ...upload, ...times, key: blobKey(digest, id), parts, members: null, stored: null }]);
     await uploads.setStorageIds([{ id, storageUploadId: 'theirs' }]);
     await uploads.move(id, 'open', 'aborting');
   });

@@ -161,7 +161,16 @@ if (postgres !== null) {
         await blobs.lock(asked, 1_000);
         const object = newId('obj', 1_000);
         const digest = digestOf('pack');
-        await blobs.addObject({ id: object, kind: 'pack', key: 'k', version_id: null, digest, size: 1, created_at: 1 });
+        await blobs.addObject({
+          id: object,
+          kind: 'pack',
+          key: 'k',
+          version_id: null,
+          digest,
+          size: 1,
+          stored: null,
+          created_at: 1,
+        });
         await blobs.addLocations(
           object,
           asked.map((blob, n) => ({ ...blob, offset: n * 1_024 })),

@@ -245,8 +245,21 @@ async function storedAsRegistered(
   db: Knex,
   { objects: found, unfinished }: Stored,
 ): Promise<void> {
-  const objects: Array<{ key: string; digest: Buffer }> = await db('objects').select('key', 'digest');
-  for (const { key, digest } of objects) t.is(found.get(key), digestFromBytes(digest), key);
+  const objects: Array<{ key: string; digest: Buffer; stored_digest: Buffer | null }> = await db('objects').select(
+    'key',
+    'digest',
+    'stored_digest',
+  );
+  for (const { key, digest, stored_digest } of objects)
+    t.is(found.get(key), digestFromBytes(stored_digest ?? digest), key);
+  t.true(
+    objects.some(({ stored_digest }) => stored_digest !== null),
+    'the pack of small files is stored in frames',
+  );
+  t.true(
+    objects.some(({ stored_digest }) => stored_digest === null),
+    'the large files are stored as they are',
+  );
   const unclean: string[] = keepsUnclean
     ? await db('uploads').where({ state: 'failed' }).whereNull('completed_at').pluck('key')
     : [];

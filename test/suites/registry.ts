@@ -137,7 +137,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       await tables.files.put(id, [large, small]);
       await tables.packages.changeFiles(id, 2, max);
       t.deepEqual(await tables.blobs.lock([{ digest, size: max }], 1), new Set());
-      const object = { kind: 'pack' as const, version_id: null, digest, size: max, created_at: 1 };
+      const object = { kind: 'pack' as const, version_id: null, digest, size: max, stored: null, created_at: 1 };
       await tables.blobs.addObject({ ...object, id: 'obj_1', key: 'k1' });
       await tables.blobs.addLocations('obj_1', [{ digest, offset: max - 1, size: max }]);
       t.deepEqual(await tables.blobs.lock([{ digest, size: max }], 1), new Set([digest]));
@@ -166,7 +166,14 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     const add = (objectId: string, held: typeof blobs) =>
       one.transaction(async (tables) => {
         await tables.blobs.lock(held, 1);
-        const object = { kind: 'pack' as const, version_id: null, digest: digestOf(objectId), size: 1, created_at: 1 };
+        const object = {
+          kind: 'pack' as const,
+          version_id: null,
+          digest: digestOf(objectId),
+          size: 1,
+          stored: null,
+          created_at: 1,
+        };
         await tables.blobs.addObject({ ...object, id: objectId, key: objectId });
         await tables.blobs.addLocations(
           objectId,
@@ -219,7 +226,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
         const add = (registry: Registry, id: string) =>
           registry.transaction(async (tables) => {
             if ((await tables.blobs.lock([blob], 1)).has(digest)) return;
-            const object = { kind: 'blob' as const, version_id: null, digest, size: 1, created_at: 1 };
+            const object = { kind: 'blob' as const, version_id: null, digest, size: 1, stored: null, created_at: 1 };
             await tables.blobs.addObject({ ...object, id, key: id });
             await tables.blobs.addLocations(id, [{ ...blob, offset: 0 }]);
           });
@@ -354,6 +361,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
               version_id: null,
               digest,
               size: 5,
+              stored: null,
               created_at: 1,
             });
             await tables.blobs.addLocations(object_id, [{ digest, offset: 0, size: 5 }]);
@@ -429,5 +437,6 @@ function uploadOf(packageId: PackageId, { digest, size }: FileRecord) {
     ...times,
     parts,
     members: null,
+    stored: null,
   };
 }

@@ -6,6 +6,8 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { Client as Witness } from 'minio';
+import { FrameDecoder } from '../../src/core/frame-decoder.ts';
+import { FrameTable } from '../../src/core/frame-table.ts';
 import { openLog } from '../../src/log.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
 import { mapLimit } from '../../src/usecases/map-limit.ts';
@@ -129,6 +131,13 @@ export function mendWhileWaited({ front, service }: Faulted): void {
   });
 }
 
+function contentOf(stored: Buffer, frames: Buffer): Buffer {
+  const decoder = FrameDecoder.whole(FrameTable.decode(frames));
+  const content = Buffer.concat([...decoder.write(stored)]);
+  decoder.end();
+  return content;
+}
+
 /**
  * After Ceph's garbage collection: every object and every location of the registry is in the bucket byte for byte, every
  * file of every finalized package has such a location, and this tree is one of the packages. @returns objects read
@@ -138,12 +147,16 @@ export async function assertWhole(t: ExecutionContext, place: Faulted, tree: Tre
   await ceph.collectGarbage();
   const db = connectPostgres(databaseOf(place));
   try {
-    const objects = await db('objects').select('id', 'key', 'digest', 'size');
+    const objects = await db('objects as o')
+      .leftJoin('object_frames as f', 'f.object_id', 'o.id')
+      .select('o.id', 'o.key', 'o.digest', 'o.size', 'o.stored_size', 'f.frames');
     const locations = await db('blob_locations').select('object_id', 'digest', 'offset', 'size');
     const whole = new Set<string>();
     const witness = witnessOf(ceph);
-    await mapLimit(objects, 4, async ({ id, key, digest, size }) => {
-      const bytes = await buffer(await witness.getObject(bucket, key));
+    await mapLimit(objects, 4, async ({ id, key, digest, size, stored_size, frames }) => {
+      const stored = await buffer(await witness.getObject(bucket, key));
+      t.is(stored.length, stored_size, key);
+      const bytes = frames === null ? stored : contentOf(stored, frames);
       t.is(bytes.length, size, key);
       t.is(hash('sha256', bytes, 'hex'), digest.toString('hex'), key);
       for (const at of locations.filter(({ object_id }) => object_id === id)) {

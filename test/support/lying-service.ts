@@ -219,14 +219,20 @@ export function linkOf(about: object = {}) {
   };
 }
 
+interface SentObject {
+  digest: string;
+  size: number;
+  stored_size?: number;
+}
+
 interface Sent {
   files?: Array<{ path: string; digest: string }>;
-  objects?: Array<{ digest: string; size: number }>;
+  objects?: SentObject[];
 }
 
 function honest(route: LyingRoute, response: ServerResponse, url: string, body: string): void {
   const sent = (body.startsWith('{') ? JSON.parse(body) : {}) as Sent;
-  const plan = ({ digest, size }: { digest: string; size: number }) => ({
+  const plan = ({ digest, size, stored_size }: SentObject) => ({
     upload_id: UPLOAD_ID,
     digest,
     state: 'open',
@@ -234,7 +240,7 @@ function honest(route: LyingRoute, response: ServerResponse, url: string, body: 
       {
         number: 1,
         offset: 0,
-        size,
+        size: stored_size ?? size,
         digest,
         received: false,
         method: 'PUT',

@@ -9,7 +9,7 @@ import { checkStream } from '../../src/blobs/stream-check.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import { layoutPack, PACK_END_SIZE, writeMemberHeader } from '../../src/core/pack.ts';
 
-const WHOLE = { members: null, whole: true };
+const WHOLE = { members: null, whole: true, stored: null };
 
 test('streams hashed at once beside the event loop have their digests, whatever pieces they come in', async (t) => {
   const thread = openCheckThread();
@@ -136,7 +136,7 @@ test('a pack beside the event loop: right, with a wrong member, too short; other
     const pieces = Array.from({ length: Math.ceil(bytes.length / 4_096) }, (_, n) => {
       return bytes.subarray(n * 4_096, (n + 1) * 4_096);
     });
-    return thread.check(Readable.from(pieces), { members, whole });
+    return thread.check(Readable.from(pieces), { members, whole, stored: null });
   };
   const [right, unasked, spoilt, short] = await Promise.allSettled([
     check(pack, true),

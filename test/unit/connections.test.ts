@@ -50,7 +50,7 @@ test('a name that leads to link-local addresses alone is refused by the address 
     const error = await t.throwsAsync(get(name), { instanceOf: LinkLocalRefused });
     t.regex(error.message, new RegExp(`^${name} \\(`));
   }
-  const source = { url: `http://metadata.google.internal:${port}/`, headers: {}, size: 1 };
+  const source = { url: `http://metadata.google.internal:${port}/`, headers: {}, size: 1, frames: null };
   const reading = readSource(source, 0, 1, { pool, notes, signal });
   const told = toCliError(await t.throwsAsync(reading.next()));
   t.is(told.exit, EXIT.unreachable);
@@ -90,7 +90,7 @@ test('a redirect of storage is an answer, and not followed', async (t) => {
   const pool = new Connections().pool(1);
   t.teardown(() => pool.close());
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/object`;
-  const reading = readSource({ url, headers: {}, size: 1 }, 0, 1, { pool, notes, signal });
+  const reading = readSource({ url, headers: {}, size: 1, frames: null }, 0, 1, { pool, notes, signal });
   await t.throwsAsync(reading.next(), { message: '/object was answered with 307' });
   t.deepEqual(seen, ['/object']);
 });
@@ -107,7 +107,7 @@ test('the answer ends with the bytes that are wanted, however much follows them'
   const pool = new Connections().pool(1);
   t.teardown(() => pool.close());
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/object`;
-  const bytes = await buffer(readSource({ url, headers: {}, size: 6 }, 0, 6, { pool, notes, signal }));
+  const bytes = await buffer(readSource({ url, headers: {}, size: 6, frames: null }, 0, 6, { pool, notes, signal }));
   t.is(bytes.toString(), 'wanted');
   await closed;
 });
@@ -124,7 +124,7 @@ test('an answer that ends where it should leaves its connection for the next one
   t.teardown(() => pool.close());
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/object`;
   for (let times = 0; times < 3; times += 1) {
-    const bytes = await buffer(readSource({ url, headers: {}, size: 6 }, 0, 6, { pool, notes, signal }));
+    const bytes = await buffer(readSource({ url, headers: {}, size: 6, frames: null }, 0, 6, { pool, notes, signal }));
     t.is(bytes.toString(), 'wanted');
   }
   t.is(connections, 1);

@@ -78,7 +78,7 @@ const REFUSED: Record<string, string[]> = {
 };
 
 const ALLOWED: Record<string, string[]> = {
-  'src/core/file.ts': ['./digest.ts', 'node:crypto'],
+  'src/core/file.ts': ['./digest.ts', 'node:crypto', 'node:zlib'],
   'src/api/file.ts': ['../core/digest.ts', 'zod'],
   'src/blobs/file.ts': ['../core/digest.ts', './blob-store.ts', '../make-folder.ts', 'node:fs'],
   'src/registry/file.ts': ['../core/digest.ts', '../../migrations/index.ts', 'knex'],

@@ -13,6 +13,8 @@ import { packObject } from '../../cli/client/pack-object.ts';
 import { Readers } from '../../cli/client/readers.ts';
 import { walk } from '../../cli/client/walk.ts';
 import { digestOf, EMPTY_DIGEST } from '../../src/core/digest.ts';
+import { FrameDecoder } from '../../src/core/frame-decoder.ts';
+import { checkFrameTable, FrameTable } from '../../src/core/frame-table.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 import { checkMembers, PackVerifier } from '../../src/core/pack.ts';
 import { Pool } from '../../src/core/pool.ts';
@@ -23,14 +25,34 @@ const KIB = 1024;
 const LIMITS = { ...DEFAULT_LIMITS, pack_member_max: 8 * KIB, pack_members_max: 12, pack_target: 24 * KIB };
 const LOOK = { symlinks: 'refuse', special: 'refuse', signal: new AbortController().signal } as const;
 
+/** What is sent of the object. */
 function bytesOf(object: SentObject): Buffer {
-  const pieces = [...(object.pieces(0, object.size) as Generator<Buffer>)];
+  const pieces = [...(object.pieces(0, (object.stored ?? object).size) as Generator<Buffer>)];
   return Buffer.concat(pieces);
 }
 
+/** What the service makes of what is sent. */
+function contentOf(object: SentObject): Buffer {
+  const bytes = bytesOf(object);
+  const { stored, size, members } = object;
+  if (stored === null) return bytes;
+  if (digestOf(bytes) !== stored.digest) throw new Error('other stored bytes');
+  const table = FrameTable.decode(stored.frames);
+  checkFrameTable(table, { size, storedSize: stored.size, members });
+  const decoder = FrameDecoder.whole(table);
+  const content = Buffer.concat([...decoder.write(bytes)]);
+  decoder.end();
+  return content;
+}
+
 /** Sends what a push would send of these files. @param stored what the service has already */
-function packsOf(files: FileList, stored: (content: number) => boolean): SentObject[] {
+async function packsOf(
+  files: FileList,
+  stored: (content: number) => boolean,
+  level: number | null = null,
+): Promise<SentObject[]> {
   const claims = new DigestClaims(files);
+  const readers = new Readers();
   const memory = new SharedArrayBuffer(packMemory(LIMITS));
   // As if packs had been built here before.
   Buffer.from(memory).fill('x');
@@ -43,8 +65,16 @@ function packsOf(files: FileList, stored: (content: number) => boolean): SentObj
       files.setDigest(index, pack.digests.subarray(place * RAW_DIGEST_SIZE, (place + 1) * RAW_DIGEST_SIZE));
     }
     const wanted = list.filter((index) => !stored(index)).filter((index) => claims.claim(index));
-    const held = { digest: pack.digest, bytes: () => Buffer.from(memory), hold: async () => {}, release: () => {} };
-    const object = packObject(files, list, wanted, held);
+    const held = {
+      digest: pack.digest,
+      bytes: () => Buffer.from(memory),
+      memory: () => memory,
+      hold: async () => {},
+      release: () => {},
+    };
+    const object = await packObject(files, list, wanted, held, async (memory, frames) =>
+      level === null ? null : readers.compress(memory, frames, level),
+    );
     if (object === null) continue;
     // The memory is used again for the next one.
     const bytes = Buffer.from(bytesOf(object));
@@ -59,8 +89,9 @@ test('any files become packs that the service takes: every blob once, none too l
     content: fc.nat({ max: 5 }),
     stored: fc.boolean(),
   });
+  const level = fc.constantFrom(null, 1, 3);
   await fc.assert(
-    fc.asyncProperty(fc.array(file, { maxLength: 40 }), fc.boolean(), async (inputs, nothingStored) => {
+    fc.asyncProperty(fc.array(file, { maxLength: 40 }), fc.boolean(), level, async (inputs, nothingStored, level) => {
       const folder = await tempFolder({ teardown: (work) => void cleanups.push(work) });
       const names = inputs.map((_, index) => `f${String(index).padStart(3, '0')}`);
       const contents = inputs.map(({ size, content }) => Buffer.alloc(size, content));
@@ -69,9 +100,11 @@ test('any files become packs that the service takes: every blob once, none too l
       // Whether the service has a blob depends on the blob alone.
       const digests = contents.map((content) => digestOf(content));
       const has = new Set(nothingStored ? [] : digests.filter((_, index) => inputs[index]?.stored));
-      const objects = packsOf(files, (index) => has.has(digests[index] as (typeof digests)[number]));
+      const isStored = (index: number) => has.has(digests[index] as (typeof digests)[number]);
+      const objects = await packsOf(files, isStored, level);
       const sent = objects.flatMap((object) => {
-        const bytes = bytesOf(object);
+        t.true(object.stored === null || object.stored.size < object.size, 'never larger');
+        const bytes = contentOf(object);
         t.is(digestOf(bytes), object.digest);
         t.is(bytes.length, object.size);
         if (object.members === null) return [object.digest];
@@ -94,7 +127,7 @@ const cleanups: Array<() => Promise<void>> = [];
 
 test('what a message about a pack names is the file of the member', async (t) => {
   const folder = await writeTree(await tempFolder(t), { one: 'first', two: 'second', three: 'third' });
-  const [pack] = packsOf(await walk(folder, LOOK), () => false);
+  const [pack] = await packsOf(await walk(folder, LOOK), () => false);
   const digest = digestOf('second');
   t.deepEqual(pack?.named(digest), { path: 'two', digest });
   t.like(pack?.named('sha256:unknown'), { path: 'one' });
@@ -119,9 +152,11 @@ test('a pack whose memory was given to others is the same once more, or says whi
     for (const [place, index] of indexes.entries()) {
       files.setDigest(index, memory.digests.subarray(place * RAW_DIGEST_SIZE, (place + 1) * RAW_DIGEST_SIZE));
     }
-    const object = packObject(files, indexes, wanted, memory) as SentObject;
+    const compress = (memory: SharedArrayBuffer, frames: readonly number[]) => readers.compress(memory, frames, 1);
+    const object = (await packObject(files, indexes, wanted, memory, compress)) as SentObject;
     const first = Buffer.from(bytesOf(object));
-    t.is(digestOf(first), object.digest);
+    t.is(digestOf(contentOf(object)), object.digest);
+    t.is(object.stored === null, wanted.length === 1);
     await object.hold();
     object.release();
     object.release();
@@ -157,7 +192,7 @@ test('the same files make the same pack: an interrupted upload of it is found ag
   const digests = [];
   for (let round = 0; round < 2; round += 1) {
     const folder = await writeTree(await tempFolder(t), content);
-    digests.push(packsOf(await walk(folder, LOOK), () => false).map(({ digest }) => digest));
+    digests.push((await packsOf(await walk(folder, LOOK), () => false)).map(({ digest }) => digest));
   }
   t.deepEqual(digests[0], digests[1]);
 });

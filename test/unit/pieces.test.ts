@@ -3,7 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { cutPieces, type Piece, spansOf } from '../../cli/client/pieces.ts';
 
-const source = { url: 'http://store/object', headers: {}, size: 10_000_000 };
+const source = { url: 'http://store/object', headers: {}, frames: null, size: 10_000_000 };
 
 function pieceAt(offset: number, size: number): Piece {
   return { digest: `${offset}+${size}`, size, files: [], place: { source, offset } };

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { mediaType } from '../../src/api/files.ts';
+import { FRAME_ENTRY_SIZE } from '../../src/core/frame-table.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 import { DEFAULT_BOUNDS } from '../../src/http/bounds.ts';
 import { ROUTES } from '../../src/http/routes/index.ts';
@@ -11,8 +12,15 @@ const escaped = (text: string): string =>
 
 const LONGEST_PATH = `${'é'.repeat(126)}/`.repeat(4) + 'é'.repeat(6);
 const DIGEST = `sha256:${'f'.repeat(64)}`;
-const { files_per_call, objects_per_call, members_per_call, parts_per_call, pack_members_max, max_parts } =
-  DEFAULT_LIMITS;
+const {
+  files_per_call,
+  objects_per_call,
+  members_per_call,
+  parts_per_call,
+  pack_members_max,
+  max_parts,
+  frames_per_call,
+} = DEFAULT_LIMITS;
 
 /** The largest body of each call that a client may have a reason to send, indented and escaped. */
 const LARGEST: Record<string, () => string> = {
@@ -31,8 +39,16 @@ const LARGEST: Record<string, () => string> = {
       size: 16_777_216,
       members: Array(pack_members_max).fill(member),
     });
-    const large = { digest: DIGEST, size: 5_497_558_138_880, parts: Array(parts_per_call).fill(part) };
-    const small = Array(objects_per_call - packs.length - 1).fill({ digest: DIGEST, size: 1_048_576 });
+    const stored = { encoding: 'zstd-seekable', stored_size: 5_497_558_138_880, stored_digest: DIGEST };
+    const frames = Buffer.alloc(frames_per_call * FRAME_ENTRY_SIZE).toString('base64');
+    const parts = Array(parts_per_call).fill(part);
+    const large = { digest: DIGEST, size: 5_497_558_138_880, ...stored, frames, parts };
+    const small = Array(objects_per_call - packs.length - 1).fill({
+      digest: DIGEST,
+      size: 1_048_576,
+      ...stored,
+      frames: '',
+    });
     return JSON.stringify({ objects: [...packs, large, ...small] }, null, 1);
   },
   signUploadParts: () => JSON.stringify({ parts: Array(max_parts).fill(10_000) }, null, 2),

@@ -32,12 +32,16 @@ export function document<Schema extends z.ZodType>(
 
 /**
  * @param itemMax bytes of one item, more than any has
- * @param unasked items that may come beside those that were asked for
+ * @param unasked items that may come beside those that were asked for, @param beside bytes that all items have together
  */
-export function listOf<Schema extends z.ZodType>(schema: Schema, itemMax: number, unasked = 0): Answer<Schema> {
+export function listOf<Schema extends z.ZodType>(
+  schema: Schema,
+  itemMax: number,
+  { unasked = 0, beside = FRAME } = {},
+): Answer<Schema> {
   return {
     schema,
-    max: (items) => Math.min(ANSWER_MAX, FRAME + (items + unasked) * itemMax),
+    max: (items) => Math.min(ANSWER_MAX, beside + (items + unasked) * itemMax),
     // Each item, and what it is in: an object and the files in it, an upload and its parts.
     elements: (items) => 2 * (items + unasked),
   };

@@ -11,6 +11,7 @@ import { deletePackage, failPackage } from '../../usecases/end-package.ts';
 import { finalizePackage } from '../../usecases/finalize-package.ts';
 import { getPackage, listPackages } from '../../usecases/list-packages.ts';
 import type { PackageFilter, PackageRecord } from '../../usecases/records.ts';
+import type { Caller } from '../../usecases/services.ts';
 import { PACKAGE_FIELDS } from '../bounds.ts';
 import { presentPackage } from '../present.ts';
 import { type Answer, type HttpServices, type Route, route } from '../route.ts';
@@ -34,7 +35,7 @@ export const packageRoutes: Route[] = [
         metadata: body.metadata as JsonObject | undefined,
         supersedes: body.supersedes === undefined ? undefined : parsePackageId(body.supersedes),
       });
-      const answer = await present(services, pkg, created ? 201 : 200);
+      const answer = await present(services, caller, pkg, created ? 201 : 200);
       return { ...answer, headers: { Location: `${services.publicUrl()}/v1/packages/${pkg.id}` } };
     },
   }),
@@ -56,7 +57,7 @@ export const packageRoutes: Route[] = [
       return {
         status: 200,
         body: {
-          items: packages.map((pkg) => presentPackage(pkg, now)),
+          items: packages.map((pkg) => presentPackage(pkg, caller, now)),
           next_cursor: more && last ? services.cursors.encode(operationId, last.id) : null,
         },
       };
@@ -71,7 +72,7 @@ export const packageRoutes: Route[] = [
     tag: 'Packages',
     answers: { 200: schema.Package },
     async handle(services, { params, caller }) {
-      return present(services, await getPackage(services, caller, parsePackageId(params.id as string)), 200);
+      return present(services, caller, await getPackage(services, caller, parsePackageId(params.id as string)), 200);
     },
   }),
 
@@ -86,7 +87,7 @@ export const packageRoutes: Route[] = [
     answers: { 200: schema.Package },
     async handle(services, { params, body, caller }) {
       const id = parsePackageId(params.id as string);
-      return present(services, await deletePackage(services, caller, id, body.reason), 200);
+      return present(services, caller, await deletePackage(services, caller, id, body.reason), 200);
     },
   }),
 
@@ -102,7 +103,7 @@ export const packageRoutes: Route[] = [
       const id = parsePackageId(params.id as string);
       const { files_digest, ...counts } = body ?? {};
       const expected = { ...counts, files_digest: files_digest === undefined ? undefined : parseDigest(files_digest) };
-      return present(services, await finalizePackage(services, caller, id, expected), 200);
+      return present(services, caller, await finalizePackage(services, caller, id, expected), 200);
     },
   }),
 
@@ -116,7 +117,7 @@ export const packageRoutes: Route[] = [
     answers: { 200: schema.Package },
     async handle(services, { params, body, caller }) {
       const id = parsePackageId(params.id as string);
-      return present(services, await failPackage(services, caller, id, body.reason), 200);
+      return present(services, caller, await failPackage(services, caller, id, body.reason), 200);
     },
   }),
 
@@ -131,7 +132,7 @@ export const packageRoutes: Route[] = [
     async handle(services, { params, query, caller }) {
       const pkg = await getPackage(services, caller, parsePackageId(params.id as string));
       const url = `${services.publicUrl()}/v1/packages/${pkg.id}`;
-      const wire = presentPackage(pkg, await services.registry.read.now());
+      const wire = presentPackage(pkg, caller, await services.registry.read.now());
       const facts = { ...wire, package_id: pkg.id, metadata: pkg.metadata };
       const event = progressEvent(facts, url, query);
       return { status: 200, body: { package_id: pkg.id, manifest_digest: pkg.manifest_digest, url, event } };
@@ -139,8 +140,8 @@ export const packageRoutes: Route[] = [
   }),
 ];
 
-async function present(services: HttpServices, pkg: PackageRecord, status: number): Promise<Answer> {
-  return { status, body: presentPackage(pkg, await services.registry.read.now()) };
+async function present(services: HttpServices, caller: Caller, pkg: PackageRecord, status: number): Promise<Answer> {
+  return { status, body: presentPackage(pkg, caller, await services.registry.read.now()) };
 }
 
 function packageFilter(query: z.infer<typeof schema.ListPackages>): PackageFilter {

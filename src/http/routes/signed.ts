@@ -5,7 +5,7 @@ import { PART_MEDIA_TYPE } from '../../blobs/signed-urls.ts';
 import { StoreError } from '../../core/errors.ts';
 import { parseUploadId } from '../../core/ids.ts';
 import type { PlannedPart } from '../../core/part-plan.ts';
-import { readObject } from '../../usecases/read-file.ts';
+import { readObject, readObjectRange } from '../../usecases/read-file.ts';
 import { findPart, receivePart } from '../../usecases/receive-part.ts';
 import { serveBytes, serveStretch } from '../bytes.ts';
 import { readBytes } from '../read-body.ts';
@@ -27,8 +27,8 @@ const ObjectQuery = z.strictObject({
 });
 
 /**
- * What the local folder's signed URLs name. With S3 they name the bucket, but for ranges of packs where the bucket was not
- * seen to keep a URL to its range.
+ * What the local folder's signed URLs name. With S3 they name the bucket, but for ranges of packs that are stored in frames,
+ * and of all packs where the bucket was not seen to keep a URL to its range.
  */
 export const signedRoutes: Route[] = [
   route({
@@ -62,7 +62,7 @@ export const signedRoutes: Route[] = [
     method: 'get',
     path: '/v1/objects/{object_id}',
     operationId: 'getObject',
-    summary: "One object's bytes, or the range that the URL was signed for",
+    summary: "One object's bytes as they are stored, or the range of its content that the URL was signed for",
     tag: 'Signed URLs',
     access: 'signed',
     query: ObjectQuery,
@@ -70,10 +70,14 @@ export const signedRoutes: Route[] = [
     async handle(services, { params, query }, ctx) {
       const grant = await verifiedGrant(services, params.object_id as string, query);
       if (grant.range !== null) assertAsked(ctx, grant.range);
-      const object = await readObject(services, grant.objectId);
-      const filename = grant.objectId;
-      if (grant.range !== null) await serveStretch(ctx, { ...object, range: grant.range, filename });
-      else await serveBytes(ctx, { ...object, mediaType: 'application/octet-stream', filename });
+      const { objectId, range } = grant;
+      const filename = objectId;
+      if (range === null) {
+        const object = await readObject(services, objectId);
+        await serveBytes(ctx, { ...object, mediaType: 'application/octet-stream', filename });
+      } else {
+        await serveStretch(ctx, { range, filename, open: () => readObjectRange(services, objectId, range) });
+      }
       return undefined;
     },
   }),

@@ -2,6 +2,7 @@ import { DownloadList, Downloads } from '../../api/downloads.ts';
 import { PageQuery } from '../../api/fields.ts';
 import * as schema from '../../api/uploads.ts';
 import { parseDigest } from '../../core/digest.ts';
+import type { StoredForm } from '../../core/frame-table.ts';
 import { parsePackageId, parseUploadId } from '../../core/ids.ts';
 import { parseLogicalPath } from '../../core/logical-path.ts';
 import { abortUpload } from '../../usecases/abort-upload.ts';
@@ -24,9 +25,10 @@ export const uploadRoutes: Route[] = [
     json: OBJECT_LIST,
     answers: { 200: schema.PlannedUploads },
     async handle(services, { params, body, caller }) {
-      const objects = body.objects.map(({ digest, size, parts, members }) => ({
+      const objects = body.objects.map(({ digest, size, parts, members, ...form }) => ({
         digest: parseDigest(digest),
         size,
+        stored: storedForm(form),
         parts: parts?.map((part) => ({ ...part, digest: parseDigest(part.digest) })),
         members: members?.map((member) => ({ ...member, digest: parseDigest(member.digest) })),
       }));
@@ -117,9 +119,11 @@ export const uploadRoutes: Route[] = [
     async handle(services, { params, query, body, caller, operationId }) {
       const id = parsePackageId(params.id as string);
       const scope = `${operationId} ${id}`;
-      const page = body?.paths
-        ? { paths: body.paths.map(parseLogicalPath) }
+      const { encodings = [], paths } = body ?? {};
+      const page = paths
+        ? { encodings, paths: paths.map(parseLogicalPath) }
         : {
+            encodings,
             after: query.cursor === undefined ? null : (services.cursors.decode(scope, query.cursor) as string),
             limit: query.limit,
           };
@@ -128,11 +132,12 @@ export const uploadRoutes: Route[] = [
       return {
         status: 200,
         body: {
-          objects: downloads.map(({ request, size, entries }) => ({
+          objects: downloads.map(({ request, size, frames, entries }) => ({
             // An empty file needs no request: RFC 2397 says "nothing" in a URL.
             url: request?.url ?? 'data:,',
             headers: request?.headers ?? {},
             size,
+            ...(frames && { encoding: 'zstd-seekable' as const, frames: frames.toString('base64') }),
             expires_at: request ? iso(request.expiresAt) : expiry,
             entries,
           })),
@@ -142,3 +147,15 @@ export const uploadRoutes: Route[] = [
     },
   }),
 ];
+
+/** The schema has seen that all of it is there, or nothing. */
+function storedForm({ stored_size: size, stored_digest, frames }: FormFields): StoredForm | undefined {
+  if (size === undefined || stored_digest === undefined || frames === undefined) return undefined;
+  return { digest: parseDigest(stored_digest), size, frames: Buffer.from(frames, 'base64') };
+}
+
+interface FormFields {
+  stored_size?: number | undefined;
+  stored_digest?: string | undefined;
+  frames?: string | undefined;
+}

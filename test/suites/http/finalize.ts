@@ -117,7 +117,7 @@ export function finalizeSuite(startTestService: StartTestService): void {
     const one = await planned(api, 'planned with other parts', 2);
     await one.plan([1, one.size - 1]);
     t.deepEqual(await reasons(one.id), [
-      [one.upload, 'It had expired, or was planned with another size, other parts or other members.'],
+      [one.upload, 'It had expired, or was planned with another size, encoding, other parts or other members.'],
     ]);
 
     for (const [end, reason] of [
