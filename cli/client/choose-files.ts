@@ -2,7 +2,7 @@ import { matchesGlob } from 'node:path';
 import type { Package } from '../../src/api/types.ts';
 import { CliError, EXIT } from '../errors.ts';
 import { nearPaths } from './near-paths.ts';
-import type { PackageFile } from './package-files.ts';
+import type { PackageFile } from './package-file.ts';
 
 const NEAR_MAX = 3;
 

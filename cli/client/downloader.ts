@@ -4,7 +4,7 @@ import type { ApiClient } from './api-client.ts';
 import { chunks, forEachLimit } from './concurrency.ts';
 import type { Pool } from './connections.ts';
 import { digestProblem, problemOfSource } from './failures.ts';
-import type { PackageFile } from './package-files.ts';
+import type { PackageFile } from './package-file.ts';
 import { cutPieces, type Piece, type Span, spansOf } from './pieces.ts';
 import { PiecePlan } from './plan-pieces.ts';
 import { retryDelay } from './retry.ts';

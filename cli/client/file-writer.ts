@@ -1,14 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { Pool } from '../../src/core/pool.ts';
-import type { WriteAnswer, WriteOrder, WriterData } from './file-writer-thread.ts';
+import type { BlockFile, WriteAnswer, WriteOrder, WriterData } from './file-writer-messages.ts';
 import type { Place, Placement, PlacementFolders } from './placement.ts';
-
-/** A file in a block. */
-export interface BlockFile {
-  place: Place;
-  offset: number;
-  size: number;
-}
 
 type Block = WriteOrder['block'];
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { digestFromHex } from '../../src/core/digest.ts';
 import { splitManifest } from '../../src/core/manifest-splitter.ts';
-import type { PackageFile } from './package-files.ts';
+import type { PackageFile } from './package-file.ts';
 
 /** What a manifest is said to be: its package's id and how many files it lists. */
 export interface ExpectedManifest {

@@ -7,7 +7,7 @@ import { forEachLimit } from './concurrency.ts';
 import { integrityFailure } from './failures.ts';
 import { withFile } from './folder-failure.ts';
 import type { FollowHash } from './follow-hash.ts';
-import type { PackageFile } from './package-files.ts';
+import type { PackageFile } from './package-file.ts';
 import { differs } from './refusals.ts';
 import type { TargetFolder } from './target-folder.ts';
 

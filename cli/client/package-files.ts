@@ -3,13 +3,8 @@ import { isDigest } from '../../src/core/digest.ts';
 import { pathProblem } from '../../src/core/logical-path.ts';
 import { CliError, EXIT } from '../errors.ts';
 import type { ApiClient } from './api-client.ts';
-import type { ComparedFile } from './compare.ts';
 import { notAStore } from './json-calls.ts';
-
-export interface PackageFile extends ComparedFile {
-  mtime: string | null;
-  executable: boolean;
-}
+import type { PackageFile } from './package-file.ts';
 
 /**
  * The files of a package, as its seal says: of a finalized one from the manifest, whose bytes must have the digest that

@@ -1,4 +1,4 @@
-import type { PackageFile } from './package-files.ts';
+import type { PackageFile } from './package-file.ts';
 import type { Source } from './signed-get.ts';
 
 /** The bytes of one digest, where they are, and the files that are made of them. */

@@ -3,7 +3,7 @@ import { EMPTY_DIGEST } from '../../src/core/digest.ts';
 import { checkFrameTable, FrameTable } from '../../src/core/frame-table.ts';
 import type { CliError } from '../errors.ts';
 import { integrityFailure } from './failures.ts';
-import type { PackageFile } from './package-files.ts';
+import type { PackageFile } from './package-file.ts';
 import { isBound, type Piece } from './pieces.ts';
 import { contentSize, type Source } from './signed-get.ts';
 

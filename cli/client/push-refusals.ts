@@ -3,7 +3,7 @@ import { CliError, EXIT } from '../errors.ts';
 import { type Asked, type AskedDifference, askedLines, type ClassDays, finalizedRemedy, REVISION } from './asked.ts';
 import { countDifferences, type Differences, differenceLines, summarizeDifferences } from './compare.ts';
 import type { LeftOut } from './left-out.ts';
-import type { PushOptions } from './push.ts';
+import type { PushOptions } from './push-order.ts';
 
 /** What a package that was made before is held against. */
 export function askedBy(

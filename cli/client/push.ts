@@ -5,7 +5,7 @@ import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api-client.ts';
 import { type Asked, askedDifferences, assertClass, type ClassDays, refuseOpen } from './asked.ts';
 import { compareFiles, countDifferences } from './compare.ts';
-import { type Compression, levelOf } from './compression.ts';
+import { levelOf } from './compression.ts';
 import { cut } from './concurrency.ts';
 import { FileCache } from './file-cache.ts';
 import type { FileList } from './file-list.ts';
@@ -13,34 +13,14 @@ import { filesDigest } from './files-digest.ts';
 import { hashFiles } from './hash-files.ts';
 import { packageFiles } from './package-files.ts';
 import { PackageFiller } from './package-filler.ts';
-import { lookForPush, type PushLook, type PushLookOptions } from './push-look.ts';
+import { lookForPush, type PushLook } from './push-look.ts';
+import type { PushOptions } from './push-order.ts';
 import { askedBy, assertUsable, differs } from './push-refusals.ts';
 import { type PushState, pushState } from './push-state.ts';
 import { Readers } from './readers.ts';
 import { Registrar } from './registrar.ts';
 import { Uploader } from './uploader.ts';
 import { assertSame, type WalkOptions } from './walk.ts';
-
-export interface PushOptions extends PushLookOptions {
-  producer: string;
-  subject?: string | undefined;
-  externalId?: string | undefined;
-  retentionClass?: string | undefined;
-  /** Name, subject and metadata were found in the files: no package is refused because it has others. */
-  derived?: boolean | undefined;
-  /** Content that differs from a finalized package, or other options than it has, become a new one, which supersedes it. */
-  revision?: boolean | undefined;
-  /** The id of a package to continue, or to compare with. */
-  resume?: string | undefined;
-  /** Default true. */
-  finalize?: boolean | undefined;
-  /** Parts in flight; default 8. */
-  parallel?: number | undefined;
-  /** Default auto. */
-  compression?: Compression | undefined;
-  /** Read every file, whatever the cache says of it. */
-  rehash?: boolean | undefined;
-}
 
 export interface PushProgress {
   /** Handed a function that says, whenever asked, how far the push is. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { ENCODINGS, FRAME_ENTRY_SIZE, FRAMES_MAX } from '../core/frame-table.ts';
+import { ENCODINGS, FRAME_ENTRY_SIZE } from '../core/frame-table.ts';
 import { UPLOAD_STATES } from '../core/upload-state.ts';
+import { FRAMES_MAX } from '../core/zstd-frame.ts';
 import { digest, many, size, time } from './fields.ts';
 
 const FRAMES_TEXT_MAX = Math.ceil((FRAMES_MAX * FRAME_ENTRY_SIZE) / 3) * 4;

@@ -1,6 +1,6 @@
 import type { Digest } from './digest.ts';
 import { MEMBER_HEADER_SIZE, type PackMember } from './pack.ts';
-import { FRAME_CONTENT_MAX, FrameError } from './zstd-frame.ts';
+import { FRAME_CONTENT_MAX, FRAMES_MAX, FrameError } from './zstd-frame.ts';
 
 /**
  * An object in the seekable zstd format: independent frames, one after the other, then a seek table in a skippable frame
@@ -40,12 +40,6 @@ const SKIPPABLE_MAGIC = 0x184d2a5e;
 const SEEKABLE_MAGIC = 0x8f92eab1;
 const SKIPPABLE_HEADER_SIZE = 8;
 const FOOTER_SIZE = 9;
-
-/** Most frames of one object: the table travels in a JSON body. With the largest frames, content of 256 GiB. */
-export const FRAMES_MAX = 65_536;
-
-/** Most frames that one list of downloads tells. */
-export const FRAMES_TOLD_MAX = 4 * FRAMES_MAX;
 
 /**
  * Most stored bytes of a frame: content that does not compress, with what zstd needs around it (ZSTD_compressBound). More could

@@ -1,6 +1,6 @@
-import { FRAMES_MAX } from './frame-table.ts';
 import { PATH_MAX_BYTES, SEGMENT_MAX_BYTES } from './logical-path.ts';
 import { METADATA_MAX_BYTES, METADATA_MAX_VALUES } from './metadata.ts';
+import { FRAMES_MAX } from './zstd-frame.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;

@@ -10,6 +10,12 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 export const FRAME_CONTENT_MAX = 4 * 1024 ** 2;
 const WINDOW_LOG_MAX = 22;
 
+/** Most frames of one object: the table travels in a JSON body. With the largest frames, content of 256 GiB. */
+export const FRAMES_MAX = 65_536;
+
+/** Most frames that one list of downloads tells. */
+export const FRAMES_TOLD_MAX = 4 * FRAMES_MAX;
+
 /** A frame that is not what it was declared to be; the message is half a sentence. */
 export class FrameError extends Error {
   override readonly name = 'FrameError';

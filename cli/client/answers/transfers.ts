@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { DownloadList } from '../../../src/api/downloads.ts';
 import * as uploads from '../../../src/api/uploads.ts';
-import { FRAME_ENTRY_SIZE, FRAMES_TOLD_MAX } from '../../../src/core/frame-table.ts';
+import { FRAME_ENTRY_SIZE } from '../../../src/core/frame-table.ts';
+import { FRAMES_TOLD_MAX } from '../../../src/core/zstd-frame.ts';
 import { document, headers, id, KIB, listOf, signedUrl } from './answer.ts';
 
 /** A signed URL with its headers, and what it is for. */
