@@ -1,6 +1,5 @@
 import { type StatsFs, statfsSync } from 'node:fs';
 import type { OpenFolder } from './open-folder.ts';
-import type { Piece } from './pieces.ts';
 
 /**
  * statfs(2): file systems that take for a file at least as many bytes as it has. Others compress, or say nothing that holds
@@ -25,19 +24,19 @@ export function freeSpace(folder: OpenFolder): FreeSpace | null {
 }
 
 /**
- * Whether there is surely too little room for these pieces; else they fit, or nobody knows.
+ * Whether there is surely too little room for these files; else they fit, or nobody knows.
  * @param there bytes of them that are on the disk already
  */
-export function isSurelyTooSmall(folder: OpenFolder, pieces: readonly Piece[], there: number): boolean {
+export function isSurelyTooSmall(folder: OpenFolder, files: ReadonlyArray<{ size: number }>, there: number): boolean {
   const space = spaceOf(folder);
   if (space === null || !KEEPS_ALL.has(space.type)) return false;
   // What is kept for root, too: it may be root who asks.
-  return surelyTaken(pieces) - there > space.bfree * space.bsize;
+  return surelyTaken(files) - there > space.bfree * space.bsize;
 }
 
 /** Files of the same bytes may share them. */
-function surelyTaken(pieces: readonly Piece[]): number {
-  return pieces.reduce((sum, { size }) => sum + (size < COUNTED_MIN ? 0 : size), 0);
+function surelyTaken(files: ReadonlyArray<{ size: number }>): number {
+  return files.reduce((sum, { size }) => sum + (size < COUNTED_MIN ? 0 : size), 0);
 }
 
 function spaceOf(folder: OpenFolder): StatsFs | null {
