@@ -18,6 +18,8 @@ export interface FakeObject {
   bytes: Buffer;
   /** What is claimed. */
   size?: number;
+  /** The frame table, in base64, of bytes in frames. */
+  frames?: string;
   /** Bound into its signature. */
   headers?: Record<string, string>;
   entries: Array<{ path: string; offset: number }>;
@@ -85,11 +87,12 @@ export async function startFakeStore(files: FakeFile[], options: FakeOptions = {
   /** As the service: only objects that hold a path that was asked for. */
   const plan = (paths: ReadonlySet<string>) =>
     store.objects
-      .map(({ bytes, size, headers, entries }, index) => ({
+      .map(({ bytes, size, frames, headers, entries }, index) => ({
         url: `${store.url}/bytes/${index}?plan=${store.plans}`,
         headers: headers ?? {},
         size: size ?? bytes.length,
         expires_at: '2999-01-01T00:00:00Z',
+        ...(frames === undefined ? {} : { encoding: 'zstd-seekable', frames }),
         entries: entries.flatMap(({ path, offset }) => {
           const { digest, size: length } = byPath.get(path) as (typeof listed)[number];
           return paths.has(path) ? [{ path, digest, offset, size: length }] : [];
