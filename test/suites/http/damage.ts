@@ -6,6 +6,8 @@ import test, { type ExecutionContext } from 'ava';
 import { manifestKey, type ObjectKey } from '../../../src/blobs/key-layout.ts';
 import { openLog } from '../../../src/log.ts';
 import { type Api, apiOf, sha256 } from '../../support/api.ts';
+import { preserveEncoded } from '../../support/encoded-upload.ts';
+import { framedBlob, framedPack, type TestFrame } from '../../support/frames.ts';
 import { preservePacked } from '../../support/packed-package.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
 
@@ -141,6 +143,61 @@ export function damageSuite(startTestService: StartTestService): void {
     t.is((await api.get(`/v1/packages/${id}/files/one`)).body, 'the first');
     t.is((await api.get(`/v1/packages/${id}/files/three`)).body, 'the third');
     await assertTold(t, damaged, [{ package_id: id, path: 'two', expected_digest: sha256('the second') }]);
+  });
+
+  test.serial(
+    'a frame that changed: its files are answered with 500, whole and by range; the others are served',
+    async (t) => {
+      const damaged = await start(t);
+      const { api, service } = damaged;
+      const files = { one: 'the first '.repeat(50), two: 'the second '.repeat(50), three: 'the third '.repeat(50) };
+      const pack = framedPack(Object.values(files), [1, 1, 1]);
+      const id = await preserveEncoded(api, files, [pack]);
+      const [first, second] = pack.frames as [TestFrame, TestFrame, TestFrame];
+      await damaged.spoil(files.one, (bytes) => flipped(bytes, first.bytes.length + (second.bytes.length >> 1)));
+      const ask = (path: string, range?: string) =>
+        fetch(`${service.url}/v1/packages/${id}/files/${path}`, range === undefined ? {} : { headers: { range } });
+      for (const range of [undefined, 'bytes=5-20']) {
+        const answer = await ask('two', range);
+        t.is(answer.status, 500);
+        t.is(((await answer.json()) as { code: string }).code, 'integrity_failure');
+        for (const name of ['etag', 'repr-digest', 'content-range']) t.is(answer.headers.get(name), null, name);
+        for (const path of ['one', 'three'] as const) {
+          const well = await ask(path, range);
+          t.is(await well.text(), range === undefined ? files[path] : files[path].slice(5, 21));
+        }
+      }
+      const [{ url, headers }] = (await api.post(`/v1/packages/${id}/downloads`, { paths: ['two'] })).body.objects;
+      t.is((await download(url, headers)).status, 500);
+      const expected_digest = sha256(files.two);
+      await assertTold(t, damaged, [
+        { package_id: id, path: 'two', expected_digest },
+        { package_id: id, path: 'two', expected_digest },
+        { package_id: null, path: null, expected_digest: pack.plan.digest },
+      ]);
+    },
+  );
+
+  test.serial('a large file with a frame that changed never ends as if it were right', async (t) => {
+    const damaged = await start(t);
+    const { api, service } = damaged;
+    const content = Buffer.from(randomBytes(LARGE / 2).toString('hex'));
+    const blob = framedBlob(content);
+    const id = await preserveEncoded(api, { log: content }, [blob]);
+    await damaged.spoil(content, (bytes) => flipped(bytes, bytes.length >> 1));
+    const url = `${service.url}/v1/packages/${id}/files/log`;
+    const whole = await download(url);
+    t.like(whole, { status: 200, announced: LARGE, whole: false });
+    t.true(content.subarray(0, whole.bytes.length).equals(whole.bytes), 'what came before it is right');
+    const after = await download(url, { range: `bytes=${LARGE - 1_000_000}-` });
+    t.like(after, { status: 206, whole: true });
+    t.true(content.subarray(-1_000_000).equals(after.bytes), 'as is what stands behind it');
+    const across = await download(url, { range: `bytes=1000-${LARGE - 1_000}` });
+    t.like(across, { status: 206, whole: false });
+    await assertTold(t, damaged, [
+      { package_id: id, path: 'log', expected_digest: sha256(content) },
+      { package_id: id, path: 'log', expected_digest: sha256(content) },
+    ]);
   });
 
   for (const [what, files] of [

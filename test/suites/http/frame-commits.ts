@@ -31,6 +31,14 @@ function text(size: number): string {
   return `${process.pid} ${made} one thing is wrong, and all others are right; `.repeat(1 + size / 30).slice(0, size);
 }
 
+function padded({ bytes, logical }: TestFrame): TestFrame {
+  return { bytes: Buffer.concat([bytes, Buffer.alloc(100)]), logical };
+}
+
+function bombLike({ logical }: TestFrame): TestFrame {
+  return { bytes: bombOf(logical, 1024 * MIB), logical };
+}
+
 /** An object whose bytes are not the frames that were planned is refused when it is committed. */
 export function frameCommitsSuite(startTestService: StartTestService): void {
   const test = testOfService(startTestService);
@@ -335,6 +343,29 @@ export function frameCommitsSuite(startTestService: StartTestService): void {
     for (const content of Object.values(files)) t.falsy(await blobs.locate(sha256(content) as Digest));
     t.is((await sendEncoded(api, id, right)).answer.body.state, 'stored', 'the right one is taken');
     return answer.body;
+  }
+
+  // From 8 MiB of content on another thread reads it.
+  for (const [what, change, code] of [
+    [
+      'with bytes behind its last frame',
+      (frames) => frames.with(-1, padded(frames.at(-1) as TestFrame)),
+      'invalid_frames',
+    ],
+    [
+      'with two frames exchanged',
+      ([a, b, ...others]) => [b as TestFrame, a as TestFrame, ...others],
+      'digest_mismatch',
+    ],
+    ['with a bomb at its end', (frames) => frames.with(-1, bombLike(frames.at(-1) as TestFrame)), 'invalid_frames'],
+  ] as Array<[string, (frames: TestFrame[]) => TestFrame[], string]>) {
+    test(`the commit of a large encoded object ${what} is refused, and nothing is stored`, async (t) => {
+      const content = Buffer.from(randomBytes(5 * MIB).toString('hex'));
+      const right = framedBlob(content);
+      const object = encodedAs({ digest: sha256(content), size: content.length }, change(right.frames));
+      const said = await assertRefused(t, t.context, { files: { log: content }, object, right });
+      t.like(said, { code, digest: right.plan.digest });
+    });
   }
 
   test('other bytes than the stored digest says do not arrive', async (t) => {
