@@ -8,7 +8,7 @@ import type { PackageFile } from './package-file.ts';
 import { cutPieces, type Piece, type Span, spansOf } from './pieces.ts';
 import { PiecePlan } from './plan-pieces.ts';
 import { retryDelay } from './retry.ts';
-import { readSource, type Source, SourceDamaged, SourceRefused } from './signed-get.ts';
+import { FrameDamaged, readSource, type Source, SourceDamaged, SourceRefused } from './signed-get.ts';
 
 const CONNECTIONS = 8;
 /** So many files are planned in one call. */
@@ -109,7 +109,11 @@ export class Downloader {
     return digestProblem(piece.digest, hashed.digest('hex'));
   }
 
-  /** Every piece of the span once, in memory, hashed. @throws ApiError, CliError unreachable */
+  /**
+   * Every piece of the span once, in memory, hashed. What a damaged frame kept from coming is read again in halves, until only
+   * pieces in that frame have not come.
+   * @throws ApiError, CliError unreachable
+   */
   async *readSpan(span: Span, refusals = 0): AsyncGenerator<Arrival> {
     const left = new Set(span.pieces);
     try {
@@ -122,6 +126,13 @@ export class Downloader {
       }
     } catch (error) {
       const end = endOf(error, refusals);
+      if (end instanceof FrameDamaged && left.size > 1) {
+        const pieces = [...left];
+        const half = pieces.length >> 1;
+        for (const some of [pieces.slice(0, half), pieces.slice(half)])
+          for (const part of spansOf(some)) yield* this.readSpan(part);
+        return;
+      }
       if (end instanceof SourceDamaged) {
         for (const piece of left) yield { piece, problem: problemOfSource(end) };
         return;

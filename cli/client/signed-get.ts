@@ -39,6 +39,9 @@ export class SourceRefused extends Error {
 /** Storage has fewer bytes than it should: asking again gives no more of them. */
 export class SourceDamaged extends Error {}
 
+/** One frame of it has other bytes: the others may be well. */
+export class FrameDamaged extends SourceDamaged {}
+
 /** An answer that ended before its time. */
 class ShortAnswer extends Error {}
 
@@ -76,7 +79,7 @@ export async function* readSource(
     const answer = readAnswer(source, storedAt, stored, reading);
     yield* FrameDecoder.frames(frames, first, last).range(answer, { offset, size });
   } catch (error) {
-    throw error instanceof FrameError ? new SourceDamaged(`its object ${error.message}`) : error;
+    throw error instanceof FrameError ? new FrameDamaged(`its object ${error.message}`) : error;
   }
 }
 

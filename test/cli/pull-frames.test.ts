@@ -212,7 +212,7 @@ const frames: Array<[what: string, frame: (right: TestFrame) => TestFrame]> = [
   ['with other content', ({ logical }) => framedBlob(halfRandom(logical)).frames[0] as TestFrame],
 ];
 for (const [what, change] of frames) {
-  test.serial(`a frame ${what}: the files in it and behind it are named, none is written wrong`, async (t) => {
+  test.serial(`a frame ${what}: the files in it are named, and all others are written`, async (t) => {
     const files = smallFiles();
     const { pack, object } = packed(files);
     const lying = withFrames(object, pack.frames.with(2, change(pack.frames[2] as TestFrame)));
@@ -222,9 +222,10 @@ for (const [what, change] of frames) {
     const grown = (process.resourceUsage().maxRSS - before) / KIB;
     t.true(grown < 150, `${grown} MiB more than before`);
     const failed = pathsOf(error);
-    t.log(`${failed.length} of ${COUNT} files are not written`);
-    for (let nth = 16; nth < 24; nth += 1) t.true(failed.includes(`small/${nth}`), `small/${nth}`);
-    for (let nth = 0; nth < 16; nth += 1) t.false(failed.includes(`small/${nth}`), `small/${nth}`);
+    t.deepEqual(
+      failed.toSorted(),
+      Array.from({ length: 8 }, (_, nth) => `small/${16 + nth}`),
+    );
     const right = Object.entries(expected).filter(([path]) => !failed.includes(path));
     t.deepEqual(await readTree(copy), Object.fromEntries(right));
   });
