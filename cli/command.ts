@@ -1,4 +1,4 @@
-import type { ApiClient } from './client/api-client.ts';
+import type { ApiClient } from './client/api/api-client.ts';
 import type { Exit } from './errors.ts';
 import type { Output } from './output.ts';
 import type { Text } from './text.ts';

@@ -1,7 +1,7 @@
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { makeFolder } from '../src/make-folder.ts';
-import { cacheFolder } from './client/cache-folder.ts';
+import { cacheFolder } from './client/tree/cache-folder.ts';
 
 /**
  * Keeps what V8 compiled for this user's next command, which then starts without compiling. Whatever goes wrong makes a

@@ -1,4 +1,4 @@
-import type { Compression } from './client/compression.ts';
+import type { Compression } from './client/tree/compression.ts';
 import type { VerbOption } from './command.ts';
 import { parseCompression, parseCount, parseFilled } from './view/options.ts';
 

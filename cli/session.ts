@@ -1,4 +1,4 @@
-import type { ApiClient } from './client/api-client.ts';
+import type { ApiClient } from './client/api/api-client.ts';
 import { type CommonValues, DEFAULT_URL } from './common-options.ts';
 import { usageError } from './errors.ts';
 
@@ -27,7 +27,7 @@ export function newSession({ common, env, signal, version, makesDataFolder, tell
 
   async function open(): Promise<ApiClient> {
     // Loaded for those who need it: `--help` does not.
-    const { ApiClient } = await import('./client/api-client.ts');
+    const { ApiClient } = await import('./client/api/api-client.ts');
     const { url, token } = common.local ? await openLocal() : remote();
     const client = new ApiClient({ url, token, signal, userAgent, env, tell });
     closers.push(() => client.close());

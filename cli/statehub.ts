@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Link } from '../src/api/types.ts';
 import type { HttpProxy } from '../src/core/proxy.ts';
-import { Connections, openRequest, type Pool } from './client/connections.ts';
-import { mayPass } from './client/failure-rules.ts';
+import { Connections, openRequest, type Pool } from './client/api/connections.ts';
+import { mayPass } from './client/api/failure-rules.ts';
 import { progressUrl } from './statehub-url.ts';
 
 /** Statehub records that a package exists. It is told ids, digests and a summary: never bytes. */

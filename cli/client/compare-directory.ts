@@ -1,9 +1,9 @@
 import type { Package } from '../../src/api/types.ts';
-import type { ApiClient } from './api-client.ts';
+import type { ApiClient } from './api/api-client.ts';
+import { packageFiles } from './api/package-files.ts';
 import { compareFiles, type Differences } from './compare.ts';
-import { type FindOptions, findFiles } from './find-files.ts';
-import { packageFiles } from './package-files.ts';
-import { Readers } from './readers.ts';
+import { type FindOptions, findFiles } from './tree/find-files.ts';
+import { Readers } from './tree/readers.ts';
 
 /** How a directory compares with a package. */
 export interface Comparison {

@@ -14,7 +14,7 @@ export const cat = defineVerb({
   ],
   async run({ client: open, out }, [named = '', path = '']) {
     const [{ catFile }, { findPackage }] = await Promise.all([
-      import('../client/cat.ts'),
+      import('../client/pull/cat.ts'),
       import('../view/find-package.ts'),
     ]);
     const client = await open();

@@ -26,7 +26,7 @@ export const pull = defineVerb<Options>({
   ],
   async run(context, [named = '', directory = ''], { path: glob, preserve, parallel }) {
     const [{ pullPackage }, { findPackage }, { countOf, formatBytes }] = await Promise.all([
-      import('../client/pull.ts'),
+      import('../client/pull/pull.ts'),
       import('../view/find-package.ts'),
       import('../format.ts'),
     ]);

@@ -57,8 +57,8 @@ export const push = defineVerb<Options>({
   ],
   async run(context, [directory = ''], options) {
     const [{ pushDirectory }, { readMetadata }, { dryRun: lookOnly, pushLines }] = await Promise.all([
-      import('../client/push.ts'),
-      import('../client/metadata-file.ts'),
+      import('../client/push/push.ts'),
+      import('../client/tree/metadata-file.ts'),
       import('../view/push-lines.ts'),
     ]);
     const { metadata: metadataFile, dryRun, ...rest } = options;

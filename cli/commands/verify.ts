@@ -29,7 +29,7 @@ export const verify = defineVerb<Options>({
       throw usageError('--exclude is about a directory: name it with --against.');
     }
     const [{ verifyPackage }, { findPackage }, { verifyOutcome }] = await Promise.all([
-      import('../client/verify.ts'),
+      import('../client/pull/verify.ts'),
       import('../view/find-package.ts'),
       import('../view/verify-lines.ts'),
     ]);

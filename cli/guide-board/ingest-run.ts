@@ -1,7 +1,7 @@
-import type { ApiClient } from '../client/api-client.ts';
-import { type PushProgress, type PushResult, pushDirectory } from '../client/push.ts';
-import { lookForPush } from '../client/push-look.ts';
-import type { PushOptions } from '../client/push-order.ts';
+import type { ApiClient } from '../client/api/api-client.ts';
+import { type PushProgress, type PushResult, pushDirectory } from '../client/push/push.ts';
+import { lookForPush } from '../client/push/push-look.ts';
+import type { PushOptions } from '../client/push/push-order.ts';
 import { DEFAULT_POST_OPTIONS, type PostOutcome, postEvent } from '../statehub.ts';
 import { describeRun, type RunDescription } from './describe-run.ts';
 import type { Discrepancy } from './discrepancies.ts';

@@ -1,5 +1,5 @@
 import { canonicalJson, type JsonObject } from '../../src/core/canonical-json.ts';
-import type { ApiClient } from '../client/api-client.ts';
+import type { ApiClient } from '../client/api/api-client.ts';
 
 const REASON = 'The run changed before its ingest was finished; it is ingested anew.';
 

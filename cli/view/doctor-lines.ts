@@ -1,5 +1,5 @@
 import type { Diagnosis, Readiness } from '../../src/api/types.ts';
-import type { ApiClient } from '../client/api-client.ts';
+import type { ApiClient } from '../client/api/api-client.ts';
 import type { Outcome } from '../command.ts';
 import { ApiError, type CliError, EXIT, toCliError } from '../errors.ts';
 import { printable } from '../format.ts';

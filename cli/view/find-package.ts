@@ -1,6 +1,6 @@
 import type { Package } from '../../src/api/types.ts';
 import { isId } from '../../src/core/ids.ts';
-import type { ApiClient } from '../client/api-client.ts';
+import type { ApiClient } from '../client/api/api-client.ts';
 import { CliError, EXIT } from '../errors.ts';
 import { printable } from '../format.ts';
 

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../src/core/canonical-json.ts';
-import { LEFT_OUT_MEMBER } from '../client/left-out.ts';
+import { LEFT_OUT_MEMBER } from '../client/tree/left-out.ts';
 import { countOf } from '../format.ts';
 import { type Counts, sayCounts } from '../guide-board/counts.ts';
 import { asList, asObject, asText } from '../guide-board/fields.ts';

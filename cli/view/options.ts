@@ -1,5 +1,5 @@
 import { reasonProblem, textProblem } from '../../src/core/text-problem.ts';
-import type { Compression } from '../client/compression.ts';
+import type { Compression } from '../client/tree/compression.ts';
 import { usageError } from '../errors.ts';
 import { statehubUrlProblem } from '../statehub-url.ts';
 

@@ -1,6 +1,6 @@
 import type { Hold, Package } from '../../src/api/types.ts';
 import type { JsonObject } from '../../src/core/canonical-json.ts';
-import { LEFT_OUT_MEMBER } from '../client/left-out.ts';
+import { LEFT_OUT_MEMBER } from '../client/tree/left-out.ts';
 import { countOf, formatBytes, formatTime } from '../format.ts';
 import { PRODUCER } from '../guide-board/describe-run.ts';
 import { asObject } from '../guide-board/fields.ts';

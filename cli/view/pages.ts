@@ -1,5 +1,5 @@
-import { notAStore } from '../client/json-calls.ts';
-import { type Page, pagesOf } from '../client/pages.ts';
+import { notAStore } from '../client/api/json-calls.ts';
+import { type Page, pagesOf } from '../client/api/pages.ts';
 
 /** Of packages, whose metadata may be large, so many at a time. */
 const PAGE_MAX = 100;

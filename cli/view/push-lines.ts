@@ -1,5 +1,5 @@
-import type { PushResult } from '../client/push.ts';
-import type { PushLookOptions } from '../client/push-look.ts';
+import type { PushResult } from '../client/push/push.ts';
+import type { PushLookOptions } from '../client/push/push-look.ts';
 import type { Context, Outcome } from '../command.ts';
 import { countOf, formatBytes, formatSeconds, formatTime } from '../format.ts';
 
@@ -26,7 +26,7 @@ export function pushLines(result: PushResult): string {
 
 /** What a push would send at most. */
 export async function dryRun({ out, signal }: Context, options: PushLookOptions): Promise<Outcome> {
-  const { lookForPush } = await import('../client/push-look.ts');
+  const { lookForPush } = await import('../client/push/push-look.ts');
   const { files, leftOut } = await lookForPush(options, { signal, note: (text) => out.note(text) });
   return {
     json: { dry_run: true, file_count: files.length, total_size: files.totalBytes, left_out: leftOut },

@@ -1,7 +1,7 @@
 import type { Package } from '../../src/api/types.ts';
 import { countDifferences, differenceLines } from '../client/compare.ts';
 import type { Comparison } from '../client/compare-directory.ts';
-import type { Verification } from '../client/verify.ts';
+import type { Verification } from '../client/pull/verify.ts';
 import type { Outcome } from '../command.ts';
 import { EXIT } from '../errors.ts';
 import { countOf, formatBytes, printable } from '../format.ts';

@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Client as Witness } from 'minio';
-import { RANGE_SIZE } from '../../cli/client/file-ranges.ts';
+import { RANGE_SIZE } from '../../cli/client/target/file-ranges.ts';
 import { apiOf, sha256 } from '../support/api.ts';
 import { OWN_CEPH } from '../support/ceph.ts';
 import { runCli } from '../support/cli-child.ts';

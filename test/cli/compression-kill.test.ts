@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
-import { RANGE_SIZE } from '../../cli/client/file-ranges.ts';
+import { RANGE_SIZE } from '../../cli/client/target/file-ranges.ts';
 import { connectSqlite } from '../../src/registry/connect.ts';
 import { runCli } from '../support/cli-child.ts';
 import { journaled, privateFolders, untilJournaled } from '../support/pull-journal.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { RANGE_SIZE } from '../../cli/client/file-ranges.ts';
+import { RANGE_SIZE } from '../../cli/client/target/file-ranges.ts';
 import { apiOf } from '../support/api.ts';
 import { runCli } from '../support/cli-child.ts';
 import { preservePacked } from '../support/packed-package.ts';

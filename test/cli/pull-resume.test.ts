@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { appendFile, link, open, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { RANGE_SIZE } from '../../cli/client/file-ranges.ts';
+import { RANGE_SIZE } from '../../cli/client/target/file-ranges.ts';
 import { apiOf } from '../support/api.ts';
 import { runCli } from '../support/cli-child.ts';
 import { journaled, privateFolders, untilJournaled } from '../support/pull-journal.ts';

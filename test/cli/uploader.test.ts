@@ -1,7 +1,7 @@
 import test from 'ava';
-import { ApiClient } from '../../cli/client/api-client.ts';
-import { memoryObject } from '../../cli/client/objects.ts';
-import { Uploader } from '../../cli/client/uploader.ts';
+import { ApiClient } from '../../cli/client/api/api-client.ts';
+import { memoryObject } from '../../cli/client/push/objects.ts';
+import { Uploader } from '../../cli/client/push/uploader.ts';
 import type { Digest } from '../../src/core/digest.ts';
 import type { Limits } from '../../src/core/limits.ts';
 import { apiOf } from '../support/api.ts';

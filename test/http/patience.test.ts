@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
-import { Connections } from '../../cli/client/connections.ts';
+import { Connections } from '../../cli/client/api/connections.ts';
 import { DEFAULT_BOUNDS } from '../../src/http/bounds.ts';
 import { apiOf, sha256 } from '../support/api.ts';
 import type { HalfSender } from '../support/half-sender.ts';

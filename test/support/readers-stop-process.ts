@@ -1,5 +1,5 @@
-import { Readers } from '../../cli/client/readers.ts';
-import { walk } from '../../cli/client/walk.ts';
+import { Readers } from '../../cli/client/tree/readers.ts';
+import { walk } from '../../cli/client/tree/walk.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 
 /** Hashes the directory of its first argument in a thread and stops the readers while the thread's answer is on its way. */

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { askedDifferences, finalizedRemedy } from '../../cli/client/asked.ts';
+import { askedDifferences, finalizedRemedy } from '../../cli/client/push/asked.ts';
 import type { Package } from '../../src/api/types.ts';
 import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import { BodyTooLong, bodyStart, paced, SHORT_BODY, wholeBody } from '../../cli/client/bounded-body.ts';
+import { BodyTooLong, bodyStart, paced, SHORT_BODY, wholeBody } from '../../cli/client/api/bounded-body.ts';
 import { writeEndlessly } from '../support/endless.ts';
 
 /** A real answer, and a promise that is kept when its connection has ended. */

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
-import { FILE_FRAME_SIZE } from '../../cli/client/hash-file.ts';
-import { fileObject, type SentObject } from '../../cli/client/objects.ts';
-import { type HashedFile, Readers } from '../../cli/client/readers.ts';
-import { walk } from '../../cli/client/walk.ts';
+import { fileObject, type SentObject } from '../../cli/client/push/objects.ts';
+import { FILE_FRAME_SIZE } from '../../cli/client/tree/hash-file.ts';
+import { type HashedFile, Readers } from '../../cli/client/tree/readers.ts';
+import { walk } from '../../cli/client/tree/walk.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import { FrameDecoder } from '../../src/core/frame-decoder.ts';
 import { checkFrameTable, FrameTable } from '../../src/core/frame-table.ts';

@@ -4,9 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
-import { Connections, LinkLocalRefused, openRequest } from '../../cli/client/connections.ts';
-import { RetryNotes } from '../../cli/client/retry.ts';
-import { readSource } from '../../cli/client/signed-get.ts';
+import { Connections, LinkLocalRefused, openRequest } from '../../cli/client/api/connections.ts';
+import { RetryNotes } from '../../cli/client/api/retry.ts';
+import { readSource } from '../../cli/client/pull/signed-get.ts';
 import { EXIT, toCliError } from '../../cli/errors.ts';
 import { writeEndlessly } from '../support/endless.ts';
 

@@ -1,8 +1,8 @@
 import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { Exclude, IGNORE_FILE, readExclude } from '../../cli/client/exclude.ts';
-import { LeftOutList, withLeftOut } from '../../cli/client/left-out.ts';
+import { Exclude, IGNORE_FILE, readExclude } from '../../cli/client/tree/exclude.ts';
+import { LeftOutList, withLeftOut } from '../../cli/client/tree/left-out.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';
 

@@ -2,9 +2,9 @@ import { appendFile, chmod, link, mkdir, rename, rm, stat, utimes, writeFile } f
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import Sqlite from 'better-sqlite3';
-import { FileCache } from '../../cli/client/file-cache.ts';
-import type { FileList } from '../../cli/client/file-list.ts';
-import { walk } from '../../cli/client/walk.ts';
+import { FileCache } from '../../cli/client/tree/file-cache.ts';
+import type { FileList } from '../../cli/client/tree/file-list.ts';
+import { walk } from '../../cli/client/tree/walk.ts';
 import { digestOf, digestToBytes } from '../../src/core/digest.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';

@@ -1,8 +1,8 @@
 import type { BigIntStats } from 'node:fs';
 import test from 'ava';
 import fc from 'fast-check';
-import { DigestClaims } from '../../cli/client/digest-claims.ts';
-import { FileList } from '../../cli/client/file-list.ts';
+import { DigestClaims } from '../../cli/client/push/digest-claims.ts';
+import { FileList } from '../../cli/client/tree/file-list.ts';
 import { digestOf, digestToBytes } from '../../src/core/digest.ts';
 import { comparePaths } from '../../src/core/logical-path.ts';
 

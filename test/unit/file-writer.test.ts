@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { FileWriter } from '../../cli/client/file-writer.ts';
-import { OpenFolder } from '../../cli/client/open-folder.ts';
-import { OpenTree } from '../../cli/client/open-tree.ts';
-import { type Place, Placement } from '../../cli/client/placement.ts';
+import { FileWriter } from '../../cli/client/target/file-writer.ts';
+import { OpenFolder } from '../../cli/client/target/open-folder.ts';
+import { OpenTree } from '../../cli/client/target/open-tree.ts';
+import { type Place, Placement } from '../../cli/client/target/placement.ts';
 import { tempFolder } from '../support/temp.ts';
 import { readTree } from '../support/tree.ts';
 

@@ -75,6 +75,12 @@ const REFUSED: Record<string, string[]> = {
     '../../src/config.ts',
     '../commands/push.ts',
   ],
+  'cli/client/api/file.ts': ['../tree/walk.ts', '../push/push.ts', '../target/placement.ts', '../pull/pull.ts'],
+  'cli/client/api/answers/file.ts': ['../../tree/walk.ts', '../../../../src/server.ts'],
+  'cli/client/tree/file.ts': ['../api/retry.ts', '../push/push.ts', '../target/placement.ts', '../../../src/server.ts'],
+  'cli/client/target/file.ts': ['../api/retry.ts', '../tree/walk.ts', '../pull/pull.ts', '../../commands/pull.ts'],
+  'cli/client/push/file.ts': ['../pull/pull.ts', '../target/placement.ts', '../../../src/usecases/services.ts'],
+  'cli/client/pull/file.ts': ['../push/push.ts', '../tree/walk.ts', '../../../src/config.ts'],
 };
 
 const ALLOWED: Record<string, string[]> = {
@@ -93,6 +99,10 @@ const ALLOWED: Record<string, string[]> = {
     '../errors.ts',
     'got',
   ],
+  'cli/client/api/file.ts': ['../../../src/api/types.ts', '../compare.ts', './retry.ts'],
+  'cli/client/tree/file.ts': ['../../../src/core/digest.ts', '../concurrency.ts', '../../../src/make-folder.ts'],
+  'cli/client/push/file.ts': ['../api/retry.ts', '../tree/walk.ts', '../../../src/api/types.ts'],
+  'cli/client/pull/file.ts': ['../api/retry.ts', '../target/placement.ts', '../../../src/core/digest.ts'],
 };
 
 interface Report {

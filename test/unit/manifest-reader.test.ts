@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { text as consume } from 'node:stream/consumers';
 import test from 'ava';
 import fc from 'fast-check';
-import { readManifest } from '../../cli/client/manifest-reader.ts';
+import { readManifest } from '../../cli/client/api/manifest-reader.ts';
 import { canonicalJson, type JsonObject } from '../../src/core/canonical-json.ts';
 import { manifestChunks } from '../../src/core/manifest.ts';
 import { splitManifest } from '../../src/core/manifest-splitter.ts';

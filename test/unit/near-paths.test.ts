@@ -1,5 +1,5 @@
 import test from 'ava';
-import { nearPaths } from '../../cli/client/near-paths.ts';
+import { nearPaths } from '../../cli/client/pull/near-paths.ts';
 
 const PATHS = ['logs/run.log', 'logs/server/error.log', 'reports/report.html', 'reports/Report-final.html', 'run.json'];
 

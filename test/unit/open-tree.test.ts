@@ -2,9 +2,9 @@ import { readdirSync } from 'node:fs';
 import { link, mkdir, readdir, readFile, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { OpenFolder } from '../../cli/client/open-folder.ts';
-import { OpenTree } from '../../cli/client/open-tree.ts';
-import { type Place, Placement } from '../../cli/client/placement.ts';
+import { OpenFolder } from '../../cli/client/target/open-folder.ts';
+import { OpenTree } from '../../cli/client/target/open-tree.ts';
+import { type Place, Placement } from '../../cli/client/target/placement.ts';
 import { tempFolder } from '../support/temp.ts';
 import { readTree, writeTree } from '../support/tree.ts';
 

@@ -1,8 +1,8 @@
 import { Agent, createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import test from 'ava';
-import { Connections } from '../../cli/client/connections.ts';
-import { sendPart } from '../../cli/client/part-sender.ts';
+import { Connections } from '../../cli/client/api/connections.ts';
+import { sendPart } from '../../cli/client/push/part-sender.ts';
 import { EXIT, toCliError } from '../../cli/errors.ts';
 import { freePorts } from '../support/ports.ts';
 

@@ -1,9 +1,9 @@
 import { appendFile, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { RANGE_SIZE } from '../../cli/client/file-ranges.ts';
-import { OpenFolder } from '../../cli/client/open-folder.ts';
-import { PartialFile } from '../../cli/client/partial-file.ts';
+import { RANGE_SIZE } from '../../cli/client/target/file-ranges.ts';
+import { OpenFolder } from '../../cli/client/target/open-folder.ts';
+import { PartialFile } from '../../cli/client/target/partial-file.ts';
 import { tempFolder } from '../support/temp.ts';
 
 const SIZE = 4 * RANGE_SIZE + 5;

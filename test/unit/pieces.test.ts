@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
 import fc from 'fast-check';
-import { cutPieces, type Piece, spansOf } from '../../cli/client/pieces.ts';
+import { cutPieces, type Piece, spansOf } from '../../cli/client/pull/pieces.ts';
 
 const source = { url: 'http://store/object', headers: {}, frames: null, size: 10_000_000 };
 

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { link, mkdir, readdir, readFile, rename, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { OpenFolder } from '../../cli/client/open-folder.ts';
-import { PrivateFolder } from '../../cli/client/private-folder.ts';
+import { OpenFolder } from '../../cli/client/target/open-folder.ts';
+import { PrivateFolder } from '../../cli/client/target/private-folder.ts';
 import { tempFolder } from '../support/temp.ts';
 import { readTree, writeTree } from '../support/tree.ts';
 

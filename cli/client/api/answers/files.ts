@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { File, RegisteredFiles } from '../../../../src/api/files.ts';
+import { KIB, listOf, page } from './answer.ts';
+
+/** A path, and its escapes. */
+const ITEM_MAX = 8 * KIB;
+
+export const registered = listOf(RegisteredFiles, ITEM_MAX);
+export const files = page(File, ITEM_MAX);
+
+/** Files of a manifest, as this client needs them. Which paths are none is told by who reads the list (package-files.ts). */
+export const ManifestFiles = z.array(
+  z.object({
+    path: z.string(),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/, 'is not 64 hex digits'),
+    size: File.shape.size,
+    mtime: File.shape.mtime.optional(),
+    executable: z.boolean().optional(),
+  }),
+);

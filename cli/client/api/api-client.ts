@@ -1,0 +1,271 @@
+import type * as wire from '../../../src/api/types.ts';
+import type { Limits } from '../../../src/core/limits.ts';
+import type { ProxyEnv } from '../../../src/core/proxy.ts';
+import { ApiError, usageError } from '../../errors.ts';
+import type { AnswerName, AnswerOf } from './answers/index.ts';
+import { bodyStart, upTo, wholeBody } from './bounded-body.ts';
+import { Connections } from './connections.ts';
+import { JsonCalls, type Query } from './json-calls.ts';
+import { type ReadManifest, readManifest } from './manifest-reader.ts';
+import { pagesOf } from './pages.ts';
+import { RetryNotes } from './retry.ts';
+
+export interface ClientOptions {
+  url: string;
+  token: string | null;
+  signal: AbortSignal;
+  userAgent: string;
+  /** What names proxies. */
+  env?: ProxyEnv;
+  /** Told when something is tried again. */
+  tell?: (text: string) => void;
+}
+
+export interface PageQuery {
+  limit?: number;
+  cursor?: string;
+}
+
+/** A manifest lists a package's files: so many bytes for each, its path and its escapes included; metadata comes beside them. */
+const MANIFEST_ENTRY_MAX = 8 * 1024;
+const MANIFEST_REST_MAX = 4 * 1024 ** 2;
+/** Some five million files. */
+const MANIFEST_MAX = 1024 ** 3;
+const FILES_PAGE = 1_000;
+/** What a page has when nothing is said. */
+const DEFAULT_PAGE = 100;
+
+/** Of a package, what a manifest is held against. */
+type ManifestOwner = Pick<wire.Package, 'id' | 'file_count'>;
+
+/** The files of the address bar: each segment escaped, slashes kept. */
+function escapePath(path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/');
+}
+
+/** @throws CliError wrong_usage */
+export function parseServiceUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url !== null && (url.username !== '' || url.password !== '')) {
+    throw usageError(
+      'The URL of the service holds a user or a password, which the service does not take.',
+      'Leave them out, and set ARTIFACT_STORE_TOKEN to a token of the service.',
+    );
+  }
+  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+    throw usageError(`${JSON.stringify(text)} is not the URL of a service.`, 'Write one like http://127.0.0.1:8420.');
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
+/**
+ * The control plane's HTTP interface, typed; JSON only: bytes go over the signed URLs (part-sender.ts, downloader.ts).
+ * What it answers was checked. Once the service has answered, it is worth waiting for: a restart in the middle of a push
+ * ends nothing.
+ */
+export class ApiClient {
+  readonly url: string;
+  readonly signal: AbortSignal;
+  readonly connections: Connections;
+  readonly notes: RetryNotes;
+  readonly #calls: JsonCalls;
+  #limits: Promise<Limits> | null = null;
+
+  constructor({ url, token, signal, userAgent, env, tell = () => {} }: ClientOptions) {
+    this.url = parseServiceUrl(url);
+    this.signal = signal;
+    this.connections = new Connections({ env });
+    this.notes = new RetryNotes(tell);
+    const { connections, notes } = this;
+    this.#calls = new JsonCalls({ url: this.url, token, signal, userAgent, connections, notes });
+  }
+
+  close(): void {
+    this.#calls.close();
+  }
+
+  // ── Packages ──
+
+  /** Never repeated without an external id: each repetition would make another package. */
+  async createPackage(body: wire.CreatePackage): Promise<{ pkg: wire.Package; created: boolean }> {
+    const once = body.external_id === undefined;
+    const call = { method: 'POST', path: '/v1/packages', body, once, answer: 'package' } as const;
+    const { value, status } = await this.#calls.answer(call);
+    return { pkg: value, created: status === 201 };
+  }
+
+  listPackages(query: Query): Promise<wire.PackageList> {
+    return this.#list('packages', '/v1/packages', query);
+  }
+
+  getPackage(id: string): Promise<wire.Package> {
+    return this.#get('package', packagePath(id));
+  }
+
+  registerFiles(id: string, files: wire.RegisterFiles['files']): Promise<wire.RegisteredFiles> {
+    const items = files.length;
+    return this.#post('registered', `${packagePath(id)}/files`, { files }, { items });
+  }
+
+  /** Removing what is not there is no error. */
+  async removeFile(id: string, path: string): Promise<void> {
+    try {
+      const call = { method: 'DELETE', path: `${packagePath(id)}/files/${escapePath(path)}` } as const;
+      await this.#calls.ask(call, ({ body }) => bodyStart(body));
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === 'file_not_found')) throw error;
+    }
+  }
+
+  listFiles(id: string, page: PageQuery = {}): Promise<wire.FileList> {
+    return this.#list('files', `${packagePath(id)}/files`, { ...page });
+  }
+
+  /** Every file, page by page. */
+  async *files(id: string): AsyncGenerator<wire.File> {
+    const read = (cursor: string | undefined) => this.listFiles(id, { limit: FILES_PAGE, cursor });
+    for await (const { items } of pagesOf(this.url, read)) yield* items;
+  }
+
+  finalizePackage(
+    id: string,
+    expected: { file_count?: number; total_size?: number; files_digest?: string } = {},
+  ): Promise<wire.Package> {
+    return this.#post('package', `${packagePath(id)}/finalize`, expected);
+  }
+
+  failPackage(id: string, reason: string): Promise<wire.Package> {
+    return this.#post('package', `${packagePath(id)}/fail`, { reason }, { once: true });
+  }
+
+  deletePackage(id: string, reason: string): Promise<wire.Package> {
+    const call = { method: 'DELETE', path: packagePath(id), body: { reason }, once: true, answer: 'package' } as const;
+    return this.#calls.json(call);
+  }
+
+  link(id: string, query: { author?: string; workstream_id?: string; task_id?: string } = {}): Promise<wire.Link> {
+    return this.#get('link', `${packagePath(id)}/link`, query);
+  }
+
+  /** The manifest's exact bytes, or the list that `sha256sum` reads. */
+  manifest(pkg: ManifestOwner, format: 'json' | 'sha256sum' = 'json'): Promise<Buffer> {
+    return this.#manifest(pkg, format, (body) => wholeBody(body, manifestMax(pkg)));
+  }
+
+  /** The files that the manifest lists, read as it comes, and whether it is one. */
+  manifestFiles(pkg: ManifestOwner): Promise<ReadManifest> {
+    return this.#manifest(pkg, 'json', (body) => readManifest(upTo(body, manifestMax(pkg)), pkg));
+  }
+
+  // ── Uploads and downloads ──
+
+  planUploads(id: string, objects: wire.PlanUploads['objects']): Promise<wire.PlannedUploads> {
+    const items = objects.reduce((sum, { parts }) => sum + 1 + (parts?.length ?? 1), 0);
+    return this.#post('planned', `${packagePath(id)}/uploads`, { objects }, { items });
+  }
+
+  getUpload(uploadId: string): Promise<Omit<wire.Upload, 'encoding' | 'stored_size'>> {
+    return this.#get('upload', `/v1/uploads/${encodeURIComponent(uploadId)}`);
+  }
+
+  partUrls(uploadId: string, parts: number[]): Promise<wire.PartUrlList> {
+    return this.#post(
+      'partUrls',
+      `/v1/uploads/${encodeURIComponent(uploadId)}/urls`,
+      { parts },
+      { items: parts.length },
+    );
+  }
+
+  commitUpload(uploadId: string): Promise<wire.CommittedUpload> {
+    return this.#post('committed', `/v1/uploads/${encodeURIComponent(uploadId)}/commit`, {});
+  }
+
+  planDownloads(id: string, { paths, ...query }: PageQuery & { paths?: string[] } = {}): Promise<wire.DownloadList> {
+    const items = paths?.length ?? query.limit ?? DEFAULT_PAGE;
+    const body = { encodings: ['zstd-seekable'], ...(paths === undefined ? {} : { paths }) };
+    return this.#post('downloads', `${packagePath(id)}/downloads`, body, { items, query: { ...query } });
+  }
+
+  // ── Retention and audit ──
+
+  retentionClasses(): Promise<wire.RetentionClassList> {
+    return this.#get('classes', '/v1/retention/classes');
+  }
+
+  eligible(page: PageQuery = {}): Promise<wire.EligibleList> {
+    return this.#list('eligible', '/v1/retention/eligible', { ...page });
+  }
+
+  retention(id: string): Promise<wire.Retention> {
+    return this.#get('retention', `${packagePath(id)}/retention`);
+  }
+
+  extendRetention(id: string, body: { expires_at?: string; days?: number; reason: string }): Promise<wire.Retention> {
+    return this.#post('retention', `${packagePath(id)}/retention/extensions`, body, { once: true });
+  }
+
+  placeHold(id: string, body: { reason: string; reference?: string }): Promise<wire.Hold> {
+    return this.#post('hold', `${packagePath(id)}/holds`, body, { once: true });
+  }
+
+  releaseHold(id: string, holdId: string, reason: string): Promise<wire.Hold> {
+    const path = `${packagePath(id)}/holds/${encodeURIComponent(holdId)}/release`;
+    return this.#post('hold', path, { reason }, { once: true });
+  }
+
+  audit(query: Query): Promise<wire.AuditList> {
+    return this.#list('audit', '/v1/audit', query);
+  }
+
+  // ── Operations ──
+
+  /** Asked for once: limits do not change while a verb runs. */
+  limits(): Promise<Limits> {
+    this.#limits ??= this.#get('limits', '/v1/limits');
+    return this.#limits;
+  }
+
+  /** Also when the service says that it is not ready. */
+  readiness(): Promise<wire.Readiness> {
+    return this.#calls.json({ method: 'GET', path: '/readyz', answers: [503], answer: 'readiness' });
+  }
+
+  diagnosis(): Promise<wire.Diagnosis> {
+    return this.#get('diagnosis', '/v1/diagnosis');
+  }
+
+  #get<Name extends AnswerName>(answer: Name, path: string, query: Query = {}): Promise<AnswerOf<Name>> {
+    return this.#calls.json({ method: 'GET', path, query, answer });
+  }
+
+  #list<Name extends AnswerName>(answer: Name, path: string, query: Query): Promise<AnswerOf<Name>> {
+    return this.#calls.json({ method: 'GET', path, query, answer, items: Number(query.limit ?? DEFAULT_PAGE) });
+  }
+
+  #post<Name extends AnswerName>(
+    answer: Name,
+    path: string,
+    body: unknown,
+    more: { items?: number; once?: boolean; query?: Query } = {},
+  ): Promise<AnswerOf<Name>> {
+    return this.#calls.json({ method: 'POST', path, body, answer, ...more });
+  }
+
+  #manifest<T>(
+    { id }: ManifestOwner,
+    format: 'json' | 'sha256sum',
+    read: (body: AsyncIterable<Buffer>) => Promise<T>,
+  ): Promise<T> {
+    const call = { method: 'GET', path: `${packagePath(id)}/manifest`, query: { format } } as const;
+    return this.#calls.ask(call, ({ body }) => read(body));
+  }
+}
+
+function packagePath(id: string): string {
+  return `/v1/packages/${encodeURIComponent(id)}`;
+}
+
+function manifestMax({ file_count }: ManifestOwner): number {
+  return Math.min(MANIFEST_MAX, MANIFEST_REST_MAX + file_count * MANIFEST_ENTRY_MAX);
+}

@@ -1,0 +1,196 @@
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import { setImmediate as afterIo } from 'node:timers/promises';
+import type { Got, Method, Response } from 'got';
+import { CliError, EXIT } from '../../errors.ts';
+import { type AnswerName, type AnswerOf, checkerOf } from './answers/index.ts';
+import { BodyTooLong, bodyStart, paced, wholeBody } from './bounded-body.ts';
+import type { Connections, Pool } from './connections.ts';
+import { isOfConnection } from './failure-rules.ts';
+import { noConnection, otherProtocol } from './no-connection.ts';
+import { parseJson } from './parse-json.ts';
+import { speaksTheOther } from './port-speaks.ts';
+import { problemOf } from './problem.ts';
+import { type RetryNotes, withRetries } from './retry.ts';
+
+export interface JsonCallsOptions {
+  url: string;
+  token: string | null;
+  signal: AbortSignal;
+  userAgent: string;
+  connections: Connections;
+  notes: RetryNotes;
+}
+
+export type Query = Record<string, string | number | undefined>;
+
+export interface Call {
+  method: Method;
+  path: string;
+  query?: Query;
+  body?: unknown;
+  /** Doing it twice is not the same as once: never sent again when it may have arrived. */
+  once?: boolean;
+  /** Error statuses that are an answer all the same. */
+  answers?: readonly number[];
+}
+
+export interface JsonCall<Name extends AnswerName> extends Call {
+  answer: Name;
+  /** How many items a list may have. */
+  items?: number;
+}
+
+/** An answer whose body is on its way. */
+export interface Answering {
+  status: number;
+  body: AsyncIterable<Buffer>;
+}
+
+const JSON_SOCKETS = 16;
+const TRIES = 8;
+/** A commit answers within seconds; finalizing a hundred thousand files may take longer. */
+const TIMEOUT = { lookup: 10_000, connect: 10_000, secureConnect: 10_000, response: 300_000 };
+const NO_SERVICE =
+  'Start one with `artifact-store serve`, name another with --url or ARTIFACT_STORE_URL, or use --local.';
+
+/**
+ * Calls of the control plane. They are repeated, with growing pauses, after what may pass (failure-rules.ts), unless that
+ * would do something twice. Of an answer no more is read than it may have, and nothing is used of it before it was checked.
+ */
+export class JsonCalls {
+  readonly #options: JsonCallsOptions;
+  readonly #pool: Pool;
+  #got: Promise<Got> | null = null;
+
+  constructor(options: JsonCallsOptions) {
+    this.#options = options;
+    this.#pool = options.connections.pool(JSON_SOCKETS);
+  }
+
+  close(): void {
+    this.#pool.close();
+  }
+
+  /** The checked answer. @throws ApiError for an error status, CliError unreachable */
+  async json<Name extends AnswerName>(call: JsonCall<Name>): Promise<AnswerOf<Name>> {
+    return (await this.answer(call)).value;
+  }
+
+  /** The checked answer, and its status. @throws ApiError for an error status, CliError unreachable */
+  async answer<Name extends AnswerName>(call: JsonCall<Name>): Promise<{ value: AnswerOf<Name>; status: number }> {
+    // Loaded while the request is on its way.
+    const loading = afterIo().then(() => checkerOf(call.answer, call.items ?? 1));
+    return this.ask(call, async ({ status, body }) => {
+      const { max, check } = await loading;
+      const parsed = parseJson(await wholeBody(body, max));
+      const verdict = 'problem' in parsed ? parsed : check(parsed.value);
+      if ('problem' in verdict) throw new NotAStore(verdict.problem);
+      return { value: verdict.value, status };
+    });
+  }
+
+  /**
+   * Asks, and hands what answers to `read`; a body that breaks off is asked for again, and read from its beginning.
+   * @throws ApiError for an error status, CliError unreachable, what `read` throws
+   */
+  async ask<T>(call: Call, read: (answering: Answering) => Promise<T>): Promise<T> {
+    const { url, signal, connections, notes } = this.#options;
+    const rule = {
+      tries: TRIES,
+      signal,
+      once: call.once,
+      notes,
+      whom: `The service at ${url}`,
+      asked: () => ({ who: 'service', known: connections.hasAnswered(url) }) as const,
+    };
+    try {
+      return await withRetries(rule, async () => {
+        const answering = await this.#request(call).catch((error: unknown) => this.#refine(error));
+        return read(answering);
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#describe(error, call);
+    }
+  }
+
+  async #request(call: Call): Promise<Answering> {
+    const { method, path, query, body, answers } = call;
+    const { url: base, connections, signal } = this.#options;
+    const url = new URL(base + path);
+    for (const [name, value] of Object.entries(query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    this.#got ??= this.#open();
+    const got = await this.#got;
+    const agent = this.#pool.agentsFor(base);
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers = text === undefined ? {} : { 'content-type': 'application/json' };
+    const stream = got.stream(url, { method, headers, body: text, signal, agent });
+    // Until somebody reads it, and after nobody does any more.
+    stream.on('error', () => {});
+    if (text === undefined && method !== 'GET') stream.end();
+    const [response] = (await once(stream, 'response')) as [Response];
+    connections.heard(base);
+    const { statusCode: status } = response;
+    const answering = paced(stream as Readable);
+    // As JSON the service says it itself; without that it is of something before it.
+    const isAnswer = answers?.includes(status) && /^application\/json\b/.test(response.headers['content-type'] ?? '');
+    if (status < 300 || isAnswer) return { status, body: answering };
+    const refusal = { status, body: await bodyStart(answering), what: `${method} ${path}`, url: base } as const;
+    const to = response.headers.location;
+    if (status === 400 && SAYS_HTTPS.test(refusal.body) && base.startsWith('http:')) throw otherProtocol(base);
+    if (status < 400) throw new NotAStore(`it answered ${method} ${path} with ${status}, to ${to ?? 'nowhere'}`);
+    throw problemOf({ ...refusal, who: 'service', sent: Buffer.byteLength(text ?? '') });
+  }
+
+  /** Of a first contact that fails as one by the wrong protocol does, whether it is that: nothing is tried again then. */
+  async #refine(error: unknown): Promise<never> {
+    const { url, connections } = this.#options;
+    const { code } = error as { code?: unknown };
+    const isFirst = isOfConnection(error) && !connections.hasAnswered(url) && connections.proxyOf(url) === null;
+    if (isFirst && MAY_BE_OTHER_PROTOCOL.test(String(code)) && (await speaksTheOther(url))) throw otherProtocol(url);
+    throw error;
+  }
+
+  #describe(error: unknown, { method, path }: Call): unknown {
+    const { url, connections } = this.#options;
+    const what = `${method} ${path}`;
+    if (error instanceof NotAStore) return notAStore(url, `${error.message} (${what})`);
+    if (error instanceof BodyTooLong) return notAStore(url, `its answer is ${error.message} (${what})`);
+    if (!isOfConnection(error)) return error;
+    return noConnection({ who: 'service', url, proxy: connections.proxyOf(url), next: NO_SERVICE }, error);
+  }
+
+  /** Loaded when first used: `--help` must not wait for it. */
+  async #open(): Promise<Got> {
+    const { token, userAgent } = this.#options;
+    const { default: got } = await import('got');
+    return got.extend({
+      headers: {
+        accept: 'application/json, application/problem+json',
+        'user-agent': userAgent,
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      },
+      // The token goes to the service that was named, and nowhere else.
+      followRedirect: false,
+      throwHttpErrors: false,
+      decompress: false,
+      retry: { limit: 0 },
+      timeout: TIMEOUT,
+    });
+  }
+}
+
+/** What answers is something else, or lies. */
+export class NotAStore extends Error {}
+
+/** As nginx and Apache answer on a port for https. */
+const SAYS_HTTPS = /sent to HTTPS port|speaking plain HTTP to an SSL-enabled/;
+const MAY_BE_OTHER_PROTOCOL = /^(ECONNRESET|EPROTO|EPIPE|ERR_SSL_.*|HPE_.*)$/;
+
+export function notAStore(url: string, why: string): CliError {
+  const options = { exit: EXIT.unreachable, code: 'unreachable', extras: { url } } as const;
+  return new CliError(`${url} did not answer as an artifact-store does: ${why}.`, options);
+}

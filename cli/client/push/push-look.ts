@@ -1,0 +1,53 @@
+import { basename, resolve } from 'node:path';
+import type { JsonObject } from '../../../src/core/canonical-json.ts';
+import { TEXT_MAX, textProblem } from '../../../src/core/text-problem.ts';
+import { usageError } from '../../errors.ts';
+import type { FileList } from '../tree/file-list.ts';
+import { type FindOptions, findFiles } from '../tree/find-files.ts';
+import { type LeftOut, withLeftOut } from '../tree/left-out.ts';
+import type { WalkOptions } from '../tree/walk.ts';
+
+export interface PushLookOptions extends Partial<FindOptions> {
+  directory: string;
+  /** Default: the directory's own name. */
+  name?: string | undefined;
+  metadata?: JsonObject | undefined;
+}
+
+/** What would be pushed. */
+export interface PushLook {
+  name: string;
+  files: FileList;
+  leftOut: LeftOut | null;
+  /** With the record of what is left out. */
+  metadata: JsonObject | undefined;
+  walkOptions: WalkOptions;
+}
+
+/**
+ * All that can be told of a push without the service; a dry run is this and nothing more.
+ * @throws CliError for what cannot be pushed
+ */
+export async function lookForPush(
+  options: PushLookOptions,
+  how: { signal: AbortSignal; note?: ((text: string) => void) | undefined },
+): Promise<PushLook> {
+  const { directory, metadata, symlinks = 'refuse', special = 'refuse' } = options;
+  const name = options.name ?? nameOf(directory);
+  // Refused before a large directory is walked through.
+  withLeftOut(metadata, null);
+  const { files, leftOut, walkOptions } = await findFiles(directory, { ...options, symlinks, special }, how);
+  if (files.length === 0) {
+    const which = leftOut === null ? 'no file' : 'no file but what is left out';
+    throw usageError(`${JSON.stringify(directory)} holds ${which}: there is nothing to push.`);
+  }
+  return { name, files, leftOut, metadata: withLeftOut(metadata, leftOut), walkOptions };
+}
+
+/** @throws CliError wrong_usage when no package can be called as the directory is */
+function nameOf(directory: string): string {
+  const name = basename(resolve(directory));
+  const problem = textProblem(name, TEXT_MAX.name);
+  if (problem === null) return name;
+  throw usageError(`The directory's name ${JSON.stringify(name)} ${problem}.`, 'Give the package a name with --name.');
+}

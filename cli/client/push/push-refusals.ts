@@ -1,0 +1,50 @@
+import type { Package } from '../../../src/api/types.ts';
+import { CliError, EXIT } from '../../errors.ts';
+import { countDifferences, type Differences, differenceLines, summarizeDifferences } from '../compare.ts';
+import type { LeftOut } from '../tree/left-out.ts';
+import { type Asked, type AskedDifference, askedLines, type ClassDays, finalizedRemedy, REVISION } from './asked.ts';
+import type { PushOptions } from './push-order.ts';
+
+/** What a package that was made before is held against. */
+export function askedBy(
+  { derived, externalId, metadata, name, producer, retentionClass, subject }: PushOptions,
+  leftOut: LeftOut | null,
+): Asked {
+  const given: Asked = { producer, external_id: externalId, retention_class: retentionClass };
+  return derived ? given : { ...given, name, subject, metadata, left_out: leftOut };
+}
+
+/** Nothing is made so by itself: a finalized package stays what it is. */
+export function differs(
+  pkg: Package,
+  files: Differences,
+  asked: readonly AskedDifference[],
+  classes: ClassDays,
+): CliError {
+  const content = countDifferences(files) > 0;
+  const lines = [
+    ...(content ? [`The directory differs from ${pkg.id}, which is finalized:`, ...differenceLines(files)] : []),
+    ...(asked.length > 0 ? [`${pkg.id} is finalized, and is not what is asked for:`, ...askedLines(asked)] : []),
+  ];
+  return new CliError(lines.join('\n'), {
+    exit: EXIT.refused,
+    code: 'package_differs',
+    next: content ? REVISION : finalizedRemedy(pkg, asked, classes),
+    extras: {
+      package_id: pkg.id,
+      ...(content ? { differences: summarizeDifferences(files) } : {}),
+      ...(asked.length > 0 ? { asked } : {}),
+    },
+  });
+}
+
+/** @throws CliError for a package that takes no files */
+export function assertUsable(pkg: Package): void {
+  if (pkg.status !== 'failed' && pkg.status !== 'deleted') return;
+  throw new CliError(`Package ${pkg.id} is ${pkg.status}: it takes no files.`, {
+    exit: EXIT.refused,
+    code: pkg.status === 'failed' ? 'package_failed' : 'package_deleted',
+    next: 'Push without --resume: that makes a new package.',
+    extras: { package_id: pkg.id },
+  });
+}

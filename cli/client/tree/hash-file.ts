@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import { readSync } from 'node:fs';
+import { type Digest, digestFromBytes, digestOf } from '../../../src/core/digest.ts';
+import type { StoredForm } from '../../../src/core/frame-table.ts';
+import { type PartCutter, partCutter } from '../../../src/core/part-cutter.ts';
+import { FRAMES_MAX } from '../../../src/core/zstd-frame.ts';
+import { FrameWriter, isWorth, seemsCompressible } from './compression.ts';
+import type { FilePart } from './file-list.ts';
+import { type ReadFailure, type ReadJob, readFull, readUnchanged } from './read-whole.ts';
+
+/** One file to hash. */
+export interface HashJob extends ReadJob {
+  /** Digests of parts of this size are wanted too; equal to the file's size or more: none. */
+  partSize: number;
+  /** Null: it is stored as it is. */
+  compress: CompressJob | null;
+}
+
+/** How a file is compressed, should it seem worth it. Sizes are stored bytes. */
+export interface CompressJob {
+  level: number;
+  /** So many are one part. */
+  singlePartMax: number;
+  /** More are cut into parts of this size. */
+  partSize: number;
+  /** So many are kept at most, to be sent: else they are made again. */
+  keepMax: number;
+}
+
+/** A file's stored form. */
+export interface StoredFile extends StoredForm {
+  /** Only when it has more than one part. */
+  parts: FilePart[] | null;
+  /** The stored bytes; null: too many to be kept. */
+  bytes: Uint8Array<ArrayBuffer> | null;
+}
+
+export type HashOutcome =
+  | {
+      ok: true;
+      digest: Digest;
+      /** Of the file as it is; only when it has more than one. */
+      parts: FilePart[] | null;
+      /** Null: it is stored as it is. */
+      stored: StoredFile | null;
+    }
+  | ReadFailure;
+
+/** Content of one frame of a file that is compressed by itself. */
+export const FILE_FRAME_SIZE = 1024 ** 2;
+
+export function hashBuffer(): Buffer {
+  return Buffer.allocUnsafeSlow(FILE_FRAME_SIZE);
+}
+
+/**
+ * Reads the file once, hashes it, and compresses it or hashes its parts in the same pass. Synchronous: for threads, or for a
+ * few small files.
+ */
+export function hashFile(job: HashJob, buffer: Buffer, count: (bytes: number) => void): HashOutcome {
+  const size = Number(job.identity.size);
+  const small = size <= buffer.length && size <= job.partSize;
+  let worthless = false;
+  const outcome = readUnchanged<HashOutcome>(job, (fd) => {
+    const compress = compressorFor(fd, size, buffer, job.compress);
+    if (compress === null) return small ? hashSmall(fd, size, buffer, count) : hashAsIs(fd, job, buffer, count);
+    const hashed = hashCompressed(fd, size, buffer, compress, count);
+    worthless = hashed !== null && hashed.stored === null;
+    return hashed;
+  });
+  // Samples are not all of it. What was counted was read, so it counts once more.
+  return worthless ? hashFile({ ...job, compress: null }, buffer, count) : outcome;
+}
+
+function hashSmall(fd: number, size: number, buffer: Buffer, count: (bytes: number) => void): HashOutcome | null {
+  if (!readFull(fd, buffer, 0, size)) return null;
+  count(size);
+  return { ok: true, digest: digestOf(buffer.subarray(0, size)), parts: null, stored: null };
+}
+
+function hashAsIs(
+  fd: number,
+  { identity, partSize }: HashJob,
+  buffer: Buffer,
+  count: (bytes: number) => void,
+): HashOutcome | null {
+  const size = Number(identity.size);
+  const whole = createHash('sha256');
+  const cutter = partSize < size ? partCutter(partSize) : null;
+  const complete = readPieces(fd, size, buffer, (piece) => {
+    whole.update(piece);
+    cutter?.update(piece);
+    count(piece.length);
+  });
+  if (!complete) return null;
+  const parts = cutter === null ? null : filePartsOf(cutter);
+  return { ok: true, digest: digestFromBytes(whole.digest()), parts, stored: null };
+}
+
+function hashCompressed(
+  fd: number,
+  size: number,
+  buffer: Buffer,
+  compress: FileCompressor,
+  count: (bytes: number) => void,
+): Extract<HashOutcome, { ok: true }> | null {
+  const whole = createHash('sha256');
+  const complete = readPieces(fd, size, buffer, (piece) => {
+    whole.update(piece);
+    compress.add(piece);
+    count(piece.length);
+  });
+  if (!complete) return null;
+  return { ok: true, digest: digestFromBytes(whole.digest()), parts: null, stored: compress.end(size) };
+}
+
+/** @returns false when the file ends before */
+function readPieces(fd: number, size: number, buffer: Buffer, take: (piece: Buffer) => void): boolean {
+  for (let done = 0; done < size; ) {
+    const wanted = Math.min(size - done, buffer.length);
+    if (!readFull(fd, buffer, 0, wanted)) return false;
+    take(buffer.subarray(0, wanted));
+    done += wanted;
+  }
+  return true;
+}
+
+/** Looks at samples of a file whose digest is known. A file that cannot be read is told by whoever reads all of it. */
+export function fileSeemsCompressible(
+  { absolute, identity, size }: ReadJob & { size: number },
+  level: number,
+): boolean {
+  const buffer = hashBuffer();
+  return readUnchanged({ absolute, identity }, (fd) => fileSeems(fd, size, buffer, level)) === true;
+}
+
+interface FileCompressor {
+  add(content: Buffer): void;
+  /** @returns null: it is not worth it */
+  end(size: number): StoredFile | null;
+}
+
+function compressorFor(fd: number, size: number, buffer: Buffer, job: CompressJob | null): FileCompressor | null {
+  return job !== null && fileSeems(fd, size, buffer, job.level) ? fileCompressor(job) : null;
+}
+
+function fileSeems(fd: number, size: number, buffer: Buffer, level: number): boolean {
+  if (size > FRAMES_MAX * FILE_FRAME_SIZE) return false;
+  const sample = (offset: number, length: number): Buffer | null =>
+    readSync(fd, buffer, 0, length, offset) === length ? buffer.subarray(0, length) : null;
+  return seemsCompressible(size, level, sample);
+}
+
+function fileCompressor({ level, singlePartMax, partSize, keepMax }: CompressJob): FileCompressor {
+  const cutter = partCutter(partSize);
+  let kept: Buffer[] | null = [];
+  let keptSize = 0;
+  const writer = new FrameWriter(level, (stored) => {
+    cutter.update(stored);
+    keptSize += stored.length;
+    if (keptSize > keepMax) kept = null;
+    kept?.push(stored);
+  });
+  return {
+    add: (content) => writer.add(content),
+    end(size) {
+      const form = writer.end();
+      if (!isWorth(form, size)) return null;
+      const parts = filePartsOf(cutter);
+      const bytes = kept === null ? null : new Uint8Array(Buffer.concat(kept));
+      return { ...form, parts: form.size <= singlePartMax ? null : parts, bytes };
+    },
+  };
+}
+
+function filePartsOf(cutter: PartCutter): FilePart[] {
+  return cutter.end().map(({ digest, size }) => ({ digest, size }));
+}

@@ -1,0 +1,224 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { Digest } from '../../../src/core/digest.ts';
+import { partSizeFor } from '../../../src/core/part-plan.ts';
+import { cut } from '../concurrency.ts';
+import type { FilePart } from './file-list.ts';
+import type { CompressJob, HashJob, HashOutcome, StoredFile } from './hash-file.ts';
+import { type FoundFile, fileChanged, fileError } from './local-file.ts';
+import type { PackOutcome } from './pack-builder.ts';
+import type { ReadFailure } from './read-whole.ts';
+import { type CompressOutcome, newReader, type ReaderAnswer, type ReaderTask } from './reader-task.ts';
+
+export interface HashedFile extends FoundFile {
+  digest: Digest;
+  /** Only of files that are sent as they are, in several parts. */
+  parts: FilePart[] | null;
+  /** Null: it is sent as it is. */
+  stored: StoredFile | null;
+}
+
+/** A pack of files, built in the memory that was handed over. */
+export interface ReadPack {
+  /** Of the files, 32 bytes each, in their order. */
+  digests: Uint8Array<ArrayBuffer>;
+  digest: Digest;
+}
+
+type PartLimits = Parameters<typeof partSizeFor>[1];
+
+/** Stored bytes of compressed files that wait to be sent; of one file, and of all of them together. */
+const KEPT = { ofFile: 16 * 1024 ** 2, inAll: 64 * 1024 ** 2 };
+
+interface Work {
+  task: ReaderTask;
+  bytes: number;
+  /** When it was asked, as performance.now tells. */
+  since: number;
+  resolve: (answer: ReaderAnswer) => void;
+  reject: (error: Error) => void;
+}
+
+interface Thread {
+  worker: Worker;
+  work: Work | null;
+}
+
+const THREADS_MIN = 2;
+const THREADS_MAX = 8;
+/** Work of this size is worth another thread at once; other work when it has waited for so long. */
+const MUCH_BYTES = 64 * 1024 ** 2;
+const PATIENCE_MS = 1_000;
+const STOPPED = 'A reading thread ended early.';
+/** So little is read faster than a thread starts. */
+const FEW_FILES = 250;
+const FEW_BYTES = 8 * 1024 ** 2;
+/** Small files travel to a thread in lists, large ones alone. */
+const LIST = { items: 50, bytes: 4 * 1024 ** 2 };
+
+/**
+ * Reads and hashes files in a few threads. Memory is bounded by one buffer per thread and what callers hand over,
+ * whatever the files' sizes. Everything may be asked at once: it waits for a thread.
+ */
+export class Readers {
+  readonly #counter = new BigInt64Array(new SharedArrayBuffer(8));
+  readonly #threads: Thread[] = [];
+  readonly #waiting: Work[] = [];
+  readonly #mostThreads = Math.min(THREADS_MAX, Math.max(THREADS_MIN, availableParallelism()));
+  readonly #keptOfFile: number;
+  /** Stored bytes that may still be kept. */
+  #keepLeft: number;
+
+  /** Files read so far. */
+  files = 0;
+
+  constructor(kept = KEPT) {
+    this.#keptOfFile = kept.ofFile;
+    this.#keepLeft = kept.inAll;
+  }
+
+  /** Bytes read so far, those of files that are not done included. */
+  get bytes(): number {
+    return Number(Atomics.load(this.#counter, 0));
+  }
+
+  /** Says what will be asked, as far as it is known: a thread that is worth it starts while others wait for answers. */
+  expect({ files, bytes }: { files: number; bytes: number }): void {
+    if (!isLittle(files, bytes) && this.#threads.length === 0) this.#newThread();
+  }
+
+  /**
+   * In the order given; of parts as the service wants them. Stored bytes that come with a file count as kept until `letGo`.
+   * @param level at which files that seem compressible are compressed; null: none is
+   * @throws CliError file_changed, file_unreadable, naming a file that failed
+   */
+  async hash(files: readonly FoundFile[], limits: PartLimits, level: number | null = null): Promise<HashedFile[]> {
+    const lists = [...cut(files, LIST, ({ size }) => ({ items: 1, bytes: size }))].map(async (list) => {
+      const jobs = list.map((file) => this.#jobOf(file, limits, level));
+      const outcomes = await this.#do<HashOutcome[]>({ hash: jobs }, list);
+      for (const [place, outcome] of outcomes.entries()) {
+        const kept = outcome.ok ? (outcome.stored?.bytes?.length ?? 0) : 0;
+        this.#keepLeft += (jobs[place]?.compress?.keepMax ?? 0) - kept;
+      }
+      const hashed = list.map((file, index) => conclude(file, outcomes[index]));
+      this.files += hashed.length;
+      return hashed;
+    });
+    return (await Promise.all(lists)).flat();
+  }
+
+  /** A file's stored bytes are not needed any more; they can be made again. */
+  letGo({ stored }: HashedFile): void {
+    if (stored === null || stored.bytes === null) return;
+    this.#keepLeft += stored.bytes.length;
+    stored.bytes = null;
+  }
+
+  /**
+   * Puts the stored form of content in its place, should it be worth it.
+   * @param frames logical sizes, which add up to the content @returns null: the content is as it was
+   */
+  compress(memory: SharedArrayBuffer, frames: readonly number[], level: number): Promise<CompressOutcome> {
+    const size = frames.reduce((sum, frame) => sum + frame, 0);
+    return this.#do<CompressOutcome>({ compress: { memory, frames, level } }, [{ size }]);
+  }
+
+  /** Builds a pack of small files, in their order. @throws CliError file_changed, file_unreadable */
+  async pack(files: readonly FoundFile[], memory: SharedArrayBuffer): Promise<ReadPack> {
+    const jobs = files.map(({ absolute, identity }) => ({ absolute, identity }));
+    const outcome = await this.#do<PackOutcome>({ pack: { files: jobs, memory } }, files);
+    if (!outcome.ok) throw failureOf(files[outcome.file] as FoundFile, outcome);
+    this.files += files.length;
+    return outcome;
+  }
+
+  /** Ends the threads; what was asked and is not done fails. What is asked later starts new ones. */
+  async stop(): Promise<void> {
+    for (const { reject } of this.#waiting.splice(0)) reject(new Error(STOPPED));
+    await Promise.all(this.#threads.splice(0).map(({ worker }) => worker.terminate()));
+  }
+
+  #jobOf({ absolute, identity, size }: FoundFile, limits: PartLimits, level: number | null): HashJob {
+    return {
+      absolute,
+      identity,
+      partSize: Math.max(1, partSizeFor(size, limits)),
+      compress: level === null ? null : this.#compressJob(size, limits, level),
+    };
+  }
+
+  #compressJob(size: number, limits: PartLimits, level: number): CompressJob {
+    const keepMax = Math.min(size, this.#keptOfFile, this.#keepLeft);
+    this.#keepLeft -= keepMax;
+    return { level, singlePartMax: limits.single_part_max, partSize: limits.part_size, keepMax };
+  }
+
+  async #do<T extends ReaderAnswer>(task: ReaderTask, files: ReadonlyArray<{ size: number }>): Promise<T> {
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    if (isLittle(files.length, bytes) && this.#threads.length === 0) return this.#here(task) as T;
+    const answer = await new Promise<ReaderAnswer>((resolve, reject) => {
+      this.#waiting.push({ task, bytes, since: performance.now(), resolve, reject });
+      this.#start();
+    });
+    return answer as T;
+  }
+
+  #here(task: ReaderTask): ReaderAnswer {
+    return newReader((bytes) => Atomics.add(this.#counter, 0, BigInt(bytes)))(task);
+  }
+
+  /** Gives waiting work to a thread that has none. Each thread costs as much as some thousand small files. */
+  #start(): void {
+    const [work] = this.#waiting;
+    if (!work) return;
+    let idle = this.#threads.find((thread) => thread.work === null);
+    if (!idle && this.#threads.length < this.#mostThreads) {
+      const waited = performance.now() - work.since;
+      if (this.#threads.length === 0 || work.bytes >= MUCH_BYTES || waited >= PATIENCE_MS) idle = this.#newThread();
+      else setTimeout(() => this.#start(), Math.ceil(PATIENCE_MS - waited)).unref();
+    }
+    if (!idle) return;
+    this.#waiting.shift();
+    idle.work = work;
+    idle.worker.ref();
+    idle.worker.postMessage(work.task);
+  }
+
+  #newThread(): Thread {
+    // Beside this module, which is .ts in a checkout and .js in dist/.
+    const file = import.meta.url.endsWith('.ts') ? './reader-thread.ts' : './reader-thread.js';
+    const worker = new Worker(new URL(file, import.meta.url), { workerData: { counter: this.#counter.buffer } });
+    const thread: Thread = { worker, work: null };
+    const end = (settle: (work: Work) => void): void => {
+      const { work } = thread;
+      thread.work = null;
+      // One that is being ended is waited for: an answer that it still gave must not let the process go before.
+      if (this.#threads.includes(thread)) worker.unref();
+      if (work) settle(work);
+      this.#start();
+    };
+    worker.on('message', (answer: ReaderAnswer) => end(({ resolve }) => resolve(answer)));
+    worker.on('error', (error: Error) => end(({ reject }) => reject(error)));
+    worker.on('exit', () => {
+      const place = this.#threads.indexOf(thread);
+      if (place !== -1) this.#threads.splice(place, 1);
+      end(({ reject }) => reject(new Error(STOPPED)));
+    });
+    worker.unref();
+    this.#threads.push(thread);
+    return thread;
+  }
+}
+
+function isLittle(files: number, bytes: number): boolean {
+  return files <= FEW_FILES && bytes <= FEW_BYTES;
+}
+
+function conclude(file: FoundFile, outcome: HashOutcome | undefined): HashedFile {
+  if (outcome?.ok) return { ...file, digest: outcome.digest, parts: outcome.parts, stored: outcome.stored };
+  throw failureOf(file, outcome ?? { ok: false, changed: true });
+}
+
+function failureOf(file: FoundFile, failure: ReadFailure): Error {
+  return failure.changed ? fileChanged(file.path) : fileError(file.path, failure);
+}
