@@ -1,7 +1,7 @@
 import type * as wire from '../api/types.ts';
 import { eligibility } from '../core/retention.ts';
 import type { BlobHealth, Readiness, RegistryHealth } from '../usecases/check-readiness.ts';
-import type { PartRequest } from '../usecases/plan-uploads.ts';
+import type { RetentionState } from '../usecases/get-retention.ts';
 import type {
   AuditRecord,
   FileRecord,
@@ -10,8 +10,8 @@ import type {
   RetentionEventRecord,
   UploadRecord,
 } from '../usecases/records.ts';
-import type { RetentionState } from '../usecases/retention.ts';
 import type { Caller } from '../usecases/services.ts';
+import type { PartRequest } from '../usecases/sign-parts.ts';
 
 /** Registry records as the wire shows them. */
 

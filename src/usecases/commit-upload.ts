@@ -3,8 +3,9 @@ import { isStoreError, StoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { readUpload } from './access.ts';
-import { abandoned, claimForCompletion, failureError, runCompletion } from './complete-upload.ts';
-import { nameInStorage } from './plan-uploads.ts';
+import { claimForCompletion, runCompletion } from './complete-upload.ts';
+import { abandoned, failureError } from './fail-upload.ts';
+import { nameInStorage } from './name-in-storage.ts';
 import type { Caller, Services } from './services.ts';
 
 /** How long a commit waits for its verification before it answers `verifying`. */

@@ -1,25 +1,23 @@
-import type { CompletedObject, Completion, ReceivedPart } from '../blobs/blob-store.ts';
+import type { CompletedObject, ReceivedPart } from '../blobs/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
-import { isStoreError, StoreError } from '../core/errors.ts';
-import type { StoredForm } from '../core/frame-table.ts';
-import { newId, type UploadId } from '../core/ids.ts';
+import { isStoreError } from '../core/errors.ts';
+import type { UploadId } from '../core/ids.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
-import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { abortOpen, EXPIRED } from './abort-upload.ts';
-import { contentsOf, handleOf, isReadBack } from './plan-uploads.ts';
-import { recordChange } from './record.ts';
+import { dropKey } from './drop-key.ts';
+import { abandoned, failUpload, failureError } from './fail-upload.ts';
+import { handleOf } from './name-in-storage.ts';
+import { isReadBack } from './object-plan.ts';
+import { type OnRecord, recordUpload } from './record-upload.ts';
 import type { Caller, Services } from './services.ts';
-import { type PlannedObject, verifyObject } from './verify-object.ts';
+import { verifyObject } from './verify-object.ts';
 
 /** How long an instance may be silent before another takes its completion over; it renews three times as often. */
 const LEASE_MS = 30_000;
 
 const OTHER_INSTANCE = 'another instance of the service has ended it';
-
-/** More that the recording transaction does, beside proving the package's files. */
-export type OnRecord = (tables: Tables) => Promise<void>;
 
 /**
  * The compare-and-set after which a Complete may be sent, and an Abort may not. @returns false when the upload is not
@@ -128,141 +126,6 @@ async function verifyAndRecord(
   }
   if (kept === null) throw abandoned(upload, OTHER_INSTANCE);
   if (!kept) await dropKey(services, { ...upload, drop_key: true }, 'clean');
-}
-
-/**
- * One transaction: the object and its locations (unless other uploads stored all of its blobs first), the package's files
- * proven, the upload committed. @returns whether the object is kept; null when the upload was not ours any more
- */
-async function recordUpload(
-  services: Services,
-  caller: Caller,
-  upload: PlannedObject,
-  onRecord?: OnRecord,
-): Promise<boolean | null> {
-  const contents = contentsOf(upload);
-  return services.registry.transaction(async (tables) => {
-    // Always the package before the blobs, as everybody who needs both: and no file that is being registered is missed.
-    await tables.packages.lock(upload.package_id);
-    const now = await tables.now();
-    const stored = await tables.blobs.lock(contents, now);
-    const duplicate = stored.size === contents.length;
-    const change = { drop_key: duplicate, owner: null, lease_until: null, ...completedAt(upload, now) };
-    if (!(await tables.uploads.move(upload.id, 'completing', 'committed', change, services.instance))) return null;
-    if (!duplicate) {
-      const id = newId('obj', now);
-      const { kind, key, version_id, digest, size } = upload;
-      await tables.blobs.addObject({
-        id,
-        kind,
-        key,
-        version_id,
-        digest,
-        size,
-        stored: storedForm(upload),
-        created_at: now,
-      });
-      // Also of blobs that have a location elsewhere: who may read a whole pack is decided by all that it holds.
-      await tables.blobs.addLocations(id, contents);
-    }
-    await onRecord?.(tables);
-    const files = await tables.files.prove(upload.package_id, contents);
-    await recordChange(tables, caller, {
-      at: now,
-      action: 'upload.committed',
-      package_id: upload.package_id,
-      subject_id: upload.id,
-      detail: {
-        digest: upload.digest,
-        size: upload.size,
-        ...(upload.encoding === 'identity' ? {} : { encoding: upload.encoding, stored_size: upload.stored_size }),
-        ...(upload.kind === 'pack' ? { members: contents.length } : {}),
-        // Not whether the store had the bytes before: that tells that somebody else has them (invariant 7).
-        files,
-      },
-    });
-    return !duplicate;
-  });
-}
-
-function storedForm({ stored_digest: digest, stored_size: size, frames }: PlannedObject): StoredForm | null {
-  return digest === null || frames === null ? null : { digest, size, frames };
-}
-
-/** What whoever drops the key later must know of a clean completion: that it was clean, and which version it made. */
-function completedAt({ completed_at, version_id }: UploadRecord, now: number) {
-  return { completed_at: completed_at ?? now, version_id };
-}
-
-/** Ends a completion that went wrong. The key is dropped: now if storage answers, else by recovery. */
-export async function failUpload(
-  services: Services,
-  caller: Caller,
-  upload: UploadRecord,
-  failure: UploadFailure,
-  completion: Completion,
-): Promise<void> {
-  const moved = await services.registry.transaction(async (tables) => {
-    const now = await tables.now();
-    const ended = completion === 'clean' ? completedAt(upload, now) : {};
-    const change = { failure, drop_key: true, owner: null, lease_until: null, ...ended };
-    if (!(await tables.uploads.move(upload.id, 'completing', 'failed', change, services.instance))) return false;
-    await recordChange(tables, caller, {
-      at: now,
-      action: 'upload.failed',
-      package_id: upload.package_id,
-      subject_id: upload.id,
-      reason: failure.detail,
-      detail: { code: failure.code, digest: upload.digest },
-    });
-    return true;
-  });
-  if (moved) await dropKey(services, { ...upload, drop_key: true }, completion);
-}
-
-/**
- * Removes what stands under a key that nothing refers to, as far as the completion lets storage do that. What storage
- * refuses now, recovery tries again; what it can free later only stays marked for the sweep.
- */
-export async function dropKey(
-  services: Services,
-  upload: UploadRecord,
-  completion: Completion = completionOf(upload),
-): Promise<void> {
-  if (!upload.drop_key) return;
-  const { uploads } = services.registry.read;
-  try {
-    const outcome =
-      upload.storage_upload_id === null
-        ? 'dropped'
-        : await services.blobs.dropUpload(handleOf(upload), completion, upload.version_id);
-    await (outcome === 'dropped' ? uploads.setDropped(upload.id) : uploads.setDropLater(upload.id));
-  } catch (error) {
-    services.log.warn({ upload: upload.id, err: error }, 'the dropped object stays until recovery removes it');
-  }
-}
-
-/** What the registry tells of a completion that another process, or nobody, saw end. */
-export function completionOf(upload: UploadRecord): Completion {
-  return upload.state === 'committed' || upload.completed_at !== null ? 'clean' : 'unclean';
-}
-
-/** What a failed upload answers for ever. */
-export function failureError(upload: UploadRecord, failure: UploadFailure): StoreError {
-  const digest = failure.member ?? upload.digest;
-  const { actual_digest, expected_digest = digest } = failure;
-  const extras = {
-    digest,
-    ...(failure.member === undefined ? {} : { pack: upload.digest }),
-    ...(actual_digest === undefined ? {} : { expected_digest, actual_digest }),
-  };
-  if (failure.code === 'upload_abandoned') return abandoned(upload, failure.detail);
-  return new StoreError(failure.code, failure.detail, extras);
-}
-
-export function abandoned(upload: UploadRecord, why: string, cause?: unknown): StoreError {
-  const detail = `Upload ${upload.id} was abandoned (${why}): plan ${upload.digest} again and send its bytes again.`;
-  return new StoreError('upload_abandoned', detail, { digest: upload.digest, upload_id: upload.id }, { cause });
 }
 
 async function withLease(services: Services, upload: UploadRecord, work: () => Promise<void>): Promise<void> {

@@ -2,7 +2,7 @@ import type { UploadId } from '../core/ids.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { readUpload } from './access.ts';
-import { handleOf } from './plan-uploads.ts';
+import { handleOf } from './name-in-storage.ts';
 import type { Caller, Services } from './services.ts';
 
 /** An upload and its parts; storage says which of them have arrived while it is open. */

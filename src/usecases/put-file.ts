@@ -12,7 +12,7 @@ import type { PackageRecord } from '../registry/packages.ts';
 import type { Tables } from '../registry/registry.ts';
 import { lockPackage, readPackage } from './access.ts';
 import { mapLimit } from './map-limit.ts';
-import { putFiles } from './register-files.ts';
+import { placeFiles } from './place-files.ts';
 import type { Caller, Services } from './services.ts';
 import { type Content, fileOf, type PutFileInput, storeFile } from './store-file.ts';
 
@@ -141,7 +141,7 @@ async function registerKnown(
   return services.registry.transaction(async (tables) => {
     const pkg = await lockPackage(tables, caller, packageId);
     if (await isKnown(tables, caller, packageId, content)) {
-      return (await putFiles(tables, caller, pkg, [fileOf(input, content)], () => input.replace))[0] ?? null;
+      return (await placeFiles(tables, caller, pkg, [fileOf(input, content)], () => input.replace))[0] ?? null;
     }
     await checkPath(tables, caller, pkg, input, content);
     return null;
@@ -179,6 +179,6 @@ async function checkPath(
   const old = (await tables.files.atPaths(pkg.id, [input.path])).get(input.path);
   const conflict = old ? null : await tables.files.findConflict(pkg.id, [input.path]);
   if (conflict || (old && !input.replace && old.digest !== content.digest)) {
-    await putFiles(tables, caller, pkg, [fileOf(input, content)], () => input.replace);
+    await placeFiles(tables, caller, pkg, [fileOf(input, content)], () => input.replace);
   }
 }

@@ -2,7 +2,9 @@ import { manifestKey } from '../blobs/key-layout.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { abortOpen, EXPIRED, finishAbort } from './abort-upload.ts';
-import { dropKey, failUpload, leaseFrom, resumeCompletion } from './complete-upload.ts';
+import { leaseFrom, resumeCompletion } from './complete-upload.ts';
+import { dropKey } from './drop-key.ts';
+import { failUpload } from './fail-upload.ts';
 import { finalizePackage } from './finalize-package.ts';
 import { type Services, SYSTEM } from './services.ts';
 

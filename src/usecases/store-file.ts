@@ -11,9 +11,10 @@ import type { PackageRecord } from '../registry/packages.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { abortUpload } from './abort-upload.ts';
 import { lockPackage, readPackage } from './access.ts';
-import { claimForCompletion, type OnRecord, runCompletion } from './complete-upload.ts';
-import { nameInStorage } from './plan-uploads.ts';
-import { type NewFile, putFiles } from './register-files.ts';
+import { claimForCompletion, runCompletion } from './complete-upload.ts';
+import { nameInStorage } from './name-in-storage.ts';
+import { type NewFile, placeFiles } from './place-files.ts';
+import type { OnRecord } from './record-upload.ts';
 import type { Caller, Services } from './services.ts';
 
 export interface PutFileInput {
@@ -77,7 +78,7 @@ export async function storeFile(
   let file: FileRecord | undefined;
   const onRecord: OnRecord = async (tables) => {
     const locked = await lockPackage(tables, caller, pkg.id);
-    [file] = await putFiles(tables, caller, locked, [fileOf(input, delivery)], () => input.replace);
+    [file] = await placeFiles(tables, caller, locked, [fileOf(input, delivery)], () => input.replace);
   };
   await runCompletion(services, caller, upload, parts, { onRecord });
   if (!file) throw new Error(`${input.path} was recorded without a file`);

@@ -3,9 +3,12 @@ import { PageQuery, Reason } from '../../api/fields.ts';
 import * as schema from '../../api/retention.ts';
 import { parsePackageId } from '../../core/ids.ts';
 import { DEFAULT_RETENTION_CLASS, eligibility } from '../../core/retention.ts';
+import { extendRetention } from '../../usecases/extend-retention.ts';
+import { getRetention } from '../../usecases/get-retention.ts';
 import { listAudit } from '../../usecases/list-audit.ts';
 import { listEligible } from '../../usecases/list-packages.ts';
-import { extendRetention, getRetention, placeHold, releaseHold } from '../../usecases/retention.ts';
+import { placeHold } from '../../usecases/place-hold.ts';
+import { releaseHold } from '../../usecases/release-hold.ts';
 import { iso, presentAudit, presentHold, presentRetention } from '../present.ts';
 import { type Route, route } from '../route.ts';
 

@@ -8,31 +8,6 @@ import { recordChange, recordRetention } from './record.ts';
 import { giveBack } from './revisions.ts';
 import type { Caller, Services } from './services.ts';
 
-/** The producer gives up. Again: the same answer. @throws StoreError package_sealed, package_deleted */
-export async function failPackage(
-  services: Services,
-  caller: Caller,
-  id: PackageId,
-  reason: string,
-): Promise<PackageRecord> {
-  return services.registry.transaction(async (tables) => {
-    const pkg = await lockPackage(tables, caller, id);
-    if (pkg.status === 'failed') return pkg;
-    const status = nextStatus(pkg, 'fail');
-    await tables.packages.update(id, { status, reason });
-    const uploads_aborted = await abortOpen(tables, caller, id, { reason: 'The package failed.' });
-    const at = await tables.now();
-    await recordChange(tables, caller, {
-      at,
-      action: 'package.failed',
-      package_id: id,
-      reason,
-      detail: { uploads_aborted },
-    });
-    return (await tables.packages.get(id)) as PackageRecord;
-  });
-}
-
 /**
  * Leaves a tombstone: the package is gone, its bytes stay until a sweep finds that nothing needs them. Finalized packages
  * only when eligible. Again: the same answer. @throws StoreError held, retention_active
