@@ -1,8 +1,8 @@
 import type { Knex } from 'knex';
 import { type Config, ConfigError } from './config.ts';
 import { isStoreError } from './core/errors.ts';
-import { connectSqlite } from './registry/connect.ts';
 import { connectPostgres, placeOf } from './registry/connect-postgres.ts';
+import { connectSqlite } from './registry/connect-sqlite.ts';
 import { NewerSchemaError } from './registry/migrate.ts';
 import { openRegistry, type Registry, type RegistryOptions } from './registry/registry.ts';
 

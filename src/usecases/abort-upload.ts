@@ -5,7 +5,7 @@ import { isFinal } from '../core/upload-state.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { readUpload } from './access.ts';
-import { recordChanges } from './record.ts';
+import { recordChanges } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 
 /** Why, in the audit. */

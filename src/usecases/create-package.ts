@@ -7,7 +7,7 @@ import type { PackageRecord } from '../registry/packages.ts';
 import { mayRead } from '../registry/reads.ts';
 import type { Tables } from '../registry/registry.ts';
 import { lockPackage } from './access.ts';
-import { recordChange, recordRetention } from './record.ts';
+import { recordChange, recordRetention } from './record-change.ts';
 import { assertSupersedable, isSameRevision } from './revisions.ts';
 import type { Caller, Services } from './services.ts';
 

@@ -4,7 +4,7 @@ import { assertDeletable } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { abortOpen } from './abort-upload.ts';
 import { lockPackage } from './access.ts';
-import { recordChange, recordRetention } from './record.ts';
+import { recordChange, recordRetention } from './record-change.ts';
 import { giveBack } from './revisions.ts';
 import type { Caller, Services } from './services.ts';
 

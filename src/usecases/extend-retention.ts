@@ -3,7 +3,7 @@ import { assertReadable } from '../core/package-state.ts';
 import { type Extension, extendExpiry } from '../core/retention.ts';
 import { lockPackage } from './access.ts';
 import { getRetention, type RetentionState } from './get-retention.ts';
-import { recordChange, recordRetention } from './record.ts';
+import { recordChange, recordRetention } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 
 /** @throws StoreError not_later, never_expires, package_deleted */

@@ -3,7 +3,7 @@ import { nextStatus } from '../core/package-state.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { abortOpen } from './abort-upload.ts';
 import { lockPackage } from './access.ts';
-import { recordChange } from './record.ts';
+import { recordChange } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 
 /** The producer gives up. Again: the same answer. @throws StoreError package_sealed, package_deleted */

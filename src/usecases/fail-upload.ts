@@ -4,7 +4,7 @@ import type { UploadFailure } from '../core/upload-state.ts';
 import type { UploadRecord } from '../registry/uploads.ts';
 import { completedAt } from './completion.ts';
 import { dropKey } from './drop-key.ts';
-import { recordChange } from './record.ts';
+import { recordChange } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 
 /** Ends a completion that went wrong. The key is dropped: now if storage answers, else by recovery. */

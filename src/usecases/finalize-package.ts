@@ -4,7 +4,7 @@ import { nextStatus } from '../core/package-state.ts';
 import { expiryAtFinalize } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { lockPackage } from './access.ts';
-import { recordChange, recordRetention } from './record.ts';
+import { recordChange, recordRetention } from './record-change.ts';
 import { takeOver } from './revisions.ts';
 import { type Expected, sealPackage } from './seal-package.ts';
 import type { Caller, Services } from './services.ts';

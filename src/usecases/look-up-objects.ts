@@ -2,7 +2,7 @@ import type { ObjectKey } from '../blobs/key-layout.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { ObjectRecord } from '../registry/blobs.ts';
 import { mapLimit } from './map-limit.ts';
-import { recordChanges } from './record.ts';
+import { recordChanges } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 
 const LOOKUPS_AT_ONCE = 16;

@@ -1,12 +1,11 @@
 import type { JsonObject } from '../core/canonical-json.ts';
 import { StoreError } from '../core/errors.ts';
-
 import { allBehind, type LogicalPath, type PathConflict } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
 import type { FileRecord } from '../registry/files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { Tables } from '../registry/registry.ts';
-import { recordChange } from './record.ts';
+import { recordChange } from './record-change.ts';
 import type { Caller } from './services.ts';
 
 const DEFAULT_MEDIA_TYPE = 'application/octet-stream';

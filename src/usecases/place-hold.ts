@@ -2,7 +2,7 @@ import { newId, type PackageId } from '../core/ids.ts';
 import { assertReadable } from '../core/package-state.ts';
 import type { HoldRecord } from '../registry/retention.ts';
 import { lockPackage } from './access.ts';
-import { recordChange, recordRetention } from './record.ts';
+import { recordChange, recordRetention } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 
 export async function placeHold(

@@ -10,7 +10,7 @@ import { lockPackage } from './access.ts';
 import { mapLimit } from './map-limit.ts';
 import { closed, nameInStorage } from './name-in-storage.ts';
 import { checkObjects, contentsOf, isReadBack, type ObjectInput, type ObjectPlan } from './object-plan.ts';
-import { recordChange } from './record.ts';
+import { recordChange } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 import { type PartRequest, receivedParts, signParts, urlExpiry } from './sign-parts.ts';
 

@@ -3,7 +3,7 @@ import { newId } from '../core/ids.ts';
 import type { Tables } from '../registry/registry.ts';
 import { completedAt } from './completion.ts';
 import { contentsOf } from './object-plan.ts';
-import { recordChange } from './record.ts';
+import { recordChange } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 import type { PlannedObject } from './verify-object.ts';
 

@@ -3,7 +3,7 @@ import type { PackageId } from '../core/ids.ts';
 import { assertReadable } from '../core/package-state.ts';
 import type { HoldRecord } from '../registry/retention.ts';
 import { lockPackage } from './access.ts';
-import { recordChange, recordRetention } from './record.ts';
+import { recordChange, recordRetention } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 
 /** @throws StoreError hold_not_found, hold_released */

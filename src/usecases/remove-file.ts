@@ -3,7 +3,7 @@ import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
 import { lockPackage } from './access.ts';
-import { recordChange } from './record.ts';
+import { recordChange } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 
 /** Takes a file out of a package that is not final. @throws StoreError file_not_found, package_sealed, … */

@@ -1,7 +1,7 @@
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
-import { recordChange } from './record.ts';
+import { recordChange } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 
 /** What was being read when the damage was found. */

@@ -9,7 +9,7 @@ import { abortOpen } from './abort-upload.ts';
 import { lockPackage, readPackage } from './access.ts';
 import { lookOverFiles } from './look-over-files.ts';
 import { lookUpObjects } from './look-up-objects.ts';
-import { recordChange } from './record.ts';
+import { recordChange } from './record-change.ts';
 import { assertTakesOver } from './revisions.ts';
 import type { Caller, Services } from './services.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
 import { RANGE_SIZE } from '../../cli/client/target/file-ranges.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { runCli } from '../support/cli-child.ts';
 import { journaled, privateFolders, untilJournaled } from '../support/pull-journal.ts';
 import { isCommit, isPart, type Relay, type RelayedRequest, startRelay } from '../support/relay.ts';

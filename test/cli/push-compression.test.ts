@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { digestFromBytes } from '../../src/core/digest.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { sha256 } from '../support/api.ts';
 import { runCli } from '../support/cli-child.ts';
 import { required } from '../support/required.ts';

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { type CliOptions, runCli } from '../support/cli-child.ts';
 import { processEnv } from '../support/process-env.ts';
 import { startTestService } from '../support/service.ts';

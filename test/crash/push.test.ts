@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, parseDigest } from '../../src/core/digest.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { type CrashPlace, crashSuite, type Stored } from '../suites/crash.ts';
 import { sha256 } from '../support/api.ts';
 import { startCrashProcess } from '../support/crash-process.ts';

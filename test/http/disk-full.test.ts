@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import type { Knex } from 'knex';
 import type { PartRequest, PlannedUpload } from '../../src/api/types.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { type Answer, type Api, apiOf, sha256 } from '../support/api.ts';
 import { processEnv } from '../support/process-env.ts';
 import { type Effect, type EffectName, errno, recordingFileLayer } from '../support/recording-file-layer.ts';

@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
 import type { PartRequest, PlannedUpload } from '../../src/api/types.ts';
 import type { FileLayer } from '../../src/blobs/file-layer.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import type { SqliteThread } from '../../src/registry/sqlite-thread.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
 import { recordingFileLayer } from '../support/recording-file-layer.ts';

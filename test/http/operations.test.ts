@@ -8,7 +8,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
 import type { PlannedUpload } from '../../src/api/types.ts';
 import { openLog } from '../../src/log.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { operationsSuite } from '../suites/http/operations.ts';
 import { apiOf, sha256 } from '../support/api.ts';
 import { errno, recordingFileLayer } from '../support/recording-file-layer.ts';

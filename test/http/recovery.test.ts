@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
 import type { PartRequest, PlannedUpload } from '../../src/api/types.ts';
 import { newId } from '../../src/core/ids.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { recover } from '../../src/usecases/recover.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
 import { type Effect, errno, recordingFileLayer } from '../support/recording-file-layer.ts';

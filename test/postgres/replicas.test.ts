@@ -6,7 +6,7 @@ import { connectPostgres } from '../../src/registry/connect-postgres.ts';
 import type { FileRecord } from '../../src/registry/files.ts';
 import { openRegistry, type Tables } from '../../src/registry/registry.ts';
 import { claimForCompletion } from '../../src/usecases/complete-upload.ts';
-import { recordChange } from '../../src/usecases/record.ts';
+import { recordChange } from '../../src/usecases/record-change.ts';
 import { recover } from '../../src/usecases/recover.ts';
 import { type Services, SYSTEM } from '../../src/usecases/services.ts';
 import { type Answer, type Api, apiOf, sha256 } from '../support/api.ts';

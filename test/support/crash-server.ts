@@ -1,5 +1,5 @@
 import { loadConfig } from '../../src/config.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { startService } from '../../src/server.ts';
 import { crashPoint } from './crash-point.ts';
 import { recordingFileLayer } from './recording-file-layer.ts';

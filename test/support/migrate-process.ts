@@ -1,5 +1,5 @@
-import { connectSqlite } from '../../src/registry/connect.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { migrate } from '../../src/registry/migrate.ts';
 
 /** Migrates the SQLite file or the PostgreSQL database of its first argument; with `die`, kills itself in the middle. */

@@ -1,7 +1,7 @@
 import { main } from '../../cli/main.ts';
 import '../../cli/commands/serve.ts';
 import '../../src/server.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 
 /** The command line as an unprivileged user, when root starts it: root may write everywhere. */
 if (process.getuid?.() === 0) {

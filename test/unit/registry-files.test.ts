@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { digestOf } from '../../src/core/digest.ts';
 import type { PackageId } from '../../src/core/ids.ts';
 import { findConflict, parseLogicalPath } from '../../src/core/logical-path.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { openRegistry } from '../../src/registry/registry.ts';
 
 test('paths against those of the package: the registry decides as the pure rule does', async (t) => {

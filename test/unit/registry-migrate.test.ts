@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import anyTest, { type TestFn } from 'ava';
 import { MIGRATIONS } from '../../migrations/index.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { migrate, NewerSchemaError } from '../../src/registry/migrate.ts';
 import { openRegistry } from '../../src/registry/registry.ts';
 

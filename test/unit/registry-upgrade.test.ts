@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { upgradeSuite } from '../suites/upgrade.ts';
 import { tempFolder } from '../support/temp.ts';
 

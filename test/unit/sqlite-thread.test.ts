@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
 import { isStoreError } from '../../src/core/errors.ts';
-import { connectSqlite } from '../../src/registry/connect.ts';
+import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { SqliteThread } from '../../src/registry/sqlite-thread.ts';
 import { tempFolder } from '../support/temp.ts';
 

@@ -25,7 +25,7 @@ const FIRST_PACK_SHARE = 4;
 const LIST = { items: 100, bytes: 256 * 1024 ** 2 };
 const LISTS_AT_ONCE = 4;
 
-export interface FillerParts {
+export interface FillerDeps {
   files: FileList;
   /** Called when every byte that the store lacked, as far as is known, is on its way out of here; once more where it lacked others. */
   lookAgain: () => Promise<void>;
@@ -56,7 +56,7 @@ interface List {
  */
 export class PackageFiller {
   readonly #files: FileList;
-  readonly #parts: FillerParts;
+  readonly #deps: FillerDeps;
   readonly #memory: Pool<SharedArrayBuffer>;
   /** Each digest is sent once in the whole push. */
   readonly #claims: DigestClaims;
@@ -66,9 +66,9 @@ export class PackageFiller {
   /** Files whose own bytes need not be sent, and those bytes. */
   readonly settled = { files: 0, bytes: 0 };
 
-  constructor(parts: FillerParts) {
-    const { files, limits } = parts;
-    this.#parts = parts;
+  constructor(deps: FillerDeps) {
+    const { files, limits } = deps;
+    this.#deps = deps;
     this.#files = files;
     this.#claims = new DigestClaims(files);
     this.#memory = new Pool(PACKS_IN_MEMORY, () => new SharedArrayBuffer(packMemory(limits)));
@@ -78,16 +78,16 @@ export class PackageFiller {
   async fill(): Promise<void> {
     const { known, small, large } = this.#sort();
     this.#unread = new Countdown(small.length + large.length);
-    const missing = this.#parts.registrar.register(known);
+    const missing = this.#deps.registrar.register(known);
     await Promise.all([
       this.#lane(missing.then((indexes) => this.#settle(known, indexes))),
       this.#lane(forEachLimit(this.#packs(small, missing), PACKS_AT_ONCE, (list) => this.#sendPack(list))),
       this.#lane(forEachLimit(this.#lists(large, missing), LISTS_AT_ONCE, (list) => this.#sendLarge(list))),
-      this.#lane(this.#unread.done.then(() => (this.#failure ? undefined : this.#parts.lookAgain()))),
+      this.#lane(this.#unread.done.then(() => (this.#failure ? undefined : this.#deps.lookAgain()))),
     ]);
     if (this.#failure) throw this.#failure.error;
     // Known files that the store lacked were read all the same, maybe after that look.
-    if ((await missing).length > 0) await this.#parts.lookAgain();
+    if ((await missing).length > 0) await this.#deps.lookAgain();
   }
 
   #sort(): Record<'known' | 'small' | 'large', FileIndex[]> {
@@ -102,7 +102,7 @@ export class PackageFiller {
   /** Of a file that is sent as it is: parts are remembered as an earlier service wanted them. */
   #hasParts(index: FileIndex): boolean {
     const size = this.#files.size(index);
-    const partSize = partSizeFor(size, this.#parts.limits);
+    const partSize = partSizeFor(size, this.#deps.limits);
     return partSize === size || this.#files.parts(index)?.[0]?.size === partSize;
   }
 
@@ -112,7 +112,7 @@ export class PackageFiller {
   }
 
   #isSmall(index: FileIndex): boolean {
-    return this.#files.size(index) <= this.#parts.limits.pack_member_max;
+    return this.#files.size(index) <= this.#deps.limits.pack_member_max;
   }
 
   async #lane(work: Promise<void>): Promise<void> {
@@ -120,7 +120,7 @@ export class PackageFiller {
       await work;
     } catch (error) {
       this.#fail(error);
-      await this.#parts.readers.stop();
+      await this.#deps.readers.stop();
     }
   }
 
@@ -129,11 +129,11 @@ export class PackageFiller {
     this.#failure ??= { error };
     this.#unread.end();
     this.#memory.end();
-    this.#parts.uploader.stop();
+    this.#deps.uploader.stop();
   }
 
   async *#packs(unread: readonly FileIndex[], missing: Promise<FileIndex[]>): AsyncGenerator<List> {
-    const { limits } = this.#parts;
+    const { limits } = this.#deps;
     const sizeOf = (index: FileIndex) => this.#files.size(index);
     const [first = []] = cutPacks(unread, sizeOf, { ...limits, pack_target: limits.pack_target / FIRST_PACK_SHARE });
     if (first.length > 0) yield { indexes: first, registered: false };
@@ -156,23 +156,23 @@ export class PackageFiller {
   async #sendPack({ indexes, registered }: List): Promise<void> {
     if (this.#failure) return;
     const files = indexes.map((index) => this.#files.at(index));
-    const pack = new PackMemory(files, this.#parts.readers, this.#memory);
+    const pack = new PackMemory(files, this.#deps.readers, this.#memory);
     try {
       const readAt = Date.now();
       await pack.hold();
       const wrong = this.#takeDigests(indexes, pack.digests);
-      this.#parts.cache.save(this.#files, indexes, readAt);
+      this.#deps.cache.save(this.#files, indexes, readAt);
       const missing = registered
-        ? [...without(indexes, wrong), ...(await this.#parts.registrar.register(wrong, true))]
-        : await this.#parts.registrar.register(indexes);
+        ? [...without(indexes, wrong), ...(await this.#deps.registrar.register(wrong, true))]
+        : await this.#deps.registrar.register(indexes);
       const claimed = missing.filter((index) => this.#claims.claim(index));
       this.#settle(indexes, claimed);
-      const { readers, level } = this.#parts;
+      const { readers, level } = this.#deps;
       const object = await packObject(this.#files, indexes, claimed, pack, async (memory, frames) =>
         level === null ? null : readers.compress(memory, frames, level),
       );
       const handed = () => this.#unread.less(registered ? 0 : indexes.length);
-      if (object) await this.#parts.uploader.send([object], handed);
+      if (object) await this.#deps.uploader.send([object], handed);
       else handed();
     } catch (error) {
       // At once: those that wait for memory must not begin.
@@ -196,7 +196,7 @@ export class PackageFiller {
 
   async #sendLarge({ indexes, registered }: List): Promise<void> {
     if (this.#failure) return;
-    const { readers, level, registrar, uploader } = this.#parts;
+    const { readers, level, registrar, uploader } = this.#deps;
     const sending = { level, letGo: (file: HashedFile) => readers.letGo(file) };
     const hashed = new Map<FileIndex, HashedFile>();
     if (!registered) await this.#hash(indexes, hashed);
@@ -211,20 +211,20 @@ export class PackageFiller {
   }
 
   async #hash(indexes: readonly FileIndex[], hashed: Map<FileIndex, HashedFile>): Promise<void> {
-    const files = await hashFiles(this.#files, indexes, this.#parts);
+    const files = await hashFiles(this.#files, indexes, this.#deps);
     for (const [place, file] of files.entries()) hashed.set(indexes[place] as FileIndex, file);
   }
 
   /** Files whose digests were remembered, and which have to be read once more: to be compressed, or cut into parts. */
   async #hashAgain(indexes: readonly FileIndex[], hashed: Map<FileIndex, HashedFile>): Promise<void> {
-    const { level } = this.#parts;
+    const { level } = this.#deps;
     const again = indexes.filter((index) => {
       return !this.#hasParts(index) || (level !== null && fileSeemsCompressible(this.#files.at(index), level));
     });
     const before = again.map((index) => this.#files.digest(index));
     await this.#hash(again, hashed);
     const wrong = again.filter((index, place) => this.#files.digest(index) !== before[place]);
-    if (wrong.length > 0) await this.#parts.registrar.register(wrong, true);
+    if (wrong.length > 0) await this.#deps.registrar.register(wrong, true);
   }
 
   #settle(indexes: readonly FileIndex[], others: readonly FileIndex[]): void {

@@ -91,7 +91,7 @@ export async function pushDirectory(
   }
 }
 
-interface PushParts {
+interface PushDeps {
   client: ApiClient;
   options: PushOptions;
   name: string;
@@ -113,16 +113,16 @@ type Unfinished = Omit<PushResult, 'seconds' | 'read'>;
 
 /** Which package is filled or compared with, and how it ends. */
 class Push {
-  readonly #parts: PushParts;
+  readonly #deps: PushDeps;
   #sending: { filler: PackageFiller; uploader: Uploader } | null = null;
   #finalizing = false;
 
-  constructor(parts: PushParts) {
-    this.#parts = parts;
+  constructor(deps: PushDeps) {
+    this.#deps = deps;
   }
 
   report(): ProgressReport {
-    const { files, readers } = this.#parts;
+    const { files, readers } = this.#deps;
     const totals = { totalFiles: files.length, totalBytes: files.totalBytes };
     if (this.#sending === null) return { phase: 'hashing', files: readers.files, bytes: readers.bytes, ...totals };
     const { filler, uploader } = this.#sending;
@@ -136,7 +136,7 @@ class Push {
   }
 
   async run(): Promise<Unfinished> {
-    const { client } = this.#parts;
+    const { client } = this.#deps;
     const { pkg, created } = await this.#open();
     if (pkg.status === 'finalized') return this.#compare(pkg);
     if (!created) await this.#assertAsked(pkg);
@@ -151,7 +151,7 @@ class Push {
 
   /** The package to fill: named by --resume, left unfinished here, existing under the external id, or a new one. */
   async #open(): Promise<{ pkg: Package; created: boolean }> {
-    const { client, options } = this.#parts;
+    const { client, options } = this.#deps;
     const { resume, revision, externalId } = options;
     const unfinished = await this.#unfinished();
     if (resume !== undefined) {
@@ -165,7 +165,7 @@ class Push {
   }
 
   async #unfinished(): Promise<Package | null> {
-    const { client, state } = this.#parts;
+    const { client, state } = this.#deps;
     const id = await state.load();
     if (id === null) return null;
     const pkg = await client.getPackage(id).catch((error: unknown) => {
@@ -176,7 +176,7 @@ class Push {
   }
 
   async #create(supersedes?: string): Promise<{ pkg: Package; created: boolean }> {
-    const { client, state, options, name } = this.#parts;
+    const { client, state, options, name } = this.#deps;
     const { producer, subject, externalId, retentionClass, metadata } = options;
     const made = await client.createPackage({
       name,
@@ -192,11 +192,11 @@ class Push {
   }
 
   async #compare(pkg: Package): Promise<Unfinished> {
-    const { client, state, files, options } = this.#parts;
+    const { client, state, files, options } = this.#deps;
     const [theirs, classes] = await Promise.all([packageFiles(client, pkg), this.#classes(), this.#hashAll()]);
     await this.#assertSame();
     const differences = compareFiles(theirs, files.compared());
-    const asked = askedDifferences(this.#parts.asked, pkg, classes);
+    const asked = askedDifferences(this.#deps.asked, pkg, classes);
     if (countDifferences(differences) === 0 && asked.length === 0) {
       await state.clear();
       return { ...present(pkg), reused: true, uploaded: { objects: 0, bytes: 0 } };
@@ -211,13 +211,13 @@ class Push {
 
   /** @throws CliError package_differs: the open package would not become what was asked for */
   async #assertAsked(pkg: Package): Promise<void> {
-    const asked = askedDifferences(this.#parts.asked, pkg, await this.#classes());
+    const asked = askedDifferences(this.#deps.asked, pkg, await this.#classes());
     if (asked.length > 0) throw refuseOpen(pkg, asked);
   }
 
   /** Not asked for when no class was. */
   async #classes(): Promise<ClassDays> {
-    const { asked, client } = this.#parts;
+    const { asked, client } = this.#deps;
     if (asked.retention_class === undefined) return new Map();
     const { items } = await client.retentionClasses();
     const classes = new Map(items.map(({ name, days }) => [name, days]));
@@ -226,10 +226,10 @@ class Push {
   }
 
   async #hashAll(): Promise<void> {
-    const { files } = this.#parts;
+    const { files } = this.#deps;
     const unread = Array.from({ length: files.length }, (_, index) => index).filter((index) => !files.hasDigest(index));
     for (const indexes of cut(unread, HASH_LIST, (index) => ({ items: 1, bytes: files.size(index) }))) {
-      await hashFiles(files, indexes, { ...this.#parts, level: null });
+      await hashFiles(files, indexes, { ...this.#deps, level: null });
     }
   }
 
@@ -240,7 +240,7 @@ class Push {
     } catch (error) {
       // Bytes that the store said it had are gone: it has noticed, and wants them again.
       if (!isApiError(error, 'files_missing')) throw error;
-      this.#parts.note?.('The store has lost bytes that it had: they are sent again.');
+      this.#deps.note?.('The store has lost bytes that it had: they are sent again.');
       this.#finalizing = false;
       const again = await this.#send({ ...pkg, status: 'created' });
       return this.#finish(pkg, { objects: sent.objects + again.objects, bytes: sent.bytes + again.bytes });
@@ -248,7 +248,7 @@ class Push {
   }
 
   async #send(pkg: Package): Promise<Sent> {
-    const { client, options, files, limits, readers, cache } = this.#parts;
+    const { client, options, files, limits, readers, cache } = this.#deps;
     const level = takesFrames(limits) ? levelOf(options.compression ?? 'auto') : null;
     const registrar = new Registrar(client, pkg.id, files, limits);
     if (pkg.status !== 'created') await registrar.prepare();
@@ -267,12 +267,12 @@ class Push {
   }
 
   #assertSame(): Promise<void> {
-    const { files, walkOptions } = this.#parts;
+    const { files, walkOptions } = this.#deps;
     return assertSame(files, walkOptions);
   }
 
   async #finish(pkg: Package, uploaded: Sent): Promise<Unfinished> {
-    const { client, state, files, options } = this.#parts;
+    const { client, state, files, options } = this.#deps;
     const result = { reused: false, uploaded };
     if (options.finalize === false) return { ...present(await client.getPackage(pkg.id)), ...result };
     this.#finalizing = true;

@@ -43,7 +43,7 @@ interface Arrived {
 export class Uploader {
   readonly #options: UploaderOptions;
   readonly #pool: Pool;
-  readonly #parts: Slots;
+  readonly #partSlots: Slots;
   readonly #commits = new Slots(COMMITS_AT_ONCE);
   readonly #stopped = new AbortController();
   readonly #signal: AbortSignal;
@@ -57,7 +57,7 @@ export class Uploader {
 
   constructor(options: UploaderOptions) {
     this.#options = options;
-    this.#parts = new Slots(options.parallel);
+    this.#partSlots = new Slots(options.parallel);
     this.#pool = options.client.connections.pool(options.parallel);
     this.#signal = AbortSignal.any([options.client.signal, this.#stopped.signal]);
   }
@@ -180,7 +180,7 @@ export class Uploader {
     for (const { received, size } of parts) if (received) count('there', size);
     if (missing.length > 0) await object.hold();
     await forEachLimit(missing, this.#options.parallel, (part) =>
-      this.#parts.use(() => this.#sendPart(object, upload_id, part, (bytes) => count('moved', bytes))),
+      this.#partSlots.use(() => this.#sendPart(object, upload_id, part, (bytes) => count('moved', bytes))),
     );
     await object.assertUnchanged();
     object.release();

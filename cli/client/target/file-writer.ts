@@ -176,7 +176,7 @@ export class FileWriter {
 
   #start(): Worker {
     // Beside this module, which is .ts in a checkout and .js in dist/.
-    const file = import.meta.url.endsWith('.ts') ? './file-writer-thread.ts' : './file-writer-thread.js';
+    const file = import.meta.url.endsWith('.ts') ? './file-writer-worker.ts' : './file-writer-worker.js';
     const worker = new Worker(new URL(file, import.meta.url), {
       workerData: {
         root: this.#folders.tree.root.handle,

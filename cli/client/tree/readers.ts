@@ -186,7 +186,7 @@ export class Readers {
 
   #newThread(): Thread {
     // Beside this module, which is .ts in a checkout and .js in dist/.
-    const file = import.meta.url.endsWith('.ts') ? './reader-thread.ts' : './reader-thread.js';
+    const file = import.meta.url.endsWith('.ts') ? './reader-worker.ts' : './reader-worker.js';
     const worker = new Worker(new URL(file, import.meta.url), { workerData: { counter: this.#counter.buffer } });
     const thread: Thread = { worker, work: null };
     const end = (settle: (work: Work) => void): void => {
