@@ -15,6 +15,8 @@ const SUITES = [
   'test/ceph/files.test.ts',
   'test/ceph/finalize.test.ts',
   'test/ceph/foreign-digest.test.ts',
+  'test/ceph/frame-commits.test.ts',
+  'test/ceph/frames.test.ts',
   'test/ceph/lost-objects.test.ts',
   'test/ceph/lying-part.test.ts',
   'test/ceph/openapi.test.ts',
@@ -31,6 +33,7 @@ const SUITES = [
   'test/ceph/s3-store.test.ts',
   'test/ceph/service.test.ts',
   'test/ceph/uploads.test.ts',
+  'test/ceph/version-0.1.0.test.ts',
 ];
 /** What compose.yaml takes from .env: new ones for each run. */
 const SECRETS = Object.fromEntries(
