@@ -122,7 +122,7 @@ test('the fixture run: every file stored, the metadata computed from it; again, 
 test('another run with the same files: only what differs is sent', async (t) => {
   const [one, two] = [await copyRun(), await copyRun()];
   t.is((await ingest(one.directory)).code, 0);
-  const second = await ingest(two.directory, '--retention-class', 'summary-evidence');
+  const second = await ingest(two.directory, '--retention-class', 'summary-evidence', '--compression', 'off');
   t.is(second.code, 0, second.stderr);
   t.false(second.json.reused);
   const changed = ['run.json', 'normalized/evidence.json', 'normalized/findings.json'];
