@@ -89,7 +89,8 @@ test('while the service reads the bytes once more the push says that it verifies
   told = () => said(/^verifying █{24} {2}\d\/3 files {2}26 MB {2}\d+\.\d s$/m);
   const done = await push([]);
   t.is(done.code, 0, done.stderr);
-  t.regex(done.stderr, /^committing [\s\S]*^verifying /m);
+  // Not that it said “committing” before: another object may be verified when the last byte arrives.
+  t.regex(done.stderr, /^verifying /m);
 });
 
 test('push --json says on stderr now and then how far it is, and nothing with --quiet', async (t) => {
