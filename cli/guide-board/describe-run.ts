@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../src/core/canonical-json.ts';
+import { isOneLine } from '../../src/core/text-problem.ts';
 import { type Counts, countBy } from './counts.ts';
 import {
   commitDiscrepancies,
@@ -113,7 +114,7 @@ function runIdOf(document: Json | undefined): string {
   }
   if (value.length > TEXT_MAX)
     throw new RunError(`${field} in ${RUN_FILE} is longer than ${TEXT_MAX} characters.`, at(field));
-  if (!isPrintable(value)) {
+  if (!isOneLine(value)) {
     throw new RunError(`${field} in ${RUN_FILE} holds control characters or is not valid Unicode.`, at(field));
   }
   return value;
@@ -121,14 +122,9 @@ function runIdOf(document: Json | undefined): string {
 
 /** The metadata keeps a reference of any form; a package's subject is one short line. */
 function subjectOf(target: string | null, warnings: string[]): string | null {
-  if (target === null || (target.length <= TEXT_MAX && isPrintable(target))) return target;
+  if (target === null || (target.length <= TEXT_MAX && isOneLine(target))) return target;
   warnings.push(`target_profile_ref in ${RUN_FILE} is no subject (too long, or control characters): there is none.`);
   return null;
-}
-
-function isPrintable(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-  return text.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(text);
 }
 
 function listOf(run: RunDirectory, name: 'evidence' | 'findings', warnings: string[]): Json[] {

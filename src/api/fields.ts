@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isOneLine, isText, REASON_MAX, TEXT_SAYS } from '../core/text-problem.ts';
 
 /**
  * The wire contract of `/v1`, once: requests are validated by these schemas, /openapi.json is generated from them, and
@@ -10,11 +11,7 @@ import { z } from 'zod';
 
 /** One line. @param max code points */
 export const text = (max: number) =>
-  z
-    .string()
-    .min(1, 'must not be empty')
-    .max(max, `has more than ${max} characters`)
-    .refine(printable, 'holds control characters or is not valid Unicode');
+  z.string().min(1, TEXT_SAYS.empty).max(max, TEXT_SAYS.longer(max)).refine(isOneLine, TEXT_SAYS.unprintable);
 
 /** Bytes, and whatever else is counted. */
 export const size = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -29,18 +26,13 @@ export const json = z
   })
   .meta({ type: 'object' });
 
-function printable(value: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-  return value.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(value);
-}
-
 /** Why somebody decides something; of any number of lines. */
 export const reason = z
   .string()
   .trim()
-  .min(1, 'is needed: say why')
-  .max(2_000, 'has more than 2,000 characters')
-  .refine((value) => value.isWellFormed() && !value.includes('\u0000'), 'is not valid Unicode text');
+  .min(1, TEXT_SAYS.noReason)
+  .max(REASON_MAX, TEXT_SAYS.longer(REASON_MAX))
+  .refine(isText, TEXT_SAYS.noText);
 
 /** The body of a request that says nothing else. */
 export const Reason = z.strictObject({ reason });

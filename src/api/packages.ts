@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { PACKAGE_STATUSES } from '../core/package-state.ts';
+import { TEXT_MAX } from '../core/text-problem.ts';
 import { json, list, size, text, time } from './fields.ts';
 
 export const CreatePackage = z.strictObject({
-  name: text(512),
-  producer: text(128),
-  subject: text(512).optional(),
-  external_id: text(512).optional(),
+  name: text(TEXT_MAX.name),
+  producer: text(TEXT_MAX.producer),
+  subject: text(TEXT_MAX.subject).optional(),
+  external_id: text(TEXT_MAX.externalId).optional(),
   retention_class: z.string().max(128).optional().describe('one of GET /v1/retention/classes; default raw-evidence'),
   metadata: json.optional().describe('at most 256 KiB as canonical JSON, 32 levels deep'),
   supersedes: z.string().optional().describe('the id of the package that this one revises'),
@@ -60,9 +61,9 @@ export const ListPackages = z
 export const PackageList = list(Package);
 
 export const LinkQuery = z.strictObject({
-  author: text(256).optional(),
-  workstream_id: text(256).optional(),
-  task_id: text(256).optional(),
+  author: text(TEXT_MAX.author).optional(),
+  workstream_id: text(TEXT_MAX.author).optional(),
+  task_id: text(TEXT_MAX.author).optional(),
 });
 
 export const Link = z.object({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { PACKAGE_STATUSES } from '../core/package-state.ts';
+import { TEXT_MAX } from '../core/text-problem.ts';
 import { list, reason, size, text, time } from './fields.ts';
 
 export const RetentionClassList = z.object({
@@ -64,4 +65,4 @@ export const Extend = z
     path: ['expires_at'],
   });
 
-export const PlaceHold = z.strictObject({ reason, reference: text(512).optional() });
+export const PlaceHold = z.strictObject({ reason, reference: text(TEXT_MAX.reference).optional() });

@@ -1,3 +1,4 @@
+import { holdsControl } from './control-characters.ts';
 import { StoreError } from './errors.ts';
 
 /** A file's path inside its package: kept exactly as given, valid, relative. Parsed once, at the boundary. */
@@ -5,9 +6,6 @@ export type LogicalPath = string & { readonly __brand: 'LogicalPath' };
 
 export const PATH_MAX_BYTES = 1024;
 export const SEGMENT_MAX_BYTES = 255;
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for (C0, DEL, C1)
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
 const TOO_LONG = `is longer than ${PATH_MAX_BYTES} bytes`;
 
@@ -17,7 +15,7 @@ export function pathProblem(text: string): string | null {
   // A character has at least one byte, so the checks below never see a very long text.
   if (text.length > PATH_MAX_BYTES) return TOO_LONG;
   if (!text.isWellFormed()) return 'is not valid Unicode (it holds half of a surrogate pair)';
-  if (CONTROL.test(text)) return 'holds a control character';
+  if (holdsControl(text)) return 'holds a control character';
   if (text.startsWith('/')) return 'is absolute: paths are relative to the package';
   if (Buffer.byteLength(text) > PATH_MAX_BYTES) return TOO_LONG;
   for (const segment of text.split('/')) {

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join, matchesGlob } from 'node:path';
 import { ancestors } from '../../../src/core/logical-path.ts';
+import { isOneLine } from '../../../src/core/text-problem.ts';
 import { usageError } from '../../errors.ts';
 import { fileError, OPEN_FLAGS } from './local-file.ts';
 
@@ -68,9 +69,7 @@ export function readExclude(directory: string, options: readonly string[]): Excl
 
 /** Half a sentence: why a pattern would never match, or not what it seems to say. */
 function patternProblem(pattern: string): string | null {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-  if (!pattern.isWellFormed() || /[\u0000-\u001f\u007f]/.test(pattern))
-    return 'holds a control character: write ? for it';
+  if (!isOneLine(pattern)) return 'holds a control character: write ? for it';
   if (pattern.includes('\\')) return 'holds a backslash: write [*] for a plain *, and ? for a backslash';
   if (pattern.startsWith('!'))
     return 'begins with "!": what is left out cannot be taken back in (for a name that begins so write ?)';
