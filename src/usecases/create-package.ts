@@ -1,4 +1,3 @@
-import type { JsonObject } from '../core/canonical-json.ts';
 import { StoreError } from '../core/errors.ts';
 import { newId, type PackageId } from '../core/ids.ts';
 import { canonicalMetadata } from '../core/metadata.ts';
@@ -8,16 +7,10 @@ import { mayRead } from '../registry/reads.ts';
 import type { Tables } from '../registry/registry.ts';
 import { lockPackage } from './access.ts';
 import { recordChange, recordRetention } from './record-change.ts';
-import { assertSupersedable, isSameRevision } from './revisions.ts';
+import { assertSupersedable, isSameRevision, type PackageInput } from './revisions.ts';
 import type { Caller, Services } from './services.ts';
 
-export interface CreatePackageInput {
-  name: string;
-  producer: string;
-  subject?: string | undefined;
-  external_id?: string | undefined;
-  retention_class?: string | undefined;
-  metadata?: JsonObject | undefined;
+export interface CreatePackageInput extends PackageInput {
   supersedes?: PackageId | undefined;
 }
 

@@ -12,8 +12,8 @@ import type { Tables } from '../registry/registry.ts';
  * Whoever locks several packages of a chain locks newer ones before older ones, as `supersedes` leads: nobody deadlocks.
  */
 
-/** What a request to revise a package says, as far as it tells whether two requests are the same. */
-export interface RevisionInput {
+/** What a request says of the package that it wants: by this two requests for a revision are the same. */
+export interface PackageInput {
   name: string;
   producer: string;
   subject?: string | undefined;
@@ -23,7 +23,7 @@ export interface RevisionInput {
 }
 
 /** @throws StoreError already_superseded, invalid_supersedes */
-export function assertSupersedable(old: PackageRecord, input: RevisionInput): void {
+export function assertSupersedable(old: PackageRecord, input: PackageInput): void {
   if (old.superseded_by !== null) {
     throw new StoreError('already_superseded', `${old.id} is superseded by ${old.superseded_by}: supersede that one.`, {
       package_id: old.superseded_by,
@@ -50,7 +50,7 @@ export function assertSupersedable(old: PackageRecord, input: RevisionInput): vo
 }
 
 /** What is given to whoever asks for a revision again. An external id says enough; without one all must be the same. */
-export function isSameRevision(revision: PackageRecord, input: RevisionInput): boolean {
+export function isSameRevision(revision: PackageRecord, input: PackageInput): boolean {
   const externalId = input.external_id ?? revision.external_id;
   if (revision.producer !== input.producer || revision.external_id !== externalId) return false;
   if (externalId !== null) return true;
