@@ -6,7 +6,7 @@ import { rowsOf } from './dialect.ts';
 import { provenFor, type Wanted, wantedRows } from './file-proofs.ts';
 import { bestObject, isLost, type ObjectState, objectStates } from './lost-blobs.ts';
 import type { Reads } from './reads.ts';
-import { byDigest, recordset } from './recordset.ts';
+import { byDigest, digestRows, idRows, recordset } from './recordset.ts';
 
 export interface ObjectRecord {
   id: string;
@@ -123,11 +123,7 @@ export function blobTable(db: Knex) {
 
     /** The objects that these blobs are read from, each once. */
     async objectsOf(digests: readonly Digest[]): Promise<string[]> {
-      const wanted = recordset(
-        db,
-        { digest: 'bytes' },
-        digests.map((digest) => [digestHex(digest)]),
-      );
+      const wanted = digestRows(db, digests);
       const rows: Array<{ id: string | null }> = rowsOf(
         await db.raw(`select distinct ${bestObject('r.digest')} as id from ? r`, [wanted]),
       );
@@ -140,11 +136,7 @@ export function blobTable(db: Knex) {
     },
 
     async getObjects(ids: readonly string[]): Promise<Map<string, ObjectRecord>> {
-      const wanted = recordset(
-        db,
-        { id: 'text' },
-        ids.map((id) => [id]),
-      );
+      const wanted = idRows(db, ids);
       const rows: ObjectRow[] = rowsOf(
         await db.raw('select o.* from ? r cross join objects o where o.id = r.id', [wanted]),
       );
@@ -153,11 +145,7 @@ export function blobTable(db: Knex) {
 
     /** The encoded frame tables of those objects that are stored in frames. */
     async frames(ids: readonly string[]): Promise<Map<string, Buffer>> {
-      const wanted = recordset(
-        db,
-        { id: 'text' },
-        ids.map((id) => [id]),
-      );
+      const wanted = idRows(db, ids);
       const rows: Array<{ object_id: string; frames: Buffer }> = rowsOf(
         await db.raw('select f.* from ? r cross join object_frames f where f.object_id = r.id', [wanted]),
       );
@@ -176,11 +164,7 @@ export function blobTable(db: Knex) {
 
     /** Bytes of these objects in storage. */
     async storedSize(ids: readonly string[]): Promise<number> {
-      const wanted = recordset(
-        db,
-        { id: 'text' },
-        ids.map((id) => [id]),
-      );
+      const wanted = idRows(db, ids);
       const [row] = rowsOf<{ bytes: number | string }>(
         await db.raw(
           'select coalesce(sum(o.stored_size), 0) as bytes from ? r cross join objects o where o.id = r.id',
@@ -193,11 +177,7 @@ export function blobTable(db: Knex) {
     /** Which of these objects hold nothing but blobs that the caller has a right to (as `provableBy` says). */
     async whollyReadable(reads: Reads, packageId: PackageId, ids: readonly string[]): Promise<Set<string>> {
       if ('all' in reads) return new Set(ids);
-      const wanted = recordset(
-        db,
-        { id: 'text' },
-        ids.map((id) => [id]),
-      );
+      const wanted = idRows(db, ids);
       const rows: Array<{ id: string }> = rowsOf(
         await db.raw(
           `select r.id as id from ? r where not exists (

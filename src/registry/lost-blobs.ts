@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { isPostgres, rowsOf } from './dialect.ts';
-import { recordset } from './recordset.ts';
+import { idRows } from './recordset.ts';
 
 /**
  * An object is live until its bytes are found to be gone; then it is lost, until they are found again. A blob that no live
@@ -42,7 +42,7 @@ export function objectStates(db: Knex) {
          where l.object_id = r.id and not exists (
            select 1 from blob_locations x where x.digest = l.digest and ${inLiveObject('x')})
          on conflict (digest) do nothing`,
-        [idRows(ids)],
+        [idRows(db, ids)],
       );
       return moved;
     },
@@ -53,7 +53,7 @@ export function objectStates(db: Knex) {
       await db.raw(
         `delete from lost_blobs where digest in (
            select l.digest from ? r cross join blob_locations l where l.object_id = r.id)`,
-        [idRows(ids)],
+        [idRows(db, ids)],
       );
       return moved;
     },
@@ -74,24 +74,16 @@ export function objectStates(db: Knex) {
     const ofObjects = `select o.id from objects o where o.id in (select r.id from ? r) order by o.id`;
     if (isPostgres(db)) {
       // An upload that adds a location has locked the blob: it is seen here, or it sees what is done here.
-      await db.raw(`${ofBlobs} for no key update`, [idRows(ids)]);
-      await db.raw(`${ofObjects} for no key update`, [idRows(ids)]);
+      await db.raw(`${ofBlobs} for no key update`, [idRows(db, ids)]);
+      await db.raw(`${ofObjects} for no key update`, [idRows(db, ids)]);
     }
     const rows: Array<{ id: string }> = rowsOf(
       await db.raw('update objects set state = ? where state = ? and id in (select r.id from ? r) returning id', [
         to,
         from,
-        idRows(ids),
+        idRows(db, ids),
       ]),
     );
     return rows.map(({ id }) => id);
-  }
-
-  function idRows(ids: readonly string[]): Knex.Raw {
-    return recordset(
-      db,
-      { id: 'text' },
-      ids.map((id) => [id]),
-    );
   }
 }

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { Digest } from '../core/digest.ts';
+import { type Digest, digestHex } from '../core/digest.ts';
 import { isPostgres, refuseNul } from './dialect.ts';
 
 export type ColumnType = 'text' | 'bytes' | 'integer' | 'boolean';
@@ -26,6 +26,24 @@ export function recordset(db: Knex, columns: Record<string, ColumnType>, rows: r
   for (const row of rows) refuseNul(row);
   const cells = rows.map((row) => (row.some(isBytes) ? row.map((cell) => (isBytes(cell) ? hex(cell) : cell)) : row));
   return db.raw(`(select ${fields.join(', ')} from ${source})`, [JSON.stringify(cells)]);
+}
+
+/** Ids as rows of one column, `id`. */
+export function idRows(db: Knex, ids: readonly string[]): Knex.Raw {
+  return recordset(
+    db,
+    { id: 'text' },
+    ids.map((id) => [id]),
+  );
+}
+
+/** Digests as rows of one column, `digest`. */
+export function digestRows(db: Knex, digests: readonly Digest[]): Knex.Raw {
+  return recordset(
+    db,
+    { digest: 'bytes' },
+    digests.map((digest) => [digestHex(digest)]),
+  );
 }
 
 /** Batches are written in one order, whatever order they come in: two that meet then wait instead of deadlocking. */

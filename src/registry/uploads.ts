@@ -1,74 +1,12 @@
 import type { Knex } from 'knex';
-import { type Digest, digestFromBytes, digestHex, digestToBytes } from '../core/digest.ts';
-import type { Encoding, StoredForm } from '../core/frame-table.ts';
+import { type Digest, digestToBytes } from '../core/digest.ts';
 import type { PackageId, UploadId } from '../core/ids.ts';
-import { decodeMembers, encodeMembers, type PackMember } from '../core/pack.ts';
-import type { PlannedPart } from '../core/part-plan.ts';
-import { canMove, isFinal, type UploadFailure, type UploadState } from '../core/upload-state.ts';
+import { canMove, isFinal, type UploadState } from '../core/upload-state.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
-import { byDigest, type Cell, recordset } from './recordset.ts';
-
-export interface UploadRecord {
-  id: UploadId;
-  package_id: PackageId;
-  channel: 'direct' | 'service';
-  kind: 'blob' | 'pack';
-  digest: Digest;
-  size: number;
-  encoding: Encoding;
-  /** Of what is sent. */
-  stored_size: number;
-  /** Null: what is sent is the content, and has its digest. */
-  stored_digest: Digest | null;
-  state: UploadState;
-  key: string;
-  storage_upload_id: string | null;
-  owner: string | null;
-  lease_until: number | null;
-  completed_at: number | null;
-  version_id: string | null;
-  failure: UploadFailure | null;
-  /** What stands under the key must be removed. */
-  drop_key: boolean;
-  /** And storage could not do that when it was asked. */
-  drop_later: boolean;
-  created_by: string;
-  created_at: number;
-  expires_at: number;
-}
-
-/** An upload that has not come to its end, and what storage calls it. */
-export type Unended = Pick<UploadRecord, 'id' | 'key' | 'state' | 'storage_upload_id'>;
-
-export type NewUpload = Pick<
-  UploadRecord,
-  'id' | 'package_id' | 'channel' | 'digest' | 'size' | 'key' | 'created_by' | 'created_at' | 'expires_at'
-> & {
-  parts: readonly PlannedPart[];
-  /** Of a pack; null: a loose blob. */
-  members: readonly PackMember[] | null;
-  /** Null: it is sent as it is. */
-  stored: StoredForm | null;
-};
-
-type Row = Omit<UploadRecord, 'digest' | 'stored_digest' | 'failure' | 'drop_key' | 'drop_later'> & {
-  digest: Buffer;
-  stored_digest: Buffer | null;
-  failure: string | null;
-  drop_key: boolean | number;
-  drop_later: boolean | number;
-};
-
-function fromRow(row: Row): UploadRecord {
-  return {
-    ...row,
-    digest: digestFromBytes(row.digest),
-    stored_digest: row.stored_digest && digestFromBytes(row.stored_digest),
-    failure: row.failure === null ? null : (JSON.parse(row.failure) as UploadFailure),
-    drop_key: Boolean(row.drop_key),
-    drop_later: Boolean(row.drop_later),
-  };
-}
+import { byDigest, type Cell, digestRows, idRows, recordset } from './recordset.ts';
+import { unendedUploads } from './unended-uploads.ts';
+import { uploadContents } from './upload-contents.ts';
+import { fromRow, type NewUpload, type UploadRecord, type UploadRow } from './upload-record.ts';
 
 /** What a move may set beside the state. */
 export type MoveChange = Partial<
@@ -77,6 +15,7 @@ export type MoveChange = Partial<
 
 export function uploadTable(db: Knex) {
   const postgres = isPostgres(db);
+  const contents = uploadContents(db);
 
   /** Ids of uploads, their rows locked one after the other: statements that lock the same rows never deadlock. */
   function inOrder(query: Knex.QueryBuilder): Knex.QueryBuilder {
@@ -84,38 +23,30 @@ export function uploadTable(db: Knex) {
     return postgres ? ordered.forNoKeyUpdate() : ordered;
   }
 
-  /** A table that has bytes for some uploads. */
-  async function insertBytes(table: string, column: string, rows: readonly Cell[][]): Promise<void> {
-    if (rows.length === 0) return;
-    await db.raw(`insert into ${table} (upload_id, ${column}) select upload_id, ${column} from ? r`, [
-      recordset(db, { upload_id: 'text', [column]: 'bytes' }, rows),
-    ]);
-  }
-
   return {
+    parts: contents.parts,
+    findPart: contents.findPart,
+    members: contents.members,
+    frames: contents.frames,
+    ...unendedUploads(db),
+
     async get(id: UploadId): Promise<UploadRecord | null> {
-      const row: Row | undefined = await db('uploads').where({ id }).first();
+      const row: UploadRow | undefined = await db('uploads').where({ id }).first();
       return row ? fromRow(row) : null;
     },
 
     async getMany(ids: readonly UploadId[]): Promise<UploadRecord[]> {
-      const wanted = recordset(
-        db,
-        { id: 'text' },
-        ids.map((id) => [id]),
+      const wanted = idRows(db, ids);
+      const rows: UploadRow[] = rowsOf(
+        await db.raw('select u.* from ? r cross join uploads u where u.id = r.id', [wanted]),
       );
-      const rows: Row[] = rowsOf(await db.raw('select u.* from ? r cross join uploads u where u.id = r.id', [wanted]));
       return rows.map(fromRow);
     },
 
     /** The open or completing direct uploads of these digests in a package. */
     async findLive(packageId: PackageId, digests: readonly Digest[]): Promise<Map<Digest, UploadRecord>> {
-      const wanted = recordset(
-        db,
-        { digest: 'bytes' },
-        digests.map((digest) => [digestHex(digest)]),
-      );
-      const rows: Row[] = rowsOf(
+      const wanted = digestRows(db, digests);
+      const rows: UploadRow[] = rowsOf(
         await db.raw(
           `select u.* from ? r cross join uploads u where u.package_id = ? and u.digest = r.digest
            and u.channel = 'direct' and u.state in ('open', 'completing')`,
@@ -161,56 +92,7 @@ export function uploadTable(db: Knex) {
       await db.raw(`insert into uploads (${names}, state) select ${names}, 'open' from ? r`, [
         recordset(db, columns, rows),
       ]);
-      const parts = uploads.flatMap((upload) =>
-        upload.parts.map((part): Cell[] => [upload.id, part.number, digestHex(part.digest), part.offset, part.size]),
-      );
-      await db.raw(
-        `insert into upload_parts (upload_id, number, digest, "offset", size)
-         select upload_id, number, digest, start, size from ? r`,
-        [
-          recordset(
-            db,
-            { upload_id: 'text', number: 'integer', digest: 'bytes', start: 'integer', size: 'integer' },
-            parts,
-          ),
-        ],
-      );
-      await insertBytes(
-        'upload_members',
-        'members',
-        uploads.flatMap(({ id, members }): Cell[][] => (members ? [[id, encodeMembers(members)]] : [])),
-      );
-      await insertBytes(
-        'upload_frames',
-        'frames',
-        uploads.flatMap(({ id, stored }): Cell[][] => (stored ? [[id, Buffer.from(stored.frames)]] : [])),
-      );
-    },
-
-    /** The members of those uploads that are packs and have not ended. */
-    async members(ids: readonly UploadId[]): Promise<Map<UploadId, PackMember[]>> {
-      const wanted = recordset(
-        db,
-        { id: 'text' },
-        ids.map((id) => [id]),
-      );
-      const rows: Array<{ upload_id: UploadId; members: Buffer }> = rowsOf(
-        await db.raw('select m.* from ? r cross join upload_members m where m.upload_id = r.id', [wanted]),
-      );
-      return new Map(rows.map((row) => [row.upload_id, decodeMembers(row.members)]));
-    },
-
-    /** The encoded frame tables of those uploads that have one and have not ended. */
-    async frames(ids: readonly UploadId[]): Promise<Map<UploadId, Buffer<ArrayBuffer>>> {
-      const wanted = recordset(
-        db,
-        { id: 'text' },
-        ids.map((id) => [id]),
-      );
-      const rows: Array<{ upload_id: UploadId; frames: Buffer<ArrayBuffer> }> = rowsOf(
-        await db.raw('select f.* from ? r cross join upload_frames f where f.upload_id = r.id', [wanted]),
-      );
-      return new Map(rows.map((row) => [row.upload_id, row.frames]));
+      await contents.insert(uploads);
     },
 
     /** Keeps the backend's names of open uploads that have none yet: the first of two planners wins. */
@@ -234,39 +116,6 @@ export function uploadTable(db: Knex) {
       );
     },
 
-    async parts(ids: readonly UploadId[]): Promise<Map<UploadId, PlannedPart[]>> {
-      const found = new Map<UploadId, PlannedPart[]>(ids.map((id) => [id, []]));
-      const wanted = recordset(
-        db,
-        { id: 'text' },
-        ids.map((id) => [id]),
-      );
-      const rows: Array<Omit<PlannedPart, 'digest'> & { upload_id: UploadId; digest: Buffer }> = rowsOf(
-        await db.raw(
-          `select p.upload_id, p.number, p.digest, p."offset", p.size from ? r cross join upload_parts p
-           where p.upload_id = r.id order by p.upload_id, p.number`,
-          [wanted],
-        ),
-      );
-      for (const { upload_id, number, digest, offset, size } of rows) {
-        found.get(upload_id)?.push({ number, digest: digestFromBytes(digest), offset, size });
-      }
-      return found;
-    },
-
-    /** One planned part and its upload's state, in one look-up: what a part request needs. */
-    async findPart(id: UploadId, number: number): Promise<{ part: PlannedPart; state: UploadState } | null> {
-      const row: (Omit<PlannedPart, 'digest'> & { digest: Buffer; state: UploadState }) | undefined = await db(
-        'upload_parts as p',
-      )
-        .join('uploads as u', 'u.id', 'p.upload_id')
-        .where({ 'p.upload_id': id, 'p.number': number })
-        .first('p.number', 'p.digest', 'p.offset', 'p.size', 'u.state');
-      if (!row) return null;
-      const { state, ...part } = row;
-      return { part: { ...part, digest: digestFromBytes(part.digest) }, state };
-    },
-
     /**
      * The compare-and-set that every change of state is. With `owner`, only that instance's lease may move it.
      * @returns false when the upload is not (or no longer) in `from`, or somebody else's
@@ -284,8 +133,7 @@ export function uploadTable(db: Knex) {
       if ((await query.update({ state: to, ...forColumns(change) })) !== 1) return false;
       // A pack that was recorded has locations instead, and an object frames; what failed or was aborted has nothing.
       if (!isFinal(to)) return true;
-      await db('upload_members').where({ upload_id: id }).delete();
-      await db('upload_frames').where({ upload_id: id }).delete();
+      await contents.end(id);
       return true;
     },
 
@@ -318,43 +166,6 @@ export function uploadTable(db: Knex) {
         ]),
       );
       return rows.map(({ id }) => id);
-    },
-
-    // The states below stand in the text, not in a parameter: only then a partial index can serve them.
-
-    /** Open or aborting: every upload that storage may hold something of which is still wanted, or still to be removed. */
-    async listUnended(): Promise<Unended[]> {
-      const columns = ['id', 'key', 'state', 'storage_upload_id'] as const;
-      const open = db('uploads').whereRaw(`state = 'open'`).select(columns);
-      return open.unionAll(db('uploads').whereRaw(`state = 'aborting'`).select(columns));
-    },
-
-    async listExpired(now: number, limit: number): Promise<UploadRecord[]> {
-      const query = db('uploads').whereRaw(`state = 'open'`).where('expires_at', '<=', now);
-      return ((await query.orderBy('expires_at').limit(limit)) as Row[]).map(fromRow);
-    },
-
-    async listAborting(limit: number): Promise<UploadRecord[]> {
-      const rows: Row[] = await db('uploads').whereRaw(`state = 'aborting'`).orderBy('expires_at').limit(limit);
-      return rows.map(fromRow);
-    },
-
-    async listStalled(now: number, limit: number): Promise<UploadRecord[]> {
-      const query = db('uploads').whereRaw(`state = 'completing'`).where('lease_until', '<=', now);
-      return ((await query.orderBy('lease_until').limit(limit)) as Row[]).map(fromRow);
-    },
-
-    /** Whose keys are to be freed now. */
-    async listDropping(limit: number): Promise<UploadRecord[]> {
-      const query = db('uploads').whereRaw('drop_key = true and drop_later = false');
-      return ((await query.orderBy('id').limit(limit)) as Row[]).map(fromRow);
-    },
-
-    /** Whose keys storage could not free when it was asked: something may stand there, or come to stand there. For the sweep. */
-    async listDroppingLater(after: UploadId | null, limit: number): Promise<UploadRecord[]> {
-      const query = db('uploads').whereRaw('drop_later = true').orderBy('id').limit(limit);
-      if (after !== null) query.where('id', '>', after);
-      return ((await query) as Row[]).map(fromRow);
     },
 
     async setDropped(id: UploadId): Promise<void> {

@@ -3,7 +3,7 @@ import { StoreError } from '../core/errors.ts';
 import type { PackageId, UploadId } from '../core/ids.ts';
 import { isFinal } from '../core/upload-state.ts';
 import type { Tables } from '../registry/registry.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { readUpload } from './access.ts';
 import { recordChanges } from './record-change.ts';
 import type { Caller, Services } from './services.ts';

@@ -3,7 +3,7 @@ import type { PackageId, UploadId } from '../core/ids.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { mayRead } from '../registry/reads.ts';
 import type { Tables } from '../registry/registry.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import type { Caller } from './services.ts';
 
 /** A package that the caller may not read is answered as one that does not exist. */

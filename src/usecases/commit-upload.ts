@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isStoreError, StoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { readUpload } from './access.ts';
 import { claimForCompletion, runCompletion } from './complete-upload.ts';
 import { abandoned, failureError } from './fail-upload.ts';

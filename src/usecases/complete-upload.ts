@@ -4,7 +4,7 @@ import { isStoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen, EXPIRED } from './abort-upload.ts';
 import { dropKey } from './drop-key.ts';
 import { abandoned, failUpload, failureError } from './fail-upload.ts';

@@ -1,5 +1,5 @@
 import type { Completion } from '../blobs/blob-store.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 
 /** What the registry tells of a completion that another process, or nobody, saw end. */
 export function completionOf(upload: UploadRecord): Completion {

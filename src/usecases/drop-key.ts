@@ -1,5 +1,5 @@
 import type { Completion } from '../blobs/blob-store.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { completionOf } from './completion.ts';
 import { handleOf } from './name-in-storage.ts';
 import type { Services } from './services.ts';

@@ -1,7 +1,7 @@
 import type { Completion } from '../blobs/blob-store.ts';
 import { StoreError } from '../core/errors.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { completedAt } from './completion.ts';
 import { dropKey } from './drop-key.ts';
 import { recordChange } from './record-change.ts';

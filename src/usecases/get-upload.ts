@@ -1,6 +1,6 @@
 import type { UploadId } from '../core/ids.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { readUpload } from './access.ts';
 import { handleOf } from './name-in-storage.ts';
 import type { Caller, Services } from './services.ts';

@@ -2,7 +2,7 @@ import type { UploadHandle } from '../blobs/blob-store.ts';
 import type { ObjectKey } from '../blobs/key-layout.ts';
 import { StoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { mapLimit } from './map-limit.ts';
 import type { Services } from './services.ts';
 

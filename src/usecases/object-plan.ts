@@ -5,7 +5,7 @@ import type { Limits } from '../core/limits.ts';
 import { checkMembers, type PackMember } from '../core/pack.ts';
 import { checkParts, type PlannedPart, tooLarge } from '../core/part-plan.ts';
 import { FrameError } from '../core/zstd-frame.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 
 /** What a client says of an object that it wants to upload, and what of that is taken. Pure. */
 

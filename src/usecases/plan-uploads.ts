@@ -4,7 +4,7 @@ import { StoreError } from '../core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../core/ids.ts';
 import { nextStatus } from '../core/package-state.ts';
 import type { Tables } from '../registry/registry.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen } from './abort-upload.ts';
 import { lockPackage } from './access.ts';
 import { mapLimit } from './map-limit.ts';

@@ -4,4 +4,4 @@ export type { ObjectTotals } from '../registry/blobs.ts';
 export type { FileRecord } from '../registry/files.ts';
 export type { PackageFilter, PackageRecord } from '../registry/packages.ts';
 export type { HoldRecord, RetentionEventRecord } from '../registry/retention.ts';
-export type { UploadRecord } from '../registry/uploads.ts';
+export type { UploadRecord } from '../registry/upload-record.ts';

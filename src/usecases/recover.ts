@@ -1,6 +1,6 @@
 import { manifestKey } from '../blobs/key-layout.ts';
 import type { PackageId } from '../core/ids.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen, EXPIRED, finishAbort } from './abort-upload.ts';
 import { leaseFrom, resumeCompletion } from './complete-upload.ts';
 import { dropKey } from './drop-key.ts';

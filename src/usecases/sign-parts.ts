@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SignedRequest, UploadHandle } from '../blobs/blob-store.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import type { Services } from './services.ts';
 
 /** A part and the request that sends it. */

@@ -8,7 +8,7 @@ import { nextStatus } from '../core/package-state.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { FileRecord } from '../registry/files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortUpload } from './abort-upload.ts';
 import { lockPackage, readPackage } from './access.ts';
 import { claimForCompletion, runCompletion } from './complete-upload.ts';

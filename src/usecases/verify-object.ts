@@ -5,7 +5,7 @@ import type { Digest } from '../core/digest.ts';
 import { isStoreError, type StoreError } from '../core/errors.ts';
 import type { PackMember } from '../core/pack.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
-import type { UploadRecord } from '../registry/uploads.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import type { Services } from './services.ts';
 
 /** An upload with all that was planned of it. */
