@@ -120,6 +120,21 @@ export function memoryObject(
   };
 }
 
+/** Bytes that go over the wire. */
+export function sentSize({ size, stored }: SentObject): number {
+  return stored?.size ?? size;
+}
+
+/** The stored form as a plan says it. */
+export function storedAs({ digest, size, frames }: StoredForm) {
+  return {
+    encoding: 'zstd-seekable' as const,
+    stored_size: size,
+    stored_digest: digest,
+    frames: Buffer.from(frames).toString('base64'),
+  };
+}
+
 export function mismatch(label: string, named: { path: string; digest: string }, why: string): CliError {
   const message = `${label} arrived with other bytes: ${why}`;
   return new CliError(message, { exit: EXIT.integrity, code: 'digest_mismatch', extras: named });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PartRequest, PlannedUpload } from '../../../src/api/types.ts';
-import { FRAME_ENTRY_SIZE, type StoredForm } from '../../../src/core/frame-table.ts';
+import { FRAME_ENTRY_SIZE } from '../../../src/core/frame-table.ts';
 import type { Limits } from '../../../src/core/limits.ts';
 import { ApiError, isApiError } from '../../errors.ts';
 import type { ApiClient } from '../api/api-client.ts';
@@ -9,7 +9,7 @@ import { isOfConnection } from '../api/failure-rules.ts';
 import { notAStore } from '../api/json-calls.ts';
 import { withRetries } from '../api/retry.ts';
 import { cut, forEachLimit, Slots } from '../concurrency.ts';
-import { mismatch, type SentObject } from './objects.ts';
+import { mismatch, type SentObject, sentSize, storedAs } from './objects.ts';
 import { sendPart } from './part-sender.ts';
 import { assertPart, gaveUp, stillVerifying, storageUnreachable, verifyingMost } from './upload-errors.ts';
 
@@ -279,20 +279,6 @@ export class Uploader {
       throw new PlanAgain(upload.failure?.detail ?? `the upload is ${upload.state}`);
     }
   }
-}
-
-/** Bytes that go over the wire. */
-function sentSize({ size, stored }: SentObject): number {
-  return stored?.size ?? size;
-}
-
-function storedAs({ digest, size, frames }: StoredForm) {
-  return {
-    encoding: 'zstd-seekable' as const,
-    stored_size: size,
-    stored_digest: digest,
-    frames: Buffer.from(frames).toString('base64'),
-  };
 }
 
 /** This upload will take nothing more. */
