@@ -13,6 +13,8 @@ import {
   type LyingService,
   manifestFile,
   manifestOf,
+  planOf,
+  type SentObject,
   sealed,
   startLyingService,
 } from '../support/lying-service.ts';
@@ -244,22 +246,8 @@ const WRONG: Array<[name: string, lies: Lies, args: string[], says: RegExp]> = [
 /** A plan whose one part says something else. */
 function lyingUpload(about: object): Lie {
   return (response, { base, body }) => {
-    const { objects } = JSON.parse(body) as {
-      objects: Array<{ digest: string; size: number; stored_size?: number }>;
-    };
-    const uploads = objects.map(({ digest, size, stored_size }) => {
-      const part = {
-        number: 1,
-        offset: 0,
-        size: stored_size ?? size,
-        digest,
-        received: false,
-        method: 'PUT',
-        headers: {},
-      };
-      const parts = [{ ...part, url: `${base}/part`, expires_at: '2026-01-01T00:00:00Z', ...about }];
-      return { upload_id: 'upl_1', digest, state: 'open', parts };
-    });
+    const { objects } = JSON.parse(body) as { objects: SentObject[] };
+    const uploads = objects.map((object) => planOf(base, object, about));
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ uploads }));
   };
 }

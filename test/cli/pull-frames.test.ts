@@ -1,15 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { ApiClient } from '../../cli/client/api/api-client.ts';
-import { pullPackage } from '../../cli/client/pull/pull.ts';
-import { verifyPackage } from '../../cli/client/pull/verify.ts';
+import test from 'ava';
 import type { CliError } from '../../cli/errors.ts';
-import { type FakeObject, startFakeStore } from '../support/fake-store.ts';
+import { failedPaths, placeFakePackage } from '../support/fake-pull.ts';
+import type { FakeObject } from '../support/fake-store.ts';
 import { bombOf, encodedAs, type FramedObject, framedBlob, framedPack, type TestFrame } from '../support/frames.ts';
-import { tempFolder } from '../support/temp.ts';
-import { readTree, writeTree } from '../support/tree.ts';
+import { readTree } from '../support/tree.ts';
 
 const KIB = 1024;
 const MIB = 1024 ** 2;
@@ -52,40 +48,10 @@ function withFrames(object: FakeObject, frames: readonly TestFrame[]): FakeObjec
   return { ...object, bytes, frames: plan.frames };
 }
 
-async function place(t: ExecutionContext, files: NamedFile[], objects: FakeObject[]) {
-  const folder = await tempFolder(t);
-  const store = await startFakeStore(files, { finalized: true, objects });
-  const signal = new AbortController().signal;
-  const client = new ApiClient({ url: store.url, token: null, signal, userAgent: 'tests' });
-  t.teardown(async () => {
-    client.close();
-    await store.close();
-  });
-  const copy = join(folder, 'copy');
-  const named = Object.fromEntries(files.map(({ path, bytes }) => [path, bytes]));
-  const expected = await readTree(await writeTree(join(folder, 'expected'), named));
-  const pkg = () => client.getPackage(store.packageId);
-  return {
-    copy,
-    store,
-    expected,
-    pull: async (glob?: string) => pullPackage(client, await pkg(), { directory: copy, glob, parallel: 2 }),
-    verify: async () => verifyPackage(client, await pkg()),
-    /** Nothing but the package's files is there. */
-    arrived: async () => {
-      t.deepEqual(await readTree(copy), expected);
-      t.false((await readdir(copy)).some((name) => name.startsWith('.')));
-    },
-  };
-}
-
-const pathsOf = (error: CliError | undefined): string[] =>
-  ((error?.extras.failures as Array<{ path: string }> | undefined) ?? []).map(({ path }) => path);
-
 test('an encoded pack is read by one request, a large encoded file by its ranges, and all is as it was', async (t) => {
   const files = [...smallFiles(), { path: 'large.log', bytes: halfRandom(17 * MIB + 5) }];
   const objects = [packed(files.slice(0, COUNT)).object, large(files[COUNT] as NamedFile)];
-  const { pull, verify, arrived, store } = await place(t, files, objects);
+  const { pull, verify, arrived, store } = await placeFakePackage(t, files, { objects });
   t.is((await pull()).files, COUNT + 1);
   await arrived();
   t.is(store.seen.filter(({ url }) => url.startsWith('/bytes/0?')).length, 1);
@@ -96,7 +62,7 @@ test('an encoded pack is read by one request, a large encoded file by its ranges
 test('one small file is one ranged read of the frame that holds it', async (t) => {
   const files = smallFiles();
   const { pack, object } = packed(files);
-  const { pull, store, copy, expected } = await place(t, files, [object]);
+  const { pull, store, copy, expected } = await placeFakePackage(t, files, { objects: [object] });
   t.is((await pull('small/20')).files, 1);
   t.deepEqual(await readTree(copy), { 'small/20': expected['small/20'] });
   const before = pack.frames.slice(0, 2).reduce((sum, { bytes }) => sum + bytes.length, 0);
@@ -110,7 +76,7 @@ test('one small file is one ranged read of the frame that holds it', async (t) =
 test('a connection that dies amid a frame is taken up where it broke', async (t) => {
   const files = smallFiles();
   const { object } = packed(files);
-  const { pull, store, arrived } = await place(t, files, [object]);
+  const { pull, store, arrived } = await placeFakePackage(t, files, { objects: [object] });
   const half = object.bytes.length >> 1;
   store.serve = (_request, response) => {
     if (store.seen.length > 1) return false;
@@ -127,7 +93,7 @@ test('a connection that dies amid a frame is taken up where it broke', async (t)
 test('a server that knows no ranges sends everything, and the right frames are taken', async (t) => {
   const files = [...smallFiles(), { path: 'large.log', bytes: halfRandom(17 * MIB) }];
   const objects = [packed(files.slice(0, COUNT)).object, large(files[COUNT] as NamedFile)];
-  const { pull, store, arrived } = await place(t, files, objects);
+  const { pull, store, arrived } = await placeFakePackage(t, files, { objects });
   store.serve = (_request, response, { bytes }) => {
     response.end(bytes);
     return true;
@@ -139,7 +105,7 @@ test('a server that knows no ranges sends everything, and the right frames are t
 test('an expired URL amid frames: fresh ones are asked for, in whatever form the bytes are by then', async (t) => {
   const files = smallFiles();
   const { pack, object } = packed(files);
-  const { pull, store, arrived } = await place(t, files, [object]);
+  const { pull, store, arrived } = await placeFakePackage(t, files, { objects: [object] });
   let served = 0;
   store.serve = (request, response) => {
     if (!request.url.endsWith('plan=1')) return false;
@@ -192,7 +158,7 @@ const tables: Array<[what: string, lie: Lie, message: RegExp]> = [
 for (const [what, lie, message] of tables) {
   test(`a service that tells a frame table ${what} is found out before anything is read`, async (t) => {
     const files = smallFiles();
-    const { pull, store, copy } = await place(t, files, [lie(files, packed(files))]);
+    const { pull, store, copy } = await placeFakePackage(t, files, { objects: [lie(files, packed(files))] });
     const error = await t.throwsAsync<CliError>(pull(), { code: 'integrity_failure' });
     t.is(error?.exit, 5);
     t.regex(error?.message ?? '', message);
@@ -216,12 +182,12 @@ for (const [what, change] of frames) {
     const files = smallFiles();
     const { pack, object } = packed(files);
     const lying = withFrames(object, pack.frames.with(2, change(pack.frames[2] as TestFrame)));
-    const { pull, copy, expected } = await place(t, files, [lying]);
+    const { pull, copy, expected } = await placeFakePackage(t, files, { objects: [lying] });
     const before = process.resourceUsage().maxRSS;
     const error = await t.throwsAsync<CliError>(pull(), { code: 'integrity_failure' });
     const grown = (process.resourceUsage().maxRSS - before) / KIB;
     t.true(grown < 150, `${grown} MiB more than before`);
-    const failed = pathsOf(error);
+    const failed = failedPaths(error);
     t.deepEqual(
       failed.toSorted(),
       Array.from({ length: 8 }, (_, nth) => `small/${16 + nth}`),

@@ -1,16 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { ApiClient } from '../../cli/client/api/api-client.ts';
-import { pullPackage } from '../../cli/client/pull/pull.ts';
-import { verifyPackage } from '../../cli/client/pull/verify.ts';
+import test from 'ava';
 import type { CliError } from '../../cli/errors.ts';
 import { runCli } from '../support/cli-child.ts';
-import { type FakeFile, type FakeObject, type FakeOptions, startFakeStore } from '../support/fake-store.ts';
+import { failedPaths, placeFakePackage } from '../support/fake-pull.ts';
+import type { FakeFile, FakeObject } from '../support/fake-store.ts';
 import { packOf } from '../support/pack.ts';
-import { tempFolder } from '../support/temp.ts';
-import { readTree, writeTree } from '../support/tree.ts';
+import { readTree } from '../support/tree.ts';
 
 const KIB = 1024;
 
@@ -22,41 +18,6 @@ function packed(files: FakeFile[]): FakeObject {
 
 function randomFiles(count: number, size: number): FakeFile[] {
   return Array.from({ length: count }, (_, index) => ({ path: `group/${index}`, bytes: randomBytes(size + index) }));
-}
-
-async function place(t: ExecutionContext, files: FakeFile[], options: FakeOptions = {}) {
-  const folder = await tempFolder(t);
-  const store = await startFakeStore(files, { finalized: true, ...options });
-  const signal = new AbortController().signal;
-  const client = new ApiClient({ url: store.url, token: null, signal, userAgent: 'tests' });
-  t.teardown(async () => {
-    client.close();
-    await store.close();
-  });
-  const copy = join(folder, 'copy');
-  const pkg = () => client.getPackage(store.packageId);
-  const expected = await readTree(
-    await writeTree(join(folder, 'expected'), Object.fromEntries(files.map(({ path, bytes }) => [path, bytes]))),
-  );
-  return {
-    folder,
-    copy,
-    store,
-    expected,
-    pull: async (glob?: string) => pullPackage(client, await pkg(), { directory: copy, glob, parallel: 2 }),
-    verify: async () => verifyPackage(client, await pkg()),
-    /** Nothing but the package's files is there. */
-    arrived: async () => {
-      t.deepEqual(await readTree(copy), expected);
-      t.false((await readdir(copy)).some((name) => name.startsWith('.')));
-    },
-  };
-}
-
-/** The files that the error names. */
-function pathsOf(error: CliError | undefined): string[] {
-  const failures = error?.extras.failures as Array<{ path: string }> | undefined;
-  return (failures ?? []).map(({ path }) => path);
 }
 
 /** How many bytes a request may bring. */
@@ -74,7 +35,7 @@ test('a pack is read once, whatever the order of its entries, and every path get
   object.entries.reverse();
   const empty = { bytes: Buffer.alloc(0), entries: [{ path: 'empty', offset: 0 }] };
   const all = [...files, big, twin, { path: 'empty', bytes: '' }];
-  const { pull, verify, store, arrived } = await place(t, all, { objects: [object, empty] });
+  const { pull, verify, store, arrived } = await placeFakePackage(t, all, { objects: [object, empty] });
   const result = await pull();
   await arrived();
   t.is(result.files, 43);
@@ -90,7 +51,7 @@ test('few of a pack: what is wanted is read, and the gaps between are not', asyn
     ...file,
     path: [10, 12, 300].includes(index) ? `wanted/${index}` : file.path,
   }));
-  const { pull, store, copy } = await place(t, files, { objects: [packed(files)] });
+  const { pull, store, copy } = await placeFakePackage(t, files, { objects: [packed(files)] });
   t.is((await pull('wanted/*')).files, 3);
   t.deepEqual(Object.keys(await readTree(copy)).length, 3);
   t.is(store.seen.length, 2, 'neighbours come in one request');
@@ -110,7 +71,7 @@ test('a signature that binds a range: offsets count from its first byte', async 
     entries: [2, 4].map((index) => ({ path: `group/${index}`, offset: (at[index] as number) - at[2] })),
   };
   const wanted = [files[2], files[4]] as FakeFile[];
-  const { pull, arrived, store } = await place(t, wanted, { objects: [bound] });
+  const { pull, arrived, store } = await placeFakePackage(t, wanted, { objects: [bound] });
   await pull();
   await arrived();
   t.deepEqual(
@@ -124,10 +85,10 @@ test('one damaged entry: it is named and not written, all others are', async (t)
   const object = packed(files);
   const { offset } = object.entries[7] as { offset: number };
   object.bytes[offset + 5_000] = (object.bytes[offset + 5_000] as number) ^ 1;
-  const { pull, verify, copy, expected, store, folder } = await place(t, files, { objects: [object] });
+  const { pull, verify, copy, expected, store, folder } = await placeFakePackage(t, files, { objects: [object] });
   const error = await t.throwsAsync<CliError>(pull());
   t.like(error, { code: 'integrity_failure', exit: 5, extras: { path: 'group/7', files: 29 } });
-  t.deepEqual(pathsOf(error), ['group/7']);
+  t.deepEqual(failedPaths(error), ['group/7']);
   const { 'group/7': _, ...others } = expected;
   t.deepEqual(await readTree(copy), others);
   t.deepEqual(
@@ -145,7 +106,7 @@ test('one damaged entry: it is named and not written, all others are', async (t)
 test('a connection that dies in the middle: what came is not asked for again', async (t) => {
   const files = randomFiles(40, 10 * KIB);
   const object = packed(files);
-  const { pull, store, arrived } = await place(t, files, { objects: [object] });
+  const { pull, store, arrived } = await placeFakePackage(t, files, { objects: [object] });
   const half = object.bytes.length >> 1;
   store.serve = ({ range }, response) => {
     if (store.seen.length > 1) return false;
@@ -165,9 +126,9 @@ test('an object that storage cut off: what it has is written, the rest is named'
   const object = packed(files);
   const size = object.bytes.length;
   const cut = { ...object, size, bytes: object.bytes.subarray(0, (object.entries[15]?.offset as number) + 10) };
-  const { pull, copy, verify } = await place(t, files, { objects: [cut] });
+  const { pull, copy, verify } = await placeFakePackage(t, files, { objects: [cut] });
   const error = await t.throwsAsync<CliError>(pull(), { code: 'integrity_failure' });
-  t.is(pathsOf(error).length, 5);
+  t.is(failedPaths(error).length, 5);
   t.is(Object.keys(await readTree(copy)).length, 15);
   t.is((await verify()).failures.length, 5);
 });
@@ -178,7 +139,7 @@ test('a server that knows no ranges sends everything, and the right bytes are ta
     packed(files.slice(0, 50)),
     { bytes: files[50]?.bytes as Buffer, entries: [{ path: 'large', offset: 0 }] },
   ];
-  const { pull, store, arrived, verify } = await place(t, files, { objects });
+  const { pull, store, arrived, verify } = await placeFakePackage(t, files, { objects });
   store.serve = (_request, response, { bytes }) => {
     response.end(bytes);
     return true;
@@ -194,7 +155,7 @@ test('503, 429, 500 and resets are got over', async (t) => {
     packed(files.slice(0, 20)),
     { bytes: files[20]?.bytes as Buffer, entries: [{ path: 'large', offset: 0 }] },
   ];
-  const { pull, store, arrived } = await place(t, files, { objects });
+  const { pull, store, arrived } = await placeFakePackage(t, files, { objects });
   const troubles: Array<number | 'reset'> = [503, 'reset', 429, 'reset', 500];
   store.serve = (_request, response) => {
     const trouble = troubles.shift();
@@ -212,7 +173,7 @@ test('an expired URL: fresh ones are asked for, wherever the bytes are by then',
   const small = files.slice(0, 20);
   const old = packed(small);
   const large = { bytes: files[20]?.bytes as Buffer, entries: [{ path: 'large', offset: 0 }] };
-  const { pull, store, arrived } = await place(t, files, { objects: [old, large] });
+  const { pull, store, arrived } = await placeFakePackage(t, files, { objects: [old, large] });
   const half = old.entries[10]?.offset as number;
   const expired = new Set(['plan=1']);
   let served = 0;
@@ -238,7 +199,7 @@ test('an expired URL: fresh ones are asked for, wherever the bytes are by then',
 
 test('403 that stays is refused, bytes that are gone are an integrity failure', async (t) => {
   const files = randomFiles(3, KIB);
-  const { pull, store, copy } = await place(t, files, { objects: [packed(files)] });
+  const { pull, store, copy } = await placeFakePackage(t, files, { objects: [packed(files)] });
   let status = 403;
   store.serve = (_request, response) => {
     response.writeHead(status).end();
@@ -247,14 +208,14 @@ test('403 that stays is refused, bytes that are gone are an integrity failure', 
   await t.throwsAsync(pull(), { name: 'ApiError', message: /403/ });
   status = 404;
   const error = await t.throwsAsync<CliError>(pull(), { code: 'integrity_failure' });
-  t.is(pathsOf(error).length, 3);
+  t.is(failedPaths(error).length, 3);
   t.deepEqual(await readTree(copy), {});
   t.deepEqual(await readdir(copy), [], 'not even a folder of its own stays');
 });
 
 test('storage that cannot be reached ends with 6, and says which', async (t) => {
   const files = randomFiles(2, KIB);
-  const { folder, store } = await place(t, files, { objects: [packed(files)] });
+  const { folder, store } = await placeFakePackage(t, files, { objects: [packed(files)] });
   store.serve = (_request, response) => {
     response.socket?.resetAndDestroy();
     return true;
@@ -267,7 +228,7 @@ test('storage that cannot be reached ends with 6, and says which', async (t) => 
 
 test('an object that a later call names again under another signature is still read once', async (t) => {
   const files = randomFiles(1_500, 200);
-  const { pull, store, arrived } = await place(t, files, { objects: [packed(files)] });
+  const { pull, store, arrived } = await placeFakePackage(t, files, { objects: [packed(files)] });
   await pull();
   await arrived();
   t.is(store.plans, 2);

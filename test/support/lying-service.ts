@@ -219,7 +219,7 @@ export function linkOf(about: object = {}) {
   };
 }
 
-interface SentObject {
+export interface SentObject {
   digest: string;
   size: number;
   stored_size?: number;
@@ -230,26 +230,25 @@ interface Sent {
   objects?: SentObject[];
 }
 
+/** The plan of one object: one part, about which something may be a lie. */
+export function planOf(url: string, { digest, size, stored_size }: SentObject, about: object = {}) {
+  const part = {
+    number: 1,
+    offset: 0,
+    size: stored_size ?? size,
+    digest,
+    received: false,
+    method: 'PUT',
+    url: `${url}/part`,
+    headers: {},
+    expires_at: TIME,
+    ...about,
+  };
+  return { upload_id: UPLOAD_ID, digest, state: 'open', parts: [part] };
+}
+
 function honest(route: LyingRoute, response: ServerResponse, url: string, body: string): void {
   const sent = (body.startsWith('{') ? JSON.parse(body) : {}) as Sent;
-  const plan = ({ digest, size, stored_size }: SentObject) => ({
-    upload_id: UPLOAD_ID,
-    digest,
-    state: 'open',
-    parts: [
-      {
-        number: 1,
-        offset: 0,
-        size: stored_size ?? size,
-        digest,
-        received: false,
-        method: 'PUT',
-        url: `${url}/part`,
-        headers: {},
-        expires_at: TIME,
-      },
-    ],
-  });
   const answers: Record<Exclude<LyingRoute, 'manifest' | 'bytes' | 'part'>, unknown> = {
     limits: DEFAULT_LIMITS,
     packages: { items: [sealed()], next_cursor: null },
@@ -271,7 +270,7 @@ function honest(route: LyingRoute, response: ServerResponse, url: string, body: 
     },
     register: { files: sent.files?.map(({ path, digest }) => ({ path, digest, state: 'missing' })) },
     downloads: downloadsOf(url),
-    uploads: { uploads: sent.objects?.map(plan) },
+    uploads: { uploads: sent.objects?.map((object) => planOf(url, object)) },
     'part urls': { parts: [] },
     commit: { upload_id: UPLOAD_ID, digest: FILE_DIGEST, state: 'stored' },
     upload: {},
