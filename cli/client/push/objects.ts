@@ -1,9 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Digest } from '../../../src/core/digest.ts';
-import { FrameTable, type StoredForm } from '../../../src/core/frame-table.ts';
+import { FrameTable, type PlacedFrame, type StoredForm } from '../../../src/core/frame-table.ts';
 import type { PackMember } from '../../../src/core/pack.ts';
-import { compressFrame } from '../../../src/core/zstd-frame.ts';
 import { CliError, EXIT } from '../../errors.ts';
+import { cut } from '../concurrency.ts';
 import type { FilePart } from '../tree/file-list.ts';
 import type { StoredFile } from '../tree/hash-file.ts';
 import {
@@ -48,8 +48,8 @@ const PIECE = 1024 ** 2;
 
 /** How a file is sent in its stored form. */
 export interface Sending {
-  /** At which it was compressed. */
-  level: number | null;
+  /** Stored bytes that were not kept are made again, some frames at a time. @throws CliError file_changed */
+  makeAgain(file: HashedFile, content: { offset: number; sizes: readonly number[] }): Promise<Buffer>;
   /** The stored bytes that came with it are not needed any more. */
   letGo(file: HashedFile): void;
 }
@@ -71,9 +71,7 @@ export function fileObject(file: HashedFile, sending: Sending): SentObject {
     release: () => sending.letGo(file),
     named: () => ({ path, digest }),
     pieces: (offset, length) =>
-      stored === null
-        ? readPieces(file, offset, length)
-        : storedPieces(file, stored, sending.level ?? 0, offset, length),
+      stored === null ? readPieces(file, offset, length) : storedPieces(file, stored, sending, offset, length),
     assertUnchanged: () => assertUnchanged(file),
     async differs() {
       await assertUnchanged(file);
@@ -140,31 +138,29 @@ export function mismatch(label: string, named: { path: string; digest: string },
   return new CliError(message, { exit: EXIT.integrity, code: 'digest_mismatch', extras: named });
 }
 
-/** Stored bytes that are kept, or made again: the same content at the same level gives the same frames in one process. */
+/** Content of the frames that are made again at a time: others that are being sent wait for theirs meanwhile. */
+const MADE_AT_ONCE = 2 * 1024 ** 2;
+
+/** Stored bytes that are kept, or made again. */
 async function* storedPieces(
-  file: FoundFile,
-  stored: StoredFile,
-  level: number,
+  file: HashedFile,
+  { bytes, frames }: StoredFile,
+  { makeAgain }: Sending,
   offset: number,
   size: number,
 ): AsyncGenerator<Buffer> {
   const end = offset + size;
-  if (stored.bytes !== null) {
-    const { buffer, byteOffset } = stored.bytes;
+  if (bytes !== null) {
+    const { buffer, byteOffset } = bytes;
     for (let at = offset; at < end; at += PIECE) yield Buffer.from(buffer, byteOffset + at, Math.min(PIECE, end - at));
     return;
   }
-  const table = FrameTable.decode(stored.frames);
-  const handle = await openFound(file);
-  try {
-    for (const frame of table) {
-      if (frame.storedAt + frame.stored <= offset || frame.storedAt >= end) continue;
-      const content = await readExactly(handle, frame.logicalAt, frame.logical, file);
-      const bytes = compressFrame(content, level);
-      yield bytes.subarray(Math.max(0, offset - frame.storedAt), end - frame.storedAt);
-    }
-  } finally {
-    await handle.close();
+  const table = FrameTable.decode(frames);
+  const wanted = [...table].filter((frame) => frame.storedAt + frame.stored > offset && frame.storedAt < end);
+  for (const some of cut(wanted, { content: MADE_AT_ONCE }, ({ logical }) => ({ content: logical }))) {
+    const { logicalAt, storedAt } = some[0] as PlacedFrame;
+    const made = await makeAgain(file, { offset: logicalAt, sizes: some.map(({ logical }) => logical) });
+    yield made.subarray(Math.max(0, offset - storedAt), end - storedAt);
   }
   const behind = table.framesSize;
   if (end > behind) yield table.seekTable().subarray(Math.max(0, offset - behind), end - behind);
@@ -178,14 +174,6 @@ async function openFound(file: FoundFile): Promise<FileHandle> {
   if (sameIdentity(identityOf(stats), file.identity)) return handle;
   await handle.close();
   throw fileChanged(file.path);
-}
-
-async function readExactly(handle: FileHandle, position: number, size: number, file: FoundFile): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(size);
-  for (let done = 0; done < size; ) {
-    done += (await readPiece(handle, buffer.subarray(done), position + done, size - done, file)).length;
-  }
-  return buffer;
 }
 
 async function* readPieces(file: FoundFile, offset: number, size: number): AsyncGenerator<Buffer> {

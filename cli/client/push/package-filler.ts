@@ -10,7 +10,7 @@ import { cutPacks, packMemory } from '../tree/pack-builder.ts';
 import { PackMemory } from '../tree/pack-memory.ts';
 import type { HashedFile, Readers } from '../tree/readers.ts';
 import { DigestClaims } from './digest-claims.ts';
-import { fileObject } from './objects.ts';
+import { fileObject, type Sending } from './objects.ts';
 import { packObject } from './pack-object.ts';
 import type { Registrar } from './registrar.ts';
 import type { Uploader } from './uploader.ts';
@@ -197,7 +197,10 @@ export class PackageFiller {
   async #sendLarge({ indexes, registered }: List): Promise<void> {
     if (this.#failure) return;
     const { readers, level, registrar, uploader } = this.#deps;
-    const sending = { level, letGo: (file: HashedFile) => readers.letGo(file) };
+    const sending: Sending = {
+      makeAgain: (file, content) => readers.frames(file, { level: level ?? 0, ...content }),
+      letGo: (file) => readers.letGo(file),
+    };
     const hashed = new Map<FileIndex, HashedFile>();
     if (!registered) await this.#hash(indexes, hashed);
     const missing = registered ? indexes : await registrar.register(indexes);

@@ -3,7 +3,7 @@ import { readSync } from 'node:fs';
 import { type Digest, digestFromBytes, digestOf } from '../../../src/core/digest.ts';
 import type { StoredForm } from '../../../src/core/frame-table.ts';
 import { type PartCutter, partCutter } from '../../../src/core/part-cutter.ts';
-import { FRAMES_MAX } from '../../../src/core/zstd-frame.ts';
+import { compressFrame, FRAMES_MAX } from '../../../src/core/zstd-frame.ts';
 import { FrameWriter, isWorth, seemsCompressible } from './compression.ts';
 import type { FilePart } from './file-list.ts';
 import { type ReadFailure, type ReadJob, readFull, readUnchanged } from './read-whole.ts';
@@ -23,7 +23,7 @@ export interface CompressJob {
   singlePartMax: number;
   /** More are cut into parts of this size. */
   partSize: number;
-  /** So many are kept at most, to be sent: else they are made again. */
+  /** So many are kept at most, to be sent: else they are made again. Decided when a reader takes the job. */
   keepMax: number;
 }
 
@@ -68,8 +68,8 @@ export function hashFile(job: HashJob, buffer: Buffer, count: (bytes: number) =>
     worthless = hashed !== null && hashed.stored === null;
     return hashed;
   });
-  // Samples are not all of it. What was counted was read, so it counts once more.
-  return worthless ? hashFile({ ...job, compress: null }, buffer, count) : outcome;
+  // Samples are not all of it. Its bytes have been counted.
+  return worthless ? hashFile({ ...job, compress: null }, buffer, () => {}) : outcome;
 }
 
 function hashSmall(fd: number, size: number, buffer: Buffer, count: (bytes: number) => void): HashOutcome | null {
@@ -123,6 +123,30 @@ function readPieces(fd: number, size: number, buffer: Buffer, take: (piece: Buff
     done += wanted;
   }
   return true;
+}
+
+/** Some frames of a file that was compressed before, to be made again. */
+export interface FramesJob extends ReadJob {
+  level: number;
+  /** Where the content of the first one begins, and the content's size of each. */
+  offset: number;
+  sizes: readonly number[];
+}
+
+export type FramesOutcome = { ok: true; bytes: Uint8Array<ArrayBuffer> } | ReadFailure;
+
+/** The same content at the same level gives the same frames in one process. @param buffer holds the content of one */
+export function makeFrames({ level, offset, sizes, ...job }: FramesJob, buffer: Buffer): FramesOutcome {
+  return readUnchanged<FramesOutcome>(job, (fd) => {
+    const frames: Buffer[] = [];
+    let at = offset;
+    for (const size of sizes) {
+      if (!readFull(fd, buffer, 0, size, at)) return null;
+      frames.push(compressFrame(buffer.subarray(0, size), level));
+      at += size;
+    }
+    return { ok: true, bytes: new Uint8Array(Buffer.concat(frames)) };
+  });
 }
 
 /** Looks at samples of a file whose digest is known. A file that cannot be read is told by whoever reads all of it. */

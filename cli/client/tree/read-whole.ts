@@ -33,10 +33,10 @@ export function readUnchanged<T>({ absolute, identity }: ReadJob, read: (fd: num
   }
 }
 
-/** Reads on from where the file stands. @returns false when it ends before */
-export function readFull(fd: number, buffer: Buffer, at: number, size: number): boolean {
+/** @param from null: on from where the file stands @returns false when the file ends before */
+export function readFull(fd: number, buffer: Buffer, at: number, size: number, from: number | null = null): boolean {
   for (let got = 0; got < size; ) {
-    const count = readSync(fd, buffer, at + got, size - got, null);
+    const count = readSync(fd, buffer, at + got, size - got, from === null ? null : from + got);
     if (count === 0) return false;
     got += count;
   }

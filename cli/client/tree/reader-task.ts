@@ -1,6 +1,14 @@
 import type { StoredForm } from '../../../src/core/frame-table.ts';
 import { compressInPlace } from './compression.ts';
-import { type HashJob, type HashOutcome, hashBuffer, hashFile } from './hash-file.ts';
+import {
+  type FramesJob,
+  type FramesOutcome,
+  type HashJob,
+  type HashOutcome,
+  hashBuffer,
+  hashFile,
+  makeFrames,
+} from './hash-file.ts';
 import { buildPack, type PackJob, type PackOutcome } from './pack-builder.ts';
 
 /** Content in shared memory that is to be replaced by its stored form. */
@@ -15,8 +23,8 @@ export interface CompressJob {
 export type CompressOutcome = StoredForm | null;
 
 /** What a reader is asked, in a form that crosses threads. */
-export type ReaderTask = { hash: HashJob[] } | { pack: PackJob } | { compress: CompressJob };
-export type ReaderAnswer = HashOutcome[] | PackOutcome | CompressOutcome;
+export type ReaderTask = { hash: HashJob[] } | { frames: FramesJob } | { pack: PackJob } | { compress: CompressJob };
+export type ReaderAnswer = HashOutcome[] | FramesOutcome | PackOutcome | CompressOutcome;
 
 /** Does what tasks ask, one after the other. @param count told of bytes as they are read */
 export function newReader(count: (bytes: number) => void): (task: ReaderTask) => ReaderAnswer {
@@ -24,6 +32,7 @@ export function newReader(count: (bytes: number) => void): (task: ReaderTask) =>
   return (task) => {
     if ('pack' in task) return buildPack(task.pack, count);
     if ('compress' in task) return compress(task.compress);
+    if ('frames' in task) return makeFrames(task.frames, buffer);
     return task.hash.map((job) => hashFile(job, buffer, count));
   };
 }

@@ -1,14 +1,14 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import type { Digest } from '../../../src/core/digest.ts';
 import { partSizeFor } from '../../../src/core/part-plan.ts';
 import { cut } from '../concurrency.ts';
 import type { FilePart } from './file-list.ts';
-import type { CompressJob, HashJob, HashOutcome, StoredFile } from './hash-file.ts';
+import type { FramesJob, FramesOutcome, HashJob, HashOutcome, StoredFile } from './hash-file.ts';
 import { type FoundFile, fileChanged, fileError } from './local-file.ts';
 import type { PackOutcome } from './pack-builder.ts';
 import type { ReadFailure } from './read-whole.ts';
 import { type CompressOutcome, newReader, type ReaderAnswer, type ReaderTask } from './reader-task.ts';
+import { ReaderThreads, type Watch } from './reader-threads.ts';
 
 export interface HashedFile extends FoundFile {
   digest: Digest;
@@ -30,26 +30,8 @@ type PartLimits = Parameters<typeof partSizeFor>[1];
 /** Stored bytes of compressed files that wait to be sent; of one file, and of all of them together. */
 const KEPT = { ofFile: 16 * 1024 ** 2, inAll: 64 * 1024 ** 2 };
 
-interface Work {
-  task: ReaderTask;
-  bytes: number;
-  /** When it was asked, as performance.now tells. */
-  since: number;
-  resolve: (answer: ReaderAnswer) => void;
-  reject: (error: Error) => void;
-}
-
-interface Thread {
-  worker: Worker;
-  work: Work | null;
-}
-
 const THREADS_MIN = 2;
 const THREADS_MAX = 8;
-/** Work of this size is worth another thread at once; other work when it has waited for so long. */
-const MUCH_BYTES = 64 * 1024 ** 2;
-const PATIENCE_MS = 1_000;
-const STOPPED = 'A reading thread ended early.';
 /** So little is read faster than a thread starts. */
 const FEW_FILES = 250;
 const FEW_BYTES = 8 * 1024 ** 2;
@@ -62,9 +44,9 @@ const LIST = { items: 50, bytes: 4 * 1024 ** 2 };
  */
 export class Readers {
   readonly #counter = new BigInt64Array(new SharedArrayBuffer(8));
-  readonly #threads: Thread[] = [];
-  readonly #waiting: Work[] = [];
-  readonly #mostThreads = Math.min(THREADS_MAX, Math.max(THREADS_MIN, availableParallelism()));
+  readonly #threads: ReaderThreads;
+  /** Of its own: whoever waits for frames has begun to send, and must not stand behind files that take minutes. */
+  readonly #maker: ReaderThreads;
   readonly #keptOfFile: number;
   /** Stored bytes that may still be kept. */
   #keepLeft: number;
@@ -73,6 +55,9 @@ export class Readers {
   files = 0;
 
   constructor(kept = KEPT) {
+    const most = Math.min(THREADS_MAX, Math.max(THREADS_MIN, availableParallelism()));
+    this.#threads = new ReaderThreads(this.#counter, most);
+    this.#maker = new ReaderThreads(this.#counter, 1);
     this.#keptOfFile = kept.ofFile;
     this.#keepLeft = kept.inAll;
   }
@@ -84,7 +69,7 @@ export class Readers {
 
   /** Says what will be asked, as far as it is known: a thread that is worth it starts while others wait for answers. */
   expect({ files, bytes }: { files: number; bytes: number }): void {
-    if (!isLittle(files, bytes) && this.#threads.length === 0) this.#newThread();
+    if (!isLittle(files, bytes)) this.#threads.begin();
   }
 
   /**
@@ -95,11 +80,10 @@ export class Readers {
   async hash(files: readonly FoundFile[], limits: PartLimits, level: number | null = null): Promise<HashedFile[]> {
     const lists = [...cut(files, LIST, ({ size }) => ({ items: 1, bytes: size }))].map(async (list) => {
       const jobs = list.map((file) => this.#jobOf(file, limits, level));
-      const outcomes = await this.#do<HashOutcome[]>({ hash: jobs }, list);
-      for (const [place, outcome] of outcomes.entries()) {
-        const kept = outcome.ok ? (outcome.stored?.bytes?.length ?? 0) : 0;
-        this.#keepLeft += (jobs[place]?.compress?.keepMax ?? 0) - kept;
-      }
+      const outcomes = await this.#do<HashOutcome[]>({ hash: jobs }, list, {
+        taken: () => this.#reserve(list, jobs),
+        answered: (answer) => this.#giveBack(jobs, answer as HashOutcome[]),
+      });
       const hashed = list.map((file, index) => conclude(file, outcomes[index]));
       this.files += hashed.length;
       return hashed;
@@ -123,6 +107,15 @@ export class Readers {
     return this.#do<CompressOutcome>({ compress: { memory, frames, level } }, [{ size }]);
   }
 
+  /** Some frames of a compressed file, as they were. @throws CliError file_changed, file_unreadable */
+  async frames(file: FoundFile, frames: Pick<FramesJob, 'level' | 'offset' | 'sizes'>): Promise<Buffer> {
+    const { absolute, identity } = file;
+    const size = frames.sizes.reduce((sum, one) => sum + one, 0);
+    const outcome = (await this.#maker.do({ frames: { absolute, identity, ...frames } }, size)) as FramesOutcome;
+    if (!outcome.ok) throw failureOf(file, outcome);
+    return Buffer.from(outcome.bytes.buffer);
+  }
+
   /** Builds a pack of small files, in their order. @throws CliError file_changed, file_unreadable */
   async pack(files: readonly FoundFile[], memory: SharedArrayBuffer): Promise<ReadPack> {
     const jobs = files.map(({ absolute, identity }) => ({ absolute, identity }));
@@ -134,8 +127,7 @@ export class Readers {
 
   /** Ends the threads; what was asked and is not done fails. What is asked later starts new ones. */
   async stop(): Promise<void> {
-    for (const { reject } of this.#waiting.splice(0)) reject(new Error(STOPPED));
-    await Promise.all(this.#threads.splice(0).map(({ worker }) => worker.terminate()));
+    await Promise.all([this.#threads.stop(), this.#maker.stop()]);
   }
 
   #jobOf({ absolute, identity, size }: FoundFile, limits: PartLimits, level: number | null): HashJob {
@@ -143,70 +135,45 @@ export class Readers {
       absolute,
       identity,
       partSize: Math.max(1, partSizeFor(size, limits)),
-      compress: level === null ? null : this.#compressJob(size, limits, level),
+      compress:
+        level === null
+          ? null
+          : { level, singlePartMax: limits.single_part_max, partSize: limits.part_size, keepMax: 0 },
     };
   }
 
-  #compressJob(size: number, limits: PartLimits, level: number): CompressJob {
-    const keepMax = Math.min(size, this.#keptOfFile, this.#keepLeft);
-    this.#keepLeft -= keepMax;
-    return { level, singlePartMax: limits.single_part_max, partSize: limits.part_size, keepMax };
+  /** Not when it is asked: most of what waits would find nothing left, though little of what is reserved is used. */
+  #reserve(files: readonly FoundFile[], jobs: readonly HashJob[]): void {
+    for (const [place, { compress }] of jobs.entries()) {
+      if (compress === null) continue;
+      compress.keepMax = Math.min(files[place]?.size ?? 0, this.#keptOfFile, this.#keepLeft);
+      this.#keepLeft -= compress.keepMax;
+    }
   }
 
-  async #do<T extends ReaderAnswer>(task: ReaderTask, files: ReadonlyArray<{ size: number }>): Promise<T> {
+  /** What was reserved and is not kept. */
+  #giveBack(jobs: readonly HashJob[], outcomes: readonly HashOutcome[]): void {
+    for (const [place, outcome] of outcomes.entries()) {
+      const kept = outcome.ok ? (outcome.stored?.bytes?.length ?? 0) : 0;
+      this.#keepLeft += (jobs[place]?.compress?.keepMax ?? 0) - kept;
+    }
+  }
+
+  async #do<T extends ReaderAnswer>(
+    task: ReaderTask,
+    files: ReadonlyArray<{ size: number }>,
+    watch: Watch | null = null,
+  ): Promise<T> {
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    if (isLittle(files.length, bytes) && this.#threads.length === 0) return this.#here(task) as T;
-    const answer = await new Promise<ReaderAnswer>((resolve, reject) => {
-      this.#waiting.push({ task, bytes, since: performance.now(), resolve, reject });
-      this.#start();
-    });
+    if (!isLittle(files.length, bytes) || this.#threads.any) return (await this.#threads.do(task, bytes, watch)) as T;
+    watch?.taken();
+    const answer = this.#here(task);
+    watch?.answered(answer);
     return answer as T;
   }
 
   #here(task: ReaderTask): ReaderAnswer {
     return newReader((bytes) => Atomics.add(this.#counter, 0, BigInt(bytes)))(task);
-  }
-
-  /** Gives waiting work to a thread that has none. Each thread costs as much as some thousand small files. */
-  #start(): void {
-    const [work] = this.#waiting;
-    if (!work) return;
-    let idle = this.#threads.find((thread) => thread.work === null);
-    if (!idle && this.#threads.length < this.#mostThreads) {
-      const waited = performance.now() - work.since;
-      if (this.#threads.length === 0 || work.bytes >= MUCH_BYTES || waited >= PATIENCE_MS) idle = this.#newThread();
-      else setTimeout(() => this.#start(), Math.ceil(PATIENCE_MS - waited)).unref();
-    }
-    if (!idle) return;
-    this.#waiting.shift();
-    idle.work = work;
-    idle.worker.ref();
-    idle.worker.postMessage(work.task);
-  }
-
-  #newThread(): Thread {
-    // Beside this module, which is .ts in a checkout and .js in dist/.
-    const file = import.meta.url.endsWith('.ts') ? './reader-worker.ts' : './reader-worker.js';
-    const worker = new Worker(new URL(file, import.meta.url), { workerData: { counter: this.#counter.buffer } });
-    const thread: Thread = { worker, work: null };
-    const end = (settle: (work: Work) => void): void => {
-      const { work } = thread;
-      thread.work = null;
-      // One that is being ended is waited for: an answer that it still gave must not let the process go before.
-      if (this.#threads.includes(thread)) worker.unref();
-      if (work) settle(work);
-      this.#start();
-    };
-    worker.on('message', (answer: ReaderAnswer) => end(({ resolve }) => resolve(answer)));
-    worker.on('error', (error: Error) => end(({ reject }) => reject(error)));
-    worker.on('exit', () => {
-      const place = this.#threads.indexOf(thread);
-      if (place !== -1) this.#threads.splice(place, 1);
-      end(({ reject }) => reject(new Error(STOPPED)));
-    });
-    worker.unref();
-    this.#threads.push(thread);
-    return thread;
   }
 }
 
