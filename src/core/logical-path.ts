@@ -123,3 +123,9 @@ export function sharedLength(a: string, b: string): number {
 export function comparePaths(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
+
+/** In that order. Null: no path at all. */
+export function laterOf(a: string | null, b: string | null): string | null {
+  if (a === null || b === null) return a ?? b;
+  return comparePaths(a, b) < 0 ? b : a;
+}

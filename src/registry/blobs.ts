@@ -2,9 +2,11 @@ import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestHex, digestToBytes } from '../core/digest.ts';
 import type { Encoding, StoredForm } from '../core/frame-table.ts';
 import type { PackageId } from '../core/ids.ts';
-import { rowsOf } from './dialect.ts';
+import { isPostgres, rowsOf } from './dialect.ts';
 import { provenFor, type Wanted, wantedRows } from './file-proofs.ts';
+import { located } from './locations.ts';
 import { bestObject, isLost, type ObjectState, objectStates } from './lost-blobs.ts';
+import { addBlobs, blobOfEach } from './numbers.ts';
 import type { Reads } from './reads.ts';
 import { byDigest, digestRows, idRows, recordset } from './recordset.ts';
 
@@ -51,6 +53,23 @@ export interface StoredAt {
 
 type ObjectRow = Omit<ObjectRecord, 'digest' | 'stored_digest'> & { digest: Buffer; stored_digest: Buffer | null };
 
+const OBJECT_COLUMNS = [
+  'id',
+  'kind',
+  'key',
+  'version_id',
+  'digest',
+  'size',
+  'encoding',
+  'stored_size',
+  'stored_digest',
+  'state',
+  'created_at',
+] as const satisfies ReadonlyArray<keyof ObjectRecord>;
+
+/** The number of the object whose id is the parameter. */
+const OBJECT_NO = '(select no from objects where id = ?)';
+
 function fromRow(row: ObjectRow): ObjectRecord {
   return {
     ...row,
@@ -68,21 +87,28 @@ export function blobTable(db: Knex) {
      * Takes the locks of these blobs' rows until the transaction ends (making the rows when they are new), so that of two
      * uploads of one digest exactly one adds a location. @returns those that a live object holds already
      */
-    async lock(blobs: readonly Wanted[], now: number): Promise<Set<Digest>> {
+    async lock(blobs: readonly Wanted[]): Promise<Set<Digest>> {
       const rows = wantedRows(db, blobs);
-      await db.raw(
-        `insert into blobs (digest, size, created_at) select digest, size, ? from ? r where true order by digest
-         on conflict (digest) do update set size = excluded.size`,
-        [now, rows],
-      );
-      const stored: Array<{ digest: Buffer }> = rowsOf(
+      const found = async (): Promise<Array<{ digest: Buffer; stored: boolean | number }>> =>
+        rowsOf(
+          await db.raw(
+            `select r.digest as digest, b.object_no is not null and not ${isLost('b.no')} as stored from ?`,
+            [blobOfEach(db, rows)],
+          ),
+        );
+      let there = await found();
+      // Who registered the files has made the rows.
+      if (there.length < blobs.length) await addBlobs(db, rows);
+      // SQLite's BEGIN IMMEDIATE has locked everything already.
+      if (isPostgres(db)) {
         await db.raw(
-          `select r.digest as digest from ? r
-           where exists (select 1 from blob_locations l where l.digest = r.digest) and not ${isLost('r.digest')}`,
+          'select b.no from blobs b where b.digest in (select r.digest from ? r) order by b.digest for no key update',
           [rows],
-        ),
-      );
-      return new Set(stored.map((row) => digestFromBytes(row.digest)));
+        );
+        // What others did, who had the locks before.
+        there = await found();
+      }
+      return new Set(there.flatMap(({ digest, stored }) => (stored ? [digestFromBytes(digest)] : [])));
     },
 
     async addObject({ stored, ...object }: NewObject): Promise<void> {
@@ -94,51 +120,76 @@ export function blobTable(db: Knex) {
         stored_digest: stored && digestToBytes(stored.digest),
       });
       if (stored !== null)
-        await db('object_frames').insert({ object_id: object.id, frames: Buffer.from(stored.frames) });
+        await db('object_frames').insert({
+          object_no: db.raw(OBJECT_NO, [object.id]),
+          frames: Buffer.from(stored.frames),
+        });
     },
 
-    /** Says which bytes of a live object are which blobs. */
+    /** Says which bytes of a live object are which blobs, whose rows are locked. */
     async addLocations(objectId: string, places: ReadonlyArray<Wanted & { offset: number }>): Promise<void> {
       const rows = recordset(
         db,
         { digest: 'bytes', start: 'integer', size: 'integer' },
         byDigest(places).map(({ digest, offset, size }) => [digestHex(digest), offset, size]),
       );
-      await db.raw(
-        `insert into blob_locations (digest, object_id, "offset", size) select digest, ?, start, size from ? r`,
-        [objectId, rows],
+      // All of the rows are there: this finds each by its digest.
+      const first: unknown[] = rowsOf(
+        await db.raw(
+          `insert into blobs (digest, size, object_no, "offset") select digest, size, ${OBJECT_NO}, start from ? r where true
+           on conflict (digest) do update set
+             size = excluded.size, object_no = excluded.object_no, "offset" = excluded."offset"
+           where blobs.object_no is null returning 1`,
+          [objectId, rows],
+        ),
       );
-      await db.raw('delete from lost_blobs where digest in (select r.digest from ? r)', [rows]);
+      if (first.length < places.length) {
+        await db.raw(
+          `insert into blob_locations (blob_no, object_no, "offset") select b.no, o.no, r.start from ?
+           cross join objects o where o.id = ? and b.object_no <> o.no`,
+          [blobOfEach(db, rows), objectId],
+        );
+      }
+      if (await db('lost_blobs').first('blob_no'))
+        await db.raw('delete from lost_blobs where blob_no in (select b.no from ?)', [blobOfEach(db, rows)]);
     },
 
     /** Where a blob's bytes are; null when nothing has them. */
     async locate(digest: Digest): Promise<StoredAt | null> {
-      const row = await db('blob_locations as l')
-        .join('objects as o', 'o.id', 'l.object_id')
-        .where('l.digest', digestToBytes(digest))
-        .whereRaw(`l.object_id = ${bestObject('l.digest')}`)
-        .first('o.key', 'o.version_id', 'l.object_id', 'l.offset', 'o.size as object_size', 'o.encoding', 'o.state');
-      return row ?? null;
+      const blob = db.raw('blobs b where b.digest = ?', [digestToBytes(digest)]);
+      const [at] = await located(db, blob, {}, 'digest');
+      if (at === undefined) return null;
+      const object = await db('objects')
+        .where({ id: at.object_id })
+        .first('key', 'version_id', 'size as object_size', 'encoding', 'state');
+      return { ...object, object_id: at.object_id, offset: at.offset };
     },
 
     /** The objects that these blobs are read from, each once. */
     async objectsOf(digests: readonly Digest[]): Promise<string[]> {
       const wanted = digestRows(db, digests);
-      const rows: Array<{ id: string | null }> = rowsOf(
-        await db.raw(`select distinct ${bestObject('r.digest')} as id from ? r`, [wanted]),
+      const rows: Array<{ id: string }> = rowsOf(
+        await db.raw(
+          `select o.id as id from (select distinct ${bestObject('b')} as no from ?) h cross join objects o
+           where o.no = h.no`,
+          [blobOfEach(db, wanted)],
+        ),
       );
-      return rows.flatMap(({ id }) => (id === null ? [] : [id]));
+      return rows.map(({ id }) => id);
     },
 
     async getObject(id: string): Promise<ObjectRecord | null> {
-      const row: ObjectRow | undefined = await db('objects').where({ id }).first();
+      const row: ObjectRow | undefined = await db('objects').where({ id }).first(OBJECT_COLUMNS);
       return row ? fromRow(row) : null;
     },
 
     async getObjects(ids: readonly string[]): Promise<Map<string, ObjectRecord>> {
       const wanted = idRows(db, ids);
       const rows: ObjectRow[] = rowsOf(
-        await db.raw('select o.* from ? r cross join objects o where o.id = r.id', [wanted]),
+        await db.raw(
+          `select ${OBJECT_COLUMNS.map((column) => `o.${column}`).join(', ')} from ? r cross join objects o where o.id = r.id`,
+          [wanted],
+        ),
       );
       return new Map(rows.map((row) => [row.id, fromRow(row)]));
     },
@@ -147,7 +198,11 @@ export function blobTable(db: Knex) {
     async frames(ids: readonly string[]): Promise<Map<string, Buffer>> {
       const wanted = idRows(db, ids);
       const rows: Array<{ object_id: string; frames: Buffer }> = rowsOf(
-        await db.raw('select f.* from ? r cross join object_frames f where f.object_id = r.id', [wanted]),
+        await db.raw(
+          `select o.id as object_id, f.frames as frames from ? r cross join objects o cross join object_frames f
+           where o.id = r.id and f.object_no = o.no`,
+          [wanted],
+        ),
       );
       return new Map(rows.map((row) => [row.object_id, row.frames]));
     },
@@ -178,18 +233,27 @@ export function blobTable(db: Knex) {
     async whollyReadable(reads: Reads, packageId: PackageId, ids: readonly string[]): Promise<Set<string>> {
       if ('all' in reads) return new Set(ids);
       const wanted = idRows(db, ids);
+      // These objects first, and of each its blobs within bounds and in order: PostgreSQL would ask it of all objects, or join, or
+      // read all blobs until one is found.
+      const ofObject = (alias: string): string =>
+        `${alias}.object_no >= o.no and ${alias}.object_no <= o.no and not ? order by ${alias}.object_no limit 1`;
       const rows: Array<{ id: string }> = rowsOf(
         await db.raw(
-          `select r.id as id from ? r where not exists (
-             select 1 from blob_locations l where l.object_id = r.id and not ?)`,
-          [wanted, provenFor(db, reads, packageId, 'l')],
+          `with wanted as materialized (select o.id, o.no from ? r cross join objects o where o.id = r.id)
+           select o.id as id from wanted o where coalesce((select false from blobs b where ${ofObject('b')}), true)
+             and coalesce((select false from blob_locations l where ${ofObject('l')}), true)`,
+          [
+            wanted,
+            provenFor(db, reads, packageId, 'b.no', 'b.size'),
+            provenFor(db, reads, packageId, 'l.blob_no', '(select b.size from blobs b where b.no = l.blob_no)'),
+          ],
         ),
       );
       return new Set(rows.map(({ id }) => id));
     },
 
     async getObjectByKey(key: string): Promise<ObjectRecord | null> {
-      const row: ObjectRow | undefined = await db('objects').where({ key }).first();
+      const row: ObjectRow | undefined = await db('objects').where({ key }).first(OBJECT_COLUMNS);
       return row ? fromRow(row) : null;
     },
   };

@@ -4,6 +4,7 @@ import type { PackageId } from '../core/ids.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { isLost } from './lost-blobs.ts';
+import { blobOfEach, PACKAGE_NO } from './numbers.ts';
 import type { Reads } from './reads.ts';
 import { byDigest, recordset } from './recordset.ts';
 
@@ -23,50 +24,87 @@ export function fileProofs(db: Knex) {
      */
     async provableBy(reads: Reads, packageId: PackageId, wanted: readonly Wanted[]): Promise<Map<Digest, number>> {
       const rows: Array<{ digest: Buffer; size: number }> = rowsOf(
-        await db.raw(`select r.digest as digest, r.size as size from ? r where ? and not ${isLost('r.digest')}`, [
-          wantedRows(db, wanted),
-          provenFor(db, reads, packageId, 'r'),
+        await db.raw(`select r.digest as digest, r.size as size from ? where ? and not ${isLost('b.no')}`, [
+          blobOfEach(db, wantedRows(db, wanted)),
+          provenFor(db, reads, packageId, 'b.no', 'r.size'),
         ]),
       );
       return new Map(rows.map((row) => [digestFromBytes(row.digest), row.size]));
     },
 
-    /** Marks every file of the package that has one of these blobs. @returns how many */
+    /** Proves every file of the package that has one of these blobs. @returns how many there are */
     async prove(packageId: PackageId, blobs: readonly Wanted[]): Promise<number> {
-      // By their places in the table: of a package that is new to PostgreSQL's statistics it would read all files for each. Nobody
-      // moves them meanwhile: whoever changes files has locked the package in a statement before.
-      const places = isPostgres(db)
-        ? 'ctid = any(array(select f.ctid from ?))'
-        : '(package_id, path) in (select f.package_id, f.path from ?)';
-      const rows: unknown[] = rowsOf(
-        await db.raw(`update package_files set proven = true where ${places} returning 1`, [
-          filesWith(db, packageId, blobs),
-        ]),
+      const rows = wantedRows(db, blobs);
+      await forgetUnproven(db, packageId, rows);
+      const [found] = rowsOf<{ files: number }>(
+        await db.raw('select count(*) as files from ?', [filesWith(db, packageId, rows)]),
       );
-      return rows.length;
+      return Number(found?.files);
     },
 
     /** Of these blobs: which ones files of the package need, and whether each is proven everywhere in it, and not lost. */
     async wantedBy(packageId: PackageId, wanted: readonly Wanted[]): Promise<Map<Digest, { proven: boolean }>> {
-      const rows: Array<{ digest: Buffer; unproven: number }> = rowsOf(
+      const rows: Array<{ digest: Buffer; proven: boolean | number }> = rowsOf(
         await db.raw(
-          `select f.digest as digest,
-             sum(case when f.proven = true and not ${isLost('f.digest')} then 0 else 1 end) as unproven
-           from ? group by f.digest`,
-          [filesWith(db, packageId, wanted)],
+          `select r.digest as digest, ${isProvenIn(PACKAGE_NO, 'b.no', 'r.size')} and not ${isLost('b.no')} as proven
+           from ?`,
+          [packageId, thoseOfFiles(db, packageId, wantedRows(db, wanted))],
         ),
       );
-      return new Map(rows.map((row) => [digestFromBytes(row.digest), { proven: Number(row.unproven) === 0 }]));
+      const found = new Map<Digest, { proven: boolean }>();
+      for (const row of rows) {
+        const digest = digestFromBytes(row.digest);
+        // With another size it may be something else that is claimed of it.
+        found.set(digest, { proven: Boolean(row.proven) && (found.get(digest)?.proven ?? true) });
+      }
+      return found;
     },
   };
 }
 
 /**
- * A condition: the blob of the row `alias` (its `digest` and `size`) is proven in a living package that the caller may
- * read, or in this package, which it may. The first such file decides, however many have the blob: PostgreSQL is made to look
- * into the index by digest, whose order no other index has, for each row. Of a join it would read them all, for each row again.
+ * A condition on a row of package_files: its bytes are proven. Whose are not stands in a table of its own, by package, blob and
+ * size: a proof is of a package's blob, wherever in the package it is. Rows there whose files are gone mean nothing.
  */
-export function provenFor(db: Knex, reads: Reads, packageId: PackageId, alias: string): Knex.Raw {
+export function isProven(alias: string): string {
+  return isProvenIn(`${alias}.package_no`, `${alias}.blob_no`, `${alias}.size`);
+}
+
+function isProvenIn(packageNo: string, blobNo: string, size: string): string {
+  // In these words PostgreSQL looks one up for each, and takes half of them for proven.
+  return `coalesce((select false from unproven_contents u
+    where u.package_no = ${packageNo} and u.blob_no = ${blobNo} and u.size = ${size}), true)`;
+}
+
+/** From now on these blobs are not proven in the package. @param rows a recordset of digest and size */
+export async function noteUnproven(db: Knex, packageId: PackageId, rows: Knex.Raw): Promise<void> {
+  await db.raw(
+    `insert into unproven_contents (package_no, blob_no, size) select ${PACKAGE_NO}, b.no, r.size from ? where true
+     on conflict (package_no, blob_no, size) do nothing`,
+    [packageId, blobOfEach(db, rows)],
+  );
+}
+
+/** From now on these blobs are proven in the package. @param rows a recordset of digest and size */
+export async function forgetUnproven(db: Knex, packageId: PackageId, rows: Knex.Raw): Promise<void> {
+  const blobs = blobOfEach(db, rows);
+  // By their places in the table: PostgreSQL would read all that is unproven of a package that is new to its statistics. Nobody moves
+  // them meanwhile: whoever changes files has locked the package in a statement before.
+  const sql = isPostgres(db)
+    ? `delete from unproven_contents where ctid = any(array(
+         select u.ctid from ? cross join lateral (
+           select u.ctid from unproven_contents u
+           where u.package_no = ${PACKAGE_NO} and u.blob_no = b.no and u.size = r.size offset 0) u))`
+    : `delete from unproven_contents where package_no = ${PACKAGE_NO} and (blob_no, size) in (select b.no, r.size from ?)`;
+  await db.raw(sql, isPostgres(db) ? [blobs, packageId] : [packageId, blobs]);
+}
+
+/**
+ * A condition: a blob is proven in a living package that the caller may read, or in this package, which it may. The first such
+ * file decides, however many have the blob: PostgreSQL is made to look into the index by blob, whose order no other index has,
+ * for each. Of a join it would read them all, for each again. @param blobNo an expression, as is `size`
+ */
+export function provenFor(db: Knex, reads: Reads, packageId: PackageId, blobNo: string, size: string): Knex.Raw {
   const producers = 'all' in reads ? null : reads.producers;
   const placeholders = (values: readonly unknown[]) => values.map(() => '?').join(', ');
   const readable =
@@ -74,15 +112,15 @@ export function provenFor(db: Knex, reads: Reads, packageId: PackageId, alias: s
       ? ''
       : `and (p.id = ? ${producers.length === 0 ? '' : `or p.producer in (${placeholders(producers)})`})`;
   const living = `p.status in (${placeholders(LIVING_STATUSES)})`;
-  // Files of one digest have one size. Were it asked for within, PostgreSQL would expect so few that it sorted all of them. Where
+  // Files whose blob is proven have its size. Were it asked for within, PostgreSQL would expect so few that it sorted all of them. Where
   // there is none the answer is no, not NULL, whose negation is not true either.
   const condition = isPostgres(db)
     ? `coalesce((select f.size from package_files f
-       where f.digest >= ${alias}.digest and f.digest <= ${alias}.digest and f.proven = true
-         and (select ${living} ${readable} from packages p where p.id = f.package_id)
-       order by f.digest, f.package_id limit 1) = ${alias}.size, false)`
-    : `exists (select 1 from package_files f join packages p on p.id = f.package_id
-       where f.digest = ${alias}.digest and f.size = ${alias}.size and f.proven = true and ${living} ${readable})`;
+       where f.blob_no >= ${blobNo} and f.blob_no <= ${blobNo} and ${isProven('f')}
+         and (select ${living} ${readable} from packages p where p.no = f.package_no)
+       order by f.blob_no, f.package_no limit 1) = ${size}, false)`
+    : `exists (select 1 from package_files f join packages p on p.no = f.package_no
+       where f.blob_no = ${blobNo} and f.size = ${size} and ${isProven('f')} and ${living} ${readable})`;
   return db.raw(condition, [...LIVING_STATUSES, ...(producers === null ? [] : [packageId, ...producers])]);
 }
 
@@ -102,23 +140,34 @@ export function wantedRows(db: Knex, wanted: readonly Wanted[]): Knex.Raw {
 }
 
 /**
- * The package's files that have one of these blobs, as `f`. PostgreSQL is made to look into the index by digest for each: no
+ * The package's files that have one of these blobs, as `f`. PostgreSQL is made to look into the index by blob for each: no
  * other index has the order that the comparison of rows asks for, and OFFSET keeps it from joining in another way. That the
- * digests are equal follows from it, but only said it tells PostgreSQL that few rows are: else it reads a table of ten million.
+ * numbers are equal follows from it, but only said it tells PostgreSQL that few rows are: else it reads a table of ten million.
+ * @param rows a recordset of digest and size
  */
-function filesWith(db: Knex, packageId: PackageId, wanted: readonly Wanted[]): Knex.Raw {
-  const rows = wantedRows(db, wanted);
+function filesWith(db: Knex, packageId: PackageId, rows: Knex.Raw, end = 'offset 0'): Knex.Raw {
+  const blobs = blobOfEach(db, rows);
   return isPostgres(db)
     ? db.raw(
-        `? r cross join lateral (
-           select f.ctid, f.digest, f.proven from package_files f
-           where f.digest = r.digest and (f.digest, f.package_id) >= (r.digest, ?) and (f.digest, f.package_id) <= (r.digest, ?)
-             and f.size = r.size
-           offset 0) f`,
-        [rows, packageId, packageId],
+        `? cross join lateral (
+           select f.package_no, f.blob_no, f.size from package_files f
+           where f.blob_no = b.no and (f.blob_no, f.package_no) >= (b.no, ${PACKAGE_NO})
+             and (f.blob_no, f.package_no) <= (b.no, ${PACKAGE_NO}) and f.size = r.size
+           ${end}) f`,
+        [blobs, packageId, packageId],
       )
-    : db.raw('? r cross join package_files f where f.digest = r.digest and f.package_id = ? and f.size = r.size', [
-        rows,
-        packageId,
-      ]);
+    : db.raw(
+        `? cross join package_files f where f.blob_no = b.no and f.package_no = ${PACKAGE_NO} and f.size = r.size`,
+        [blobs, packageId],
+      );
+}
+
+/** Of the blobs of a recordset `r`, as `b`, those that files of the package have. */
+function thoseOfFiles(db: Knex, packageId: PackageId, rows: Knex.Raw): Knex.Raw {
+  if (isPostgres(db)) return filesWith(db, packageId, rows, 'limit 1');
+  return db.raw(
+    `? where exists (
+       select 1 from package_files f where f.blob_no = b.no and f.package_no = ${PACKAGE_NO} and f.size = r.size)`,
+    [blobOfEach(db, rows), packageId],
+  );
 }

@@ -1,11 +1,13 @@
 import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
-import { comparePaths, type LogicalPath, pathKey } from '../core/logical-path.ts';
+import { comparePaths, type LogicalPath, laterOf, pathKey } from '../core/logical-path.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { fileConflicts } from './file-conflicts.ts';
-import { fileProofs } from './file-proofs.ts';
-import { bestObject, isLost } from './lost-blobs.ts';
+import { fileProofs, forgetUnproven, isProven, noteUnproven, wantedRows } from './file-proofs.ts';
+import { located } from './locations.ts';
+import { isLost } from './lost-blobs.ts';
+import { addBlobs, blobOfEach, PACKAGE_NO } from './numbers.ts';
 import { byDigest, recordset } from './recordset.ts';
 
 export interface FileRecord {
@@ -32,8 +34,9 @@ export interface FileLocation {
   offset: number;
 }
 
-type Row = Omit<FileRecord, 'digest' | 'executable' | 'proven' | 'lost'> & {
+type Row = Omit<FileRecord, 'digest' | 'media_type' | 'executable' | 'proven' | 'lost'> & {
   digest: Buffer;
+  media_type: string | null;
   executable: boolean | number;
   proven: boolean | number;
   lost: boolean | number;
@@ -44,7 +47,7 @@ function fromRow(row: Row): FileRecord {
     path: row.path,
     digest: digestFromBytes(row.digest),
     size: row.size,
-    media_type: row.media_type,
+    media_type: row.media_type ?? USUAL_MEDIA_TYPE,
     mtime: row.mtime,
     executable: Boolean(row.executable),
     proven: Boolean(row.proven),
@@ -52,14 +55,45 @@ function fromRow(row: Row): FileRecord {
   };
 }
 
-/** Of a row `f`. */
-const COLUMNS = `f.path, f.digest, f.size, f.media_type, f.mtime, f.executable, f.proven, ${isLost('f.digest')} as lost`;
+/** Of a row `f`. A blob's digest is looked up for each: PostgreSQL is left no other plan. */
+const COLUMNS = `f.path, (select b.digest from blobs b where b.no = f.blob_no) as digest, f.size, f.media_type, f.mtime,
+  f.executable, ${isProven('f')} as proven, ${isLost('f.blob_no')} as lost`;
+
+/** What most files are is not written into each of their rows. */
+const USUAL_MEDIA_TYPE = 'application/octet-stream';
+/** So many unproven files are looked up one by one; of more, the package is read until enough are found. */
+const UNPROVEN_SOUGHT = 1_000;
 
 /** The files of packages. Whoever changes them holds the package row's lock. */
 export function fileTable(db: Knex) {
   async function pathsOf(packageId: PackageId, condition: string, limit: number): Promise<LogicalPath[]> {
-    const query = db('package_files as f').where({ package_id: packageId }).whereRaw(condition);
+    const query = filesOf(packageId).whereRaw(condition);
     const rows: Array<{ path: LogicalPath }> = await query.orderBy('path').limit(limit).select('path');
+    return rows.map(({ path }) => path);
+  }
+
+  function filesOf(packageId: PackageId): Knex.QueryBuilder {
+    return db('package_files as f').whereRaw(`f.package_no = ${PACKAGE_NO}`, [packageId]);
+  }
+
+  /** Paths without proven bytes, in order. */
+  async function unproven(packageId: PackageId, limit: number): Promise<LogicalPath[]> {
+    const query = db('unproven_contents').whereRaw(`package_no = ${PACKAGE_NO}`, [packageId]);
+    const some: unknown[] = await query.limit(UNPROVEN_SOUGHT + 1).select('blob_no');
+    if (some.length === 0) return [];
+    if (some.length > UNPROVEN_SOUGHT) return pathsOf(packageId, `not ${isProven('f')}`, limit);
+    const files = isPostgres(db)
+      ? `cross join lateral (
+           select f.path, f.size from package_files f where f.blob_no = u.blob_no and f.package_no = u.package_no offset 0) f
+         where u.package_no = ${PACKAGE_NO} and f.size = u.size`
+      : `cross join package_files f where u.package_no = ${PACKAGE_NO}
+           and f.blob_no = u.blob_no and f.package_no = u.package_no and f.size = u.size`;
+    const rows: Array<{ path: LogicalPath }> = rowsOf(
+      await db.raw(`select f.path as path from unproven_contents u ${files} order by f.path limit ?`, [
+        packageId,
+        limit,
+      ]),
+    );
     return rows.map(({ path }) => path);
   }
 
@@ -68,23 +102,28 @@ export function fileTable(db: Knex) {
     ...fileProofs(db),
 
     async get(packageId: PackageId, path: LogicalPath): Promise<FileRecord | null> {
-      const query = db('package_files as f').where({ package_id: packageId, path });
-      const row: Row | undefined = await query.first(db.raw(COLUMNS));
+      const row: Row | undefined = await filesOf(packageId).where({ path }).first(db.raw(COLUMNS));
       return row ? fromRow(row) : null;
     },
 
     /** In the order of the path's bytes. */
     async page(packageId: PackageId, after: string | null, limit: number): Promise<FileRecord[]> {
-      const query = db('package_files as f').where({ package_id: packageId }).orderBy('path').limit(limit);
+      const query = filesOf(packageId).orderBy('path').limit(limit);
       if (after !== null) query.where('path', '>', after);
       return ((await query.select(db.raw(COLUMNS))) as Row[]).map(fromRow);
     },
 
-    /** The greatest key of a path; null: the package has no files. */
+    /** A text that no key of a path stands behind: a path or a key of the package; null: it has no files. */
     async lastKey(packageId: PackageId): Promise<string | null> {
-      const query = db('package_files').where({ package_id: packageId }).orderBy('path_key', 'desc');
-      const row: { path_key: string } | undefined = await query.first('path_key');
-      return row?.path_key ?? null;
+      const of = `from package_files f where f.package_no = ${PACKAGE_NO}`;
+      const [last] = rowsOf<{ path: string | null; path_key: string | null }>(
+        await db.raw(
+          `select (select f.path ${of} order by f.path desc limit 1) as path,
+             (select f.path_key ${of} and f.path_key is not null order by f.path_key desc limit 1) as path_key`,
+          [packageId, packageId],
+        ),
+      );
+      return laterOf(last?.path ?? null, last?.path_key ?? null);
     },
 
     /** The package's files among these paths, by path. */
@@ -92,8 +131,7 @@ export function fileTable(db: Knex) {
       const wanted = pathRows(db, paths);
       const rows: Row[] = isPostgres(db)
         ? rowsOf(await db.raw(`select ${COLUMNS} from ? r ${fileAtEach('*')}`, [wanted, packageId]))
-        : await db('package_files as f')
-            .where({ package_id: packageId })
+        : await filesOf(packageId)
             .whereIn('path', db.select('path').from(db.raw('? r', [wanted])))
             .select(db.raw(COLUMNS));
       return new Map(rows.map((row) => [row.path, fromRow(row)]));
@@ -101,6 +139,8 @@ export function fileTable(db: Knex) {
 
     /** Adds files, or replaces those with the same path. */
     async put(packageId: PackageId, files: readonly PutFile[]): Promise<void> {
+      const sorted = byDigest(files);
+      await addBlobs(db, wantedRows(db, files));
       const rows = recordset(
         db,
         {
@@ -111,70 +151,66 @@ export function fileTable(db: Knex) {
           media_type: 'text',
           mtime: 'text',
           executable: 'boolean',
-          proven: 'boolean',
         },
-        byDigest(files).map((file) => [
-          file.path,
-          pathKey(file.path),
-          digestHex(file.digest),
-          file.size,
-          file.media_type,
-          file.mtime,
-          file.executable,
-          file.proven,
-        ]),
+        sorted.map((file) => {
+          const key = pathKey(file.path);
+          return [
+            file.path,
+            key === file.path ? null : key,
+            digestHex(file.digest),
+            file.size,
+            file.media_type === USUAL_MEDIA_TYPE ? null : file.media_type,
+            file.mtime,
+            file.executable,
+          ];
+        }),
       );
       await db.raw(
-        `insert into package_files
-           (package_id, path, path_key, digest, size, media_type, mtime, executable, proven)
-         select ?, path, path_key, digest, size, media_type, mtime, executable, proven from ? r where true
-         on conflict (package_id, path) do update set digest = excluded.digest, size = excluded.size,
-           media_type = excluded.media_type, mtime = excluded.mtime, executable = excluded.executable,
-           proven = excluded.proven`,
-        [packageId, rows],
+        `insert into package_files (package_no, path, path_key, blob_no, size, media_type, mtime, executable)
+         select ${PACKAGE_NO}, r.path, r.path_key, b.no, r.size, r.media_type, r.mtime, r.executable from ? where true
+         on conflict (package_no, path) do update set blob_no = excluded.blob_no, size = excluded.size,
+           media_type = excluded.media_type, mtime = excluded.mtime, executable = excluded.executable`,
+        [packageId, blobOfEach(db, rows)],
       );
+      const [proven, unproven] = [true, false].map((is) => sorted.filter((file) => file.proven === is));
+      if (unproven?.length) await noteUnproven(db, packageId, wantedRows(db, unproven));
+      if (proven?.length) await forgetUnproven(db, packageId, wantedRows(db, proven));
     },
 
     async remove(packageId: PackageId, path: LogicalPath): Promise<void> {
-      await db('package_files').where({ package_id: packageId, path }).delete();
+      await db('package_files').whereRaw(`package_no = ${PACKAGE_NO}`, [packageId]).where({ path }).delete();
     },
 
-    /** Paths without proven bytes, in order. */
-    unproven: (packageId: PackageId, limit: number): Promise<LogicalPath[]> =>
-      pathsOf(packageId, 'proven = false', limit),
+    unproven,
 
     /** Paths without proven bytes, or whose bytes are lost, in order. */
     async missing(packageId: PackageId, limit: number): Promise<LogicalPath[]> {
-      const unproven = await pathsOf(packageId, 'proven = false', limit);
-      if (!(await db('lost_blobs').first('digest'))) return unproven;
-      const lost = await pathsOf(packageId, `proven = true and ${isLost('f.digest')}`, limit);
-      return [...unproven, ...lost].toSorted(comparePaths).slice(0, limit);
+      const paths = await unproven(packageId, limit);
+      if (!(await db('lost_blobs').first('blob_no'))) return paths;
+      const lost = await pathsOf(packageId, `${isProven('f')} and ${isLost('f.blob_no')}`, limit);
+      return [...paths, ...lost].toSorted(comparePaths).slice(0, limit);
     },
 
     async totals(packageId: PackageId): Promise<{ file_count: number; total_size: number }> {
-      const row = (await db('package_files')
-        .where({ package_id: packageId })
-        .first(db.raw('count(*) as file_count, coalesce(sum(size), 0) as total_size'))) as Record<string, unknown>;
+      const row = (await filesOf(packageId).first(
+        db.raw('count(*) as file_count, coalesce(sum(size), 0) as total_size'),
+      )) as Record<string, unknown>;
       return { file_count: Number(row.file_count), total_size: Number(row.total_size) };
     },
 
     /** Where the bytes of these files are; empty files and unproven ones are left out. */
     async locate(packageId: PackageId, paths: readonly LogicalPath[]): Promise<FileLocation[]> {
       const found = isPostgres(db)
-        ? `? r ${fileAtEach('path, digest, size, proven')}
-           cross join lateral (
-             select object_id, "offset" from blob_locations l
-             where l.digest = f.digest and l.object_id = ${bestObject('f.digest')} order by l.object_id limit 1) l
-           where f.proven = true`
-        : `? r cross join package_files f cross join blob_locations l
-           where f.package_id = ? and f.path = r.path and f.proven = true
-             and l.digest = f.digest and l.object_id = ${bestObject('f.digest')}`;
-      const rows: Array<Omit<FileLocation, 'digest'> & { digest: Buffer }> = rowsOf(
-        await db.raw(
-          `select f.path as path, f.digest as digest, f.size as size, l.object_id as object_id, l."offset" as "offset"
-           from ${found} order by l.object_id, l."offset", f.path`,
-          [pathRows(db, paths), packageId],
-        ),
+        ? `? r ${fileAtEach('*')} cross join lateral (select * from blobs x where x.no = f.blob_no offset 0) b
+           where ${isProven('f')}`
+        : `? r cross join package_files f cross join blobs b
+           where f.package_no = ${PACKAGE_NO} and f.path = r.path and b.no = f.blob_no and ${isProven('f')}`;
+      const blobs = db.raw(found, [pathRows(db, paths), packageId]);
+      const rows = await located<{ path: LogicalPath; size: number }>(
+        db,
+        blobs,
+        { path: 'f.path', size: 'f.size' },
+        'path',
       );
       return rows.map((row) => ({ ...row, digest: digestFromBytes(row.digest) }));
     },
@@ -190,13 +226,13 @@ function pathRows(db: Knex, paths: readonly LogicalPath[]): Knex.Raw {
 }
 
 /**
- * For PostgreSQL: the package's file at the path of each row `r` of a recordset, as `f`, by a look into the index for each. Were
- * the bounds an equality, every index would have that order (see recordset).
+ * For PostgreSQL: the package's file at the path of each row `r` of a recordset, as `f`, by a look into the index for each. Only
+ * the primary key begins with a package, and both of its columns are said to be equal: that promises one row, whatever is known of
+ * the package.
  */
 function fileAtEach(columns: string): string {
   return `cross join lateral (
-    select ${columns} from package_files f where f.package_id = ? and f.path >= r.path and f.path <= r.path
-    order by f.path limit 1) f`;
+    select ${columns} from package_files f where f.package_no = ${PACKAGE_NO} and f.path = r.path offset 0) f`;
 }
 
 export type FileTable = ReturnType<typeof fileTable>;

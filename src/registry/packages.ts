@@ -76,6 +76,8 @@ export interface PackageSize {
 }
 
 type Row = Omit<PackageRecord, 'metadata' | 'manifest_digest'> & {
+  /** Its key inside the registry. */
+  no: number;
   metadata: string;
   manifest_digest: Buffer | null;
 };
@@ -93,7 +95,7 @@ const ELIGIBLE_COLUMNS = [
   'total_size',
 ] as const;
 
-function fromRow(row: Row): PackageRecord {
+function fromRow({ no, ...row }: Row): PackageRecord {
   return {
     ...row,
     metadata: JSON.parse(row.metadata) as JsonObject,
@@ -139,7 +141,9 @@ export function packageTable(db: Knex) {
   return {
     async insert(pkg: NewPackage): Promise<void> {
       const { metadata, metadata_text, ...columns } = pkg;
-      await db('packages').insert({ ...columns, metadata: metadata_text, status: 'created' });
+      // PostgreSQL numbers them itself; of SQLite there is one writer at a time.
+      const no = postgres ? {} : { no: db.raw('(select coalesce(max(no), 0) + 1 from packages)') };
+      await db('packages').insert({ ...columns, ...no, metadata: metadata_text, status: 'created' });
       const scalars = [...indexedScalars(metadata)].filter(([key, value]) => fitsIndex(key, value));
       if (scalars.length === 0) return;
       const rows = recordset(db, { key: 'text', value: 'text' }, scalars);

@@ -51,7 +51,7 @@ const commits =
 const REGISTERS = /^insert into package_files/;
 const PLANS = /^insert into uploads/;
 const CLAIMS = /^update "uploads" set (?!.*"drop_key").*"lease_until"/;
-const RECORDS = /^insert into blob_locations/;
+const RECORDS = /^insert into blobs \(digest, size, object_no/;
 const SEALS = /^update "packages" set .*"sealed_at"/;
 const FINALIZES = /^update "packages" set .*"finalized_at"/;
 

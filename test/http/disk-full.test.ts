@@ -83,10 +83,11 @@ async function treeOf({ service }: Context): Promise<string[]> {
 /** All that says which bytes are stored and which file is there. */
 async function registered({ db }: Context): Promise<unknown> {
   return {
-    files: await db('package_files').orderBy(['package_id', 'path']),
+    files: await db('package_files').orderBy(['package_no', 'path']),
+    unproven: await db('unproven_contents').orderBy(['package_no', 'blob_no', 'size']),
     blobs: await db('blobs').orderBy('digest'),
     objects: await db('objects').orderBy('id'),
-    locations: await db('blob_locations').orderBy(['digest', 'object_id']),
+    locations: await db('blob_locations').orderBy(['blob_no', 'object_no']),
     packages: await db('packages')
       .orderBy('id')
       .select('id', 'file_count', 'total_size', 'manifest_digest', 'finalized_at'),

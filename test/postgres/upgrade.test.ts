@@ -11,7 +11,7 @@ if (postgres !== null) {
     name: 'PostgreSQL',
     async connect() {
       const url = await postgres.createDatabase();
-      return [connectPostgres(url), connectPostgres(url)];
+      return [connectPostgres(url), connectPostgres(url), url];
     },
   });
 }

@@ -136,11 +136,11 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     await one.transaction(async (tables) => {
       await tables.files.put(id, [large, small]);
       await tables.packages.changeFiles(id, 2, max);
-      t.deepEqual(await tables.blobs.lock([{ digest, size: max }], 1), new Set());
+      t.deepEqual(await tables.blobs.lock([{ digest, size: max }]), new Set());
       const object = { kind: 'pack' as const, version_id: null, digest, size: max, stored: null, created_at: 1 };
       await tables.blobs.addObject({ ...object, id: 'obj_1', key: 'k1' });
       await tables.blobs.addLocations('obj_1', [{ digest, offset: max - 1, size: max }]);
-      t.deepEqual(await tables.blobs.lock([{ digest, size: max }], 1), new Set([digest]));
+      t.deepEqual(await tables.blobs.lock([{ digest, size: max }]), new Set([digest]));
     });
     t.deepEqual(await one.read.files.page(id, null, 10), [large, small]);
     t.deepEqual([...(await one.read.files.atPaths(id, [large.path, 'nope' as LogicalPath])).values()], [large]);
@@ -165,7 +165,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     const blobs = [a, b].map(({ digest, size }) => ({ digest, size }));
     const add = (objectId: string, held: typeof blobs) =>
       one.transaction(async (tables) => {
-        await tables.blobs.lock(held, 1);
+        await tables.blobs.lock(held);
         const object = {
           kind: 'pack' as const,
           version_id: null,
@@ -188,7 +188,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       missing: (await one.read.files.missing(id, 9)).map(String),
       provable: (await one.read.files.provableBy(ALL, id, blobs)).size,
       wanted: [...(await one.read.files.wantedBy(id, blobs)).values()].filter(({ proven }) => !proven).length,
-      stored: (await one.transaction((tables) => tables.blobs.lock(blobs, 1))).size,
+      stored: (await one.transaction((tables) => tables.blobs.lock(blobs))).size,
       from: (await one.read.files.locate(id, [a.path, b.path])).map(({ path, object_id }) => `${path} ${object_id}`),
       a: (await one.read.blobs.locate(a.digest))?.object_id,
       objects: (await one.read.blobs.objectsOf([a.digest, b.digest])).toSorted(),
@@ -225,7 +225,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
         const blob = { digest, size: 1 };
         const add = (registry: Registry, id: string) =>
           registry.transaction(async (tables) => {
-            if ((await tables.blobs.lock([blob], 1)).has(digest)) return;
+            if ((await tables.blobs.lock([blob])).has(digest)) return;
             const object = { kind: 'blob' as const, version_id: null, digest, size: 1, stored: null, created_at: 1 };
             await tables.blobs.addObject({ ...object, id, key: id });
             await tables.blobs.addLocations(id, [{ ...blob, offset: 0 }]);
@@ -238,7 +238,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
           two.transaction((tables) => tables.blobs.markLost([old])),
         ]);
         const located = await one.read.blobs.locate(digest);
-        const isLost = !(await one.transaction((tables) => tables.blobs.lock([blob], 1))).has(digest);
+        const isLost = !(await one.transaction((tables) => tables.blobs.lock([blob]))).has(digest);
         t.is(isLost, located?.state === 'lost', `${located?.object_id}`);
       }
     },
@@ -350,7 +350,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       const stored = await Promise.all(
         [one, two, one].map((registry, n) =>
           registry.transaction(async (tables) => {
-            const stored = (await tables.blobs.lock([{ digest, size: 5 }], 1)).has(digest);
+            const stored = (await tables.blobs.lock([{ digest, size: 5 }])).has(digest);
             if (stored) return stored;
             const object_id = `obj_${round}_${n}`;
             const key = `k ${round} ${n}`;

@@ -1,35 +1,39 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import type { ExecutionContext, TestFn } from 'ava';
 import type { Knex } from 'knex';
 import { MIGRATIONS } from '../../migrations/index.ts';
 import { digestOf, digestToBytes } from '../../src/core/digest.ts';
 import { newId, type PackageId } from '../../src/core/ids.ts';
+import { type LogicalPath, pathKey } from '../../src/core/logical-path.ts';
 import { migrate } from '../../src/registry/migrate.ts';
 import { openRegistry, type Registry } from '../../src/registry/registry.ts';
 
 export interface UpgradeSuite {
   name: string;
-  /** An empty database, connected to twice. */
-  connect(t: ExecutionContext): Promise<[Knex, Knex]>;
+  /** An empty database, connected to twice, and where it is: a file or a URL. */
+  connect(t: ExecutionContext): Promise<[Knex, Knex, string]>;
 }
 
 type Row = Record<string, unknown>;
 
 /** A registry as version 0.1.0 left it is mended when it is opened by this one. */
 export function upgradeSuite(test: TestFn, { name, connect }: UpgradeSuite): void {
-  /** What 0.1.0 wrote, then opened. */
+  /** What 0.1.0 wrote, then opened. @param had how many migrations were there */
   async function upgraded(
     t: ExecutionContext,
     write: (made: Made) => Promise<void>,
+    had = 1,
   ): Promise<{ registry: Registry; db: Knex }> {
     const [db, again] = await connect(t);
-    await migrate(db, MIGRATIONS.slice(0, 1));
+    await migrate(db, MIGRATIONS.slice(0, had));
     await db('retention_classes').insert({ name: 'raw-evidence', days: 90, retired: false });
     await write(makerOf(db));
     const registry = await openRegistry(again);
     t.teardown(() => Promise.all([registry.close(), db.destroy()]));
     t.deepEqual(
       registry.schema.applied,
-      MIGRATIONS.slice(1).map((migration) => migration.name),
+      MIGRATIONS.slice(had).map((migration) => migration.name),
     );
     return { registry, db };
   }
@@ -139,6 +143,130 @@ export function upgradeSuite(test: TestFn, { name, connect }: UpgradeSuite): voi
     t.deepEqual(await registry.read.uploads.listDropping(10), [], 'recovery has nothing to do with them');
     t.is((await registry.read.blobs.getObject('obj'))?.state, 'live');
   });
+
+  test(`${name}: files, blobs and where their bytes are stay what they were under keys of text`, async (t) => {
+    const [a, b] = ids();
+    const NFD = 'e\u0301/x';
+    const object = (id: string, state: string) => ({
+      ...{ id, kind: 'pack', key: id, version_id: `of ${id}`, digest: bytesOf(id), size: 4_000, created_at: 1 },
+      ...{ state, encoding: 'zstd-seekable', stored_size: 70, stored_digest: bytesOf(`stored ${id}`) },
+    });
+    const file = (package_id: PackageId, path: string, text: string, rest: Row = {}) => ({
+      ...{ package_id, path, path_key: pathKey(path as LogicalPath), digest: bytesOf(text), size: text.length },
+      ...{ media_type: 'application/octet-stream', mtime: null, executable: false, proven: true, ...rest },
+    });
+    const at = (text: string, object_id: string, offset: number) => ({
+      ...{ digest: bytesOf(text), object_id, offset, size: text.length },
+    });
+    const held = ['held twice', 'held once', 'of no file'];
+    const { registry } = await upgraded(
+      t,
+      async ({ pkg, insert }) => {
+        await pkg(b, { status: 'uploading' });
+        await pkg(a, { status: 'finalized' });
+        for (const text of [...held, 'lost'])
+          await insert('blobs', { digest: bytesOf(text), size: text.length, created_at: 1 });
+        for (const each of [object('obj_2', 'live'), object('obj_1', 'live'), object('obj_3', 'lost')])
+          await insert('objects', each);
+        await insert('object_frames', { object_id: 'obj_2', frames: Buffer.from('frames') });
+        await insert('blob_locations', at('held twice', 'obj_2', 20));
+        await insert('blob_locations', at('held twice', 'obj_1', 10));
+        await insert('blob_locations', at('held once', 'obj_2', 30));
+        await insert('blob_locations', at('of no file', 'obj_2', 40));
+        await insert('blob_locations', at('lost', 'obj_3', 50));
+        await insert('lost_blobs', { digest: bytesOf('lost') });
+        await insert('package_files', file(b, 'a', 'held twice', { proven: false }));
+        await insert('package_files', file(b, 'b', 'not sent', { proven: false, size: 5 }));
+        await insert('package_files', file(b, 'c', 'held once', { proven: false }));
+        await insert('package_files', file(b, 'd', 'held once'));
+        const facts = { media_type: 'text/plain', mtime: '2026-01-01T00:00:00.5Z', executable: true };
+        await insert('package_files', file(a, NFD, 'held twice', facts));
+        await insert('package_files', file(a, 'once', 'held once'));
+        await insert('package_files', file(a, 'gone', 'lost'));
+        await insert('package_files', file(a, 'empty', ''));
+      },
+      3,
+    );
+    const { files, blobs, packages } = registry.read;
+    const usual = { media_type: 'application/octet-stream', mtime: null, executable: false, lost: false };
+    const whole = (path: string, text: string, rest: Row = {}) => ({
+      ...{ path, digest: digestOf(text), size: text.length, ...usual, proven: true, ...rest },
+    });
+    t.deepEqual(
+      (await files.page(a, null, 9)) as unknown[],
+      [
+        whole(NFD, 'held twice', { media_type: 'text/plain', mtime: '2026-01-01T00:00:00.5Z', executable: true }),
+        whole('empty', ''),
+        whole('gone', 'lost', { lost: true }),
+        whole('once', 'held once'),
+      ].toSorted((one, two) => Buffer.compare(Buffer.from(one.path), Buffer.from(two.path))),
+    );
+    t.deepEqual(
+      (await files.page(b, null, 9)).map(({ path, size, proven }) => [path, size, proven]) as unknown[],
+      // Its bytes are proven in this package: they need not be sent for another of its files.
+      [
+        ['a', 10, false],
+        ['b', 5, false],
+        ['c', 9, true],
+        ['d', 9, true],
+      ],
+    );
+    t.deepEqual((await files.missing(b, 9)).map(String), ['a', 'b']);
+    t.deepEqual((await files.missing(a, 9)).map(String), ['gone']);
+    t.is((await files.findConflict(a, ['\u00e9/x' as LogicalPath]))?.kind, 'same_after_nfc');
+    t.is((await files.findConflict(a, ['\u00e9' as LogicalPath]))?.kind, 'folder_of_other');
+    const located = await files.locate(a, [NFD, 'once', 'gone'] as LogicalPath[]);
+    t.deepEqual(located.map(({ path, object_id, offset }) => [path, object_id, offset]) as unknown[], [
+      [NFD, 'obj_1', 10],
+      ['once', 'obj_2', 30],
+      ['gone', 'obj_3', 50],
+    ]);
+    t.like(await blobs.locate(digestOf('of no file')), { object_id: 'obj_2', offset: 40, state: 'live' });
+    t.is((await blobs.locate(digestOf('held twice')))?.key, 'obj_1');
+    t.is(await blobs.locate(digestOf('not sent')), null);
+    t.deepEqual(await blobs.getObject('obj_2'), {
+      ...object('obj_2', 'live'),
+      ...{ digest: digestOf('obj_2'), stored_digest: digestOf('stored obj_2') },
+    } as never);
+    t.deepEqual((await blobs.frames(['obj_1', 'obj_2'])).get('obj_2'), Buffer.from('frames'));
+    const mine = { producers: ['p'] };
+    const asked = [...held, 'lost', 'not sent'].map((text) => ({ digest: digestOf(text), size: text.length }));
+    t.deepEqual(
+      [...(await files.provableBy(mine, a, asked)).keys()].toSorted(),
+      [digestOf('held twice'), digestOf('held once')].toSorted(),
+    );
+    t.deepEqual([...(await blobs.whollyReadable(mine, a, ['obj_1', 'obj_2']))], ['obj_1']);
+    // What holds a blob next to its first object takes over when that is lost.
+    t.deepEqual(await registry.transaction((tables) => tables.blobs.markLost(['obj_1'])), ['obj_1']);
+    t.like(await blobs.locate(digestOf('held twice')), { object_id: 'obj_2', offset: 20, state: 'live' });
+    // And it goes on: new rows have numbers of their own.
+    await registry.transaction(async (tables) => {
+      await tables.files.put(b, [{ ...whole('e', 'new', { proven: false }) } as never]);
+      t.is(await tables.files.prove(b, [{ digest: digestOf('held twice'), size: 10 }]), 1);
+    });
+    t.deepEqual((await files.missing(b, 9)).map(String), ['b', 'e']);
+    t.is((await packages.list({}, mine, 9)).length, 2);
+  });
+
+  test(`${name}: killed while the tables of files are replaced, it is as it was, and can be upgraded again`, async (t) => {
+    const [db, again, place] = await connect(t);
+    await migrate(db, MIGRATIONS.slice(0, 3));
+    await db('retention_classes').insert({ name: 'raw-evidence', days: 90, retired: false });
+    const { pkg, insert } = makerOf(db);
+    const [id] = ids();
+    await pkg(id, { status: 'uploading' });
+    const bytes = { path: 'a', path_key: 'a', digest: bytesOf('a'), size: 1, media_type: 'a/b', executable: false };
+    await insert('package_files', { package_id: id, ...bytes, proven: false });
+    const before = await db('package_files');
+    const script = new URL('../support/migrate-process.ts', import.meta.url);
+    const [, signal] = await once(fork(script, [place, '^drop table old_blobs'], { stdio: 'ignore' }), 'exit');
+    t.is(signal, 'SIGKILL');
+    t.deepEqual(await db('package_files'), before);
+    await db.destroy();
+    const registry = await openRegistry(again);
+    t.teardown(() => registry.close());
+    t.deepEqual((await registry.read.files.missing(id, 9)).map(String), ['a']);
+  });
 }
 
 interface Made {
@@ -174,4 +302,8 @@ function rowOf(id: PackageId): Row {
 
 function ids(): [PackageId, PackageId, PackageId, PackageId, PackageId, PackageId] {
   return [1, 2, 3, 4, 5, 6].map((time) => newId('pkg', time)) as never;
+}
+
+function bytesOf(text: string): Buffer {
+  return digestToBytes(digestOf(text)) as Buffer;
 }

@@ -148,26 +148,31 @@ export async function assertWhole(t: ExecutionContext, place: Faulted, tree: Tre
   const db = connectPostgres(databaseOf(place));
   try {
     const objects = await db('objects as o')
-      .leftJoin('object_frames as f', 'f.object_id', 'o.id')
-      .select('o.id', 'o.key', 'o.digest', 'o.size', 'o.stored_size', 'f.frames');
-    const locations = await db('blob_locations').select('object_id', 'digest', 'offset', 'size');
+      .leftJoin('object_frames as f', 'f.object_no', 'o.no')
+      .select('o.no', 'o.key', 'o.digest', 'o.size', 'o.stored_size', 'f.frames');
+    const first = db('blobs').whereNotNull('object_no').select('object_no', 'digest', 'offset', 'size');
+    const further = db('blob_locations as l')
+      .join('blobs as b', 'b.no', 'l.blob_no')
+      .select('l.object_no', 'b.digest', 'l.offset', 'b.size');
+    const locations = [...(await first), ...(await further)];
     const whole = new Set<string>();
     const witness = witnessOf(ceph);
-    await mapLimit(objects, 4, async ({ id, key, digest, size, stored_size, frames }) => {
+    await mapLimit(objects, 4, async ({ no, key, digest, size, stored_size, frames }) => {
       const stored = await buffer(await witness.getObject(bucket, key));
       t.is(stored.length, stored_size, key);
       const bytes = frames === null ? stored : contentOf(stored, frames);
       t.is(bytes.length, size, key);
       t.is(hash('sha256', bytes, 'hex'), digest.toString('hex'), key);
-      for (const at of locations.filter(({ object_id }) => object_id === id)) {
+      for (const at of locations.filter(({ object_no }) => object_no === no)) {
         const own = at.digest.toString('hex');
         if (hash('sha256', bytes.subarray(at.offset, at.offset + at.size), 'hex') === own) whole.add(own);
       }
     });
     const files = await db('package_files as f')
-      .join('packages as p', 'p.id', 'f.package_id')
+      .join('packages as p', 'p.no', 'f.package_no')
+      .join('blobs as b', 'b.no', 'f.blob_no')
       .where('p.status', 'finalized')
-      .select('p.id', 'f.path', 'f.digest', 'f.size');
+      .select('p.id', 'f.path', 'b.digest', 'f.size');
     const lacking = files.filter(({ digest, size }) => size > 0 && !whole.has(digest.toString('hex')));
     t.deepEqual(lacking, [], 'no finalized package lacks a byte');
     const mine = files.filter(({ id }) => id === packageId);

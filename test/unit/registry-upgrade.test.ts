@@ -8,6 +8,6 @@ upgradeSuite(test, {
   name: 'SQLite',
   async connect(t) {
     const file = join(await tempFolder(t), 'registry.sqlite');
-    return [connectSqlite(file), connectSqlite(file)];
+    return [connectSqlite(file), connectSqlite(file), file];
   },
 });
