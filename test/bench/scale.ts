@@ -30,7 +30,7 @@ const ID = { start: 'pkg_00000000000070008', digits: 15 };
 const PACKAGE_COLUMNS =
   'name, producer, status, metadata, retention_class, retention_days, expires_at, active_holds, file_count, total_size, manifest_digest, manifest_size, created_by, created_at, sealed_at, sealed_by, finalized_at';
 /** Dropped while rows are put in, and made anew after: PostgreSQL leaves room in their pages. */
-const INDEXES = ['package_files_digest_package_id_index'];
+const INDEXES = ['package_files_blob'];
 
 if (!existsSync(BIN)) throw new Error('dist/ is not built: npm run build');
 const dir = await mkdtemp(join(process.env.ARTIFACT_STORE_TEST_BENCH_DIR ?? tmpdir(), 'artifact-store-scale-'));
@@ -178,25 +178,25 @@ function sqliteFiller(dataDir: string): Filler {
     const db = new Database(join(dataDir, 'registry.sqlite'));
     db.pragma('synchronous = off');
     db.pragma('cache_size = -2000000');
-    const { object_id: object } = db.prepare('select object_id from blob_locations limit 1').get() as {
-      object_id: string;
-    };
-    const addPackage = db.prepare(
-      `insert into packages (id, ${PACKAGE_COLUMNS}) select ?, ${PACKAGE_COLUMNS} from packages where id = ?`,
+    const { object } = db.prepare('select min(object_no) as object from blobs').get() as { object: number };
+    const addPackage = db
+      .prepare(
+        `insert into packages (id, no, ${PACKAGE_COLUMNS})
+         select ?, (select max(no) + 1 from packages), ${PACKAGE_COLUMNS} from packages where id = ? returning no`,
+      )
+      .pluck();
+    const addFile = db.prepare(
+      "insert into package_files (package_no, path, blob_no, size, media_type, executable) values (?, ?, ?, 200, 'text/plain', 0)",
     );
-    const addFile = db.prepare("insert into package_files values (?, ?, ?, ?, 200, 'text/plain', null, 0, 1)");
-    const addBlob = db.prepare('insert or ignore into blobs values (?, 200, 0)');
-    const addLocation = db.prepare('insert or ignore into blob_locations values (?, ?, 0, 200)');
+    const blobOf = db.prepare('select no from blobs where digest = ?').pluck();
+    const addBlob = db.prepare('insert into blobs (digest, size, object_no, "offset") values (?, 200, ?, 0)');
     db.transaction(() => {
       for (let index = from; index < to; index += 1) {
-        addPackage.run(idOf(index), template);
+        const no = addPackage.get(idOf(index), template);
         for (let n = 0; n < FILES_A_PACKAGE; n += 1) {
           const digest = digestOf(index * FILES_A_PACKAGE + n);
           const path = `group/file-${String(n).padStart(6, '0')}.log`;
-          addFile.run(idOf(index), path, path, digest);
-          if (index % SHARED_BY !== 0) continue;
-          addBlob.run(digest);
-          addLocation.run(digest, object);
+          addFile.run(no, path, blobOf.get(digest) ?? addBlob.run(digest, object).lastInsertRowid);
         }
       }
     })();
@@ -215,22 +215,21 @@ function postgresFiller(url: string): Filler {
       `insert into packages (id, ${PACKAGE_COLUMNS}) select ${id}, ${PACKAGE_COLUMNS} from packages t, generate_series(${from}, ${to - 1}) p where t.id = $1`,
       [template],
     );
+    await client.query(
+      `insert into blobs (digest, size, object_no, "offset") select ${digest}, 200, (select min(object_no) from blobs), 0
+       from generate_series(${from}, ${to - 1}) p, ${every} where p % ${SHARED_BY} = 0 on conflict do nothing`,
+    );
     const { rows: kept } = await client.query('select indexname, indexdef from pg_indexes where indexname = any($1)', [
       INDEXES,
     ]);
     for (const { indexname } of kept) await client.query(`drop index ${indexname}`);
     await client.query(
-      `insert into package_files select ${id}, path, path, ${digest}, 200, 'text/plain', null, false, true
-       from generate_series(${from}, ${to - 1}) p, ${every}, lateral (select 'group/file-' || lpad(n::text, 6, '0') || '.log' as path) x`,
+      `insert into package_files (package_no, path, blob_no, size, media_type, executable)
+       select k.no, 'group/file-' || lpad(n::text, 6, '0') || '.log', b.no, 200, 'text/plain', false
+       from generate_series(${from}, ${to - 1}) p, ${every}, packages k, blobs b
+       where k.id = ${id} and b.digest = ${digest}`,
     );
     for (const { indexdef } of kept) await client.query(indexdef);
-    await client.query(
-      `insert into blobs select ${digest}, 200, 0 from generate_series(${from}, ${to - 1}) p, ${every} where p % ${SHARED_BY} = 0 on conflict do nothing`,
-    );
-    await client.query(
-      `insert into blob_locations select ${digest}, (select min(object_id) from blob_locations), 0, 200
-       from generate_series(${from}, ${to - 1}) p, ${every} where p % ${SHARED_BY} = 0 on conflict do nothing`,
-    );
     await client.query('vacuum analyze');
     await client.end();
   };
