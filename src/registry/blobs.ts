@@ -2,11 +2,12 @@ import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestHex, digestToBytes } from '../core/digest.ts';
 import type { Encoding, StoredForm } from '../core/frame-table.ts';
 import type { PackageId } from '../core/ids.ts';
+import type { ObjectState } from '../core/object-state.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { provenFor, type Wanted, wantedRows } from './file-proofs.ts';
 import { located } from './locations.ts';
-import { bestObject, isLost, type ObjectState, objectStates } from './lost-blobs.ts';
 import { addBlobs, blobOfEach } from './numbers.ts';
+import { bestObject, isHolding, isLost, objectStates, revive } from './object-states.ts';
 import type { Reads } from './reads.ts';
 import { byDigest, digestRows, idRows, recordset } from './recordset.ts';
 
@@ -80,14 +81,35 @@ function fromRow(row: ObjectRow): ObjectRecord {
 
 /** Blobs, the objects that hold bytes, and which bytes are where. */
 export function blobTable(db: Knex) {
+  /**
+   * Of PostgreSQL: others who retain, or who add a location, are not in the way of this lock; who condemns waits, or was before. Then
+   * its statement saw what it had found, which another one asks for. @param rows a recordset with a `digest`
+   */
+  async function lockHeld(rows: Knex.Raw): Promise<Digest[]> {
+    const held: Array<{ no: number; digest: Buffer }> = rowsOf(
+      await db.raw(
+        `select b.no, b.digest from blobs b where b.digest in (select r.digest from ? r) and b.object_no is not null
+         order by b.digest for key share`,
+        [rows],
+      ),
+    );
+    const lost = (await db('lost_blobs').first('blob_no')) ? await lostAmong(rows) : new Set();
+    return held.flatMap(({ no, digest }) => (lost.has(no) ? [] : [digestFromBytes(digest)]));
+  }
+
+  async function lostAmong(rows: Knex.Raw): Promise<Set<number>> {
+    const sql = `select b.no as no from ? where ${isLost('b.no')}`;
+    return new Set(rowsOf<{ no: number }>(await db.raw(sql, [blobOfEach(db, rows)])).map(({ no }) => no));
+  }
+
   return {
     ...objectStates(db),
 
     /**
      * Takes the locks of these blobs' rows until the transaction ends (making the rows when they are new), so that of two
-     * uploads of one digest exactly one adds a location. @returns those that a live object holds already
+     * uploads of one digest exactly one adds a location. @returns those that an object holds already, and goes on holding
      */
-    async lock(blobs: readonly Wanted[]): Promise<Set<Digest>> {
+    async lock(blobs: readonly Wanted[], now: number): Promise<Set<Digest>> {
       const rows = wantedRows(db, blobs);
       const found = async (): Promise<Array<{ digest: Buffer; stored: boolean | number }>> =>
         rowsOf(
@@ -108,7 +130,22 @@ export function blobTable(db: Knex) {
         // What others did, who had the locks before.
         there = await found();
       }
-      return new Set(there.flatMap(({ digest, stored }) => (stored ? [digestFromBytes(digest)] : [])));
+      const held = there.flatMap(({ digest, stored }) => (stored ? [digestFromBytes(digest)] : []));
+      if (held.length > 0) await revive(db, rows, now);
+      return new Set(held);
+    },
+
+    /**
+     * For whoever is about to need bytes without sending them: until the transaction ends, no object that these blobs are read from is
+     * condemned, and what was is live again. @param blobs that `provableBy` gave in this transaction
+     * @returns those that are still held
+     */
+    async retain(blobs: readonly Wanted[], now: number): Promise<Set<Digest>> {
+      if (blobs.length === 0) return new Set();
+      const rows = wantedRows(db, blobs);
+      const held = isPostgres(db) ? await lockHeld(rows) : blobs.map(({ digest }) => digest);
+      await revive(db, rows, now);
+      return new Set(held);
     },
 
     async addObject({ stored, ...object }: NewObject): Promise<void> {
@@ -210,7 +247,7 @@ export function blobTable(db: Knex) {
     /** How many objects there are, and their bytes: of what they hold, and in storage. Reads all of them. */
     async totals(): Promise<ObjectTotals> {
       const row = await db('objects')
-        .whereRaw(`state = 'live'`)
+        .whereRaw(isHolding('objects'))
         .first(
           db.raw('count(*) as objects, coalesce(sum(size), 0) as size, coalesce(sum(stored_size), 0) as stored_size'),
         );
@@ -239,7 +276,8 @@ export function blobTable(db: Knex) {
         `${alias}.object_no >= o.no and ${alias}.object_no <= o.no and not ? order by ${alias}.object_no limit 1`;
       const rows: Array<{ id: string }> = rowsOf(
         await db.raw(
-          `with wanted as materialized (select o.id, o.no from ? r cross join objects o where o.id = r.id)
+          `with wanted as materialized (
+             select o.id, o.no from ? r cross join objects o where o.id = r.id and ${isHolding('o')})
            select o.id as id from wanted o where coalesce((select false from blobs b where ${ofObject('b')}), true)
              and coalesce((select false from blob_locations l where ${ofObject('l')}), true)`,
           [

@@ -3,8 +3,8 @@ import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
-import { isLost } from './lost-blobs.ts';
 import { blobOfEach, PACKAGE_NO } from './numbers.ts';
+import { isLost } from './object-states.ts';
 import type { Reads } from './reads.ts';
 import { byDigest, recordset } from './recordset.ts';
 

@@ -6,8 +6,8 @@ import { isPostgres, rowsOf } from './dialect.ts';
 import { fileConflicts } from './file-conflicts.ts';
 import { fileProofs, forgetUnproven, isProven, noteUnproven, wantedRows } from './file-proofs.ts';
 import { located } from './locations.ts';
-import { isLost } from './lost-blobs.ts';
 import { addBlobs, blobOfEach, PACKAGE_NO } from './numbers.ts';
+import { isLost } from './object-states.ts';
 import { byDigest, recordset } from './recordset.ts';
 
 export interface FileRecord {

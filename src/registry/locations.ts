@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 import { rowsOf } from './dialect.ts';
-import { bestObject } from './lost-blobs.ts';
+import { bestObject } from './object-states.ts';
 
 /** Which object a blob is read from, and where in it. */
 export interface Located {

@@ -1,5 +1,6 @@
 import type { ObjectKey } from '../blobs/key-layout.ts';
 import type { PackageId } from '../core/ids.ts';
+import { isHolding } from '../core/object-state.ts';
 import type { ObjectRecord } from '../registry/blobs.ts';
 import { mapLimit } from './map-limit.ts';
 import { recordChanges } from './record-change.ts';
@@ -25,7 +26,7 @@ export async function lookUpObjects(
       const stat = await services.blobs.statObject({ key: object.key as ObjectKey, versionId: object.version_id });
       return { object, stands: stat?.size === object.stored_size };
     });
-    const gone = there.filter(({ object, stands }) => object.state === 'live' && !stands);
+    const gone = there.filter(({ object, stands }) => isHolding(object.state) && !stands);
     const back = there.filter(({ object, stands }) => object.state === 'lost' && stands);
     if (gone.length + back.length === 0) continue;
     await mark(
@@ -46,9 +47,9 @@ async function mark(
   back: readonly ObjectRecord[],
 ): Promise<void> {
   await registry.transaction(async (tables) => {
-    const lost = new Set(await tables.blobs.markLost(gone.map(({ id }) => id)));
-    const found = new Set(await tables.blobs.markLive(back.map(({ id }) => id)));
     const at = await tables.now();
+    const lost = new Set(await tables.blobs.markLost(idsOf(gone), at));
+    const found = new Set(await tables.blobs.markFound(idsOf(back), at));
     const change = ({ id, kind, digest, size }: ObjectRecord, action: 'object.lost' | 'object.found') => ({
       at,
       action,
@@ -65,4 +66,8 @@ async function mark(
     const named = { package: packageId, lost: gone.length, objects: gone.slice(0, 10).map(({ id }) => id) };
     log.error(named, 'objects are gone from storage, or have another size');
   }
+}
+
+function idsOf(objects: readonly ObjectRecord[]): string[] {
+  return objects.map(({ id }) => id);
 }

@@ -11,6 +11,7 @@ import type { FileRecord } from '../registry/files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { Tables } from '../registry/registry.ts';
 import { lockPackage, readPackage } from './access.ts';
+import { knownBytes } from './known-bytes.ts';
 import { mapLimit } from './map-limit.ts';
 import { placeFiles } from './place-files.ts';
 import type { Caller, Services } from './services.ts';
@@ -165,7 +166,7 @@ async function needsBytes(
 
 async function isKnown(tables: Tables, caller: Caller, packageId: PackageId, content: Content): Promise<boolean> {
   if (content.digest === EMPTY_DIGEST) return true;
-  return (await tables.files.provableBy(caller.reads, packageId, [content])).has(content.digest);
+  return (await knownBytes(tables, caller, packageId, [content])).has(content.digest);
 }
 
 /** The rules of paths, before the bytes are moved anywhere; they are asked again when the file is recorded. */

@@ -25,7 +25,7 @@ export async function recordUpload(
     // Always the package before the blobs, as everybody who needs both: and no file that is being registered is missed.
     await tables.packages.lock(upload.package_id);
     const now = await tables.now();
-    const stored = await tables.blobs.lock(contents);
+    const stored = await tables.blobs.lock(contents, now);
     const duplicate = stored.size === contents.length;
     const change = { drop_key: duplicate, owner: null, lease_until: null, ...completedAt(upload, now) };
     if (!(await tables.uploads.move(upload.id, 'completing', 'committed', change, services.instance))) return null;

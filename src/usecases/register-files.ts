@@ -5,6 +5,7 @@ import type { Limits } from '../core/limits.ts';
 import { findConflict, type LogicalPath } from '../core/logical-path.ts';
 import type { FileRecord } from '../registry/files.ts';
 import { lockPackage } from './access.ts';
+import { knownBytes } from './known-bytes.ts';
 import { conflictError, type NewFile, placeFiles } from './place-files.ts';
 import type { Caller, Services } from './services.ts';
 
@@ -32,16 +33,16 @@ export async function registerFiles(
   assertBatch(inputs, services.limits);
   return services.registry.transaction(async (tables) => {
     const pkg = await lockPackage(tables, caller, packageId);
-    const provable = await tables.files.provableBy(caller.reads, packageId, inputs);
-    const files = inputs.map((input) => toNewFile(input, provable.get(input.digest) === input.size));
+    const known = await knownBytes(tables, caller, packageId, inputs);
+    const files = inputs.map((input) => toNewFile(input, known.get(input.digest) === input.size));
     const replacing = new Set(inputs.filter((input) => input.replace).map((input) => input.path));
     return placeFiles(tables, caller, pkg, files, (path) => replacing.has(path));
   });
 }
 
-function toNewFile(input: FileInput, provable: boolean): NewFile {
+function toNewFile(input: FileInput, known: boolean): NewFile {
   // The empty file needs no bytes, so nothing has to be proven.
-  return { ...input, proven: provable || input.digest === EMPTY_DIGEST };
+  return { ...input, proven: known || input.digest === EMPTY_DIGEST };
 }
 
 function assertBatch(inputs: readonly FileInput[], { object_size_max }: Limits): void {

@@ -73,10 +73,10 @@ if (postgres !== null) {
     const crossing = (first: string, second: string) =>
       registry.transaction(async ({ blobs }) => {
         runs++;
-        await blobs.lock([{ digest: digestOf(first), size: 1 }]);
+        await blobs.lock([{ digest: digestOf(first), size: 1 }], 1);
         holding++;
         await waitFor(() => holding >= 2);
-        await blobs.lock([{ digest: digestOf(second), size: 1 }]);
+        await blobs.lock([{ digest: digestOf(second), size: 1 }], 1);
       });
     await Promise.all([crossing('a', 'b'), crossing('b', 'a')]);
     t.is(runs, 3, 'the victim twice');

@@ -14,8 +14,9 @@ if (postgres !== null) {
       async open(t) {
         const url = await postgres.createDatabase(collation);
         const [one, two] = await Promise.all([openRegistry(connectPostgres(url)), openRegistry(connectPostgres(url))]);
-        t.teardown(() => Promise.all([one.close(), two.close()]).then(() => {}));
-        return [one, two];
+        const db = connectPostgres(url);
+        t.teardown(() => Promise.all([one.close(), two.close(), db.destroy()]).then(() => {}));
+        return [one, two, db];
       },
     });
   }

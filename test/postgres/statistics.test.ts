@@ -147,7 +147,7 @@ async function assertObjectSeenThrough(t: ExecutionContext, db: Knex, id: Packag
 async function store(registry: Registry, files: readonly FileRecord[]): Promise<string> {
   const id = newId('obj', 1_000);
   await registry.transaction(async ({ blobs }) => {
-    await blobs.lock(files);
+    await blobs.lock(files, 1);
     const facts = { version_id: null, digest: digestOf(id), size: 1, stored: null, created_at: 1 };
     await blobs.addObject({ id, kind: 'pack', key: id, ...facts });
     await blobs.addLocations(

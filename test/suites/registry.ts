@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { ExecutionContext, TestFn } from 'ava';
-import { type Digest, digestOf } from '../../src/core/digest.ts';
+import type { Knex } from 'knex';
+import { type Digest, digestOf, digestToBytes } from '../../src/core/digest.ts';
 import { isStoreError } from '../../src/core/errors.ts';
 import { idFloor, newId, type PackageId, type UploadId } from '../../src/core/ids.ts';
 import { comparePaths, type LogicalPath, parseLogicalPath } from '../../src/core/logical-path.ts';
@@ -11,19 +12,22 @@ import { addPackage, insertPackage } from '../support/package-row.ts';
 
 export interface RegistrySuite {
   name: string;
-  /** Two registries of one empty database, as two replicas have them, or twice the same where there is only one. */
-  open(t: ExecutionContext): Promise<[Registry, Registry]>;
+  /** Two registries of one empty database, as two replicas have them, and one more connection to it. */
+  open(t: ExecutionContext): Promise<[Registry, Registry, Knex]>;
 }
 
 const ALL = { all: true } as const;
 
 /** What every registry must do alike, whatever its dialect and its database's collation. */
 export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void {
-  function check(title: string, body: (t: ExecutionContext, one: Registry, two: Registry) => Promise<void>): void {
+  function check(
+    title: string,
+    body: (t: ExecutionContext, one: Registry, two: Registry, db: Knex) => Promise<void>,
+  ): void {
     test(`${name}: ${title}`, async (t) => {
-      const [one, two] = await open(t);
+      const [one, two, db] = await open(t);
       await one.transaction((tables) => tables.retention.syncClasses(DEFAULT_RETENTION_CLASSES));
-      await body(t, one, two);
+      await body(t, one, two, db);
     });
   }
 
@@ -136,11 +140,11 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     await one.transaction(async (tables) => {
       await tables.files.put(id, [large, small]);
       await tables.packages.changeFiles(id, 2, max);
-      t.deepEqual(await tables.blobs.lock([{ digest, size: max }]), new Set());
+      t.deepEqual(await tables.blobs.lock([{ digest, size: max }], 1), new Set());
       const object = { kind: 'pack' as const, version_id: null, digest, size: max, stored: null, created_at: 1 };
       await tables.blobs.addObject({ ...object, id: 'obj_1', key: 'k1' });
       await tables.blobs.addLocations('obj_1', [{ digest, offset: max - 1, size: max }]);
-      t.deepEqual(await tables.blobs.lock([{ digest, size: max }]), new Set([digest]));
+      t.deepEqual(await tables.blobs.lock([{ digest, size: max }], 1), new Set([digest]));
     });
     t.deepEqual(await one.read.files.page(id, null, 10), [large, small]);
     t.deepEqual([...(await one.read.files.atPaths(id, [large.path, 'nope' as LogicalPath])).values()], [large]);
@@ -163,23 +167,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     const id = await addPackage(one);
     const [a, b] = ['a', 'b'].map((path) => ({ ...fileOf(path), proven: true })) as [FileRecord, FileRecord];
     const blobs = [a, b].map(({ digest, size }) => ({ digest, size }));
-    const add = (objectId: string, held: typeof blobs) =>
-      one.transaction(async (tables) => {
-        await tables.blobs.lock(held);
-        const object = {
-          kind: 'pack' as const,
-          version_id: null,
-          digest: digestOf(objectId),
-          size: 1,
-          stored: null,
-          created_at: 1,
-        };
-        await tables.blobs.addObject({ ...object, id: objectId, key: objectId });
-        await tables.blobs.addLocations(
-          objectId,
-          held.map((blob, n) => ({ ...blob, offset: n })),
-        );
-      });
+    const add = (objectId: string, held: typeof blobs) => addObject(one, objectId, held);
     await one.transaction((tables) => tables.files.put(id, [a, b]));
     await add('obj_1', blobs);
     await add('obj_2', blobs.slice(0, 1));
@@ -188,7 +176,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       missing: (await one.read.files.missing(id, 9)).map(String),
       provable: (await one.read.files.provableBy(ALL, id, blobs)).size,
       wanted: [...(await one.read.files.wantedBy(id, blobs)).values()].filter(({ proven }) => !proven).length,
-      stored: (await one.transaction((tables) => tables.blobs.lock(blobs))).size,
+      stored: (await one.transaction((tables) => tables.blobs.lock(blobs, 1))).size,
       from: (await one.read.files.locate(id, [a.path, b.path])).map(({ path, object_id }) => `${path} ${object_id}`),
       a: (await one.read.blobs.locate(a.digest))?.object_id,
       objects: (await one.read.blobs.objectsOf([a.digest, b.digest])).toSorted(),
@@ -197,7 +185,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     const first = { from: ['a obj_1', 'b obj_1'], a: 'obj_1', objects: ['obj_1'] };
     t.deepEqual(await seen(), { ...whole, ...first });
 
-    const mark = (...ids: string[]) => one.transaction((tables) => tables.blobs.markLost(ids));
+    const mark = (...ids: string[]) => one.transaction((tables) => tables.blobs.markLost(ids, 1));
     t.deepEqual(await mark('obj_1', 'obj_9'), ['obj_1']);
     t.deepEqual(await mark('obj_1'), [], 'once');
     const without = { lost: ['b'], missing: ['b'], provable: 1, wanted: 1, stored: 1 };
@@ -208,13 +196,86 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
 
     await mark('obj_2');
     t.like(await seen(), { lost: ['a', 'b'], missing: ['a', 'b'], provable: 0, wanted: 2, stored: 0, ...first });
-    t.deepEqual(await one.transaction((tables) => tables.blobs.markLive(['obj_2', 'obj_3'])), ['obj_2']);
+    t.deepEqual(await one.transaction((tables) => tables.blobs.markFound(['obj_2', 'obj_3'], 1)), ['obj_2']);
     t.deepEqual(await seen(), { ...without, ...second });
     await add('obj_3', blobs.slice(1));
     t.like(await seen(), { ...whole, from: ['a obj_2', 'b obj_3'], objects: ['obj_2', 'obj_3'] });
-    await one.transaction((tables) => tables.blobs.markLive(['obj_1']));
+    await one.transaction((tables) => tables.blobs.markFound(['obj_1'], 1));
     t.deepEqual(await seen(), { ...whole, ...first });
     t.is(await one.read.blobs.countLost(5), 0);
+  });
+
+  check('what is condemned is read last, and lives again for whoever needs it', async (t, one, _two, db) => {
+    const [a, b] = ['a', 'b'].map((text) => ({ digest: digestOf(text), size: 1 })) as [Blob, Blob];
+    await addObject(one, 'obj_1', [a, b]);
+    await addObject(one, 'obj_2', [a]);
+    const condemn = () => db('objects').where({ id: 'obj_1' }).update({ state: 'condemned', state_since: 5 });
+    const state = async () => (await db('objects').where({ id: 'obj_1' }).first('state', 'state_since')) as unknown;
+    const [condemned, revived] = [
+      { state: 'condemned', state_since: 5 },
+      { state: 'live', state_since: 7 },
+    ];
+    await condemn();
+    t.like(await one.read.blobs.locate(a.digest), { object_id: 'obj_2', state: 'live' });
+    t.like(await one.read.blobs.locate(b.digest), { object_id: 'obj_1', state: 'condemned' });
+    t.is((await one.read.blobs.totals()).objects, 2, 'its bytes are there');
+    for (const need of ['lock', 'retain'] as const) {
+      const held = async (blob: Blob) => [...(await one.transaction((tables) => tables.blobs[need]([blob], 7)))];
+      await condemn();
+      t.deepEqual(await held(a), [a.digest]);
+      t.deepEqual(await state(), condemned, `${need}: another one is live`);
+      t.deepEqual(await held(b), [b.digest]);
+      t.deepEqual(await state(), revived, need);
+    }
+    await condemn();
+    t.deepEqual(
+      await one.transaction((tables) => tables.blobs.markLost(['obj_1'], 6)),
+      ['obj_1'],
+      'it may be lost as well',
+    );
+    t.deepEqual(await state(), { state: 'lost', state_since: 6 });
+  });
+
+  check('what is being removed, is gone or is quarantined holds nothing', async (t, one, _two, db) => {
+    const [a, b] = ['a', 'b'].map((text) => ({ digest: digestOf(text), size: 1 })) as [Blob, Blob];
+    await addObject(one, 'obj_1', [a, b]);
+    await addObject(one, 'obj_2', [b]);
+    const from = async (blob: Blob) => (await one.read.blobs.locate(blob.digest))?.object_id ?? null;
+    for (const state of ['removing', 'gone']) {
+      await db('objects').where({ id: 'obj_1' }).update({ state });
+      t.deepEqual([await from(a), await from(b)], [null, 'obj_2'], state);
+      t.deepEqual(await one.transaction((tables) => tables.blobs.markLost(['obj_1'], 1)), [], 'it is not lost');
+      t.deepEqual(await one.transaction((tables) => tables.blobs.markFound(['obj_1'], 1)), [], 'nor found');
+      t.deepEqual(await one.read.blobs.whollyReadable({ producers: [] }, PACKAGE, ['obj_1']), new Set());
+    }
+    // One bad member says nothing of the others.
+    await db('objects').where({ id: 'obj_1' }).update({ state: 'live' });
+    await db('blobs')
+      .where({ digest: digestToBytes(a.digest) })
+      .update({ quarantined_at: 1 });
+    t.deepEqual([await from(a), await from(b)], [null, 'obj_1']);
+    await addObject(one, 'obj_3', [a]);
+    t.is(await from(a), 'obj_3');
+    const [second] = await db('blob_locations')
+      .join('objects', 'no', 'object_no')
+      .where({ id: 'obj_3' })
+      .select('object_no');
+    await db('blob_locations').where(second).update({ quarantined_at: 1 });
+    t.is(await from(a), null);
+  });
+
+  check('bytes that are being condemned are kept for whoever needs them first', async (t, one, _two, db) => {
+    const blob = { digest: digestOf('a'), size: 1 };
+    await addObject(one, 'obj_1', [blob]);
+    const condemning = await db.transaction();
+    if (one.kind === 'postgres') await condemning('blobs').select('no').forUpdate();
+    await condemning('objects').update({ state: 'condemned' });
+    const retained = one.transaction((tables) => tables.blobs.retain([blob], 1));
+    // It waits for the lock; did it not, it would end before.
+    if (one.kind === 'postgres') await Promise.race([retained, untilSomebodyWaits(db)]);
+    await condemning.commit();
+    t.deepEqual(await retained, new Set([blob.digest]));
+    t.like(await one.read.blobs.locate(blob.digest), { state: 'live' });
   });
 
   check(
@@ -225,7 +286,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
         const blob = { digest, size: 1 };
         const add = (registry: Registry, id: string) =>
           registry.transaction(async (tables) => {
-            if ((await tables.blobs.lock([blob])).has(digest)) return;
+            if ((await tables.blobs.lock([blob], 1)).has(digest)) return;
             const object = { kind: 'blob' as const, version_id: null, digest, size: 1, stored: null, created_at: 1 };
             await tables.blobs.addObject({ ...object, id, key: id });
             await tables.blobs.addLocations(id, [{ ...blob, offset: 0 }]);
@@ -233,12 +294,12 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
         const [old, fresh] = [`obj_old_${round}`, `obj_new_${round}`];
         await add(one, old);
         await Promise.all([
-          one.transaction((tables) => tables.blobs.markLost([old])),
+          one.transaction((tables) => tables.blobs.markLost([old], 1)),
           add(two, fresh),
-          two.transaction((tables) => tables.blobs.markLost([old])),
+          two.transaction((tables) => tables.blobs.markLost([old], 1)),
         ]);
         const located = await one.read.blobs.locate(digest);
-        const isLost = !(await one.transaction((tables) => tables.blobs.lock([blob]))).has(digest);
+        const isLost = !(await one.transaction((tables) => tables.blobs.lock([blob], 1))).has(digest);
         t.is(isLost, located?.state === 'lost', `${located?.object_id}`);
       }
     },
@@ -350,7 +411,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       const stored = await Promise.all(
         [one, two, one].map((registry, n) =>
           registry.transaction(async (tables) => {
-            const stored = (await tables.blobs.lock([{ digest, size: 5 }])).has(digest);
+            const stored = (await tables.blobs.lock([{ digest, size: 5 }], 1)).has(digest);
             if (stored) return stored;
             const object_id = `obj_${round}_${n}`;
             const key = `k ${round} ${n}`;
@@ -439,4 +500,40 @@ function uploadOf(packageId: PackageId, { digest, size }: FileRecord) {
     members: null,
     stored: null,
   };
+}
+
+interface Blob {
+  digest: Digest;
+  size: number;
+}
+
+const PACKAGE = 'pkg_none' as PackageId;
+
+/** An object that holds these blobs, one byte after the other. */
+async function addObject(registry: Registry, id: string, held: readonly Blob[]): Promise<void> {
+  await registry.transaction(async (tables) => {
+    await tables.blobs.lock(held, 1);
+    const object = {
+      kind: 'pack' as const,
+      version_id: null,
+      digest: digestOf(id),
+      size: 1,
+      stored: null,
+      created_at: 1,
+    };
+    await tables.blobs.addObject({ ...object, id, key: id });
+    const places = held.map((blob, offset) => ({ ...blob, offset }));
+    await tables.blobs.addLocations(id, places);
+  });
+}
+
+/** On PostgreSQL: until a transaction waits for a lock. */
+async function untilSomebodyWaits(db: Knex): Promise<void> {
+  for (;;) {
+    const waiting = await db('pg_stat_activity')
+      .where({ wait_event_type: 'Lock' })
+      .whereRaw('datname = current_database()')
+      .first('pid');
+    if (waiting) return;
+  }
 }

@@ -237,7 +237,7 @@ export function upgradeSuite(test: TestFn, { name, connect }: UpgradeSuite): voi
     );
     t.deepEqual([...(await blobs.whollyReadable(mine, a, ['obj_1', 'obj_2']))], ['obj_1']);
     // What holds a blob next to its first object takes over when that is lost.
-    t.deepEqual(await registry.transaction((tables) => tables.blobs.markLost(['obj_1'])), ['obj_1']);
+    t.deepEqual(await registry.transaction((tables) => tables.blobs.markLost(['obj_1'], 1)), ['obj_1']);
     t.like(await blobs.locate(digestOf('held twice')), { object_id: 'obj_2', offset: 20, state: 'live' });
     // And it goes on: new rows have numbers of their own.
     await registry.transaction(async (tables) => {

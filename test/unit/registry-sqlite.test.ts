@@ -11,7 +11,8 @@ registrySuite(test, {
     const file = join(await tempFolder(t), 'registry.sqlite');
     const one = await openRegistry(connectSqlite(file));
     const two = await openRegistry(connectSqlite(file));
-    t.teardown(() => Promise.all([one.close(), two.close()]));
-    return [one, two];
+    const db = connectSqlite(file);
+    t.teardown(() => Promise.all([one.close(), two.close(), db.destroy()]));
+    return [one, two, db];
   },
 });
