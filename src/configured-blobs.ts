@@ -59,11 +59,11 @@ async function openFolder({
   for await (const id of store.listUploads()) {
     // Its folder is there: nothing to do.
     if (left.delete(id)) continue;
-    await store.abortUpload({ id, key: '' as ObjectKey, storageUploadId: id });
+    await store.uploads.abort({ id, key: '' as ObjectKey, storageUploadId: id });
   }
   // A restored backup may know open uploads whose folders were not in it: without one they could take no part.
   for (const { id, key, state, storage_upload_id } of left.values()) {
-    if (state === 'open' && storage_upload_id !== null) await store.createUpload(key as ObjectKey, id);
+    if (state === 'open' && storage_upload_id !== null) await store.uploads.create(key as ObjectKey, id);
   }
   const signedBytes = { signer, parts: store };
   return { blobs: store, spool: store.spool, signedBytes, afterStart: [], close: () => store.close() };

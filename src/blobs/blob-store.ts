@@ -5,7 +5,8 @@ import type { PlannedPart } from '../core/part-plan.ts';
 import type { ObjectKey } from './key-layout.ts';
 
 /**
- * The contract of every storage backend, held by test/suites/blob-store.ts.
+ * The contract of every storage backend, in parts: a caller is given the part that it needs. Each part is held by a suite of its
+ * own (test/suites/blob-*.ts), for every backend.
  *
  * A backend knows keys, uploads and bytes; it knows nothing of packages, callers or proofs. It never retries a
  * completion and never overwrites an object. Absence, idempotence and what a failure leaves behind stand at each
@@ -13,7 +14,20 @@ import type { ObjectKey } from './key-layout.ts';
  */
 export interface BlobStore {
   readonly kind: 'folder' | 's3';
+  readonly uploads: Uploads;
+  readonly objects: Objects;
 
+  /**
+   * Never throws: what is wrong stands in the answer. @param afresh tries anew what the backend guarantees, which may take
+   * its time; else it is told as it was last seen
+   */
+  health(afresh?: boolean): Promise<BlobHealth>;
+
+  close(): Promise<void>;
+}
+
+/** How the bytes of an object arrive. */
+export interface Uploads {
   /**
    * How deliverPart takes an object: `whole`, as one part of any size, whose file may become the object without a byte
    * being copied; or in `parts`, cut as clients cut theirs.
@@ -24,7 +38,7 @@ export interface BlobStore {
    * Starts the upload of one object. Nothing is visible under the key until it is completed.
    * @returns the backend's own name for the upload (S3: UploadId), to be kept by the caller
    */
-  createUpload(key: ObjectKey, uploadId: UploadId): Promise<string>;
+  create(key: ObjectKey, uploadId: UploadId): Promise<string>;
 
   /** A request that stores exactly this part, and nothing else, until `expiresAt` or the upload ends. No I/O. */
   signPart(upload: UploadHandle, part: PlannedPart, expiresAt: number): Promise<SignedRequest>;
@@ -53,7 +67,7 @@ export interface BlobStore {
    * @param received what `listParts` has answered, if it was asked
    * @throws StoreError upload_incomplete before anything was completed; after any other error nobody knows
    */
-  completeUpload(
+  complete(
     upload: UploadHandle,
     parts: readonly PlannedPart[],
     received?: readonly ReceivedPart[],
@@ -63,43 +77,41 @@ export interface BlobStore {
    * Ends an upload that was never completed and frees its parts. An unknown upload is no error. Without the backend's name,
    * which a crash can keep from being recorded, all that was begun on the upload's key is ended.
    */
-  abortUpload(upload: MaybeNamedUpload): Promise<void>;
+  abort(upload: MaybeNamedUpload): Promise<void>;
 
   /**
    * Frees what an upload leaves whose object nothing will refer to, as far as that is safe. Idempotent; an unknown upload is
    * no error. @returns later: after an unclean completion some backends can free nothing now, and leave it to the sweep
    */
-  dropUpload(upload: UploadHandle, completion: Completion, versionId: string | null): Promise<'dropped' | 'later'>;
+  drop(upload: UploadHandle, completion: Completion, versionId: string | null): Promise<'dropped' | 'later'>;
+}
 
+/** The objects that are there, for those who only read. */
+export interface ObjectReader {
+  /** The object's bytes, or a range of them (the caller keeps it inside the object). @throws StoreError object_not_found */
+  open(ref: ObjectRef, range?: ByteRange): Promise<Readable>;
+
+  /** Null when it does not exist. */
+  stat(ref: ObjectRef): Promise<ObjectStat | null>;
+
+  /** Every object under the prefix, ordered by key, as it was at some moment during the walk. */
+  list(prefix: string): AsyncIterable<ObjectStat & { key: ObjectKey }>;
+
+  /** A request that reads one object (or one range of it, and then nothing else of it) until `expiresAt`. No I/O. */
+  signDownload(ref: ObjectRef, options: DownloadOptions): Promise<SignedRequest>;
+}
+
+/** Whole objects. */
+export interface Objects extends ObjectReader {
   /**
    * Writes a small object of the service's own (a manifest) durably, under a key that only ever gets these bytes.
    * If it stands there already with the same bytes: no change. With other bytes: an error, and no change.
    * @returns the size and digest of what was written
    */
-  writeObject(key: ObjectKey, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; digest: Digest }>;
-
-  /** The object's bytes, or a range of them (the caller keeps it inside the object). @throws StoreError object_not_found */
-  openObject(ref: ObjectRef, range?: ByteRange): Promise<Readable>;
-
-  /** Null when it does not exist. */
-  statObject(ref: ObjectRef): Promise<ObjectStat | null>;
+  write(key: ObjectKey, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; digest: Digest }>;
 
   /** Removing what does not exist is no error. Readers that have it open go on reading. */
-  removeObject(ref: ObjectRef): Promise<void>;
-
-  /** Every object under the prefix, ordered by key, as it was at some moment during the walk. */
-  listObjects(prefix: string): AsyncIterable<ObjectStat & { key: ObjectKey }>;
-
-  /** A request that reads one object (or one range of it, and then nothing else of it) until `expiresAt`. No I/O. */
-  signDownload(ref: ObjectRef, options: DownloadOptions): Promise<SignedRequest>;
-
-  /**
-   * Never throws: what is wrong stands in the answer. @param afresh tries anew what the backend guarantees, which may take
-   * its time; else it is told as it was last seen
-   */
-  health(afresh?: boolean): Promise<BlobHealth>;
-
-  close(): Promise<void>;
+  remove(ref: ObjectRef): Promise<void>;
 }
 
 /** What the registry remembers of an upload, handed back with every call. */

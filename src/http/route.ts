@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import type { z } from 'zod';
+import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Surroundings } from '../usecases/diagnose.ts';
 import type { Caller, Services } from '../usecases/services.ts';
@@ -8,7 +9,7 @@ import type { CursorCodec } from './cursor.ts';
 import type { SignedBytes } from './signed-bytes.ts';
 
 /** What handlers work with beside the request. */
-export interface HttpServices extends Services {
+export interface HttpServices extends Services<BlobStore> {
   cursors: CursorCodec;
   limits: Limits;
   bounds: Bounds;

@@ -6,13 +6,17 @@ import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { readUpload } from './access.ts';
 import { recordChanges } from './record-change.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithUploads } from './services.ts';
 
 /** Why, in the audit. */
 export const EXPIRED = 'It expired before it was committed.';
 
 /** Gives an open upload up. What has ended already stays as it is. @throws StoreError upload_closed while it completes */
-export async function abortUpload(services: Services, caller: Caller, id: UploadId): Promise<UploadRecord> {
+export async function abortUpload(
+  services: Services<WithUploads>,
+  caller: Caller,
+  id: UploadId,
+): Promise<UploadRecord> {
   await services.registry.transaction(async (tables) => {
     const { upload } = await readUpload(tables, caller, id);
     if ((await abortOpen(tables, caller, upload.package_id, { only: [id] })) > 0) return;
@@ -46,9 +50,9 @@ export async function abortOpen(
 }
 
 /** Tells storage of an upload that can never be completed any more. What fails here, recovery does again. */
-export async function finishAbort(services: Services, upload: UploadRecord): Promise<void> {
+export async function finishAbort(services: Services<WithUploads>, upload: UploadRecord): Promise<void> {
   const { id, key, storage_upload_id } = upload;
   // One that storage never named to us may have begun there.
-  await services.blobs.abortUpload({ id, key: key as ObjectKey, storageUploadId: storage_upload_id });
+  await services.blobs.uploads.abort({ id, key: key as ObjectKey, storageUploadId: storage_upload_id });
   await services.registry.transaction((tables) => tables.uploads.move(upload.id, 'aborting', 'aborted'));
 }

@@ -3,7 +3,7 @@ import { isStoreError } from '../core/errors.ts';
 
 export type { BlobHealth };
 
-import type { Services } from './services.ts';
+import type { Services, WithHealth } from './services.ts';
 
 export interface RegistryHealth {
   kind: string;
@@ -25,7 +25,7 @@ export interface Readiness {
 }
 
 /** Asks both halves of the store whether they answer. Never throws. @param afresh also attacks the backend once more */
-export async function checkReadiness(services: Services, afresh = false): Promise<Readiness> {
+export async function checkReadiness(services: Services<WithHealth>, afresh = false): Promise<Readiness> {
   const [registry, blob_store] = await Promise.all([checkRegistry(services), services.blobs.health(afresh)]);
   return { ready: registry.ok && blob_store.ok, registry, blob_store, under_way: services.underWay() };
 }

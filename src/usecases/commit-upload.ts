@@ -6,7 +6,7 @@ import { readUpload } from './access.ts';
 import { claimForCompletion, runCompletion } from './complete-upload.ts';
 import { abandoned, failureError } from './fail-upload.ts';
 import { nameInStorage } from './name-in-storage.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithReader, WithUploads } from './services.ts';
 
 /** How long a commit waits for its verification before it answers `verifying`. */
 const PATIENCE_MS = 5_000;
@@ -21,7 +21,11 @@ export interface Committed {
  * complete at most once, and later calls answer what came of it.
  * @throws StoreError upload_incomplete, upload_abandoned, digest_mismatch, no_space
  */
-export async function commitUpload(services: Services, caller: Caller, uploadId: UploadId): Promise<Committed> {
+export async function commitUpload(
+  services: Services<WithUploads & WithReader>,
+  caller: Caller,
+  uploadId: UploadId,
+): Promise<Committed> {
   const { upload } = await readUpload(services.registry.read, caller, uploadId);
   if (upload.state === 'open') await begin(services, caller, upload);
   const running = services.running.get(uploadId);
@@ -44,11 +48,15 @@ function outcome(upload: UploadRecord): Committed {
   return { upload, state: 'verifying' };
 }
 
-async function begin(services: Services, caller: Caller, upload: UploadRecord): Promise<void> {
+async function begin(
+  services: Services<WithUploads & WithReader>,
+  caller: Caller,
+  upload: UploadRecord,
+): Promise<void> {
   const handle = (await nameInStorage(services, [upload])).get(upload.id);
   if (!handle) return;
   const parts = (await services.registry.read.uploads.parts([upload.id])).get(upload.id) ?? [];
-  const listed = await services.blobs.listParts(handle);
+  const listed = await services.blobs.uploads.listParts(handle);
   const received = new Map(listed.map((part) => [part.number, part]));
   const missing = parts.filter((part) => received.get(part.number)?.size !== part.size).map((part) => part.number);
   // An expired upload can take no part any more: claiming it ends it.

@@ -11,7 +11,7 @@ import { abandoned, failUpload, failureError } from './fail-upload.ts';
 import { handleOf } from './name-in-storage.ts';
 import { isReadBack } from './object-plan.ts';
 import { type OnRecord, recordUpload } from './record-upload.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithReader, WithUploads } from './services.ts';
 import { verifyObject } from './verify-object.ts';
 
 /** How long an instance may be silent before another takes its completion over; it renews three times as often. */
@@ -45,7 +45,7 @@ export async function claimForCompletion(services: Services, caller: Caller, upl
  * @throws StoreError as the upload's failure says
  */
 export async function runCompletion(
-  services: Services,
+  services: Services<WithUploads & WithReader>,
   caller: Caller,
   upload: UploadRecord,
   parts: readonly PlannedPart[],
@@ -54,7 +54,7 @@ export async function runCompletion(
   await withLease(services, upload, async () => {
     let completed: CompletedObject;
     try {
-      completed = await services.blobs.completeUpload(handleOf(upload), parts, received);
+      completed = await services.blobs.uploads.complete(handleOf(upload), parts, received);
     } catch (error) {
       // No clean answer: this key is never used again, whatever has become of it.
       const full = isStoreError(error, 'no_space');
@@ -85,7 +85,11 @@ async function noteCompleted(services: Services, uploadId: UploadId, versionId: 
 }
 
 /** Takes up where an instance stopped after storage's clean answer: verify, then record. */
-export async function resumeCompletion(services: Services, caller: Caller, upload: UploadRecord): Promise<void> {
+export async function resumeCompletion(
+  services: Services<WithUploads & WithReader>,
+  caller: Caller,
+  upload: UploadRecord,
+): Promise<void> {
   await withLease(services, upload, () => verifyAndRecord(services, caller, upload, null));
 }
 
@@ -95,7 +99,7 @@ export function leaseFrom(now: number): number {
 }
 
 async function verifyAndRecord(
-  services: Services,
+  services: Services<WithUploads & WithReader>,
   caller: Caller,
   upload: UploadRecord,
   knownDigest: Digest | null,

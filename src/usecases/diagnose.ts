@@ -1,6 +1,6 @@
 import type { BlobHealth, Finding } from '../blobs/blob-store.ts';
 import { checkReadiness, type RegistryHealth } from './check-readiness.ts';
-import type { Services } from './services.ts';
+import type { Services, WithHealth } from './services.ts';
 
 /** What only the composition root knows of the service's surroundings. */
 export interface Surroundings {
@@ -31,7 +31,7 @@ const CLOCK_SKEW_MAX_MS = 5_000;
  * folders, buckets and addresses, but never a key, a password or a token. What the backend guarantees is tried anew. Never
  * throws.
  */
-export async function diagnose(services: Services, around: Surroundings): Promise<Check[]> {
+export async function diagnose(services: Services<WithHealth>, around: Surroundings): Promise<Check[]> {
   const [{ registry, blob_store }, free] = await Promise.all([checkReadiness(services, true), around.freeBytes()]);
   return [
     dataFolder(around, free),

@@ -2,14 +2,14 @@ import type { Completion } from '../blobs/blob-store.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { completionOf } from './completion.ts';
 import { handleOf } from './name-in-storage.ts';
-import type { Services } from './services.ts';
+import type { Services, WithUploads } from './services.ts';
 
 /**
  * Removes what stands under a key that nothing refers to, as far as the completion lets storage do that. What storage
  * refuses now, recovery tries again; what it can free later only stays marked for the sweep.
  */
 export async function dropKey(
-  services: Services,
+  services: Services<WithUploads>,
   upload: UploadRecord,
   completion: Completion = completionOf(upload),
 ): Promise<void> {
@@ -19,7 +19,7 @@ export async function dropKey(
     const outcome =
       upload.storage_upload_id === null
         ? 'dropped'
-        : await services.blobs.dropUpload(handleOf(upload), completion, upload.version_id);
+        : await services.blobs.uploads.drop(handleOf(upload), completion, upload.version_id);
     await (outcome === 'dropped' ? uploads.setDropped(upload.id) : uploads.setDropLater(upload.id));
   } catch (error) {
     services.log.warn({ upload: upload.id, err: error }, 'the dropped object stays until recovery removes it');

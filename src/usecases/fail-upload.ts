@@ -5,11 +5,11 @@ import type { UploadRecord } from '../registry/upload-record.ts';
 import { completedAt } from './completion.ts';
 import { dropKey } from './drop-key.ts';
 import { recordChange } from './record-change.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithUploads } from './services.ts';
 
 /** Ends a completion that went wrong. The key is dropped: now if storage answers, else by recovery. */
 export async function failUpload(
-  services: Services,
+  services: Services<WithUploads>,
   caller: Caller,
   upload: UploadRecord,
   failure: UploadFailure,

@@ -7,7 +7,7 @@ import { lockPackage } from './access.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import { takeOver } from './revisions.ts';
 import { type Expected, sealPackage } from './seal-package.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithObjects } from './services.ts';
 import { type WrittenManifest, writeManifest } from './write-manifest.ts';
 
 /**
@@ -17,7 +17,7 @@ import { type WrittenManifest, writeManifest } from './write-manifest.ts';
  * @throws StoreError files_missing, count_mismatch, list_mismatch, package_empty, already_superseded, package_failed, …
  */
 export async function finalizePackage(
-  services: Services,
+  services: Services<WithObjects>,
   caller: Caller,
   id: PackageId,
   expected: Expected = {},

@@ -3,11 +3,11 @@ import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { readUpload } from './access.ts';
 import { handleOf } from './name-in-storage.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithUploads } from './services.ts';
 
 /** An upload and its parts; storage says which of them have arrived while it is open. */
 export async function getUpload(
-  services: Services,
+  services: Services<WithUploads>,
   caller: Caller,
   id: UploadId,
 ): Promise<{ upload: UploadRecord; parts: Array<PlannedPart & { received: boolean }> }> {
@@ -17,6 +17,8 @@ export async function getUpload(
     return { upload, parts: planned.map((part) => ({ ...part, received: true })) };
   }
   const asks = upload.state === 'open' && upload.storage_upload_id !== null;
-  const arrived = new Set(asks ? (await services.blobs.listParts(handleOf(upload))).map((part) => part.number) : []);
+  const arrived = new Set(
+    asks ? (await services.blobs.uploads.listParts(handleOf(upload))).map((part) => part.number) : [],
+  );
   return { upload, parts: planned.map((part) => ({ ...part, received: arrived.has(part.number) })) };
 }

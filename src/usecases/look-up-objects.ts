@@ -4,7 +4,7 @@ import { isHolding } from '../core/object-state.ts';
 import type { ObjectRecord } from '../registry/blobs.ts';
 import { mapLimit } from './map-limit.ts';
 import { recordChanges } from './record-change.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithReader } from './services.ts';
 
 const LOOKUPS_AT_ONCE = 16;
 const BATCH = 500;
@@ -15,7 +15,7 @@ const BATCH = 500;
  * @throws StoreError unavailable when storage does not answer, which says nothing of any object
  */
 export async function lookUpObjects(
-  services: Services,
+  services: Services<WithReader>,
   caller: Caller,
   packageId: PackageId,
   ids: readonly string[],
@@ -23,7 +23,7 @@ export async function lookUpObjects(
   for (let start = 0; start < ids.length; start += BATCH) {
     const objects = await services.registry.read.blobs.getObjects(ids.slice(start, start + BATCH));
     const there = await mapLimit([...objects.values()], LOOKUPS_AT_ONCE, async (object) => {
-      const stat = await services.blobs.statObject({ key: object.key as ObjectKey, versionId: object.version_id });
+      const stat = await services.blobs.objects.stat({ key: object.key as ObjectKey, versionId: object.version_id });
       return { object, stands: stat?.size === object.stored_size };
     });
     const gone = there.filter(({ object, stands }) => isHolding(object.state) && !stands);

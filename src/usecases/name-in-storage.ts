@@ -4,7 +4,7 @@ import { StoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { mapLimit } from './map-limit.ts';
-import type { Services } from './services.ts';
+import type { Services, WithUploads } from './services.ts';
 
 /** How many storage calls a batch has in flight. */
 const STORAGE_CONCURRENCY = 16;
@@ -15,7 +15,7 @@ const STORAGE_CONCURRENCY = 16;
  * @returns without those that have ended before they had a name
  */
 export async function nameInStorage(
-  services: Services,
+  services: Services<WithUploads>,
   uploads: readonly UploadRecord[],
 ): Promise<Map<UploadId, UploadHandle>> {
   const table = services.registry.read.uploads;
@@ -23,7 +23,7 @@ export async function nameInStorage(
   const mine = await mapLimit(unnamed, STORAGE_CONCURRENCY, async ({ id, key }) => ({
     id,
     key: key as ObjectKey,
-    storageUploadId: await services.blobs.createUpload(key as ObjectKey, id),
+    storageUploadId: await services.blobs.uploads.create(key as ObjectKey, id),
   }));
   await table.setStorageIds(mine);
   // Another planner may have been first, or the upload has ended: what the registry says counts.
@@ -35,14 +35,14 @@ export async function nameInStorage(
 
 /** Ends what was begun in storage in vain: nobody was given it, and it was never completed. */
 async function abortSurplus(
-  services: Services,
+  services: Services<WithUploads>,
   begun: readonly UploadHandle[],
   known: readonly UploadRecord[],
 ): Promise<void> {
   const names = new Map(known.map((upload) => [upload.id, upload.storage_upload_id]));
   const surplus = begun.filter(({ id, storageUploadId }) => names.get(id) !== storageUploadId);
   await mapLimit(surplus, STORAGE_CONCURRENCY, async (upload) => {
-    await services.blobs.abortUpload(upload).catch((err) => {
+    await services.blobs.uploads.abort(upload).catch((err) => {
       services.log.warn(
         { upload: upload.id, err },
         'an upload stays in storage that no row names: it is for the sweep',

@@ -9,7 +9,7 @@ import { FrameDecoder } from '../core/frame-decoder.ts';
 import type { FrameTable } from '../core/frame-table.ts';
 import { FrameError } from '../core/zstd-frame.ts';
 import { reportDamage, type Subject } from './report-damage.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithReader } from './services.ts';
 
 /** Content up to this size is read and checked before any of it is given out. */
 const CHECKED_BEFORE_MAX = 1024 ** 2;
@@ -29,7 +29,7 @@ export interface Stored {
 }
 
 /** A range of it. That its bytes are right is checked of frames alone: of anything else only whole content can be. @throws StoreError integrity_failure */
-export async function openRange(services: Services, stored: Stored, range: ByteRange): Promise<Readable> {
+export async function openRange(services: Services<WithReader>, stored: Stored, range: ByteRange): Promise<Readable> {
   const within = { offset: (stored.place?.offset ?? 0) + range.offset, size: range.size };
   const stream = complete(services, stored, await open(services, stored, within), range.size);
   // A first frame that is damaged is told by an answer then, and not by a connection that breaks off without one.
@@ -38,7 +38,7 @@ export async function openRange(services: Services, stored: Stored, range: ByteR
 }
 
 /** All of it, as storage has it. @throws StoreError integrity_failure */
-export async function openUnchecked(services: Services, stored: Stored): Promise<Readable> {
+export async function openUnchecked(services: Services<WithReader>, stored: Stored): Promise<Readable> {
   return complete(services, stored, await open(services, stored, stored.place), stored.size);
 }
 
@@ -47,7 +47,7 @@ export async function openUnchecked(services: Services, stored: Stored): Promise
  * back until the digest is right; if it is wrong, the stream fails instead.
  * @throws StoreError integrity_failure
  */
-export async function openChecked(services: Services, stored: Stored): Promise<Buffer | Readable> {
+export async function openChecked(services: Services<WithReader>, stored: Stored): Promise<Buffer | Readable> {
   if (stored.size === 0) return Buffer.alloc(0);
   const stream = await open(services, stored, stored.place);
   const rules = rulesOf(stored);
@@ -59,11 +59,11 @@ export async function openChecked(services: Services, stored: Stored): Promise<B
   return Readable.from(reporting(services, stored, holdBack(stream, rules)), { objectMode: false });
 }
 
-async function open(services: Services, stored: Stored, range: ByteRange | null): Promise<Readable> {
+async function open(services: Services<WithReader>, stored: Stored, range: ByteRange | null): Promise<Readable> {
   const { key, versionId, subject, caller, digest, frames } = stored;
   const ref = { key: key as ObjectKey, versionId };
   try {
-    if (frames === null) return await services.blobs.openObject(ref, range ?? undefined);
+    if (frames === null) return await services.blobs.objects.open(ref, range ?? undefined);
     return await openFrames(services, ref, frames, range ?? { offset: 0, size: frames.logicalSize }, subject);
   } catch (error) {
     const seen = lossOf(error);
@@ -75,14 +75,14 @@ async function open(services: Services, stored: Stored, range: ByteRange | null)
 
 /** A range of the content of an object that is stored in frames: those that hold it are read, and nothing else. */
 async function openFrames(
-  { blobs }: Services,
+  { blobs }: Services<WithReader>,
   ref: ObjectRef,
   frames: FrameTable,
   range: ByteRange,
   subject: Subject,
 ): Promise<Readable> {
   const { first, last, storedAt, stored } = frames.covering(range);
-  const stream = await blobs.openObject(ref, { offset: storedAt, size: stored });
+  const stream = await blobs.objects.open(ref, { offset: storedAt, size: stored });
   const decoder = FrameDecoder.frames(frames, first, last);
   async function* content(): AsyncGenerator<Uint8Array> {
     try {

@@ -10,7 +10,7 @@ import { assertReadable } from '../core/package-state.ts';
 import { FRAMES_TOLD_MAX } from '../core/zstd-frame.ts';
 import type { FileLocation, FileRecord } from '../registry/files.ts';
 import { readPackage } from './access.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithReader } from './services.ts';
 
 /** One request, and the files that its answer holds. */
 export interface PlannedDownload {
@@ -39,7 +39,7 @@ export interface DownloadEntry {
  * @throws StoreError file_not_found, files_missing, package_deleted, integrity_failure
  */
 export async function planDownloads(
-  services: Services,
+  services: Services<WithReader>,
   caller: Caller,
   packageId: PackageId,
   page: ({ paths: readonly LogicalPath[] } | { after: string | null; limit: number }) & {
@@ -77,7 +77,7 @@ function assertLocated(wanted: readonly LogicalPath[], locations: readonly FileL
 
 /** @param locations ordered by object and offset @param encodings that the caller decodes */
 async function requestsFor(
-  services: Services,
+  services: Services<WithReader>,
   caller: Caller,
   packageId: PackageId,
   locations: readonly FileLocation[],
@@ -100,7 +100,7 @@ async function requestsFor(
     const frames = tables.get(objectId) ?? null;
     const asStored = object.encoding === 'identity' || frames !== null;
     if (asStored && (object.kind !== 'pack' || whole.has(objectId))) {
-      const request = await services.blobs.signDownload(ref, { objectId, expiresAt });
+      const request = await services.blobs.objects.signDownload(ref, { objectId, expiresAt });
       downloads.push({ request, size: object.stored_size, frames, entries: entries.map((entry) => entryAt(entry, 0)) });
       continue;
     }
@@ -108,7 +108,9 @@ async function requestsFor(
       const download = { objectId, expiresAt, range: { offset, size } };
       // Of frames this service gives the content: a stored range would show what else is in them.
       const inFrames = object.encoding !== 'identity';
-      const request = inFrames ? services.signRange(download) : await services.blobs.signDownload(ref, download);
+      const request = inFrames
+        ? services.signRange(download)
+        : await services.blobs.objects.signDownload(ref, download);
       downloads.push({ request, size, frames: null, entries: within.map((entry) => entryAt(entry, offset)) });
     }
   }

@@ -11,7 +11,7 @@ import { mapLimit } from './map-limit.ts';
 import { closed, nameInStorage } from './name-in-storage.ts';
 import { checkObjects, contentsOf, isReadBack, type ObjectInput, type ObjectPlan } from './object-plan.ts';
 import { recordChange } from './record-change.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithUploads } from './services.ts';
 import { type PartRequest, receivedParts, signParts, urlExpiry } from './sign-parts.ts';
 
 export interface PlannedUpload {
@@ -32,7 +32,7 @@ const STORAGE_CONCURRENCY = 16;
  * @throws StoreError object_not_registered, parts_required, invalid_parts, invalid_pack, invalid_frames, package_sealed, …
  */
 export async function planUploads(
-  services: Services,
+  services: Services<WithUploads>,
   caller: Caller,
   packageId: PackageId,
   inputs: readonly ObjectInput[],

@@ -14,7 +14,7 @@ import { lockPackage, readPackage } from './access.ts';
 import { knownBytes } from './known-bytes.ts';
 import { mapLimit } from './map-limit.ts';
 import { placeFiles } from './place-files.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithReader, WithUploads } from './services.ts';
 import { type Content, fileOf, type PutFileInput, storeFile } from './store-file.ts';
 
 /** Slower than this, bytes per ms, delivering a large object is given up; what streams comes at the pace of its sender. */
@@ -30,7 +30,7 @@ const DELIVERIES = 4;
  * @throws StoreError duplicate_path, path_conflict, digest_mismatch, no_space, package_sealed, …
  */
 export async function putFile(
-  services: Services,
+  services: Services<WithUploads & WithReader>,
   caller: Caller,
   packageId: PackageId,
   input: PutFileInput,
@@ -59,7 +59,7 @@ export async function putFile(
         parts,
         slowest: SLOWEST_DELIVERY,
         bring: (upload) =>
-          mapLimit(parts, DELIVERIES, (part) => services.blobs.deliverPart(upload, part, spooled.file)),
+          mapLimit(parts, DELIVERIES, (part) => services.blobs.uploads.deliverPart(upload, part, spooled.file)),
       }))
     );
   } finally {
@@ -71,22 +71,22 @@ export async function putFile(
  * The one part that the whole body is going to be, by what its sender says. Null: it is spooled, to know its parts, or because
  * the file in the spool becomes the object, so that nothing could be saved.
  */
-function announcedPart({ blobs, limits }: Services, { digest, size }: PutFileInput): PlannedPart | null {
-  if (blobs.delivery === 'whole' || digest === undefined || digest === EMPTY_DIGEST) return null;
+function announcedPart({ blobs, limits }: Services<WithUploads>, { digest, size }: PutFileInput): PlannedPart | null {
+  if (blobs.uploads.delivery === 'whole' || digest === undefined || digest === EMPTY_DIGEST) return null;
   if (size === undefined || size === 0 || size > limits.single_part_max) return null;
   return { number: 1, digest, offset: 0, size };
 }
 
 /** @throws StoreError digest_mismatch */
 async function stream(
-  { blobs }: Services,
+  { blobs }: Services<WithUploads>,
   { path }: PutFileInput,
   upload: UploadHandle,
   part: PlannedPart,
   body: AsyncIterable<Uint8Array>,
 ): Promise<void> {
   try {
-    await blobs.streamPart(upload, part, body);
+    await blobs.uploads.streamPart(upload, part, body);
   } catch (error) {
     if (!isStoreError(error, 'part_digest_mismatch')) throw error;
     throw mismatch(path, part.digest, error.extras.actual_digest as Digest | undefined, error);
@@ -115,12 +115,12 @@ function mismatch(path: LogicalPath, expected: Digest, actual: Digest | undefine
  * by the smallest part size, which bounds how long it may be.
  */
 async function spool(
-  { blobs, limits, spool }: Services,
+  { blobs, limits, spool }: Services<WithUploads>,
   { size }: PutFileInput,
   body: AsyncIterable<Uint8Array>,
 ): Promise<{ spooled: Spooled; parts: PlannedPart[] }> {
   const partSize = size === undefined ? limits.part_size : partSizeFor(size, limits);
-  const cut = blobs.delivery === 'parts' && partSize !== size;
+  const cut = blobs.uploads.delivery === 'parts' && partSize !== size;
   const cutter = cut ? partCutter(partSize) : null;
   const maxSize = cut ? Math.min(limits.object_size_max, partSize * limits.max_parts) : limits.object_size_max;
   if (size !== undefined && size > maxSize) {

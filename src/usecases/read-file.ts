@@ -12,7 +12,7 @@ import type { FileRecord } from '../registry/files.ts';
 import { readPackage } from './access.ts';
 import { openChecked, openRange, openUnchecked, type Stored } from './open-stored.ts';
 import { reportDamage } from './report-damage.ts';
-import { type Caller, type Services, SYSTEM } from './services.ts';
+import { type Caller, type Services, SYSTEM, type WithReader } from './services.ts';
 
 /** Content that can be read. */
 export interface Readability {
@@ -32,7 +32,7 @@ export interface ReadableFile extends Readability {
 
 /** @throws StoreError file_not_found, files_missing (registered, but its bytes are not here), package_deleted */
 export async function readFile(
-  services: Services,
+  services: Services<WithReader>,
   caller: Caller,
   packageId: PackageId,
   path: LogicalPath,
@@ -77,7 +77,7 @@ export async function readFile(
       if (!location || state !== 'live' || encoding !== 'identity' || offset !== 0 || object_size !== size) return null;
       const expiresAt = (await tables.now()) + services.limits.url_lifetime * 1_000;
       const ref = { key: location.key as ObjectKey, versionId: location.version_id };
-      return services.blobs.signDownload(ref, { objectId: location.object_id, expiresAt });
+      return services.blobs.objects.signDownload(ref, { objectId: location.object_id, expiresAt });
     },
   };
 }
@@ -93,7 +93,11 @@ async function framesOf({ registry }: Services, objectId: string, encoding: Enco
 }
 
 /** The exact bytes of the manifest. @throws StoreError package_not_finalized, package_deleted */
-export async function readManifest(services: Services, caller: Caller, packageId: PackageId): Promise<Readability> {
+export async function readManifest(
+  services: Services<WithReader>,
+  caller: Caller,
+  packageId: PackageId,
+): Promise<Readability> {
   const pkg = await readPackage(services.registry.read, caller, packageId);
   assertReadable(pkg);
   if (pkg.manifest_digest === null || pkg.manifest_size === null) {
@@ -115,7 +119,7 @@ export async function readManifest(services: Services, caller: Caller, packageId
 }
 
 /** An object as it is stored, as a bucket would give it: for a signed URL of the whole. @throws StoreError object_not_found */
-export async function readObject(services: Services, objectId: string): Promise<Readability> {
+export async function readObject(services: Services<WithReader>, objectId: string): Promise<Readability> {
   const object = await objectOf(services, objectId);
   const { stored_size: size } = object;
   const digest = object.stored_digest ?? object.digest;
@@ -130,7 +134,11 @@ export async function readObject(services: Services, objectId: string): Promise<
 }
 
 /** A range of an object's content, whatever form it is stored in: for a signed URL of one. @throws StoreError object_not_found */
-export async function readObjectRange(services: Services, objectId: string, range: ByteRange): Promise<Readable> {
+export async function readObjectRange(
+  services: Services<WithReader>,
+  objectId: string,
+  range: ByteRange,
+): Promise<Readable> {
   const object = await objectOf(services, objectId);
   const { digest, size } = object;
   const frames = await framesOf(services, objectId, object.encoding);

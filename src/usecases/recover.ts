@@ -6,7 +6,7 @@ import { leaseFrom, resumeCompletion } from './complete-upload.ts';
 import { dropKey } from './drop-key.ts';
 import { failUpload } from './fail-upload.ts';
 import { finalizePackage } from './finalize-package.ts';
-import { type Services, SYSTEM } from './services.ts';
+import { type Services, SYSTEM, type WithObjects, type WithReader, type WithUploads } from './services.ts';
 
 const BATCH = 1_000;
 
@@ -15,7 +15,7 @@ const BATCH = 1_000;
  * needs a human (invariant 5). Each step is a compare-and-set, so that replicas may run it at once.
  * @param signal ends it after the step that is under way
  */
-export async function recover(services: Services, signal?: AbortSignal): Promise<void> {
+export async function recover(services: Services<WithUploads & WithObjects>, signal?: AbortSignal): Promise<void> {
   const { uploads, packages } = services.registry.read;
   const now = await services.registry.read.now();
   await each(services, signal, await uploads.listExpired(now, BATCH), (upload) => expire(services, upload));
@@ -30,8 +30,8 @@ export async function recover(services: Services, signal?: AbortSignal): Promise
 }
 
 /** A manifest that stays would say that the package was finalized. */
-async function removeManifest({ blobs, registry }: Services, id: PackageId): Promise<void> {
-  await blobs.removeObject({ key: manifestKey(id), versionId: null });
+async function removeManifest({ blobs, registry }: Services<WithObjects>, id: PackageId): Promise<void> {
+  await blobs.objects.remove({ key: manifestKey(id), versionId: null });
   await registry.transaction(({ packages }) => packages.update(id, { sealed_at: null }));
 }
 
@@ -42,7 +42,7 @@ async function expire(services: Services, { id, package_id }: UploadRecord): Pro
 }
 
 /** An instance died or froze while it completed: go on from storage's clean answer, or abandon the key. */
-async function endCompletion(services: Services, upload: UploadRecord): Promise<void> {
+async function endCompletion(services: Services<WithUploads & WithReader>, upload: UploadRecord): Promise<void> {
   // Those before this one may have taken long: a lease counted from then could have ended already.
   const now = await services.registry.read.now();
   if (!(await services.registry.read.uploads.takeOver(upload.id, services.instance, now, leaseFrom(now)))) return;

@@ -11,7 +11,7 @@ import { lookOverFiles } from './look-over-files.ts';
 import { lookUpObjects } from './look-up-objects.ts';
 import { recordChange } from './record-change.ts';
 import { assertTakesOver } from './revisions.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithReader } from './services.ts';
 
 /** What the caller means to seal; each is held against the package when it is given. */
 export interface Expected {
@@ -30,7 +30,7 @@ const ATTEMPTS = 5;
  * @throws StoreError files_missing, count_mismatch, list_mismatch, package_empty, already_superseded, package_failed, …
  */
 export async function sealPackage(
-  services: Services,
+  services: Services<WithReader>,
   caller: Caller,
   id: PackageId,
   expected: Expected,
@@ -60,7 +60,7 @@ interface Seen {
 
 /** @param lookedUp objects that were asked for; more are added */
 async function look(
-  services: Services,
+  services: Services<WithReader>,
   caller: Caller,
   id: PackageId,
   expected: Expected,

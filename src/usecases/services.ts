@@ -1,4 +1,4 @@
-import type { BlobStore, ByteRange, DownloadOptions, SignedRequest } from '../blobs/blob-store.ts';
+import type { BlobStore, ByteRange, DownloadOptions, ObjectReader, SignedRequest } from '../blobs/blob-store.ts';
 import type { StreamChecker } from '../blobs/check-thread.ts';
 import type { Spool } from '../blobs/spool.ts';
 import type { UploadId } from '../core/ids.ts';
@@ -29,10 +29,16 @@ export interface Meters {
   damaged(): void;
 }
 
-/** What use cases work with. */
-export interface Services {
+/** Parts of the blob store. A use case names those that it needs, as in `Services<WithUploads & WithReader>`. */
+export type WithUploads = Pick<BlobStore, 'uploads'>;
+export type WithObjects = Pick<BlobStore, 'objects'>;
+export type WithReader = { readonly objects: ObjectReader };
+export type WithHealth = Pick<BlobStore, 'health'>;
+
+/** What use cases work with. @typeParam Store the parts of the blob store; left out: none */
+export interface Services<Store = unknown> {
   registry: Registry;
-  blobs: BlobStore;
+  blobs: Store;
   spool: Spool;
   checker: StreamChecker;
   limits: Limits;

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SignedRequest, UploadHandle } from '../blobs/blob-store.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
-import type { Services } from './services.ts';
+import type { Services, WithUploads } from './services.ts';
 
 /** A part and the request that sends it. */
 export interface PartRequest extends PlannedPart {
@@ -19,18 +19,18 @@ export async function urlExpiry(services: Services): Promise<number> {
 
 /** The numbers of those that storage has. */
 export async function receivedParts(
-  services: Services,
+  services: Services<WithUploads>,
   upload: UploadRecord,
   handle: UploadHandle,
   parts: readonly PlannedPart[],
 ): Promise<Set<number>> {
   // Completion has begun, so all of them were there.
-  const arrived = upload.state === 'open' ? await services.blobs.listParts(handle) : parts;
+  const arrived = upload.state === 'open' ? await services.blobs.uploads.listParts(handle) : parts;
   return new Set(arrived.map((part) => part.number));
 }
 
 export async function signParts(
-  services: Services,
+  services: Services<WithUploads>,
   handle: UploadHandle,
   parts: readonly PlannedPart[],
   received: ReadonlySet<number>,
@@ -40,7 +40,7 @@ export async function signParts(
   for (const [index, part] of parts.entries()) {
     // A signature waits for nothing but the processor: others get their turn between.
     if (index > 0 && index % SIGNED_A_TURN === 0) await nextTurn();
-    const request = await services.blobs.signPart(handle, part, expiresAt);
+    const request = await services.blobs.uploads.signPart(handle, part, expiresAt);
     requests.push({ ...part, received: received.has(part.number), request });
   }
   return requests;

@@ -2,12 +2,12 @@ import { StoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
 import { readUpload } from './access.ts';
 import { closed, nameInStorage } from './name-in-storage.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithUploads } from './services.ts';
 import { type PartRequest, receivedParts, signParts, urlExpiry } from './sign-parts.ts';
 
 /** Fresh URLs for some parts of an open upload. @throws StoreError upload_not_found, part_not_found, upload_closed */
 export async function signUploadParts(
-  services: Services,
+  services: Services<WithUploads>,
   caller: Caller,
   uploadId: UploadId,
   numbers: readonly number[],

@@ -15,7 +15,7 @@ import { claimForCompletion, runCompletion } from './complete-upload.ts';
 import { nameInStorage } from './name-in-storage.ts';
 import { type NewFile, placeFiles } from './place-files.ts';
 import type { OnRecord } from './record-upload.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithReader, WithUploads } from './services.ts';
 
 export interface PutFileInput {
   path: LogicalPath;
@@ -46,7 +46,7 @@ const SERVICE_UPLOAD_LIFETIME_MS = 3_600_000;
  * proves them. The upload's row is there before storage knows it: what a crash leaves, recovery aborts.
  */
 export async function storeFile(
-  services: Services,
+  services: Services<WithUploads & WithReader>,
   caller: Caller,
   pkg: PackageRecord,
   input: PutFileInput,
@@ -87,7 +87,7 @@ export async function storeFile(
 
 /** Hands the bytes to storage and claims the upload; what fails here leaves none of them. @returns the upload, claimed */
 async function deliver(
-  services: Services,
+  services: Services<WithUploads>,
   caller: Caller,
   packageId: PackageId,
   uploadId: UploadId,

@@ -6,7 +6,7 @@ import { isStoreError, type StoreError } from '../core/errors.ts';
 import type { PackMember } from '../core/pack.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
-import type { Services } from './services.ts';
+import type { Services, WithReader } from './services.ts';
 
 /** An upload with all that was planned of it. */
 export interface PlannedObject extends UploadRecord {
@@ -22,7 +22,7 @@ export interface PlannedObject extends UploadRecord {
  * @returns what is wrong; null: nothing is
  */
 export async function verifyObject(
-  services: Services,
+  services: Services<WithReader>,
   upload: PlannedObject,
   knownDigest: Digest | null,
 ): Promise<UploadFailure | null> {
@@ -59,9 +59,9 @@ function otherStored({ digest }: UploadRecord, expected: Digest, actual: Digest)
   return { code: 'digest_mismatch', detail, expected_digest: expected, actual_digest: actual };
 }
 
-async function openCompleted(services: Services, upload: UploadRecord): Promise<Readable | null> {
+async function openCompleted(services: Services<WithReader>, upload: UploadRecord): Promise<Readable | null> {
   try {
-    return await services.blobs.openObject({ key: upload.key as ObjectKey, versionId: upload.version_id });
+    return await services.blobs.objects.open({ key: upload.key as ObjectKey, versionId: upload.version_id });
   } catch (error) {
     if (isStoreError(error, 'object_not_found')) return null;
     throw error;

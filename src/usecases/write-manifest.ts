@@ -9,7 +9,7 @@ import { splitManifest } from '../core/manifest-splitter.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { Tables } from '../registry/registry.ts';
 import { filePages } from './look-over-files.ts';
-import type { Services } from './services.ts';
+import type { Services, WithObjects, WithReader } from './services.ts';
 
 export interface WrittenManifest {
   digest: Digest;
@@ -22,11 +22,11 @@ export interface WrittenManifest {
  * counts when it says the same of the package and its files.
  * @throws StoreError integrity_failure when something else stands there
  */
-export async function writeManifest(services: Services, sealed: PackageRecord): Promise<WrittenManifest> {
+export async function writeManifest(services: Services<WithObjects>, sealed: PackageRecord): Promise<WrittenManifest> {
   const key = manifestKey(sealed.id);
   const files = manifestFiles(services.registry.read, sealed.id);
   try {
-    return await services.blobs.writeObject(key, manifestChunks(manifestPackage(sealed), files));
+    return await services.blobs.objects.write(key, manifestChunks(manifestPackage(sealed), files));
   } catch (error) {
     const standing = isStoreError(error, 'integrity_failure') ? await readStanding(services, sealed) : null;
     if (standing === null) throw error;
@@ -36,10 +36,10 @@ export async function writeManifest(services: Services, sealed: PackageRecord): 
 }
 
 /** Null: what stands under the key is no manifest of this package. */
-async function readStanding(services: Services, sealed: PackageRecord): Promise<WrittenManifest | null> {
+async function readStanding(services: Services<WithReader>, sealed: PackageRecord): Promise<WrittenManifest | null> {
   const hash = createHash('sha256');
   let size = 0;
-  const stream = await services.blobs.openObject({ key: manifestKey(sealed.id), versionId: null });
+  const stream = await services.blobs.objects.open({ key: manifestKey(sealed.id), versionId: null });
   const bytes = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
       hash.update(chunk);

@@ -43,9 +43,9 @@ async function start(t: ExecutionContext): Promise<Place> {
   });
   t.teardown(() => service.dispose());
   const { blobs } = service.services;
-  const dropUpload = blobs.dropUpload.bind(blobs);
+  const dropUpload = blobs.uploads.drop.bind(blobs.uploads);
   let refuses = false;
-  blobs.dropUpload = async (...args) => {
+  blobs.uploads.drop = async (...args) => {
     if (refuses) throw new StoreError('unavailable', 'as the test wants it');
     return dropUpload(...args);
   };
@@ -96,8 +96,8 @@ if (started !== null) {
     const { blobs } = service.services;
     const id = await api.create();
     const other = { path: 'f', digest: sha256('other'), size: 5 };
-    const completeUpload = blobs.completeUpload.bind(blobs);
-    blobs.completeUpload = async (...args) => {
+    const completeUpload = blobs.uploads.complete.bind(blobs.uploads);
+    blobs.uploads.complete = async (...args) => {
       const completed = await completeUpload(...args);
       await api.post(`/v1/packages/${id}/files`, { files: [other] });
       return completed;
@@ -130,8 +130,8 @@ if (started !== null) {
       t.deepEqual(await begun(), []);
 
       const { blobs } = service.services;
-      const createUpload = blobs.createUpload.bind(blobs);
-      blobs.createUpload = async (...args) => {
+      const createUpload = blobs.uploads.create.bind(blobs.uploads);
+      blobs.uploads.create = async (...args) => {
         await createUpload(...args);
         throw new StoreError('unavailable', 'the name is lost, as the test wants it');
       };
@@ -139,7 +139,7 @@ if (started !== null) {
       await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'nameless', ...other }] });
       t.is((await api.post(`/v1/packages/${id}/uploads`, { objects: [other] })).status, 503);
       t.is((await begun()).length, 1);
-      blobs.createUpload = createUpload;
+      blobs.uploads.create = createUpload;
       t.is((await api.post(`/v1/packages/${id}/fail`, { reason: 'x' })).status, 200);
       await recover(service.services);
       t.deepEqual(await begun(), []);
@@ -157,15 +157,15 @@ if (started !== null) {
       await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', ...object }] });
       const [upload] = (await api.post(`/v1/packages/${id}/uploads`, { objects: [object] })).body.uploads;
       t.is((await api.send(upload.parts[0], bytes)).status, 200);
-      const completeUpload = blobs.completeUpload.bind(blobs);
-      blobs.completeUpload = async (...args) => {
+      const completeUpload = blobs.uploads.complete.bind(blobs.uploads);
+      blobs.uploads.complete = async (...args) => {
         await completeUpload(...args);
         throw new StoreError('unavailable', 'the answer is lost, as the test wants it');
       };
       t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).body.code, 'upload_abandoned');
       let asked = 0;
-      const dropUpload = blobs.dropUpload.bind(blobs);
-      blobs.dropUpload = async (...args) => {
+      const dropUpload = blobs.uploads.drop.bind(blobs.uploads);
+      blobs.uploads.drop = async (...args) => {
         asked += 1;
         return dropUpload(...args);
       };

@@ -111,8 +111,8 @@ if (started !== null) {
       const api = apiOf(service.url);
       const { blobs } = service.services;
       let read = 0;
-      const openObject = blobs.openObject.bind(blobs);
-      blobs.openObject = (...args) => {
+      const openObject = blobs.objects.open.bind(blobs.objects);
+      blobs.objects.open = (...args) => {
         read += 1;
         return openObject(...args);
       };

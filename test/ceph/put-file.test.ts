@@ -57,14 +57,14 @@ async function start(t: ExecutionContext, env: Record<string, string> = {}): Pro
   const delivered: PlannedPart[] = [];
   const opened: string[] = [];
   let fails: number | null = null;
-  const deliverPart = blobs.deliverPart.bind(blobs);
-  blobs.deliverPart = async (upload, part, file) => {
+  const deliverPart = blobs.uploads.deliverPart.bind(blobs.uploads);
+  blobs.uploads.deliverPart = async (upload, part, file) => {
     if (part.number === fails) throw new StoreError('unavailable', 'as the test wants it');
     await deliverPart(upload, part, file);
     delivered.push(part);
   };
-  const streamPart = blobs.streamPart.bind(blobs);
-  blobs.streamPart = async (upload, part, body) => {
+  const streamPart = blobs.uploads.streamPart.bind(blobs.uploads);
+  blobs.uploads.streamPart = async (upload, part, body) => {
     await streamPart(upload, part, body);
     delivered.push(part);
   };
@@ -292,10 +292,10 @@ if (started !== null) {
   /** What the next body's streaming comes to: the first bytes have gone to storage; it has ended. */
   function streaming({ service }: Watched): { begun: Promise<void>; ended: Promise<void> } {
     const { blobs } = service.services;
-    const streamPart = blobs.streamPart.bind(blobs);
+    const streamPart = blobs.uploads.streamPart.bind(blobs.uploads);
     const begun = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<void>();
-    blobs.streamPart = async (upload, part, body) => {
+    blobs.uploads.streamPart = async (upload, part, body) => {
       const watched = async function* (): AsyncGenerator<Uint8Array> {
         let chunks = 0;
         for await (const chunk of body) {
@@ -332,16 +332,16 @@ if (started !== null) {
       const watched = await start(t);
       const { service, bucket, api, id } = watched;
       const { blobs, registry } = service.services;
-      const createUpload = blobs.createUpload.bind(blobs);
+      const createUpload = blobs.uploads.create.bind(blobs.uploads);
       let known = '';
-      blobs.createUpload = async (key, uploadId) => {
+      blobs.uploads.create = async (key, uploadId) => {
         known = (await registry.read.uploads.get(uploadId))?.state ?? 'unknown';
         return createUpload(key, uploadId);
       };
       // As after kill -9: nobody is left to tell storage.
-      const abort = blobs.abortUpload.bind(blobs);
+      const abort = blobs.uploads.abort.bind(blobs.uploads);
       const told = Promise.withResolvers<void>();
-      blobs.abortUpload = async () => {
+      blobs.uploads.abort = async () => {
         told.resolve();
         throw new StoreError('unavailable', 'as the test wants it');
       };
@@ -352,7 +352,7 @@ if (started !== null) {
       outgoing.destroy();
       await told.promise;
       t.deepEqual(await left(bucket), { objects: 0, uploads: 1 });
-      blobs.abortUpload = abort;
+      blobs.uploads.abort = abort;
       service.sleepDays(2);
       await recover(service.services);
       t.deepEqual(await left(bucket), { objects: 0, uploads: 0 });

@@ -21,9 +21,9 @@ import { urlSigning } from '../../src/blobs/s3/url-signing.ts';
 import { type Digest, digestHex, digestOf } from '../../src/core/digest.ts';
 import { isStoreError } from '../../src/core/errors.ts';
 import { newId, type UploadId } from '../../src/core/ids.ts';
-import { type PlannedObject, plan } from '../suites/blob-store.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
 import { CEPH, type Ceph, startCeph } from '../support/ceph.ts';
+import { type PlannedObject, plan } from '../support/planned-object.ts';
 import { answerOf, completeRaw, getRaw, headRaw, openRaw, type RawUpload } from '../support/raw-multipart.ts';
 import { required } from '../support/required.ts';
 import { s3Env } from '../support/s3-env.ts';
@@ -183,7 +183,7 @@ async function untouched(t: ExecutionContext, store: BlobStore, source: { Bucket
   const spoils = Object.entries(spoilsOf(upload.bytes, randomBytes(1_000), source));
   for (const [, options] of spoils) await sendSigned(request, options);
   await upload.send(1);
-  await store.completeUpload(upload.handle, upload.parts);
+  await store.uploads.complete(upload.handle, upload.parts);
   for (const [row, options] of spoils) {
     t.true((await sendSigned(request, options)).status >= 400, row);
     t.is(await digestAt({ Bucket: bucket, Key: upload.handle.key }), digestOf(upload.bytes), row);
@@ -236,7 +236,7 @@ onCeph('Abort of another upload of the same key, racing Complete: nothing is los
 onCeph('commit racing abort: the service sends one of them, and no object is lost', async (t) => {
   const { api, service } = await startService(t);
   const { blobs } = service.services;
-  const completeUpload = blobs.completeUpload.bind(blobs);
+  const completeUpload = blobs.uploads.complete.bind(blobs.uploads);
   const kept: Array<[url: string, bytes: string]> = [];
   const ends: Record<string, number> = {};
   for (let n = 0; n < 20; n += 1) {
@@ -245,7 +245,7 @@ onCeph('commit racing abort: the service sends one of them, and no object is los
     const url = `/v1/uploads/${upload.upload_id}`;
     const abort = () => api.call('DELETE', url);
     let aborted: ReturnType<typeof abort> | undefined;
-    blobs.completeUpload = (...asked) => {
+    blobs.uploads.complete = (...asked) => {
       aborted ??= abort();
       return completeUpload(...asked);
     };
@@ -305,7 +305,7 @@ onCeph(
     for (const upload of half) t.is(await digestAt(place(upload)), digestOf(upload.bytes), 'visible and whole');
     for (const upload of aborted) t.is(await abortRaw({ named: namedOf(upload) }), '204');
     for (const upload of repeated) {
-      const Parts = (await store.listParts(upload.handle)).map(({ number, etag }) => ({
+      const Parts = (await store.uploads.listParts(upload.handle)).map(({ number, etag }) => ({
         PartNumber: number,
         ETag: etag,
       }));
@@ -319,7 +319,7 @@ onCeph(
       t.is(await digestAt(place(upload)), digestOf(upload.bytes), 'intact at once');
     }
     // What the service does: nothing.
-    for (const upload of left) await store.dropUpload(upload.handle, 'unclean', null);
+    for (const upload of left) await store.uploads.drop(upload.handle, 'unclean', null);
     await ceph.collectGarbage();
     for (const upload of [...aborted, ...repeated]) {
       t.is(await getRaw(client, place(upload)), null, 'lost');
@@ -344,13 +344,13 @@ async function killedDuringComplete(t: ExecutionContext, store: BlobStore, enoug
       Array.from({ length: 40 }, async () => {
         const upload = await plan(store, randomBytes(100_000));
         await upload.send(1);
-        return { ...upload, listed: await store.listParts(upload.handle) };
+        return { ...upload, listed: await store.uploads.listParts(upload.handle) };
       }),
     );
     let killed: Promise<void> | undefined;
     const ends = await Promise.allSettled(
       uploads.map(async ({ handle, parts, listed }) => {
-        await store.completeUpload(handle, parts, listed);
+        await store.uploads.complete(handle, parts, listed);
         killed ??= ceph.killGateway();
       }),
     );
@@ -358,7 +358,7 @@ async function killedDuringComplete(t: ExecutionContext, store: BlobStore, enoug
     await ceph.startGateway();
     for (const [n, upload] of uploads.entries()) {
       if ((await headRaw(client, place(upload))) !== '200') continue;
-      if ((await store.listParts(upload.handle)).length === 0) continue;
+      if ((await store.uploads.listParts(upload.handle)).length === 0) continue;
       t.is(ends[n]?.status, 'rejected', 'nobody was told that it is there');
       found.push(upload);
     }
@@ -388,7 +388,7 @@ onCeph('Complete of an upload that ended or never was: 200 onto a key with the s
   // The store asks for the parts first, and its keys have one upload each.
   const { handle, parts } = await committed(store);
   for (const storageUploadId of [handle.storageUploadId, invented]) {
-    const error = await t.throwsAsync(store.completeUpload({ ...handle, storageUploadId }, parts));
+    const error = await t.throwsAsync(store.uploads.complete({ ...handle, storageUploadId }, parts));
     t.true(isStoreError(error, 'upload_incomplete'), error?.message);
   }
 });
@@ -436,13 +436,13 @@ onCeph(
     const store = await openStore(t, Bucket);
     const { handle, parts, bytes, send } = await plan(store, randomBytes(1_000));
     await send(1);
-    const { versionId } = await store.completeUpload(handle, parts);
+    const { versionId } = await store.uploads.complete(handle, parts);
     await completeRaw(client, await openRaw(client, { Bucket, Key: handle.key }));
     await client.send(new DeleteObjectCommand({ Bucket, Key: handle.key }));
     const ref = { key: handle.key, versionId };
-    t.deepEqual(Buffer.concat(await (await store.openObject(ref)).toArray()), bytes);
-    await store.removeObject(ref);
-    t.is(await store.statObject(ref), null, 'a delete that names the version frees it');
+    t.deepEqual(Buffer.concat(await (await store.objects.open(ref)).toArray()), bytes);
+    await store.objects.remove(ref);
+    t.is(await store.objects.stat(ref), null, 'a delete that names the version frees it');
   },
 );
 
@@ -469,8 +469,8 @@ onCeph('If-None-Match: of twelve different PUTs at once one is stored; on a vers
   for (const name of [bucket, versioned]) {
     const store = await openStore(t, name);
     const key = `packages/${newId('pkg', Date.now())}/manifest.json` as ObjectKey;
-    await store.writeObject(key, once(Buffer.from('first')));
-    const error = await t.throwsAsync(store.writeObject(key, once(Buffer.from('second'))));
+    await store.objects.write(key, once(Buffer.from('first')));
+    const error = await t.throwsAsync(store.objects.write(key, once(Buffer.from('second'))));
     t.true(isStoreError(error, 'integrity_failure'));
     t.is((await getRaw(client, { Bucket: name, Key: key }))?.toString(), 'first');
   }
@@ -491,7 +491,7 @@ async function openStore(t: ExecutionContext, name = bucket): Promise<BlobStore>
 async function committed(store: BlobStore): Promise<PlannedObject> {
   const upload = await plan(store, randomBytes(1_000), undefined, keyOf());
   await upload.send(1);
-  await store.completeUpload(upload.handle, upload.parts);
+  await store.uploads.complete(upload.handle, upload.parts);
   return upload;
 }
 

@@ -14,8 +14,9 @@ import { isStoreError } from '../../src/core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../../src/core/ids.ts';
 import type { PlannedPart } from '../../src/core/part-plan.ts';
 import { mapLimit } from '../../src/usecases/map-limit.ts';
-import { blobStoreSuite, type PlannedObject, plan } from '../suites/blob-store.ts';
+import { blobStoreSuite } from '../suites/blob-store.ts';
 import type { Ceph } from '../support/ceph.ts';
+import { type PlannedObject, plan } from '../support/planned-object.ts';
 import { required } from '../support/required.ts';
 import { createBucket, openS3Harness, s3Options } from '../support/s3-harness.ts';
 import { OWN_S3, s3Client } from '../support/s3-server.ts';
@@ -105,7 +106,7 @@ for (const variant of Object.keys(variants) as Variant[]) {
     for (const [row, options, expected] of rows) {
       const answer = await send(1, options);
       t.true(said(answer).startsWith(expected), `${row}: ${said(answer)}`);
-      t.deepEqual(await store.listParts(handle), [], row);
+      t.deepEqual(await store.uploads.listParts(handle), [], row);
     }
     const chunked = await send(1, { headers: { 'content-length': '', 'transfer-encoding': 'chunked' } });
     t.true(chunked.status >= 400, 'a chunked body');
@@ -119,12 +120,12 @@ for (const variant of Object.keys(variants) as Variant[]) {
     }
     const host = await sendSigned(request, { body: bytes, headers: { host: 'elsewhere' } });
     t.true(host.status >= 400, 'another host');
-    t.deepEqual(await store.listParts(handle), []);
+    t.deepEqual(await store.uploads.listParts(handle), []);
 
     const madePublic = { headers: { 'x-amz-acl': 'public-read' } };
     t.is((await send(1)).status, 200, 'as it was given it works');
     t.is((await send(1, madePublic)).status, 200, 'an unsigned ACL is not looked at');
-    await store.completeUpload(handle, parts);
+    await store.uploads.complete(handle, parts);
     const right: typeof rows = [
       ['the right bytes', {}, '200', gone],
       ['the right bytes and a public ACL', madePublic, '200', gone],
@@ -169,7 +170,7 @@ onCeph('a part that is under way when the upload is completed changes nothing, a
     const late = openSigned(await sign(1));
     await new Promise((resolve) => late.outgoing.write(bytes.subarray(0, 150_000), resolve));
     const racing = round % 2 === 0 ? Promise.all([send(1), send(1)]) : Promise.resolve();
-    await store.completeUpload(handle, parts);
+    await store.uploads.complete(handle, parts);
     await racing;
     late.outgoing.end(bytes.subarray(150_000));
     t.true((await late.answer).status >= 400);
@@ -185,9 +186,9 @@ onCeph('uploads of several parts, some sent twice and in disorder, survive the g
     const { bytes, handle, send, parts } = await plan(store, randomBytes(2 * PART + 7), [PART, PART, 7]);
     for (const number of [3, 1, 2, 1]) t.is((await send(number)).status, 200);
     const spooled = await spool.receive(once(bytes));
-    await store.deliverPart(handle, parts[1] as PlannedPart, spooled.file);
+    await store.uploads.deliverPart(handle, parts[1] as PlannedPart, spooled.file);
     await spooled.discard();
-    const completed = await store.completeUpload(handle, parts);
+    const completed = await store.uploads.complete(handle, parts);
     t.deepEqual(
       completed,
       { size: bytes.length, versionId: null, digest: null, partsBound: true },
@@ -217,14 +218,14 @@ onCeph('a dropped upload: aborted when it was never completed, removed when it w
   const { store } = await open(t, optionsOf('an upload-only key'));
   const never = await plan(store, randomBytes(1_000));
   await never.send(1);
-  await store.dropUpload(never.handle, 'not_sent', null);
+  await store.uploads.drop(never.handle, 'not_sent', null);
   t.is(said(await never.send(1)), '404 NoSuchUpload');
   const wrong = await commit(store, randomBytes(1_000));
-  await store.dropUpload(wrong.handle, 'unclean', null);
+  await store.uploads.drop(wrong.handle, 'unclean', null);
   t.deepEqual(await read(store, wrong.handle), wrong.bytes, 'nobody knows: left alone');
-  await store.dropUpload(wrong.handle, 'clean', null);
-  await store.dropUpload(wrong.handle, 'clean', null);
-  t.is(await store.statObject({ key: wrong.handle.key, versionId: null }), null);
+  await store.uploads.drop(wrong.handle, 'clean', null);
+  await store.uploads.drop(wrong.handle, 'clean', null);
+  t.is(await store.objects.stat({ key: wrong.handle.key, versionId: null }), null);
 });
 
 onCeph('on a versioned bucket reads and deletes name the version', async (t) => {
@@ -238,24 +239,24 @@ onCeph('on a versioned bucket reads and deletes name the version', async (t) => 
   t.truthy(completed.versionId);
   await witness().putObject(bucket, handle.key, Buffer.from('tampered with'));
   const ref = { key: handle.key, versionId: completed.versionId };
-  t.deepEqual(await buffer(await store.openObject(ref)), bytes);
-  t.is((await store.statObject(ref))?.size, bytes.length);
-  const download = await store.signDownload(ref, { objectId: 'obj', expiresAt: Date.now() + HOUR });
+  t.deepEqual(await buffer(await store.objects.open(ref)), bytes);
+  t.is((await store.objects.stat(ref))?.size, bytes.length);
+  const download = await store.objects.signDownload(ref, { objectId: 'obj', expiresAt: Date.now() + HOUR });
   t.deepEqual((await sendSigned(download)).body, bytes);
-  await store.removeObject(ref);
-  t.is(await store.statObject(ref), null);
+  await store.objects.remove(ref);
+  t.is(await store.objects.stat(ref), null);
   t.is((await read(store, handle)).toString(), 'tampered with', 'the other version stands');
   const manifest = manifestKey(newId('pkg', Date.now()) as PackageId);
-  await store.writeObject(manifest, once(Buffer.from('{}')));
-  await t.throwsAsync(store.writeObject(manifest, once(Buffer.from('{"other":1}'))));
-  t.is((await buffer(await store.openObject({ key: manifest, versionId: null }))).toString(), '{}');
+  await store.objects.write(manifest, once(Buffer.from('{}')));
+  await t.throwsAsync(store.objects.write(manifest, once(Buffer.from('{"other":1}'))));
+  t.is((await buffer(await store.objects.open({ key: manifest, versionId: null }))).toString(), '{}');
 });
 
 onCeph('downloads come as attachments, whatever was stored; for seven days at most', async (t) => {
   const { store } = await open(t, optionsOf('an upload-only key'));
   const { handle, bytes } = await commit(store, Buffer.from('<script>alert(1)</script>'));
   const ref = { key: handle.key, versionId: null };
-  const request = await store.signDownload(ref, { objectId: 'obj', expiresAt: Date.now() + 30 * 24 * HOUR });
+  const request = await store.objects.signDownload(ref, { objectId: 'obj', expiresAt: Date.now() + 30 * 24 * HOUR });
   t.true(request.expiresAt <= Date.now() + 7 * 24 * HOUR);
   const answer = await fetch(request.url);
   t.deepEqual(Buffer.from(await answer.arrayBuffer()), bytes);
@@ -272,7 +273,7 @@ onCeph('an independent client sees the same objects', async (t) => {
   const objects = await Promise.all(Array.from({ length: 5 }, () => commit(store, randomBytes(1_000))));
   const keys = objects.map(({ handle }) => handle.key).sort();
   const listed: string[] = [];
-  for await (const { key } of store.listObjects('')) listed.push(key);
+  for await (const { key } of store.objects.list('')) listed.push(key);
   t.deepEqual(listed as typeof keys, keys);
   const seen = (await witnessed(bucket)).filter((name) => name.startsWith('mine/objects/'));
   t.deepEqual(
@@ -290,17 +291,17 @@ onCeph('more than a page of parts and of objects', async (t) => {
   const { store } = await open(t, s3Options(ceph, bucket));
   const { handle, parts, send } = await plan(store, randomBytes(1_010), Array(1_010).fill(1));
   await mapLimit(parts, 16, async ({ number }) => t.is((await send(number)).status, 200));
-  const listed = await store.listParts(handle);
+  const listed = await store.uploads.listParts(handle);
   t.deepEqual(
     listed.map(({ number }) => number),
     parts.map(({ number }) => number),
   );
-  await store.abortUpload(handle);
+  await store.uploads.abort(handle);
 
   const names = parts.map(({ number }) => `packages/page/${String(number).padStart(5, '0')}`);
   await mapLimit(names, 16, (name) => witness().putObject(bucket, name, 'x'));
   const keys: string[] = [];
-  for await (const { key } of store.listObjects('packages/page/')) keys.push(key);
+  for await (const { key } of store.objects.list('packages/page/')) keys.push(key);
   t.deepEqual(keys, names);
 });
 
@@ -312,10 +313,13 @@ onCeph('a full bucket is told as no space', async (t) => {
   const { handle, parts, bytes } = await plan(store, randomBytes(100_000));
   const spooled = await spool.receive(once(bytes));
   t.true(
-    isStoreError(await t.throwsAsync(store.deliverPart(handle, parts[0] as PlannedPart, spooled.file)), 'no_space'),
+    isStoreError(
+      await t.throwsAsync(store.uploads.deliverPart(handle, parts[0] as PlannedPart, spooled.file)),
+      'no_space',
+    ),
   );
   const key = manifestKey(newId('pkg', Date.now()) as PackageId);
-  t.true(isStoreError(await t.throwsAsync(store.writeObject(key, once(bytes))), 'no_space'));
+  t.true(isStoreError(await t.throwsAsync(store.objects.write(key, once(bytes))), 'no_space'));
   await spooled.discard();
 });
 
@@ -337,16 +341,16 @@ for (const [name, { change, says }] of Object.entries(TROUBLES)) {
     const ref = { key: handle.key, versionId: null };
     const spooled = await spool.receive(once(Buffer.from('x')));
     const calls: Record<string, () => Promise<unknown>> = {
-      createUpload: () => store.createUpload(handle.key, id),
-      deliverPart: () => store.deliverPart(handle, X, spooled.file),
-      writeObject: () => store.writeObject(handle.key, once(Buffer.from('x'))),
-      openObject: () => store.openObject(ref),
-      statObject: () => store.statObject(ref),
-      listObjects: () => store.listObjects('')[Symbol.asyncIterator]().next(),
-      listParts: () => store.listParts(handle),
-      completeUpload: () => store.completeUpload(handle, [X]),
-      abortUpload: () => store.abortUpload(handle),
-      removeObject: () => store.removeObject(ref),
+      createUpload: () => store.uploads.create(handle.key, id),
+      deliverPart: () => store.uploads.deliverPart(handle, X, spooled.file),
+      writeObject: () => store.objects.write(handle.key, once(Buffer.from('x'))),
+      openObject: () => store.objects.open(ref),
+      statObject: () => store.objects.stat(ref),
+      listObjects: () => store.objects.list('')[Symbol.asyncIterator]().next(),
+      listParts: () => store.uploads.listParts(handle),
+      completeUpload: () => store.uploads.complete(handle, [X]),
+      abortUpload: () => store.uploads.abort(handle),
+      removeObject: () => store.objects.remove(ref),
     };
     for (const [method, call] of Object.entries(calls)) {
       const error = await t.throwsAsync(call(), undefined, method);
@@ -388,18 +392,18 @@ onCeph('a gateway that goes away and comes back', async (t) => {
   await half.send(1);
   await ceph.killGateway();
   t.true(
-    isStoreError(await t.throwsAsync(store.statObject({ key: before.handle.key, versionId: null })), 'unavailable'),
+    isStoreError(await t.throwsAsync(store.objects.stat({ key: before.handle.key, versionId: null })), 'unavailable'),
   );
-  t.true(isStoreError(await t.throwsAsync(store.completeUpload(half.handle, half.parts)), 'unavailable'));
+  t.true(isStoreError(await t.throwsAsync(store.uploads.complete(half.handle, half.parts)), 'unavailable'));
   t.false((await store.health()).ok);
   await ceph.startGateway();
   t.true((await store.health()).ok);
   t.deepEqual(
-    (await store.listParts(half.handle)).map(({ number }) => number),
+    (await store.uploads.listParts(half.handle)).map(({ number }) => number),
     [1],
   );
   t.is((await half.send(2)).status, 200);
-  await store.completeUpload(half.handle, half.parts);
+  await store.uploads.complete(half.handle, half.parts);
   await intactAfterGarbage(t, store, [
     [before.handle, before.bytes],
     [half.handle, half.bytes],
@@ -438,11 +442,11 @@ async function commit(store: BlobStore, bytes: Buffer): Promise<Committed> {
   const planned = await plan(store, bytes);
   const { status } = await planned.send(1);
   if (status !== 200) throw new Error(`the part was answered with ${status}`);
-  return { ...planned, completed: await store.completeUpload(planned.handle, planned.parts) };
+  return { ...planned, completed: await store.uploads.complete(planned.handle, planned.parts) };
 }
 
 async function read(store: BlobStore, { key }: UploadHandle): Promise<Buffer> {
-  return buffer(await store.openObject({ key, versionId: null }));
+  return buffer(await store.objects.open({ key, versionId: null }));
 }
 
 /** A HEAD and an immediate read prove nothing on this Ceph: only what is readable after its garbage collection is kept. */

@@ -180,8 +180,8 @@ test('a push of what the store has lost sends it again, and preserves it', async
   const { push, cli, service, relay } = await bench(t);
   t.is((await push(...NAMED)).code, 0);
   const { blobs } = service.services;
-  for await (const { key } of blobs.listObjects('objects/'))
-    await blobs.removeObject({ key: key as ObjectKey, versionId: null });
+  for await (const { key } of blobs.objects.list('objects/'))
+    await blobs.objects.remove({ key: key as ObjectKey, versionId: null });
   relay.seen.length = 0;
   const healing = await push('--external-id', 'build-2');
   t.is(healing.code, 0, healing.stderr);

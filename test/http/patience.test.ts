@@ -148,10 +148,10 @@ test('an answer is not ended while storage is slow', async (t) => {
   const api = apiOf(url);
   const bytes = randomBytes(3 * 1024 ** 2);
   const id = await api.preserve({ f: bytes });
-  const { blobs } = services;
-  const { openObject } = blobs;
-  blobs.openObject = async (...args) => {
-    const stream = await openObject.apply(blobs, args);
+  const { objects } = services.blobs;
+  const { open } = objects;
+  objects.open = async (...args) => {
+    const stream = await open.apply(objects, args);
     const slowly = async function* () {
       for await (const chunk of stream) {
         yield chunk;

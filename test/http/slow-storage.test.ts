@@ -44,11 +44,12 @@ test('a completion that storage breaks off is logged, with its upload', async (t
   });
   const service = await startTestService({ log: openLog('info', sink) });
   t.teardown(() => service.dispose());
-  const { blobs } = service.services;
-  const { completeUpload, openObject } = blobs;
+  const { objects, uploads } = service.services.blobs;
+  const open = objects.open.bind(objects);
+  const complete = uploads.complete.bind(uploads);
   // As S3 does it with several parts: the object stands, and must be read back.
-  blobs.completeUpload = async (...args) => ({ ...(await completeUpload.apply(blobs, args)), digest: null });
-  blobs.openObject = async () => {
+  uploads.complete = async (...args) => ({ ...(await complete(...args)), digest: null });
+  objects.open = async () => {
     throw new StoreError('unavailable', 'The storage could not be reached.');
   };
   const api = apiOf(service.url);
@@ -67,8 +68,8 @@ test('a completion that storage breaks off is logged, with its upload', async (t
   t.is(told.length, 1);
 
   // What has an end of its own stands in the audit instead.
-  blobs.openObject = openObject.bind(blobs);
-  blobs.completeUpload = async () => {
+  objects.open = open;
+  uploads.complete = async () => {
     throw new StoreError('unavailable', 'no clean answer');
   };
   t.is((await commit(randomBytes(1_000))).answer.status, 409);
@@ -78,12 +79,12 @@ test('a completion that storage breaks off is logged, with its upload', async (t
 test('while a large pack is read back, other packs and files are stored', async (t) => {
   const service = await startTestService();
   t.teardown(() => service.dispose());
-  const { blobs } = service.services;
-  const { openObject } = blobs;
+  const { objects } = service.services.blobs;
+  const open = objects.open.bind(objects);
   const othersAreStored = Promise.withResolvers<void>();
   const pack = packOf(Array.from({ length: 12 }, () => randomBytes(1024 ** 2)));
-  blobs.openObject = async (ref, range) => {
-    const stream = await openObject.call(blobs, ref, range);
+  objects.open = async (ref, range) => {
+    const stream = await open(ref, range);
     if (!ref.key.includes(pack.digest.slice('sha256:'.length))) return stream;
     const held = async function* () {
       for await (const chunk of stream) {

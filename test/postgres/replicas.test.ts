@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { Knex } from 'knex';
+import type { BlobStore } from '../../src/blobs/blob-store.ts';
 import type { PackageId, UploadId } from '../../src/core/ids.ts';
 import type { LogicalPath } from '../../src/core/logical-path.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
@@ -18,7 +19,7 @@ const DAY = 86_400_000;
 
 interface Replicas {
   service: TestService;
-  other: Services;
+  other: Services<BlobStore>;
   api: Api;
   /** Of the second one. */
   db: Knex;
@@ -78,7 +79,7 @@ if (postgres !== null) {
       t.true(await registry.read.uploads.move(id, 'open', 'completing', { owner: 'dead', lease_until: 1 }));
     }
     const shifted = { ...registry.read, now: async () => (await registry.read.now()) + 8 * DAY };
-    const late: Services = { ...other, registry: { ...registry, read: shifted } };
+    const late: Services<BlobStore> = { ...other, registry: { ...registry, read: shifted } };
     await Promise.all([recover(service.services), recover(late), recover(service.services), recover(late)]);
     const statesOf = async (ids: UploadId[]) => [
       ...new Set((await registry.read.uploads.getMany(ids)).map((upload) => upload.state)),

@@ -23,13 +23,13 @@ export async function openFolderHarness(root: string, files: FileLayer = realFil
   const store = await openFolderStore({ root, files, signer, checker: openCheckThread(), publicUrl: () => url });
   const parts = new Map<string, PlannedPart>();
   const objects = new Map<string, ObjectRef>();
-  const signPart = store.signPart.bind(store);
-  store.signPart = (upload, part, expiresAt) => {
+  const signPart = store.uploads.signPart.bind(store.uploads);
+  store.uploads.signPart = (upload, part, expiresAt) => {
     parts.set(`${upload.id}/${part.number}`, part);
     return signPart(upload, part, expiresAt);
   };
-  const signDownload = store.signDownload.bind(store);
-  store.signDownload = (ref, options) => {
+  const signDownload = store.objects.signDownload.bind(store.objects);
+  store.objects.signDownload = (ref, options) => {
     objects.set(options.objectId, ref);
     return signDownload(ref, options);
   };
@@ -86,7 +86,7 @@ async function serve(served: Served, request: IncomingMessage, response: ServerR
     }
     const ref = served.objects.get(objectId);
     if (!ref) throw new StoreError('object_not_found', 'no such object');
-    const stream = await served.store.openObject(ref, range);
+    const stream = await served.store.objects.open(ref, range);
     response.writeHead(range ? 206 : 200);
     await pipeline(stream, response);
   } else {

@@ -7,7 +7,7 @@ import type { S3Options, S3StoreOptions } from '../../src/blobs/s3/options.ts';
 import { probeBackend } from '../../src/blobs/s3/probe.ts';
 import { openS3Store } from '../../src/blobs/s3/s3-store.ts';
 import { openSpool } from '../../src/blobs/spool.ts';
-import type { BlobStoreHarness } from '../suites/blob-store.ts';
+import type { BlobStoreHarness } from './blob-check.ts';
 import { type S3Server, s3Client } from './s3-server.ts';
 
 export function freshBucketName(): string {

@@ -69,7 +69,7 @@ test('a part is durable, bytes and name, before it counts as received', async (t
   const bytes = randomBytes(1_000);
   const { handle, parts } = planned(bytes);
   const folder = `uploads/${handle.id}`;
-  await store.createUpload(handle.key, handle.id);
+  await store.uploads.create(handle.key, handle.id);
   t.deepEqual(taken(), [`mkdir ${folder}`, 'syncDirectory uploads']);
   await store.receivePart(handle.id, parts[0] as PlannedPart, once(bytes));
   t.deepEqual(taken(), [
@@ -88,10 +88,10 @@ test('an object of one part: its upload ends, then link, then its directory and 
   const { store, taken } = await open(t);
   const bytes = randomBytes(1_000);
   const { handle, parts } = planned(bytes);
-  await store.createUpload(handle.key, handle.id);
+  await store.uploads.create(handle.key, handle.id);
   await store.receivePart(handle.id, parts[0] as PlannedPart, once(bytes));
   taken();
-  await store.completeUpload(handle, parts);
+  await store.uploads.complete(handle, parts);
   const [, , ab, cd] = handle.key.split('/');
   t.deepEqual(taken(), [
     'mkdir objects',
@@ -114,12 +114,12 @@ test('an object of several parts is written anew, synced, linked, and its direct
   const { store, taken } = await open(t);
   const bytes = randomBytes(1_000);
   const { handle, parts } = planned(bytes, [600, 400]);
-  await store.createUpload(handle.key, handle.id);
+  await store.uploads.create(handle.key, handle.id);
   for (const part of parts) {
     await store.receivePart(handle.id, part, once(bytes.subarray(part.offset, part.offset + part.size)));
   }
   taken();
-  await store.completeUpload(handle, parts);
+  await store.uploads.complete(handle, parts);
   const effects = taken();
   t.deepEqual(effects.slice(effects.findIndex((effect) => effect.startsWith('rename'))), [
     `rename uploads/${handle.id} → spool/<random>`,
@@ -143,7 +143,7 @@ test('an object of the service is written, synced, linked, and its directory syn
   const { store, taken } = await open(t);
   const key = manifestKey(newId('pkg', Date.now()) as PackageId);
   const dir = key.slice(0, key.lastIndexOf('/'));
-  await store.writeObject(key, once(Buffer.from('{}')));
+  await store.objects.write(key, once(Buffer.from('{}')));
   const effects = taken();
   t.deepEqual(effects.slice(effects.findIndex((effect) => effect.startsWith('create'))), [
     'create spool/<random>',
@@ -155,7 +155,7 @@ test('an object of the service is written, synced, linked, and its directory syn
     `syncDirectory ${dir}`,
     'unlink spool/<random>',
   ]);
-  await store.removeObject({ key, versionId: null });
+  await store.objects.remove({ key, versionId: null });
   t.deepEqual(taken(), [`unlink ${key}`, `syncDirectory ${dir}`]);
 });
 
@@ -174,11 +174,11 @@ test('a full disk is no_space, wherever it shows, leaves no file, and the store 
   for (const [name, code] of faults) {
     const { handle, parts } = planned(bytes);
     const part = parts[0] as PlannedPart;
-    await store.createUpload(handle.key, handle.id);
+    await store.uploads.create(handle.key, handle.id);
     fail({ name, code });
     const error = await t.throwsAsync(store.receivePart(handle.id, part, once(bytes)));
     t.true(isStoreError(error, 'no_space'), `${name} ${code}: ${error?.message}`);
-    const written = await t.throwsAsync(store.writeObject(freshManifest(), once(bytes)));
+    const written = await t.throwsAsync(store.objects.write(freshManifest(), once(bytes)));
     t.true(isStoreError(written, 'no_space'), `${name} ${code}: ${written?.message}`);
     if (name !== 'link' && name !== 'syncDirectory') {
       t.true(isStoreError(await t.throwsAsync(store.spool.receive(once(bytes))), 'no_space'));
@@ -186,7 +186,7 @@ test('a full disk is no_space, wherever it shows, leaves no file, and the store 
     t.deepEqual(await readdir(join(root, 'spool')), [], `${name} ${code}`);
     fail(null);
     await store.receivePart(handle.id, part, once(bytes));
-    t.is((await store.completeUpload(handle, parts)).size, 1_000);
+    t.is((await store.uploads.complete(handle, parts)).size, 1_000);
   }
 });
 
@@ -196,15 +196,15 @@ test('a full disk while an object is put together: no object, no temporary file'
   for (const name of faults) {
     const bytes = randomBytes(1_000);
     const { handle, parts } = planned(bytes, [600, 400]);
-    await store.createUpload(handle.key, handle.id);
+    await store.uploads.create(handle.key, handle.id);
     for (const part of parts) {
       await store.receivePart(handle.id, part, once(bytes.subarray(part.offset, part.offset + part.size)));
     }
     fail({ name, code: 'ENOSPC' });
-    const error = await t.throwsAsync(store.completeUpload(handle, parts));
+    const error = await t.throwsAsync(store.uploads.complete(handle, parts));
     t.true(isStoreError(error, 'no_space'), error?.message);
     fail(null);
-    t.is(await store.statObject({ key: handle.key, versionId: null }), null);
+    t.is(await store.objects.stat({ key: handle.key, versionId: null }), null);
     t.deepEqual(await readdir(join(root, 'spool')), []);
   }
 });
@@ -214,7 +214,7 @@ test('another failure is unavailable, and tells its path only as the cause', asy
   const bytes = randomBytes(10);
   for (const name of ['create', 'write', 'sync', 'link', 'syncDirectory'] as const) {
     const { handle, parts } = planned(bytes);
-    await store.createUpload(handle.key, handle.id);
+    await store.uploads.create(handle.key, handle.id);
     fail({ name, code: 'EIO' });
     const error = await t.throwsAsync(store.receivePart(handle.id, parts[0] as PlannedPart, once(bytes)));
     fail(null);
@@ -234,17 +234,17 @@ test('a directory that was made but not synced is synced by the next that needs 
   const { store, fail, taken } = await open(t);
   const key = freshManifest();
   fail({ name: 'syncDirectory', code: 'EIO', part: 'packages' });
-  await t.throwsAsync(store.writeObject(key, once(Buffer.from('{}'))));
+  await t.throwsAsync(store.objects.write(key, once(Buffer.from('{}'))));
   fail(null);
   taken();
-  await store.writeObject(key, once(Buffer.from('{}')));
+  await store.objects.write(key, once(Buffer.from('{}')));
   t.true(taken().includes('syncDirectory packages'));
 });
 
 test('at start everything that was on its way is removed, and uploads are named', async (t) => {
   const { store, root, fail } = await open(t);
   const { handle, parts } = planned(randomBytes(10));
-  await store.createUpload(handle.key, handle.id);
+  await store.uploads.create(handle.key, handle.id);
   await store.spool.receive(once(randomBytes(10)));
   fail({ name: 'unlink', code: 'EIO' });
   await t.throwsAsync(store.receivePart(handle.id, parts[0] as PlannedPart, once(randomBytes(10))));

@@ -30,7 +30,7 @@ async function open(t: ExecutionContext): Promise<Receiving> {
   const store = await openBareStore(root);
   const id = newId('upl', Date.now()) as UploadId;
   const handle = { id, key: blobKey(PART.digest, id), storageUploadId: id };
-  await store.createUpload(handle.key, id);
+  await store.uploads.create(handle.key, id);
   return {
     store,
     id,
@@ -38,7 +38,7 @@ async function open(t: ExecutionContext): Promise<Receiving> {
       const error = await t.throwsAsync(store.receivePart(id, PART, body), { instanceOf: StoreError });
       t.true(isStoreError(error, code), error?.message);
       t.deepEqual(await readdir(join(root, 'spool')), []);
-      t.deepEqual(await store.listParts(handle), []);
+      t.deepEqual(await store.uploads.listParts(handle), []);
       t.deepEqual(await openFilesIn(root), []);
       return error as StoreError;
     },
@@ -91,7 +91,7 @@ test('other bytes are refused with both digests', async (t) => {
 
 test('an upload that ends while a part of it arrives is closed to that part', async (t) => {
   const { store, id, refuse } = await open(t);
-  const end = (): Promise<void> => store.abortUpload({ id, key: blobKey(PART.digest, id), storageUploadId: id });
+  const end = (): Promise<void> => store.uploads.abort({ id, key: blobKey(PART.digest, id), storageUploadId: id });
   await refuse('upload_closed', chunks(BYTES, end));
   let asked = false;
   async function* unread(): AsyncGenerator<Uint8Array> {
@@ -109,7 +109,7 @@ test('many parts at once, of several attempts each, leave no file open and no at
   );
   const ends = await Promise.allSettled(attempts);
   t.is(ends.filter(({ status }) => status === 'fulfilled').length, 10);
-  t.is((await store.listParts({ id, key: blobKey(PART.digest, id), storageUploadId: id })).length, 1);
+  t.is((await store.uploads.listParts({ id, key: blobKey(PART.digest, id), storageUploadId: id })).length, 1);
 });
 
 test('a folder that has become read-only: unavailable, said by health, and whole again afterwards', async (t) => {

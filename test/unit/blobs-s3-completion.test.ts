@@ -89,7 +89,7 @@ const UNCLEAN: Record<string, ScriptedAnswer | null> = {
 for (const [name, answer] of Object.entries(UNCLEAN)) {
   test(`Complete is sent once, and ${name} is no success`, async (t) => {
     const { store, server } = await open(t, answer);
-    const error = await t.throwsAsync(store.completeUpload(UPLOAD, [PART]));
+    const error = await t.throwsAsync(store.uploads.complete(UPLOAD, [PART]));
     t.true(isStoreError(error, 'unavailable'), `${error?.name}: ${error?.message}`);
     t.is(server.requests.filter(({ operation }) => operation === 'complete').length, 1);
   });
@@ -98,7 +98,7 @@ for (const [name, answer] of Object.entries(UNCLEAN)) {
 test('a clean 200 gives the version, and no digest that nobody proved', async (t) => {
   const headers = { 'x-amz-version-id': 'v7' };
   const { store } = await open(t, { status: 200, body: result(UPLOAD.key), headers });
-  t.deepEqual(await store.completeUpload(UPLOAD, [PART]), {
+  t.deepEqual(await store.uploads.complete(UPLOAD, [PART]), {
     size: 100,
     versionId: 'v7',
     digest: null,
@@ -108,7 +108,7 @@ test('a clean 200 gives the version, and no digest that nobody proved', async (t
 
 test('a part that has another size is missing: nothing is sent', async (t) => {
   const { store, server } = await open(t, { status: 200, body: result(UPLOAD.key) });
-  const error = await t.throwsAsync(store.completeUpload(UPLOAD, [{ ...PART, size: 101 }]));
+  const error = await t.throwsAsync(store.uploads.complete(UPLOAD, [{ ...PART, size: 101 }]));
   t.true(isStoreError(error, 'upload_incomplete'));
   t.false(server.requests.some(({ operation }) => operation === 'complete'));
 });
@@ -136,15 +136,15 @@ async function* manifest(): AsyncGenerator<Uint8Array> {
 test('a manifest that somebody else is writing is tried once more, whether theirs stands then or not', async (t) => {
   const puts = ({ server }: { server: ScriptedS3 }) => server.requests.filter(({ method }) => method === 'PUT').length;
   const ours: Contended = await contended(t, [409, 200], () => puts(ours) === 2);
-  t.is((await ours.store.writeObject(MANIFEST, manifest())).digest, digestOf('{}'));
+  t.is((await ours.store.objects.write(MANIFEST, manifest())).digest, digestOf('{}'));
 
   // Theirs stands as soon as ours was refused.
   const theirs: Contended = await contended(t, [409], () => puts(theirs) === 1);
-  t.is((await theirs.store.writeObject(MANIFEST, manifest())).digest, digestOf('{}'));
+  t.is((await theirs.store.objects.write(MANIFEST, manifest())).digest, digestOf('{}'));
   t.is(puts(theirs), 1);
 
   const never = await contended(t, [409, 409], () => false);
-  t.true(isStoreError(await t.throwsAsync(never.store.writeObject(MANIFEST, manifest())), 'unavailable'));
+  t.true(isStoreError(await t.throwsAsync(never.store.objects.write(MANIFEST, manifest())), 'unavailable'));
   t.is(puts(never), 2);
 });
 
@@ -154,11 +154,11 @@ test('what is dropped: aborted if never completed, removed if completed cleanly,
     t.is(await drop, outcome);
     return server.requests.splice(0).map(({ operation, url }) => `${operation} ${url.split('?')[1]}`);
   };
-  t.deepEqual(await seen(store.dropUpload(UPLOAD, 'unclean', null), 'later'), []);
-  const [abort, ...others] = await seen(store.dropUpload(UPLOAD, 'not_sent', null));
+  t.deepEqual(await seen(store.uploads.drop(UPLOAD, 'unclean', null), 'later'), []);
+  const [abort, ...others] = await seen(store.uploads.drop(UPLOAD, 'not_sent', null));
   t.regex(abort ?? '', /^abort .*uploadId=theirs/);
   t.deepEqual(others, []);
-  const [remove, ...more] = await seen(store.dropUpload(UPLOAD, 'clean', 'v7'));
+  const [remove, ...more] = await seen(store.uploads.drop(UPLOAD, 'clean', 'v7'));
   t.regex(remove ?? '', /^delete .*versionId=v7/);
   t.deepEqual(more, []);
 });

@@ -46,9 +46,9 @@ function planOf(bytes: Buffer): { id: UploadId; key: ObjectKey; part: PlannedPar
 
 async function store(planted: Planted, bytes: Buffer): Promise<ObjectKey> {
   const { id, key, part } = planOf(bytes);
-  await planted.store.createUpload(key, id);
+  await planted.store.uploads.create(key, id);
   await planted.store.receivePart(id, part, once(bytes));
-  await planted.store.completeUpload({ id, key, storageUploadId: id }, [part]);
+  await planted.store.uploads.complete({ id, key, storageUploadId: id }, [part]);
   return key;
 }
 
@@ -67,7 +67,7 @@ async function refused(t: ExecutionContext, path: string, work: Promise<unknown>
 
 async function keysOf(planted: Planted, prefix: string): Promise<string[]> {
   const keys: string[] = [];
-  for await (const { key } of planted.store.listObjects(prefix)) keys.push(key);
+  for await (const { key } of planted.store.objects.list(prefix)) keys.push(key);
   return keys;
 }
 
@@ -78,17 +78,17 @@ for (const level of [1, 2, 3, 4]) {
     const name = key.split('/').slice(0, level).join('/');
     const path = await plant(planted, name);
     const ref = { key, versionId: null };
-    await refused(t, path, planted.store.openObject(ref));
-    await refused(t, path, planted.store.statObject(ref));
-    await refused(t, path, planted.store.removeObject(ref));
-    await refused(t, path, planted.store.writeObject(`${dirname(key)}/new` as ObjectKey, once(BYTES)));
+    await refused(t, path, planted.store.objects.open(ref));
+    await refused(t, path, planted.store.objects.stat(ref));
+    await refused(t, path, planted.store.objects.remove(ref));
+    await refused(t, path, planted.store.objects.write(`${dirname(key)}/new` as ObjectKey, once(BYTES)));
     await refused(t, path, keysOf(planted, 'objects/'));
     await refused(t, path, keysOf(planted, ''));
     const upload = planOf(randomBytes(10));
     const beside = `${dirname(key)}/${digestHex(upload.part.digest)}.${upload.id}` as ObjectKey;
-    await planted.store.createUpload(beside, upload.id);
+    await planted.store.uploads.create(beside, upload.id);
     const handle = { id: upload.id, key: beside, storageUploadId: upload.id };
-    await refused(t, path, planted.store.completeUpload(handle, [upload.part]));
+    await refused(t, path, planted.store.uploads.complete(handle, [upload.part]));
   });
 }
 
@@ -97,10 +97,10 @@ test('a symlink in place of an object is refused, and what it leads to stays', a
   const key = await store(planted, BYTES);
   const path = await plant(planted, key);
   const ref = { key, versionId: null };
-  await refused(t, path, planted.store.openObject(ref));
-  await refused(t, path, planted.store.statObject(ref));
-  await refused(t, path, planted.store.removeObject(ref));
-  await refused(t, path, planted.store.writeObject(key, once(BYTES)));
+  await refused(t, path, planted.store.objects.open(ref));
+  await refused(t, path, planted.store.objects.stat(ref));
+  await refused(t, path, planted.store.objects.remove(ref));
+  await refused(t, path, planted.store.objects.write(key, once(BYTES)));
   await refused(t, path, keysOf(planted, ''));
   const [moved] = await readdir(planted.outside);
   t.deepEqual(await readFile(join(planted.outside, moved as string)), BYTES);
@@ -111,8 +111,8 @@ test('a dangling symlink is refused like any other, and nothing is made behind i
   const path = join(planted.root, 'objects');
   await symlink(join(planted.outside, 'nothing'), path);
   const { key } = planOf(BYTES);
-  await refused(t, path, planted.store.statObject({ key, versionId: null }));
-  await refused(t, path, planted.store.writeObject(key, once(BYTES)));
+  await refused(t, path, planted.store.objects.stat({ key, versionId: null }));
+  await refused(t, path, planted.store.objects.write(key, once(BYTES)));
   t.deepEqual(await readdir(planted.outside), []);
 });
 
@@ -120,38 +120,38 @@ test('symlinks among the uploads', async (t) => {
   const planted = await open(t);
   const { id, key, part } = planOf(BYTES);
   const handle = { id, key, storageUploadId: id };
-  await planted.store.createUpload(key, id);
+  await planted.store.uploads.create(key, id);
   await planted.store.receivePart(id, part, once(BYTES));
   const name = `uploads/${id}/1.${digestHex(part.digest)}`;
   const partPath = await plant(planted, name);
-  await refused(t, partPath, planted.store.listParts(handle));
-  await refused(t, partPath, planted.store.completeUpload(handle, [part]));
+  await refused(t, partPath, planted.store.uploads.listParts(handle));
+  await refused(t, partPath, planted.store.uploads.complete(handle, [part]));
   const folderPath = await plant(planted, `uploads/${id}`);
-  await refused(t, folderPath, planted.store.listParts(handle));
+  await refused(t, folderPath, planted.store.uploads.listParts(handle));
   await refused(t, folderPath, planted.store.receivePart(id, part, once(BYTES)));
-  await refused(t, folderPath, planted.store.createUpload(key, id));
-  await refused(t, folderPath, planted.store.completeUpload(handle, [part]));
-  await planted.store.abortUpload(handle);
+  await refused(t, folderPath, planted.store.uploads.create(key, id));
+  await refused(t, folderPath, planted.store.uploads.complete(handle, [part]));
+  await planted.store.uploads.abort(handle);
   t.is((await readdir(planted.outside)).length, 2, 'aborting removes the symlink and not what it leads to');
 
   const other = planOf(randomBytes(20));
-  await planted.store.createUpload(other.key, other.id);
+  await planted.store.uploads.create(other.key, other.id);
   const uploadsPath = await plant(planted, 'uploads');
   const theirs = { id: other.id, key: other.key, storageUploadId: other.id };
-  await refused(t, uploadsPath, planted.store.createUpload(key, id));
-  await refused(t, uploadsPath, planted.store.listParts(theirs));
-  await refused(t, uploadsPath, planted.store.abortUpload(theirs));
+  await refused(t, uploadsPath, planted.store.uploads.create(key, id));
+  await refused(t, uploadsPath, planted.store.uploads.listParts(theirs));
+  await refused(t, uploadsPath, planted.store.uploads.abort(theirs));
 });
 
 test('a symlink in place of the spool', async (t) => {
   const planted = await open(t);
   const { id, key, part } = planOf(BYTES);
-  await planted.store.createUpload(key, id);
+  await planted.store.uploads.create(key, id);
   await planted.store.spool.receive(once(BYTES));
   const path = await plant(planted, 'spool');
   await refused(t, path, planted.store.spool.receive(once(BYTES)));
   await refused(t, path, planted.store.receivePart(id, part, once(BYTES)));
-  await refused(t, path, planted.store.writeObject(key, once(BYTES)));
+  await refused(t, path, planted.store.objects.write(key, once(BYTES)));
   await refused(t, path, planted.store.cleanTemporaries());
   const health = await planted.store.health();
   t.false(health.ok);
@@ -173,15 +173,15 @@ test('names that are no keys are passed over; the folder keeps its own names to 
   await symlink('/tmp', join(planted.root, 'objects', 'Somewhere'));
   await planted.store.spool.receive(once(BYTES));
   const { id } = planOf(BYTES);
-  await planted.store.createUpload(key, id);
+  await planted.store.uploads.create(key, id);
   t.deepEqual(await keysOf(planted, ''), [key]);
   for (const name of ['spool/x', 'uploads/x', 'uploads', 'spool']) {
-    await t.throwsAsync(planted.store.writeObject(name as ObjectKey, once(BYTES)), { instanceOf: RangeError });
+    await t.throwsAsync(planted.store.objects.write(name as ObjectKey, once(BYTES)), { instanceOf: RangeError });
   }
   for (const bad of ['../../objects', 'upl_1', '']) {
-    await t.throwsAsync(planted.store.createUpload(key, bad as UploadId));
-    await t.throwsAsync(planted.store.listParts({ id: bad as UploadId, key, storageUploadId: bad }));
-    await t.throwsAsync(planted.store.abortUpload({ id: bad as UploadId, key, storageUploadId: bad }));
+    await t.throwsAsync(planted.store.uploads.create(key, bad as UploadId));
+    await t.throwsAsync(planted.store.uploads.listParts({ id: bad as UploadId, key, storageUploadId: bad }));
+    await t.throwsAsync(planted.store.uploads.abort({ id: bad as UploadId, key, storageUploadId: bad }));
   }
 });
 
@@ -190,20 +190,20 @@ test('a directory or a FIFO in place of an object is refused, and blocks nobody'
   const { key } = planOf(BYTES);
   await mkdir(join(planted.root, key), { recursive: true });
   const ref = { key, versionId: null };
-  await refused(t, key, planted.store.openObject(ref));
-  await refused(t, key, planted.store.statObject(ref));
-  await refused(t, key, planted.store.removeObject(ref));
+  await refused(t, key, planted.store.objects.open(ref));
+  await refused(t, key, planted.store.objects.stat(ref));
+  await refused(t, key, planted.store.objects.remove(ref));
   const fifo = planOf(randomBytes(10)).key;
   await mkdir(dirname(join(planted.root, fifo)), { recursive: true });
   t.is(spawnSync('mkfifo', [join(planted.root, fifo)]).status, 0);
-  await refused(t, fifo, planted.store.openObject({ key: fifo, versionId: null }));
+  await refused(t, fifo, planted.store.objects.open({ key: fifo, versionId: null }));
 });
 
 test('a file that lost bytes is an integrity failure, never a short answer', async (t) => {
   const planted = await open(t);
   const key = await store(planted, BYTES);
   const error = await t.throwsAsync(
-    planted.store.openObject({ key, versionId: null }, { offset: 0, size: BYTES.length + 1 }),
+    planted.store.objects.open({ key, versionId: null }, { offset: 0, size: BYTES.length + 1 }),
   );
   t.true(isStoreError(error, 'integrity_failure'));
 });
@@ -213,10 +213,10 @@ test('a blob folder that is another one than at the start says of no object that
   const key = await store(planted, BYTES);
   await rename(planted.root, join(planted.outside, 'unmounted'));
   await mkdir(planted.root);
-  const error = await t.throwsAsync(planted.store.statObject({ key, versionId: null }));
+  const error = await t.throwsAsync(planted.store.objects.stat({ key, versionId: null }));
   t.true(isStoreError(error, 'unavailable'));
   t.regex(error?.message ?? '', /was a volume unmounted/);
   await rename(planted.root, join(planted.outside, 'empty'));
   await rename(join(planted.outside, 'unmounted'), planted.root);
-  t.is((await planted.store.statObject({ key, versionId: null }))?.size, BYTES.length);
+  t.is((await planted.store.objects.stat({ key, versionId: null }))?.size, BYTES.length);
 });

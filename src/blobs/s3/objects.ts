@@ -4,11 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { type Digest, digestFromBytes } from '../../core/digest.ts';
 import { StoreError } from '../../core/errors.ts';
-import type { BlobStore, ByteRange, ObjectRef, ObjectStat } from '../blob-store.ts';
+import type { ByteRange, ObjectRef, ObjectStat, Objects } from '../blob-store.ts';
 import type { ObjectKey } from '../key-layout.ts';
-import type { Spool, Spooled } from '../spool.ts';
+import type { Spooled } from '../spool.ts';
 import { OWN_URL_MS } from './access.ts';
 import type { Bucket } from './bucket.ts';
+import { signDownload } from './downloads.ts';
+import type { S3StoreOptions } from './options.ts';
 import { bodyHeaders } from './part-requests.ts';
 import { isNoSuchObject, refusalOf } from './s3-errors.ts';
 import { sendFile } from './send.ts';
@@ -16,11 +18,11 @@ import { sendFile } from './send.ts';
 /** How long one of two requests that write the same object waits for the other. */
 const CONTENTION_MS = 250;
 
-/** What a store does with whole objects. */
-export type Objects = Pick<BlobStore, 'writeObject' | 'openObject' | 'statObject' | 'removeObject' | 'listObjects'>;
-
-/** @param spool where objects of the service's own are hashed before they are sent */
-export function bucketObjects(bucket: Bucket, spool: Spool): Objects {
+/** Objects of a bucket. */
+export function bucketObjects(
+  bucket: Bucket,
+  { spool, guarantees, selfServed }: Pick<S3StoreOptions, 'spool' | 'guarantees' | 'selfServed'>,
+): Objects {
   const { access, ask, named } = bucket;
   const { agent, client, clock, internal, names, signing } = access;
 
@@ -28,7 +30,7 @@ export function bucketObjects(bucket: Bucket, spool: Spool): Objects {
     return { ...named(key), ...(versionId === null ? {} : { VersionId: versionId }) };
   }
 
-  function openObject(ref: ObjectRef, range?: ByteRange): Promise<Readable> {
+  function open(ref: ObjectRef, range?: ByteRange): Promise<Readable> {
     return ask(`opening ${ref.key}`, async () => {
       if (range?.size === 0) return Readable.from([]);
       const command = new GetObjectCommand({
@@ -46,7 +48,7 @@ export function bucketObjects(bucket: Bucket, spool: Spool): Objects {
     });
   }
 
-  function statObject(ref: ObjectRef): Promise<ObjectStat | null> {
+  function stat(ref: ObjectRef): Promise<ObjectStat | null> {
     return ask(`looking at ${ref.key}`, async () => {
       const command = new HeadObjectCommand(versionNamed(ref));
       try {
@@ -64,7 +66,7 @@ export function bucketObjects(bucket: Bucket, spool: Spool): Objects {
   /** Contended: another request writes it just now, and nobody knows whether it will stand. */
   async function writeOnce(key: ObjectKey, spooled: Spooled): Promise<'written' | 'stands' | 'contended'> {
     // If-None-Match is ignored by some servers and on versioned buckets: look first.
-    if ((await statObject({ key, versionId: null })) !== null) return 'stands';
+    if ((await stat({ key, versionId: null })) !== null) return 'stands';
     const name = names.toName(key);
     const headers = { ...bodyHeaders(spooled, false), 'if-none-match': '*' };
     const sign = () => signing({ method: 'PUT', address: internal, name, headers, expiresAt: clock() + OWN_URL_MS });
@@ -83,15 +85,22 @@ export function bucketObjects(bucket: Bucket, spool: Spool): Objects {
 
   async function digestOf(key: ObjectKey): Promise<Digest> {
     const hash = createHash('sha256');
-    for await (const chunk of await openObject({ key, versionId: null })) hash.update(chunk as Uint8Array);
+    for await (const chunk of await open({ key, versionId: null })) hash.update(chunk as Uint8Array);
     return digestFromBytes(hash.digest());
   }
 
   return {
-    openObject,
-    statObject,
+    open,
+    stat,
 
-    async writeObject(key, bytes) {
+    async signDownload(ref, download) {
+      // Next to the range stand bytes that the caller may not read.
+      const enforced = guarantees()?.held.download_range_enforced ?? false;
+      if (download.range !== undefined && !enforced) return selfServed(download);
+      return signDownload(access, ref, download);
+    },
+
+    async write(key, bytes) {
       const spooled = await spool.receive(bytes);
       try {
         const { size, digest } = spooled;
@@ -116,7 +125,7 @@ export function bucketObjects(bucket: Bucket, spool: Spool): Objects {
       }
     },
 
-    async removeObject(ref) {
+    async remove(ref) {
       const command = new DeleteObjectCommand(versionNamed(ref));
       await ask(`removing ${ref.key}`, async () => {
         try {
@@ -127,7 +136,7 @@ export function bucketObjects(bucket: Bucket, spool: Spool): Objects {
       });
     },
 
-    async *listObjects(prefix) {
+    async *list(prefix) {
       let token: string | undefined;
       do {
         const command: ListObjectsV2Command = new ListObjectsV2Command({

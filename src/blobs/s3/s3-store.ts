@@ -1,7 +1,6 @@
 import type { BlobStore } from '../blob-store.ts';
 import { openAccess } from './access.ts';
 import { bucketOf } from './bucket.ts';
-import { signDownload } from './downloads.ts';
 import { checkBucketHealth } from './health.ts';
 import { bucketObjects } from './objects.ts';
 import type { S3StoreOptions } from './options.ts';
@@ -12,22 +11,14 @@ const HEALTH_PATIENCE_MS = 5_000;
 
 /** A bucket of an S3 server. No I/O until it is used. @throws TypeError, RangeError for options that cannot be */
 export function openS3Store(options: S3StoreOptions): BlobStore {
-  const { guarantees, probeAgain, selfServed, spool, verify } = options;
+  const { guarantees, probeAgain, verify } = options;
   const access = openAccess(options);
   const bucket = bucketOf(access, options);
-  const objects = bucketObjects(bucket, spool);
+  const objects = bucketObjects(bucket, options);
   return {
     kind: 's3',
-    delivery: 'parts',
-    ...objects,
-    ...multipartUploads(bucket, options, objects.removeObject),
-
-    async signDownload(ref, download) {
-      // Next to the range stand bytes that the caller may not read.
-      const enforced = guarantees()?.held.download_range_enforced ?? false;
-      if (download.range !== undefined && !enforced) return selfServed(download);
-      return signDownload(access, ref, download);
-    },
+    objects,
+    uploads: multipartUploads(bucket, options, objects.remove),
 
     async health(afresh = false) {
       if (afresh) await probeAgain();

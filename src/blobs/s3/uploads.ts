@@ -9,7 +9,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { StoreError } from '../../core/errors.ts';
 import type { PlannedPart } from '../../core/part-plan.ts';
-import type { BlobStore, MaybeNamedUpload, ReceivedPart, SignedRequest, UploadHandle } from '../blob-store.ts';
+import type { MaybeNamedUpload, Objects, ReceivedPart, SignedRequest, UploadHandle, Uploads } from '../blob-store.ts';
 import type { ObjectKey } from '../key-layout.ts';
 import { checkedChunks } from '../part-rules.ts';
 import { OWN_URL_MS } from './access.ts';
@@ -20,24 +20,11 @@ import { isNoSuchObject, isNoSuchUpload } from './s3-errors.ts';
 import { sendFile, sendStream } from './send.ts';
 import { formatUploadName, parseUploadName } from './upload-name.ts';
 
-/** What a store does with uploads. */
-export type Uploads = Pick<
-  BlobStore,
-  | 'createUpload'
-  | 'signPart'
-  | 'deliverPart'
-  | 'streamPart'
-  | 'listParts'
-  | 'completeUpload'
-  | 'abortUpload'
-  | 'dropUpload'
->;
-
 /** Uploads as S3's multipart uploads. @param removeObject of what a completed one has made */
 export function multipartUploads(
   bucket: Bucket,
   { guarantees }: Pick<S3StoreOptions, 'guarantees'>,
-  removeObject: BlobStore['removeObject'],
+  removeObject: Objects['remove'],
 ): Uploads {
   const { access, ask, named } = bucket;
   const { agent, client, clock, internal, loneAgent, names, once, signing, uploadSigning } = access;
@@ -92,7 +79,7 @@ export function multipartUploads(
     });
   }
 
-  async function abortUpload({ id, key, storageUploadId }: MaybeNamedUpload): Promise<void> {
+  async function abort({ id, key, storageUploadId }: MaybeNamedUpload): Promise<void> {
     await ask(`aborting upload ${id}`, async () => {
       // None of a key that was never completed can be needed, nor be what a completion has begun on.
       const s3Ids = storageUploadId === null ? await begunOn(key) : [parseUploadName(storageUploadId).s3Id];
@@ -110,15 +97,16 @@ export function multipartUploads(
   async function begunOn(key: ObjectKey): Promise<string[]> {
     const { Bucket, Key } = named(key);
     // One for each plan that raced, of which there are never a thousand.
-    const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }));
-    return Uploads.flatMap((upload) => (upload.Key === Key && upload.UploadId ? [upload.UploadId] : []));
+    const { Uploads: begun = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }));
+    return begun.flatMap((upload) => (upload.Key === Key && upload.UploadId ? [upload.UploadId] : []));
   }
 
   return {
+    delivery: 'parts',
     listParts,
-    abortUpload,
+    abort,
 
-    async createUpload(key, uploadId) {
+    async create(key, uploadId) {
       const checksums = guarantees()?.held.checksum_header_honoured ?? false;
       const command = new CreateMultipartUploadCommand({
         ...named(key),
@@ -151,7 +139,7 @@ export function multipartUploads(
       await sendPart(upload, part, (sign) => sendStream(sign, checkedChunks(part, body), loneAgent));
     },
 
-    async completeUpload(upload, parts, listed) {
+    async complete(upload, parts, listed) {
       const ordered = parts.toSorted((a, b) => a.number - b.number);
       const received = new Map((listed ?? (await listParts(upload))).map((part) => [part.number, part]));
       const missing = ordered.filter((part) => received.get(part.number)?.size !== part.size);
@@ -185,8 +173,8 @@ export function multipartUploads(
       };
     },
 
-    async dropUpload(upload, completion, versionId) {
-      if (completion === 'not_sent') await abortUpload(upload);
+    async drop(upload, completion, versionId) {
+      if (completion === 'not_sent') await abort(upload);
       if (completion === 'clean') await removeObject({ key: upload.key, versionId });
       if (completion !== 'unclean') return 'dropped';
       // An Abort now can destroy what a Complete makes a moment later, and a DELETE can come before it. The sweep

@@ -59,9 +59,9 @@ export function damageSuite(startTestService: StartTestService): void {
     /** As a disk that fails does it, or somebody with access to storage. */
     const change = async (key: ObjectKey, to: (bytes: Buffer) => Buffer | null): Promise<void> => {
       const ref = { key, versionId: null };
-      const bytes = to(await buffer(await blobs.openObject(ref)));
-      await blobs.removeObject(ref);
-      if (bytes !== null) await blobs.writeObject(key, Readable.from([bytes]));
+      const bytes = to(await buffer(await blobs.objects.open(ref)));
+      await blobs.objects.remove(ref);
+      if (bytes !== null) await blobs.objects.write(key, Readable.from([bytes]));
     };
     return {
       service,
@@ -278,9 +278,9 @@ export function damageSuite(startTestService: StartTestService): void {
     const id = await api.create();
     await api.store(id, { f: content });
     const { blobs } = service.services;
-    const openObject = blobs.openObject.bind(blobs);
+    const openObject = blobs.objects.open.bind(blobs.objects);
     // As when the object is cut off after it was opened.
-    blobs.openObject = async (ref, range) => {
+    blobs.objects.open = async (ref, range) => {
       const bytes = await buffer(await openObject(ref, range));
       return Readable.from([bytes.subarray(0, bytes.length - 10)], { objectMode: false });
     };
@@ -288,7 +288,7 @@ export function damageSuite(startTestService: StartTestService): void {
       `${service.url}/v1/packages/${id}/files/f?redirect=false`,
       { range: 'bytes=5-5000004' },
     );
-    blobs.openObject = openObject;
+    blobs.objects.open = openObject;
     t.like({ status, announced, whole }, { status: 206, announced: 5_000_000, whole: false });
     t.true(bytes.length < 5_000_000);
     await assertTold(t, damaged, [{ package_id: id, path: 'f', expected_digest: sha256(content) }]);

@@ -64,10 +64,10 @@ export function finalizeSuite(startTestService: StartTestService): void {
     const { blobs, registry } = service.services;
     const id = await sealed(service, api, { a: 'deleted meanwhile' }, (text) => text);
     const manifest = { key: manifestKey(id), versionId: null };
-    t.truthy(await blobs.statObject(manifest));
+    t.truthy(await blobs.objects.stat(manifest));
     await registry.transaction(({ packages }) => packages.update(id, { status: 'deleted', deleted_at: 1 }));
     await recover(service.services);
-    t.is(await blobs.statObject(manifest), null);
+    t.is(await blobs.objects.stat(manifest), null);
     t.deepEqual(await registry.read.packages.listDeletedSealed(), []);
   });
 
@@ -103,7 +103,7 @@ export function finalizeSuite(startTestService: StartTestService): void {
       t.like(refused, { status: 500, body: { code: 'integrity_failure' } });
       t.is((await api.get(`/v1/packages/${id}`)).body.status, 'uploading');
       // The other tests of this service recover too.
-      await service.services.blobs.removeObject({ key: manifestKey(id), versionId: null });
+      await service.services.blobs.objects.remove({ key: manifestKey(id), versionId: null });
       t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
     });
   }
@@ -163,9 +163,9 @@ async function sealed(
   const id = (await api.create()) as PackageId;
   await api.store(id, files);
   const { blobs } = service.services;
-  const writeObject = blobs.writeObject.bind(blobs);
+  const writeObject = blobs.objects.write.bind(blobs.objects);
   let stopped = false;
-  blobs.writeObject = async (key, bytes) => {
+  blobs.objects.write = async (key, bytes) => {
     if (stopped || key !== manifestKey(id)) return writeObject(key, bytes);
     stopped = true;
     let right = '';
@@ -180,8 +180,8 @@ async function sealed(
 
 /** Calls this whenever storage is asked for the object of this content. */
 function onLookUp({ services: { blobs } }: TestService, content: string, called: () => Promise<void>): void {
-  const statObject = blobs.statObject.bind(blobs);
-  blobs.statObject = async (ref) => {
+  const statObject = blobs.objects.stat.bind(blobs.objects);
+  blobs.objects.stat = async (ref) => {
     if (ref.key.includes(sha256(content).slice(7))) await called();
     return statObject(ref);
   };

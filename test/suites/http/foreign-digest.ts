@@ -1,4 +1,5 @@
 import anyTest, { type TestFn } from 'ava';
+import type { BlobStore } from '../../../src/blobs/blob-store.ts';
 import { parseDigest } from '../../../src/core/digest.ts';
 import { isStoreError } from '../../../src/core/errors.ts';
 import type { PackageId, UploadId } from '../../../src/core/ids.ts';
@@ -30,7 +31,7 @@ const mallory: Caller = { actor: 'mallory', reads: { producers: ['mallory'] } };
 const path = parseLogicalPath('secret');
 
 export function foreignDigestSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<{ service: TestService; services: Services }>;
+  const test = anyTest as TestFn<{ service: TestService; services: Services<BlobStore> }>;
 
   test.before(async (t) => {
     const service = await startTestService();
@@ -40,7 +41,7 @@ export function foreignDigestSuite(startTestService: StartTestService): void {
     await t.context.service?.dispose();
   });
 
-  async function packageOf(services: Services, caller: Caller): Promise<PackageId> {
+  async function packageOf(services: Services<BlobStore>, caller: Caller): Promise<PackageId> {
     const { pkg } = await createPackage(services, caller, { name: 'n', producer: caller.actor });
     return pkg.id;
   }
@@ -56,7 +57,7 @@ export function foreignDigestSuite(startTestService: StartTestService): void {
       true: (a: boolean, m?: string) => void;
       throwsAsync: (f: () => Promise<unknown>) => Promise<unknown>;
     },
-    services: Services,
+    services: Services<BlobStore>,
     id: PackageId,
     secret: string,
   ) {
@@ -143,7 +144,7 @@ export function foreignDigestSuite(startTestService: StartTestService): void {
     await putFile(services, mallory, id, { path, replace: false }, body('both have it'));
     await finalizePackage(services, mallory, id);
     const keys: string[] = [];
-    for await (const { key } of services.blobs.listObjects('objects/'))
+    for await (const { key } of services.blobs.objects.list('objects/'))
       if (key.includes(sha256('both have it').slice(7))) keys.push(key);
     t.is(keys.length, 1);
   });

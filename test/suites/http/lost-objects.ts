@@ -75,7 +75,7 @@ export function lostObjectsSuite(startTestService: StartTestService): void {
     const id = await api.create();
     await states(api, id, { f: 'comes back' });
     t.is((await api.post(`/v1/packages/${id}/finalize`)).body.code, 'files_missing');
-    await service.services.blobs.writeObject(key as ObjectKey, bytesOf('comes back'));
+    await service.services.blobs.objects.write(key as ObjectKey, bytesOf('comes back'));
     t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
     const actions = (await api.get(`/v1/audit?package_id=${id}`)).body.items.map(
       ({ action }: { action: string }) => action,
@@ -108,13 +108,13 @@ export function lostObjectsSuite(startTestService: StartTestService): void {
     const id = await api.create();
     await api.store(id, { f: 'only silent' });
     const { blobs } = service.services;
-    const statObject = blobs.statObject.bind(blobs);
-    blobs.statObject = async (ref) => {
+    const statObject = blobs.objects.stat.bind(blobs.objects);
+    blobs.objects.stat = async (ref) => {
       if (!ref.key.includes(sha256('only silent').slice(7))) return statObject(ref);
       throw new StoreError('unavailable', 'as the test wants it');
     };
     const refused = await api.post(`/v1/packages/${id}/finalize`);
-    blobs.statObject = statObject;
+    blobs.objects.stat = statObject;
     t.like(refused, { status: 503, body: { code: 'unavailable' } });
     t.deepEqual(await states(api, id, { f: 'only silent' }), { f: 'stored' });
     t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
@@ -165,7 +165,7 @@ async function states(api: Api, id: string, files: Record<string, string>): Prom
 
 async function keysOf({ services }: TestService, content: string): Promise<ObjectKey[]> {
   const keys: ObjectKey[] = [];
-  for await (const { key } of services.blobs.listObjects('objects/')) {
+  for await (const { key } of services.blobs.objects.list('objects/')) {
     if (key.includes(sha256(content).slice(7))) keys.push(key);
   }
   return keys;
@@ -179,7 +179,7 @@ async function remove(service: TestService, content: string): Promise<ObjectKey[
 }
 
 function removeObject({ services }: TestService, key: ObjectKey): Promise<void> {
-  return services.blobs.removeObject({ key, versionId: null });
+  return services.blobs.objects.remove({ key, versionId: null });
 }
 
 async function objectKey({ services }: TestService, id: string): Promise<string | undefined> {

@@ -165,7 +165,7 @@ export function uploadsSuite(startTestService: StartTestService, part = 40): voi
     );
     for (const { id } of both) t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
     const keys: string[] = [];
-    for await (const { key } of service.services.blobs.listObjects('objects/'))
+    for await (const { key } of service.services.blobs.objects.list('objects/'))
       if (key.includes(sha256(bytes).slice(7))) keys.push(key);
     t.is(keys.length, 1);
     const third = await api.create();
@@ -261,9 +261,9 @@ export function uploadsSuite(startTestService: StartTestService, part = 40): voi
   test('bytes that storage lost are an integrity failure, never "not found"', async (t) => {
     const { api, service } = t.context;
     const id = await api.preserve({ f: 'soon lost' });
-    for await (const { key } of service.services.blobs.listObjects('objects/')) {
+    for await (const { key } of service.services.blobs.objects.list('objects/')) {
       if (key.includes(sha256('soon lost').slice(7)))
-        await service.services.blobs.removeObject({ key, versionId: null });
+        await service.services.blobs.objects.remove({ key, versionId: null });
     }
     const answer = await api.get(`/v1/packages/${id}/files/f`);
     t.is(answer.status, 500);
