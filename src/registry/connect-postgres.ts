@@ -4,9 +4,10 @@ import pg from 'pg';
 import { noDamage, withDamage } from './damage.ts';
 import { refuseNul } from './dialect.ts';
 import { translated } from './postgres-errors.ts';
+import { writeRefused } from './read-only.ts';
 
 type Connection = { __knex__disposed?: unknown };
-type Query = string | { bindings?: readonly unknown[] };
+type Query = string | { sql: string; bindings?: readonly unknown[] };
 type PostgresClient = new (
   ...settings: unknown[]
 ) => {
@@ -37,6 +38,8 @@ export function connectPostgres(url: string): Knex {
   const damage = noDamage();
 
   class ServicePostgres extends Client {
+    readOnly = false;
+
     override async acquireConnection(): Promise<Connection> {
       try {
         return await super.acquireConnection();
@@ -46,6 +49,8 @@ export function connectPostgres(url: string): Knex {
     }
 
     override async query(connection: Connection, query: Query): Promise<unknown> {
+      const sql = typeof query === 'string' ? query : query.sql;
+      if (this.readOnly && !isRead(sql)) throw writeRefused(sql);
       if (typeof query !== 'string') refuseNul(query.bindings ?? []);
       try {
         return await super.query(connection, query);
@@ -85,6 +90,14 @@ export function placeOf(url: string): string {
   const host = searchParams.get('host') ?? (hostname === '' ? 'localhost' : hostname);
   const database = decodeURIComponent(pathname.slice(1));
   return `${host}:${searchParams.get('port') ?? (port === '' ? '5432' : port)}, database ${JSON.stringify(database)}`;
+}
+
+/**
+ * By its words: to make a session read-only would lift what an operator has set for it, and reach others behind a pooler; a
+ * transaction for each read would take three ways instead of one.
+ */
+function isRead(sql: string): boolean {
+  return /^\s*(select|with)\b/i.test(sql) && !/\b(insert|update|delete|merge|into)\b/i.test(sql);
 }
 
 function ignore(): void {}

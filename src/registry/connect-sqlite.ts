@@ -42,6 +42,8 @@ const ACQUIRE_TIMEOUT_MS = 60_000;
 function threadedSqlite(damage: Damage) {
   let opened = false;
   return class ThreadedSqlite extends Client {
+    readOnly = false;
+
     /** SQLite itself is loaded by the thread. */
     _driver(): object {
       return {};
@@ -89,7 +91,7 @@ function threadedSqlite(damage: Damage) {
     }
 
     async _query(connection: SqliteThread, query: Query): Promise<Query> {
-      const outcome: SqlOutcome = await connection.run(query.sql, this._formatBindings(query.bindings));
+      const outcome: SqlOutcome = await connection.run(query.sql, this._formatBindings(query.bindings), this.readOnly);
       if ('rows' in outcome) return Object.assign(query, { response: outcome.rows });
       const { changes, lastInsertRowid } = outcome;
       return Object.assign(query, { response: outcome, context: { lastID: lastInsertRowid, changes } });

@@ -8,25 +8,25 @@ import { type FileTable, fileTable } from './files.ts';
 import { migrate, type SchemaVersion } from './migrate.ts';
 import { type PackageTable, packageTable } from './packages.ts';
 import { lostRace } from './postgres-errors.ts';
+import { readOnly } from './read-only.ts';
+import type { ReadTables } from './read-tables.ts';
 import { type RetentionTable, retentionTable } from './retention.ts';
 import { type UploadTable, uploadTable } from './uploads.ts';
 
-/** Every table, bound to one transaction (or to none, for reading). */
-export interface Tables {
+/** Every table, bound to one transaction. */
+export interface Tables extends ReadTables {
   packages: PackageTable;
   files: FileTable;
   blobs: BlobTable;
   uploads: UploadTable;
   retention: RetentionTable;
   audit: AuditTable;
-  /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
-  now(): Promise<number>;
 }
 
 export interface Registry {
   readonly kind: 'sqlite' | 'postgres';
-  /** For reading outside transactions. */
-  readonly read: Tables;
+  /** For reading outside transactions. The connection refuses what would write there, whatever these methods are. */
+  readonly read: ReadTables;
   readonly schema: SchemaVersion;
   /**
    * All or nothing. No object-store I/O inside: the transaction must be short. `work` runs again, from its beginning,
@@ -74,7 +74,7 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
   return {
     kind,
     schema,
-    read: tables(db),
+    read: tables(readOnly(db)),
     transaction: (work) => retried(() => db.transaction((trx) => work(tables(trx)))),
     ping: async () => {
       if (damage.seen !== null) throw damage.note(damage.seen);

@@ -59,11 +59,14 @@ export class SqliteThread {
     return this.#ended === null;
   }
 
-  /** @throws what SQLite says, with its code; REGISTRY_CLOSED when the thread has ended */
-  run(sql: string, bindings: readonly Binding[] = []): Promise<SqlOutcome> {
+  /**
+   * @param readOnly refuses a statement that writes
+   * @throws what SQLite says, with its code; REGISTRY_CLOSED when the thread has ended
+   */
+  run(sql: string, bindings: readonly Binding[] = [], readOnly = false): Promise<SqlOutcome> {
     const transaction = this.#transaction;
     if (transaction !== null) this.#transaction = ENDS_TRANSACTION.test(sql) ? null : 'within';
-    return this.#ask({ sql, bindings: bindings.map(ownBytes), transaction });
+    return this.#ask({ sql, bindings: bindings.map(ownBytes), transaction, readOnly });
   }
 
   /** What the log holds is in the file when it returns. */

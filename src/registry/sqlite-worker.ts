@@ -1,6 +1,7 @@
 import { chmodSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import Sqlite, { type Database, type Statement } from 'better-sqlite3';
+import { writeRefused } from './read-only.ts';
 import { type Binding, packRows, type RowPack } from './row-pack.ts';
 
 /** One after the other; each has one answer, in the same order. */
@@ -10,6 +11,8 @@ export interface SqlStatement {
   bindings: Binding[];
   /** A transaction begins before it; or it is part of the one that has begun. */
   transaction: 'begin' | 'within' | null;
+  /** It is refused when SQLite says that it writes. */
+  readOnly: boolean;
 }
 export type FromSqlite =
   | { rows: RowPack }
@@ -75,7 +78,7 @@ function take(message: ToSqlite): void {
   }
 }
 
-function run({ sql, bindings, transaction }: SqlStatement): void {
+function run({ sql, bindings, transaction, readOnly }: SqlStatement): void {
   const isOpen = db?.inTransaction ?? false;
   if (transaction === 'within' && !isOpen) {
     // BEGIN failed, or SQLite has rolled back by itself, as on a full disk: nothing may be done outside of the transaction.
@@ -87,6 +90,7 @@ function run({ sql, bindings, transaction }: SqlStatement): void {
   if (transaction !== 'within' && isOpen) statementOf('ROLLBACK').run();
   if (transaction === 'begin') statementOf(BEGIN).run();
   const statement = statementOf(sql);
+  if (readOnly && !statement.readonly) throw writeRefused(sql);
   if (statement.reader) {
     const cells = statement.all(...bindings) as unknown[][];
     const columns = statement.columns().map(({ name }) => name);

@@ -1,6 +1,7 @@
 import { StoreError } from '../core/errors.ts';
 import type { PackageId, UploadId } from '../core/ids.ts';
 import type { PackageRecord } from '../registry/packages.ts';
+import type { ReadTables } from '../registry/read-tables.ts';
 import { mayRead } from '../registry/reads.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
@@ -13,7 +14,7 @@ function orNotFound(pkg: PackageRecord | null, caller: Caller, id: PackageId): P
 }
 
 /** @throws StoreError package_not_found */
-export async function readPackage(tables: Tables, caller: Caller, id: PackageId): Promise<PackageRecord> {
+export async function readPackage(tables: ReadTables, caller: Caller, id: PackageId): Promise<PackageRecord> {
   return orNotFound(await tables.packages.get(id), caller, id);
 }
 
@@ -24,7 +25,7 @@ export async function lockPackage(tables: Tables, caller: Caller, id: PackageId)
 
 /** @throws StoreError upload_not_found */
 export async function readUpload(
-  tables: Tables,
+  tables: ReadTables,
   caller: Caller,
   id: UploadId,
 ): Promise<{ upload: UploadRecord; pkg: PackageRecord }> {

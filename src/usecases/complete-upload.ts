@@ -134,8 +134,10 @@ async function verifyAndRecord(
 
 async function withLease(services: Services, upload: UploadRecord, work: () => Promise<void>): Promise<void> {
   const renew = async (): Promise<void> => {
-    const lease_until = (await services.registry.read.now()) + LEASE_MS;
-    await services.registry.read.uploads.amend(upload.id, 'completing', services.instance, { lease_until });
+    await services.registry.transaction(async (tables) => {
+      const lease_until = leaseFrom(await tables.now());
+      await tables.uploads.amend(upload.id, 'completing', services.instance, { lease_until });
+    });
   };
   const timer = setInterval(() => {
     // A lease that cannot be renewed runs out; the compare-and-set at the end then decides.

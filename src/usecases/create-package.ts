@@ -3,6 +3,7 @@ import { newId, type PackageId } from '../core/ids.ts';
 import { canonicalMetadata } from '../core/metadata.ts';
 import { DEFAULT_RETENTION_CLASS, daysAfter } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
+import type { ReadTables } from '../registry/read-tables.ts';
 import { mayRead } from '../registry/reads.ts';
 import type { Tables } from '../registry/registry.ts';
 import { lockPackage } from './access.ts';
@@ -78,7 +79,11 @@ export async function createPackage(
 }
 
 /** What an external id names: the current package, or the one that is being made while there is none. */
-async function findNamed(tables: Tables, producer: string, externalId: string | null): Promise<PackageRecord | null> {
+async function findNamed(
+  tables: ReadTables,
+  producer: string,
+  externalId: string | null,
+): Promise<PackageRecord | null> {
   if (externalId === null) return null;
   const { packages } = tables;
   return (await packages.findCurrent(producer, externalId)) ?? (await packages.findOpen(producer, externalId));
@@ -126,7 +131,7 @@ function alreadySuperseded(detail: string, { id }: PackageRecord): StoreError {
   return new StoreError('already_superseded', detail, { package_id: id });
 }
 
-async function findClass(tables: Tables, name: string): Promise<{ days: number | null }> {
+async function findClass(tables: ReadTables, name: string): Promise<{ days: number | null }> {
   const found = await tables.retention.getClass(name);
   if (found) return found;
   const known = (await tables.retention.listClasses()).map((entry) => entry.name);

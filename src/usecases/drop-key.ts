@@ -14,13 +14,14 @@ export async function dropKey(
   completion: Completion = completionOf(upload),
 ): Promise<void> {
   if (!upload.drop_key) return;
-  const { uploads } = services.registry.read;
   try {
     const outcome =
       upload.storage_upload_id === null
         ? 'dropped'
         : await services.blobs.uploads.drop(handleOf(upload), completion, upload.version_id);
-    await (outcome === 'dropped' ? uploads.setDropped(upload.id) : uploads.setDropLater(upload.id));
+    await services.registry.transaction(({ uploads }) =>
+      outcome === 'dropped' ? uploads.setDropped(upload.id) : uploads.setDropLater(upload.id),
+    );
   } catch (error) {
     services.log.warn({ upload: upload.id, err: error }, 'the dropped object stays until recovery removes it');
   }

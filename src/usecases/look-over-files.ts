@@ -3,13 +3,13 @@ import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { sha256sumLine } from '../core/manifest.ts';
 import type { FileRecord } from '../registry/files.ts';
-import type { Tables } from '../registry/registry.ts';
+import type { ReadTables } from '../registry/read-tables.ts';
 
 /** How many files are read at a time. */
 const PAGE = 2_000;
 
 /** The files of a package, in the order of their paths' bytes, page by page. */
-export async function* filePages(tables: Tables, id: PackageId): AsyncGenerator<FileRecord[]> {
+export async function* filePages(tables: ReadTables, id: PackageId): AsyncGenerator<FileRecord[]> {
   for (let after: string | null = null; ; ) {
     const page = await tables.files.page(id, after, PAGE);
     if (page.length > 0) yield page;
@@ -26,7 +26,7 @@ export interface LookedOver {
   objectIds: Set<string>;
 }
 
-export async function lookOverFiles(tables: Tables, id: PackageId): Promise<LookedOver> {
+export async function lookOverFiles(tables: ReadTables, id: PackageId): Promise<LookedOver> {
   const hash = createHash('sha256');
   const objectIds = new Set<string>();
   for await (const page of filePages(tables, id)) {

@@ -18,19 +18,28 @@ export async function nameInStorage(
   services: Services<WithUploads>,
   uploads: readonly UploadRecord[],
 ): Promise<Map<UploadId, UploadHandle>> {
-  const table = services.registry.read.uploads;
   const unnamed = uploads.filter((upload) => upload.storage_upload_id === null);
   const mine = await mapLimit(unnamed, STORAGE_CONCURRENCY, async ({ id, key }) => ({
     id,
     key: key as ObjectKey,
     storageUploadId: await services.blobs.uploads.create(key as ObjectKey, id),
   }));
-  await table.setStorageIds(mine);
-  // Another planner may have been first, or the upload has ended: what the registry says counts.
-  const known = unnamed.length === 0 ? uploads : await table.getMany(uploads.map((upload) => upload.id));
+  const known = mine.length === 0 ? uploads : await keepNames(services, uploads, mine);
   await abortSurplus(services, mine, known);
   const named = known.filter((upload) => upload.storage_upload_id !== null);
   return new Map(named.map((upload) => [upload.id, handleOf(upload)]));
+}
+
+/** Another planner may have been first, or an upload has ended: what the registry says counts. @returns what it says */
+function keepNames(
+  { registry }: Services,
+  uploads: readonly UploadRecord[],
+  begun: readonly UploadHandle[],
+): Promise<UploadRecord[]> {
+  return registry.transaction(async (tables) => {
+    await tables.uploads.setStorageIds(begun);
+    return tables.uploads.getMany(uploads.map((upload) => upload.id));
+  });
 }
 
 /** Ends what was begun in storage in vain: nobody was given it, and it was never completed. */

@@ -3,6 +3,7 @@ import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../core/ids.ts';
 import { nextStatus } from '../core/package-state.ts';
+import type { ReadTables } from '../registry/read-tables.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen } from './abort-upload.ts';
@@ -106,7 +107,11 @@ async function openUploads(
 }
 
 /** The objects that hold a blob whose bytes the package still needs. @throws StoreError object_not_registered */
-async function findUnproven(tables: Tables, packageId: PackageId, plans: readonly ObjectPlan[]): Promise<ObjectPlan[]> {
+async function findUnproven(
+  tables: ReadTables,
+  packageId: PackageId,
+  plans: readonly ObjectPlan[],
+): Promise<ObjectPlan[]> {
   const wanted = await tables.files.wantedBy(packageId, plans.flatMap(contentsOf));
   for (const plan of plans) {
     const stranger = contentsOf(plan).find(({ digest }) => !wanted.has(digest));

@@ -9,6 +9,7 @@ import { partCutter } from '../core/part-cutter.ts';
 import { type PlannedPart, partSizeFor } from '../core/part-plan.ts';
 import type { FileRecord } from '../registry/files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
+import type { ReadTables } from '../registry/read-tables.ts';
 import type { Tables } from '../registry/registry.ts';
 import { lockPackage, readPackage } from './access.ts';
 import { knownBytes } from './known-bytes.ts';
@@ -164,7 +165,7 @@ async function needsBytes(
   });
 }
 
-async function isKnown(tables: Tables, caller: Caller, packageId: PackageId, content: Content): Promise<boolean> {
+async function isKnown(tables: ReadTables, caller: Caller, packageId: PackageId, content: Content): Promise<boolean> {
   if (content.digest === EMPTY_DIGEST) return true;
   return (await knownBytes(tables, caller, packageId, [content])).has(content.digest);
 }

@@ -45,7 +45,10 @@ async function expire(services: Services, { id, package_id }: UploadRecord): Pro
 async function endCompletion(services: Services<WithUploads & WithReader>, upload: UploadRecord): Promise<void> {
   // Those before this one may have taken long: a lease counted from then could have ended already.
   const now = await services.registry.read.now();
-  if (!(await services.registry.read.uploads.takeOver(upload.id, services.instance, now, leaseFrom(now)))) return;
+  const isMine = await services.registry.transaction(({ uploads }) =>
+    uploads.takeOver(upload.id, services.instance, now, leaseFrom(now)),
+  );
+  if (!isMine) return;
   const mine = { ...upload, owner: services.instance };
   if (upload.completed_at !== null) return resumeCompletion(services, SYSTEM, mine);
   const detail = 'The service stopped while storage completed the upload.';

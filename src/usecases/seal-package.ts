@@ -4,6 +4,7 @@ import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
 import type { PackageRecord } from '../registry/packages.ts';
+import type { ReadTables } from '../registry/read-tables.ts';
 import type { Tables } from '../registry/registry.ts';
 import { abortOpen } from './abort-upload.ts';
 import { lockPackage, readPackage } from './access.ts';
@@ -83,7 +84,7 @@ async function look(
   return { version, filesDigest, storedSize: await tables.blobs.storedSize([...objectIds]) };
 }
 
-async function listDigest(tables: Tables, id: PackageId, { files_digest }: Expected): Promise<Digest | null> {
+async function listDigest(tables: ReadTables, id: PackageId, { files_digest }: Expected): Promise<Digest | null> {
   return files_digest === undefined ? null : (await lookOverFiles(tables, id)).filesDigest;
 }
 

@@ -7,7 +7,7 @@ import type { PackageId } from '../core/ids.ts';
 import { MANIFEST_SCHEMA, type ManifestFile, type ManifestPackage, manifestChunks } from '../core/manifest.ts';
 import { splitManifest } from '../core/manifest-splitter.ts';
 import type { PackageRecord } from '../registry/packages.ts';
-import type { Tables } from '../registry/registry.ts';
+import type { ReadTables } from '../registry/read-tables.ts';
 import { filePages } from './look-over-files.ts';
 import type { Services, WithObjects, WithReader } from './services.ts';
 
@@ -58,7 +58,11 @@ async function readStanding(services: Services<WithReader>, sealed: PackageRecor
   }
 }
 
-async function saysTheSame(tables: Tables, sealed: PackageRecord, bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
+async function saysTheSame(
+  tables: ReadTables,
+  sealed: PackageRecord,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<boolean> {
   const ours = flat(manifestFiles(tables, sealed.id));
   let theirs: ManifestFile[] = [];
   const splitter = splitManifest((list) => {
@@ -100,7 +104,7 @@ function manifestPackage(pkg: PackageRecord): ManifestPackage {
   };
 }
 
-async function* manifestFiles(tables: Tables, id: PackageId): AsyncGenerator<ManifestFile[]> {
+async function* manifestFiles(tables: ReadTables, id: PackageId): AsyncGenerator<ManifestFile[]> {
   for await (const page of filePages(tables, id)) {
     yield page.map((file) => ({
       path: file.path,

@@ -76,7 +76,8 @@ if (postgres !== null) {
       Array.from({ length: 20 }, (_, n) => `stalled ${n}`),
     );
     for (const id of stalled) {
-      t.true(await registry.read.uploads.move(id, 'open', 'completing', { owner: 'dead', lease_until: 1 }));
+      const dead = { owner: 'dead', lease_until: 1 };
+      t.true(await registry.transaction(({ uploads }) => uploads.move(id, 'open', 'completing', dead)));
     }
     const shifted = { ...registry.read, now: async () => (await registry.read.now()) + 8 * DAY };
     const late: Services<BlobStore> = { ...other, registry: { ...registry, read: shifted } };

@@ -7,7 +7,7 @@ import { idFloor, newId, type PackageId, type UploadId } from '../../src/core/id
 import { comparePaths, type LogicalPath, parseLogicalPath } from '../../src/core/logical-path.ts';
 import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
 import type { FileRecord } from '../../src/registry/files.ts';
-import type { Registry } from '../../src/registry/registry.ts';
+import type { Registry, Tables } from '../../src/registry/registry.ts';
 import { addPackage, insertPackage } from '../support/package-row.ts';
 
 export interface RegistrySuite {
@@ -358,6 +358,69 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     t.is(await one.read.packages.get(id as PackageId), null);
   });
 
+  check('outside of a transaction nothing is written, whatever is asked', async (t, one, two) => {
+    const id = await addPackage(one, { name: 'as it was' });
+    const file = fileOf('f');
+    const upload = uploadOf(id, file);
+    await one.transaction(async ({ files, uploads }) => {
+      await files.put(id, [file]);
+      await uploads.insert([upload]);
+    });
+    // @ts-expect-error The types have no method there that writes,
+    const untyped = () => one.read.packages.update(id, { name: 'changed' });
+    await t.throwsAsync(untyped, { message: /Only a transaction writes to the registry/ });
+    // and who passes over the types is refused by the connection.
+    const { packages, files, blobs, uploads, retention, audit } = one.read as Tables;
+    const event = { id: 'evt_1', at: 1, actor: 't', reason: null } as const;
+    const writes: Array<() => Promise<unknown>> = [
+      () => insertPackage({ packages }, { name: 'another' }),
+      () => packages.update(id, { name: 'changed' }),
+      () => packages.changeFiles(id, 1, 1),
+      () => files.put(id, [fileOf('g')]),
+      () => files.remove(id, file.path),
+      () => files.prove(id, [file]),
+      () => blobs.lock([{ digest: digestOf('new'), size: 3 }]),
+      () => blobs.markLost(['obj']),
+      () => uploads.insert([uploadOf(id, fileOf('h'))]),
+      () => uploads.setStorageIds([{ id: upload.id, storageUploadId: 'named' }]),
+      () => uploads.move(upload.id, 'open', 'completing', { owner: 'o', lease_until: 1 }),
+      () => uploads.amend(upload.id, 'open', 'o', { lease_until: 2 }),
+      () => uploads.takeOver(upload.id, 'o', 1, 2),
+      () => uploads.endLeases(1),
+      () => uploads.abortOpen(id),
+      () => uploads.setDropped(upload.id),
+      () => uploads.setDropLater(upload.id),
+      () => retention.syncClasses({ fresh: 1 }),
+      () =>
+        retention.addEvent({
+          ...event,
+          package_id: id,
+          action: 'set',
+          hold_id: null,
+          expires_before: null,
+          expires_after: 1,
+        }),
+      () => audit.add({ ...event, action: 'package.created', package_id: id, subject_id: null, detail: {} }),
+    ];
+    for (const write of writes) {
+      await t.throwsAsync(write, { message: /Only a transaction writes to the registry/ }, String(write));
+    }
+    t.deepEqual(
+      (await two.read.packages.list({}, ALL, 10)).map(({ name }) => name),
+      ['as it was'],
+    );
+    t.deepEqual(
+      (await two.read.files.page(id, null, 10)).map(({ path, proven }) => [String(path), proven]),
+      [['f', false]],
+    );
+    const [known] = await two.read.uploads.getMany([upload.id]);
+    t.like(known, { state: 'open', storage_upload_id: null, owner: null });
+    t.deepEqual(await two.read.audit.page({}, ALL, 0, 10), { events: [], more: false });
+    // The same connections write in a transaction, before and after.
+    await one.transaction((tables) => tables.packages.update(id, { name: 'changed' }));
+    t.is((await two.read.packages.get(id))?.name, 'changed');
+  });
+
   check('batches that meet in opposite orders all end', async (t, one, two) => {
     const files = Array.from({ length: 60 }, (_, n) => ({ ...fileOf(`f${n}`), digest: digestOf(`content ${n}`) }));
     const orders = [files, files.toReversed()];
@@ -385,8 +448,8 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       t.is(opened.length, 120, 'one for each file of each package');
       const names = opened.map((upload) => ({ id: upload, storageUploadId: upload }));
       await Promise.all([
-        one.read.uploads.setStorageIds(names),
-        two.read.uploads.setStorageIds(names.toReversed()),
+        one.transaction((tables) => tables.uploads.setStorageIds(names)),
+        two.transaction((tables) => tables.uploads.setStorageIds(names.toReversed())),
         one.transaction((tables) => tables.uploads.abortOpen(id)),
         two.transaction((tables) => tables.uploads.abortOpen(id)),
         two.transaction((tables) => tables.uploads.abortOpen(other)),

@@ -1,7 +1,7 @@
 import { newId, type PackageId } from '../../src/core/ids.ts';
 import { canonicalMetadata } from '../../src/core/metadata.ts';
 import type { NewPackage } from '../../src/registry/packages.ts';
-import type { Registry } from '../../src/registry/registry.ts';
+import type { Registry, Tables } from '../../src/registry/registry.ts';
 
 /** A package's row, for tests of the registry alone; its retention class must be there. */
 export async function addPackage(registry: Registry, fields: Partial<NewPackage> = {}): Promise<PackageId> {
@@ -9,7 +9,7 @@ export async function addPackage(registry: Registry, fields: Partial<NewPackage>
 }
 
 export async function insertPackage(
-  { packages }: Pick<Registry['read'], 'packages'>,
+  { packages }: Pick<Tables, 'packages'>,
   fields: Partial<NewPackage>,
 ): Promise<PackageId> {
   const created_at = fields.created_at ?? 1_000;

@@ -27,7 +27,7 @@ test('paths against those of the package: the registry decides as the pure rule 
         fc.pre(findConflict(standing) === null && findConflict(coming) === null);
         fc.pre(!coming.some((one) => standing.includes(one)));
         const id = `pkg_${String(nth++).padStart(32, '0')}` as PackageId;
-        await registry.read.packages.insert({
+        const pkg = {
           id,
           name: 'n',
           producer: 'p',
@@ -41,7 +41,7 @@ test('paths against those of the package: the registry decides as the pure rule 
           supersedes: null,
           created_by: 't',
           created_at: 1,
-        });
+        };
         const facts = {
           digest: digestOf('x'),
           size: 1,
@@ -50,11 +50,14 @@ test('paths against those of the package: the registry decides as the pure rule 
           executable: false,
           proven: false,
         };
-        if (standing.length > 0)
-          await registry.read.files.put(
+        await registry.transaction(async ({ packages, files }) => {
+          await packages.insert(pkg);
+          if (standing.length === 0) return;
+          await files.put(
             id,
             standing.map((one) => ({ path: one, ...facts })),
           );
+        });
         const found = await registry.read.files.findConflict(id, coming);
         t.is(
           found !== null,

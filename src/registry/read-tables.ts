@@ -1,0 +1,69 @@
+import type { AuditTable } from './audit.ts';
+import type { BlobTable } from './blobs.ts';
+import type { FileTable } from './files.ts';
+import type { PackageTable } from './packages.ts';
+import type { RetentionTable } from './retention.ts';
+import type { UploadTable } from './uploads.ts';
+
+/** What of every table only reads: all that there is outside of a transaction, and a part of what there is in one. */
+export interface ReadTables {
+  packages: Pick<
+    PackageTable,
+    | 'get'
+    | 'findCurrent'
+    | 'findOpen'
+    | 'findOpenRevision'
+    | 'list'
+    | 'listSizes'
+    | 'listEligible'
+    | 'listSealing'
+    | 'listDeletedSealed'
+  >;
+  files: Pick<
+    FileTable,
+    | 'get'
+    | 'page'
+    | 'lastKey'
+    | 'atPaths'
+    | 'unproven'
+    | 'missing'
+    | 'totals'
+    | 'locate'
+    | 'provableBy'
+    | 'wantedBy'
+    | 'findConflict'
+  >;
+  blobs: Pick<
+    BlobTable,
+    | 'locate'
+    | 'objectsOf'
+    | 'getObject'
+    | 'getObjects'
+    | 'getObjectByKey'
+    | 'frames'
+    | 'totals'
+    | 'storedSize'
+    | 'whollyReadable'
+    | 'countLost'
+  >;
+  uploads: Pick<
+    UploadTable,
+    | 'parts'
+    | 'findPart'
+    | 'members'
+    | 'frames'
+    | 'get'
+    | 'getMany'
+    | 'findLive'
+    | 'listUnended'
+    | 'listExpired'
+    | 'listAborting'
+    | 'listStalled'
+    | 'listDropping'
+    | 'listDroppingLater'
+  >;
+  retention: Pick<RetentionTable, 'listClasses' | 'getClass' | 'events' | 'getHold' | 'holds'>;
+  audit: Pick<AuditTable, 'page'>;
+  /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
+  now(): Promise<number>;
+}
