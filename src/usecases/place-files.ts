@@ -42,11 +42,7 @@ export async function placeFiles(
     const next = complete(file, old);
     if (old && sameFile(old, next)) return old;
     if (old && !sameBytes(old, next) && !mayReplace(file.path)) {
-      throw new StoreError(
-        'duplicate_path',
-        `The package has another file under ${JSON.stringify(file.path)}: say "replace": true to put this one in its place.`,
-        { path: file.path, digest: old.digest },
-      );
+      throw duplicateError(old);
     }
     if (old && !sameBytes(old, next)) replaced.push({ path: old.path, digest: old.digest, size: old.size });
     changed.push(next);
@@ -99,6 +95,15 @@ function sameBytes(a: FileRecord, b: Pick<FileRecord, 'digest' | 'size'>): boole
 function sameFile(a: FileRecord, b: FileRecord): boolean {
   const sameProperties = a.media_type === b.media_type && a.mtime === b.mtime && a.executable === b.executable;
   return sameBytes(a, b) && sameProperties && a.proven === b.proven && a.lost === b.lost;
+}
+
+/** Of a path that another file has. */
+export function duplicateError({ path, digest }: Pick<FileRecord, 'path' | 'digest'>): StoreError {
+  return new StoreError(
+    'duplicate_path',
+    `The package has another file under ${JSON.stringify(path)}: say "replace": true to put this one in its place.`,
+    { path, digest },
+  );
 }
 
 export function conflictError({ path, other, kind }: Pick<PathConflict, 'path' | 'other' | 'kind'>): StoreError {

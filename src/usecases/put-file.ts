@@ -14,15 +14,28 @@ import type { Tables } from '../registry/registry.ts';
 import { lockPackage, readPackage } from './access.ts';
 import { knownBytes } from './known-bytes.ts';
 import { mapLimit } from './map-limit.ts';
-import { placeFiles } from './place-files.ts';
+import { conflictError, duplicateError, type NewFile, placeFiles } from './place-files.ts';
 import type { Caller, Services, WithReader, WithUploads } from './services.ts';
-import { type Content, fileOf, type PutFileInput, storeFile } from './store-file.ts';
+import { type Delivery, storeObject } from './store-object.ts';
 
 /** Slower than this, bytes per ms, delivering a large object is given up; what streams comes at the pace of its sender. */
 const SLOWEST_DELIVERY = 1_000;
 const SLOWEST_SENDER = 10;
 /** Parts of one object that are delivered at the same time. */
 const DELIVERIES = 4;
+
+export interface PutFileInput {
+  path: LogicalPath;
+  media_type?: string | undefined;
+  /** Checked against the bytes, when given. */
+  digest?: Digest | undefined;
+  replace: boolean;
+  /** Bytes that will come, where the sender tells. */
+  size?: number | undefined;
+}
+
+/** What a file holds. */
+type Content = Pick<NewFile, 'digest' | 'size'>;
 
 /**
  * Takes a file's bytes through the service, then stores and proves them like any upload. With a digest and a length they go
@@ -41,7 +54,7 @@ export async function putFile(
   nextStatus(pkg, 'register');
   const announced = announcedPart(services, input);
   if (announced !== null && (await needsBytes(services, caller, packageId, input, announced))) {
-    return storeFile(services, caller, pkg, input, {
+    return storeFile(services, caller, packageId, input, {
       ...announced,
       parts: [announced],
       slowest: SLOWEST_SENDER,
@@ -55,7 +68,7 @@ export async function putFile(
     }
     return (
       (await registerKnown(services, caller, packageId, input, spooled)) ??
-      (await storeFile(services, caller, pkg, input, {
+      (await storeFile(services, caller, packageId, input, {
         ...spooled,
         parts,
         slowest: SLOWEST_DELIVERY,
@@ -143,9 +156,9 @@ async function registerKnown(
   return services.registry.transaction(async (tables) => {
     const pkg = await lockPackage(tables, caller, packageId);
     if (await isKnown(tables, caller, packageId, content)) {
-      return (await placeFiles(tables, caller, pkg, [fileOf(input, content)], () => input.replace))[0] ?? null;
+      return placeFile(tables, caller, pkg, input, content);
     }
-    await checkPath(tables, caller, pkg, input, content);
+    await checkPath(tables, pkg, input, content);
     return null;
   });
 }
@@ -160,27 +173,60 @@ async function needsBytes(
 ): Promise<boolean> {
   return services.registry.transaction(async (tables) => {
     const pkg = await lockPackage(tables, caller, packageId);
-    await checkPath(tables, caller, pkg, input, content);
+    await checkPath(tables, pkg, input, content);
     return !(await isKnown(tables, caller, packageId, content));
   });
 }
 
-async function isKnown(tables: ReadTables, caller: Caller, packageId: PackageId, content: Content): Promise<boolean> {
+async function isKnown(tables: Tables, caller: Caller, packageId: PackageId, content: Content): Promise<boolean> {
   if (content.digest === EMPTY_DIGEST) return true;
   return (await knownBytes(tables, caller, packageId, [content])).has(content.digest);
 }
 
 /** The rules of paths, before the bytes are moved anywhere; they are asked again when the file is recorded. */
 async function checkPath(
+  tables: ReadTables,
+  pkg: PackageRecord,
+  { path, replace }: PutFileInput,
+  { digest }: Content,
+): Promise<void> {
+  nextStatus(pkg, 'register');
+  const old = (await tables.files.atPaths(pkg.id, [path])).get(path);
+  if (old && !replace && old.digest !== digest) throw duplicateError(old);
+  const conflict = old ? null : await tables.files.findConflict(pkg.id, [path]);
+  if (conflict) throw conflictError(conflict);
+}
+
+/** Stores the bytes, and registers the file in the transaction that proves them. */
+async function storeFile(
+  services: Services<WithUploads & WithReader>,
+  caller: Caller,
+  packageId: PackageId,
+  input: PutFileInput,
+  delivery: Omit<Delivery, 'path'>,
+): Promise<FileRecord> {
+  let file: FileRecord | null = null;
+  await storeObject(services, caller, packageId, { ...delivery, path: input.path }, async (tables) => {
+    file = await placeFile(tables, caller, await lockPackage(tables, caller, packageId), input, delivery);
+  });
+  if (file === null) throw new Error(`${input.path} was recorded without a file`);
+  return file;
+}
+
+/** In the transaction. @returns the file as it stands now */
+async function placeFile(
   tables: Tables,
   caller: Caller,
   pkg: PackageRecord,
-  input: PutFileInput,
-  content: Content,
-): Promise<void> {
-  const old = (await tables.files.atPaths(pkg.id, [input.path])).get(input.path);
-  const conflict = old ? null : await tables.files.findConflict(pkg.id, [input.path]);
-  if (conflict || (old && !input.replace && old.digest !== content.digest)) {
-    await placeFiles(tables, caller, pkg, [fileOf(input, content)], () => input.replace);
-  }
+  { path, media_type, replace }: PutFileInput,
+  { digest, size }: Content,
+): Promise<FileRecord> {
+  const [file] = await placeFiles(
+    tables,
+    caller,
+    pkg,
+    [{ path, digest, size, media_type, proven: true }],
+    () => replace,
+  );
+  return file as FileRecord;
 }

@@ -6,52 +6,41 @@ import { newId, type PackageId, type UploadId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
-import type { FileRecord } from '../registry/files.ts';
-import type { PackageRecord } from '../registry/packages.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortUpload } from './abort-upload.ts';
-import { lockPackage, readPackage } from './access.ts';
+import { readPackage } from './access.ts';
 import { claimForCompletion, runCompletion } from './complete-upload.ts';
 import { nameInStorage } from './name-in-storage.ts';
-import { type NewFile, placeFiles } from './place-files.ts';
 import type { OnRecord } from './record-upload.ts';
 import type { Caller, Services, WithReader, WithUploads } from './services.ts';
 
-export interface PutFileInput {
-  path: LogicalPath;
-  media_type?: string | undefined;
-  /** Checked against the bytes, when given. */
-  digest?: Digest | undefined;
-  replace: boolean;
-  /** Bytes that will come, where the sender tells. */
-  size?: number | undefined;
-}
-
-/** What a file holds. */
-export type Content = { digest: Digest; size: number };
-
 /** An object of the service's own, and how its bytes get to storage. */
-export interface Delivery extends Content {
+export interface Delivery {
+  digest: Digest;
+  size: number;
   parts: readonly PlannedPart[];
   /** Bytes per ms. */
   slowest: number;
   bring: (upload: UploadHandle) => Promise<unknown>;
+  /** What it is the content of, for whoever is told that it took too long. */
+  path: LogicalPath;
 }
 
 /** An upload of the service's own ends within the request; one that a crash left open is aborted after this. */
 const SERVICE_UPLOAD_LIFETIME_MS = 3_600_000;
 
 /**
- * Makes an object of the service's own out of bytes that `bring` delivers, and registers the file in the transaction that
- * proves them. The upload's row is there before storage knows it: what a crash leaves, recovery aborts.
+ * Makes an object of the service's own out of bytes that `bring` delivers, verifies it, and records it for the package. The
+ * upload's row is there before storage knows it: what a crash leaves, recovery aborts. It knows nothing of files.
+ * @param onRecord is done by the transaction that records it
  */
-export async function storeFile(
+export async function storeObject(
   services: Services<WithUploads & WithReader>,
   caller: Caller,
-  pkg: PackageRecord,
-  input: PutFileInput,
+  packageId: PackageId,
   delivery: Delivery,
-): Promise<FileRecord> {
+  onRecord: OnRecord,
+): Promise<void> {
   const { digest, size, parts } = delivery;
   const uploadId = await services.registry.transaction(async (tables) => {
     const now = await tables.now();
@@ -59,7 +48,7 @@ export async function storeFile(
     await tables.uploads.insert([
       {
         id,
-        package_id: pkg.id,
+        package_id: packageId,
         channel: 'service',
         digest,
         size,
@@ -74,15 +63,8 @@ export async function storeFile(
     ]);
     return id;
   });
-  const upload = await deliver(services, caller, pkg.id, uploadId, input, delivery);
-  let file: FileRecord | undefined;
-  const onRecord: OnRecord = async (tables) => {
-    const locked = await lockPackage(tables, caller, pkg.id);
-    [file] = await placeFiles(tables, caller, locked, [fileOf(input, delivery)], () => input.replace);
-  };
+  const upload = await deliver(services, caller, packageId, uploadId, delivery);
   await runCompletion(services, caller, upload, parts, { onRecord });
-  if (!file) throw new Error(`${input.path} was recorded without a file`);
-  return file;
 }
 
 /** Hands the bytes to storage and claims the upload; what fails here leaves none of them. @returns the upload, claimed */
@@ -91,8 +73,7 @@ async function deliver(
   caller: Caller,
   packageId: PackageId,
   uploadId: UploadId,
-  input: PutFileInput,
-  { bring }: Delivery,
+  { bring, path }: Delivery,
 ): Promise<UploadRecord> {
   try {
     const opened = await services.registry.read.uploads.get(uploadId);
@@ -103,8 +84,8 @@ async function deliver(
     if (await claimForCompletion(services, caller, uploadId)) {
       return { ...opened, storage_upload_id: handle.storageUploadId, owner: services.instance };
     }
-    throw new StoreError('unavailable', `The upload of ${JSON.stringify(input.path)} took too long: send it again.`, {
-      path: input.path,
+    throw new StoreError('unavailable', `The upload of ${JSON.stringify(path)} took too long: send it again.`, {
+      path,
     });
   } catch (error) {
     await abortUpload(services, caller, uploadId).catch((err) => {
@@ -114,14 +95,4 @@ async function deliver(
     nextStatus(await readPackage(services.registry.read, caller, packageId), 'register');
     throw error;
   }
-}
-
-export function fileOf(input: PutFileInput, content: Content): NewFile {
-  return {
-    path: input.path,
-    digest: content.digest,
-    size: content.size,
-    media_type: input.media_type,
-    proven: true,
-  };
 }
