@@ -7,6 +7,8 @@ import type { Text } from './text.ts';
 export interface Context {
   out: Output;
   env: Record<string, string | undefined>;
+  /** Every verb, in the order of the help. */
+  verbs: readonly Verb[];
   /** Aborted by Ctrl-C. */
   signal: AbortSignal;
   /**

@@ -57,7 +57,7 @@ async function run(
   const tell = (text: string): void => out.note(text);
   const session = newSession({ common, env, signal, version: VERSION, makesDataFolder, tell });
   try {
-    const context: Context = { out, env, signal, client: () => session.client() };
+    const context: Context = { out, env, verbs: VERBS, signal, client: () => session.client() };
     return await verb.run(context, args, options);
   } finally {
     out.endProgress();

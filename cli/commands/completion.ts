@@ -14,15 +14,14 @@ export const completion = defineVerb({
   arguments: [{ name: 'SHELL', description: SHELLS.join(', ') }],
   client: false,
   json: false,
-  async run({ out }, [shell]) {
-    const [{ VERBS }, { completionScript }, { usageError }] = await Promise.all([
-      import('./index.ts'),
+  async run({ out, verbs }, [shell]) {
+    const [{ completionScript }, { usageError }] = await Promise.all([
       import('../completion.ts'),
       import('../errors.ts'),
     ]);
     const known = SHELLS.find((name) => name === shell);
     if (!known) throw usageError(`There is no completion for ${JSON.stringify(shell)}: use ${SHELLS.join(', ')}.`);
-    await out.write(completionScript(known, VERBS));
+    await out.write(completionScript(known, verbs));
     return undefined;
   },
 });

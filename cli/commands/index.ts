@@ -20,7 +20,7 @@ import { serve } from './serve.ts';
 import { show } from './show.ts';
 import { verify } from './verify.ts';
 
-/** Every verb, in the order of the help. Completion is made from this table too. */
+/** Every verb, in the order of the help. `main` hands it to who needs it: no verb imports it. */
 export const VERBS: readonly Verb[] = [
   serve,
   push,
