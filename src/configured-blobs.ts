@@ -5,7 +5,7 @@ import type { DataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, hasErrno } from './blobs/file-layer.ts';
 import { openFolderStore } from './blobs/fs-store.ts';
 import type { ObjectKey } from './blobs/key-layout.ts';
-import type { ProbeReport } from './blobs/s3/guarantees.ts';
+import type { ProbeReport } from './blobs/s3/probe-report.ts';
 import { PROBE_INTERVALS, type ProbeIntervals, startProbing } from './blobs/s3/probing.ts';
 import { downloadRequest } from './blobs/signed-urls.ts';
 import { openSpool, type Spool } from './blobs/spool.ts';
@@ -103,7 +103,7 @@ async function openBucket(
   const blobs = openS3Store({
     ...options,
     verify: s3.verify,
-    guarantees: probing.report,
+    report: probing.report,
     probeAgain: probing.again,
     spool,
     selfServed: (download) => downloadRequest(signer, publicUrl(), download),

@@ -181,7 +181,7 @@ export interface DownloadOptions {
 
 /** Something that a backend was seen to guarantee, or not, in words for operators. */
 export interface Finding {
-  /** As among the capabilities. */
+  /** As among the guarantees. */
   guarantee: string;
   held: boolean;
   /** What it means when it did not hold: failure, the store must not be used so; note, nothing needs to be done. */
@@ -203,7 +203,7 @@ export interface BlobHealth {
   /** Null where the backend does not tell. */
   free_bytes: number | null;
   /** What the backend was seen to guarantee, in words of docs/operations.md. */
-  capabilities: Record<string, boolean>;
+  guarantees: Record<string, boolean>;
   findings: Finding[];
   /** What is wrong and what to do; may name folders, buckets and addresses. */
   error?: string;

@@ -35,7 +35,7 @@ export async function checkFolderHealth(
     ok: problem === null,
     latency_ms: Math.round((performance.now() - started) * 100) / 100,
     free_bytes,
-    capabilities: {
+    guarantees: {
       writable: problem === null,
       ...Object.fromEntries(FINDINGS.map(({ guarantee, held }) => [guarantee, held])),
     },

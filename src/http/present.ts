@@ -38,7 +38,7 @@ export function presentReadiness(
     blob_store: {
       ...component(blob_store),
       free_bytes: blob_store.free_bytes,
-      capabilities: blob_store.capabilities,
+      capabilities: blob_store.guarantees,
       findings: blob_store.findings
         .filter(({ held }) => !held)
         .map(({ short, advice }) => (advice === null ? short : `${short} ${advice}`)),

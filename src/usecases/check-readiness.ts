@@ -24,7 +24,7 @@ export interface Readiness {
   under_way: string[];
 }
 
-/** Asks both halves of the store whether they answer. Never throws. @param afresh also attacks the backend once more */
+/** Asks both halves of the store whether they answer. Never throws. @param afresh also probes the backend once more */
 export async function checkReadiness(services: Services<WithHealth>, afresh = false): Promise<Readiness> {
   const [registry, blob_store] = await Promise.all([checkRegistry(services), services.blobs.health(afresh)]);
   return { ready: registry.ok && blob_store.ok, registry, blob_store, under_way: services.underWay() };

@@ -6,9 +6,9 @@ import test, { type ExecutionContext } from 'ava';
 import { Client as Witness } from 'minio';
 import type { BlobStore, CompletedObject, UploadHandle } from '../../src/blobs/blob-store.ts';
 import { blobKey, manifestKey } from '../../src/blobs/key-layout.ts';
-import type { ProbeReport } from '../../src/blobs/s3/guarantees.ts';
 import type { S3Options, S3StoreOptions } from '../../src/blobs/s3/options.ts';
 import { probeBackend } from '../../src/blobs/s3/probe.ts';
+import type { ProbeReport } from '../../src/blobs/s3/probe-report.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import { isStoreError } from '../../src/core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../../src/core/ids.ts';
@@ -55,7 +55,7 @@ function runSuite(variant: Variant, report: ProbeReport): void {
   const isOurs = 'killGateway' in ceph;
   blobStoreSuite(test, {
     name: `S3, ${variant}`,
-    capabilities: {
+    guarantees: {
       part_digest_enforced: isOurs || report.enforcing,
       download_range_enforced: isOurs || report.held.download_range_enforced,
       // No S3 has these: s3-facts.test.ts shows it, and that the store does without.
@@ -209,9 +209,9 @@ onCeph('a digest is believed only of one part, on a backend that was seen to enf
   };
   t.true(await believed({}));
   t.false(await believed({ verify: 'read' }));
-  t.false(await believed({ guarantees: () => null }));
+  t.false(await believed({ report: () => null }));
   const unreachable = await probeBackend({ ...options, publicEndpoint: await closedPort() });
-  t.false(await believed({ guarantees: () => unreachable }));
+  t.false(await believed({ report: () => unreachable }));
 });
 
 onCeph('a dropped upload: aborted when it was never completed, removed when it was', async (t) => {
@@ -309,7 +309,7 @@ onCeph('a full bucket is told as no space', async (t) => {
   const bucket = await createBucket(ceph);
   await ceph.admin('quota', 'set', `--bucket=${bucket}`, '--quota-scope=bucket', '--max-size=4096');
   await ceph.admin('quota', 'enable', `--bucket=${bucket}`, '--quota-scope=bucket');
-  const { store, spool } = await open(t, s3Options(ceph, bucket), { guarantees: () => null });
+  const { store, spool } = await open(t, s3Options(ceph, bucket), { report: () => null });
   const { handle, parts, bytes } = await plan(store, randomBytes(100_000));
   const spooled = await spool.receive(once(bytes));
   t.true(
@@ -361,8 +361,8 @@ for (const [name, { change, says }] of Object.entries(TROUBLES)) {
     const health = await store.health();
     t.false(health.ok);
     t.regex(health.error ?? '', says);
-    t.false(health.capabilities.writable);
-    t.false(health.capabilities.part_digest_enforced);
+    t.false(health.guarantees.writable);
+    t.false(health.guarantees.part_digest_enforced);
     t.false(report.enforcing);
     t.regex(report.problem ?? '', says);
   });

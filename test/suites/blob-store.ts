@@ -1,7 +1,7 @@
 import type { ExecutionContext, TestFn } from 'ava';
 import type { ObjectKey } from '../../src/blobs/key-layout.ts';
 import { newId, type UploadId } from '../../src/core/ids.ts';
-import { type BlobStoreHarness, CAPABILITIES, type Capability, type Check } from '../support/blob-check.ts';
+import { type BlobStoreHarness, type Check, GUARANTEES, type GuaranteeName } from '../support/blob-check.ts';
 import { chunks } from '../support/planned-object.ts';
 import { objectReaderSuite, objectsSuite } from './blob-objects.ts';
 import { uploadsSuite } from './blob-uploads.ts';
@@ -9,17 +9,17 @@ import { uploadsSuite } from './blob-uploads.ts';
 export interface BlobStoreSuite {
   name: string;
   /** Known before: cases are chosen by it, and the backend's health must say the same. */
-  capabilities: Record<Capability, boolean>;
+  guarantees: Record<GuaranteeName, boolean>;
   open(t: ExecutionContext): Promise<BlobStoreHarness>;
 }
 
 /**
  * The conformance suite of BlobStore, part by part: every backend passes it, through the contract and real HTTP alone. There is no case for
- * a capability that the backend is known to lack.
+ * a guarantee that the backend is known to lack.
  */
-export function blobStoreSuite(test: TestFn, { name, capabilities, open }: BlobStoreSuite): void {
+export function blobStoreSuite(test: TestFn, { name, guarantees, open }: BlobStoreSuite): void {
   const check: Check = (title, body, { needs, alone = false } = {}) => {
-    if (needs !== undefined && !capabilities[needs]) return;
+    if (needs !== undefined && !guarantees[needs]) return;
     const declare = alone ? test.serial : test;
     declare(`${name}: ${title}`, async (t) => {
       const harness = await open(t);
@@ -29,9 +29,9 @@ export function blobStoreSuite(test: TestFn, { name, capabilities, open }: BlobS
     });
   };
 
-  check('its health tells the capabilities that it is known to have, and no other', async (t, { store }) => {
+  check('its health tells the guarantees that it is known to keep, and no other', async (t, { store }) => {
     const health = await store.health();
-    t.deepEqual(Object.fromEntries(CAPABILITIES.map((name) => [name, health.capabilities[name]])), capabilities);
+    t.deepEqual(Object.fromEntries(GUARANTEES.map((name) => [name, health.guarantees[name]])), guarantees);
   });
 
   check('what is no key leads nowhere', async (t, { store }) => {
@@ -78,7 +78,7 @@ export function blobStoreSuite(test: TestFn, { name, capabilities, open }: BlobS
     t.true(health.ok);
     t.true(health.latency_ms >= 0);
     t.true(health.free_bytes === null || health.free_bytes > 0);
-    t.true(health.capabilities.writable);
+    t.true(health.guarantees.writable);
     t.is(health.error, undefined);
   });
 

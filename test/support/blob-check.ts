@@ -11,17 +11,17 @@ export interface BlobStoreHarness {
 }
 
 /** What not every backend can do. */
-export const CAPABILITIES = [
+export const GUARANTEES = [
   'part_digest_enforced',
   'completion_exclusive',
   'object_overwrite_refused',
   'download_range_enforced',
 ] as const;
-export type Capability = (typeof CAPABILITIES)[number];
+export type GuaranteeName = (typeof GUARANTEES)[number];
 
 /** Declares a case, for one backend. */
 export type Check = (
   title: string,
   body: (t: ExecutionContext, harness: BlobStoreHarness) => Promise<void>,
-  options?: { needs?: Capability; alone?: boolean },
+  options?: { needs?: GuaranteeName; alone?: boolean },
 ) => void;

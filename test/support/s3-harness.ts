@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import type { DownloadOptions, SignedRequest } from '../../src/blobs/blob-store.ts';
 import { realFileLayer } from '../../src/blobs/file-layer.ts';
-import type { ProbeReport } from '../../src/blobs/s3/guarantees.ts';
 import type { S3Options, S3StoreOptions } from '../../src/blobs/s3/options.ts';
 import { probeBackend } from '../../src/blobs/s3/probe.ts';
+import type { ProbeReport } from '../../src/blobs/s3/probe-report.ts';
 import { openS3Store } from '../../src/blobs/s3/s3-store.ts';
 import { openSpool } from '../../src/blobs/spool.ts';
 import type { BlobStoreHarness } from './blob-check.ts';
@@ -54,7 +54,7 @@ export async function openS3Harness(
     headers: {},
     expiresAt,
   });
-  const own = { spool, verify: 'auto', guarantees: () => report, probeAgain: async () => {}, selfServed } as const;
+  const own = { spool, verify: 'auto', report: () => report, probeAgain: async () => {}, selfServed } as const;
   const store = openS3Store({ ...options, ...own, ...change });
   return { store, spool, report, close: () => store.close() };
 }

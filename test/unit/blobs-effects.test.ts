@@ -226,7 +226,7 @@ test('another failure is unavailable, and tells its path only as the cause', asy
   fail({ name: 'write', code: 'EIO' });
   const health = await store.health();
   t.false(health.ok);
-  t.false(health.capabilities.writable);
+  t.false(health.guarantees.writable);
   t.regex(health.error ?? '', /EIO/);
 });
 

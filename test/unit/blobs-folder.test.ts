@@ -5,7 +5,7 @@ import { tempFolder } from '../support/temp.ts';
 
 blobStoreSuite(test, {
   name: 'folder',
-  capabilities: {
+  guarantees: {
     part_digest_enforced: true,
     completion_exclusive: true,
     object_overwrite_refused: true,

@@ -47,7 +47,7 @@ async function openOn(
     uploadCredentials: null,
     clock: Date.now,
     verify: 'auto',
-    guarantees: () => null,
+    report: () => null,
     probeAgain: async () => {},
     selfServed: () => {
       throw new Error('nothing is downloaded here');

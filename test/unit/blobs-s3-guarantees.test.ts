@@ -1,13 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
-import {
-  evaluate,
-  GUARANTEES,
-  type Observations,
-  type ProbeReport,
-  type Trial,
-  type TrialName,
-} from '../../src/blobs/s3/guarantees.ts';
+import { GUARANTEES } from '../../src/blobs/s3/guarantees.ts';
+import { type ProbeReport, probeReport } from '../../src/blobs/s3/probe-report.ts';
+import type { Trial, TrialName, Tried } from '../../src/blobs/s3/trial.ts';
 
 const AT = { probedAt: 1, endpoint: 'http://storage' };
 const refused = (stored: Trial['stored'] = 'nothing', code = 'AccessDenied'): Trial => ({ status: 403, code, stored });
@@ -70,12 +65,12 @@ const BELIEF: readonly TrialName[] = [
   'own_wrong_object',
 ];
 
-function judge(trials: Observations['trials'], change: Partial<Observations> = {}): ProbeReport {
-  return evaluate({ problem: null, trials, hasUploadKey: true, clockSkewMs: 400, ...change }, AT);
+function reportOn(trials: Tried['trials'], change: Partial<Tried> = {}): ProbeReport {
+  return probeReport({ problem: null, trials, hasUploadKey: true, clockSkewMs: 400, ...change }, AT);
 }
 
 test('a backend on which everything holds', (t) => {
-  const report = judge(PERFECT);
+  const report = reportOn(PERFECT);
   t.true(report.enforcing);
   t.deepEqual(
     report.findings.filter(({ held }) => !held),
@@ -85,9 +80,9 @@ test('a backend on which everything holds', (t) => {
   t.true(report.findings.every(({ says, advice }) => says.endsWith('.') && advice === null));
 });
 
-test('each attack that succeeds costs a guarantee, and says what to do', (t) => {
+test('each trial that goes wrong costs a guarantee, and says what to do', (t) => {
   for (const name of Object.keys(PERFECT) as TrialName[]) {
-    const report = judge({ ...PERFECT, [name]: { status: 200, code: '', stored: 'other' } });
+    const report = reportOn({ ...PERFECT, [name]: { status: 200, code: '', stored: 'other' } });
     const lost = report.findings.filter(({ held }) => !held);
     t.true(lost.length > 0, name);
     t.is(report.enforcing, !BELIEF.includes(name), name);
@@ -103,16 +98,16 @@ test('what was not tried, or only in part, is not held', (t) => {
   fc.assert(
     fc.property(fc.subarray(Object.keys(PERFECT) as TrialName[]), (left) => {
       const trials = Object.fromEntries(left.map((name) => [name, PERFECT[name]]));
-      const report = judge(trials);
+      const report = reportOn(trials);
       const whole = BELIEF.every((name) => left.includes(name));
       return report.enforcing === whole;
     }),
   );
-  t.true(Object.values(judge({}, { clockSkewMs: null }).held).every((held) => !held));
+  t.true(Object.values(reportOn({}, { clockSkewMs: null }).held).every((held) => !held));
 });
 
 test('a probe that broke off proves nothing', (t) => {
-  const report = judge(PERFECT, { problem: 'the public endpoint cannot be reached' });
+  const report = reportOn(PERFECT, { problem: 'the public endpoint cannot be reached' });
   t.false(report.enforcing);
   t.true(Object.values(report.held).every((held) => !held));
   t.is(report.problem, 'the public endpoint cannot be reached');
@@ -120,7 +115,7 @@ test('a probe that broke off proves nothing', (t) => {
 });
 
 test('where nothing is taken at all, refusals prove nothing', (t) => {
-  const report = judge({ ...PERFECT, part: refused() });
+  const report = reportOn({ ...PERFECT, part: refused() });
   t.false(report.held.part_digest_enforced);
   t.false(report.held.part_copy_refused);
   const told = report.findings.filter(({ guarantee, weight }) => guarantee.startsWith('part_') && weight !== 'note');
@@ -133,7 +128,7 @@ test('where nothing is taken at all, refusals prove nothing', (t) => {
 
 test('clocks that differ by more than a minute, or cannot be compared, do not agree', (t) => {
   const clocks = (clockSkewMs: number | null) =>
-    judge(PERFECT, { clockSkewMs }).findings.find(({ guarantee }) => guarantee === 'clocks_agree');
+    reportOn(PERFECT, { clockSkewMs }).findings.find(({ guarantee }) => guarantee === 'clocks_agree');
   for (const skew of [0, 60_000, -60_000]) t.true(clocks(skew)?.held);
   t.regex(clocks(-1_200_000)?.says ?? '', /1200 s behind/);
   t.regex(clocks(90_000)?.says ?? '', /90 s ahead/);
@@ -144,7 +139,8 @@ test('clocks that differ by more than a minute, or cannot be compared, do not ag
 test('without an upload-only key the copy hole is answered with one', (t) => {
   const trials = { ...PERFECT, copy_without_body: { status: 200, code: '', stored: 'other' as const } };
   const advice = (hasUploadKey: boolean) =>
-    judge(trials, { hasUploadKey }).findings.find(({ guarantee }) => guarantee === 'part_copy_refused')?.advice ?? '';
+    reportOn(trials, { hasUploadKey }).findings.find(({ guarantee }) => guarantee === 'part_copy_refused')?.advice ??
+    '';
   t.regex(advice(false), /Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID/);
   t.regex(advice(true), /take that right away/);
 });

@@ -1,12 +1,15 @@
 import test from 'ava';
-import { evaluate, type ProbeReport } from '../../src/blobs/s3/guarantees.ts';
+import { type ProbeReport, probeReport } from '../../src/blobs/s3/probe-report.ts';
 import { startProbing } from '../../src/blobs/s3/probing.ts';
 
 const NEVER = 1e9;
 const INTERVALS = { regular: NEVER, afterProblem: NEVER, onDemand: NEVER };
 
 function reportOf(probedAt: number, problem: string | null = null): ProbeReport {
-  return evaluate({ problem, trials: {}, hasUploadKey: false, clockSkewMs: null }, { probedAt, endpoint: 'http://s3' });
+  return probeReport(
+    { problem, trials: {}, hasUploadKey: false, clockSkewMs: null },
+    { probedAt, endpoint: 'http://s3' },
+  );
 }
 
 test('who asks at once shares one probe, and whoever asks soon after has its report', async (t) => {

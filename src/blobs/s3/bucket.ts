@@ -18,16 +18,13 @@ export interface Bucket {
   isBelieved(): boolean;
 }
 
-export function bucketOf(
-  access: S3Access,
-  { verify, guarantees }: Pick<S3StoreOptions, 'verify' | 'guarantees'>,
-): Bucket {
+export function bucketOf(access: S3Access, { verify, report }: Pick<S3StoreOptions, 'verify' | 'report'>): Bucket {
   const { bucket, client, names } = access;
   return {
     access,
     named: (key) => ({ Bucket: bucket, Key: names.toName(key) }),
     ask: (doing, work) => asking(bucket, doing, work),
-    isBelieved: () => verify === 'auto' && (guarantees()?.enforcing ?? false),
+    isBelieved: () => verify === 'auto' && (report()?.enforcing ?? false),
     async assertExists(patience) {
       const abortSignal = patience === undefined ? undefined : AbortSignal.timeout(patience);
       try {

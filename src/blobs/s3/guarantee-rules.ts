@@ -1,5 +1,6 @@
 import type { Finding } from '../blob-store.ts';
-import type { Guarantee, Observations, Trial, TrialName } from './guarantees.ts';
+import type { Guarantee } from './guarantees.ts';
+import type { Trial, TrialName, Tried } from './trial.ts';
 
 /** A `Date` header has whole seconds, and an answer takes its time. */
 const CLOCK_SKEW_MAX_MS = 60_000;
@@ -9,13 +10,13 @@ export interface Rule {
   trials: readonly TrialName[];
   /** What it means when it did not hold. */
   weight: Finding['weight'];
-  rule(observations: Observations): boolean;
+  rule(tried: Tried): boolean;
   holds: string;
   /** Without its full stop: what was seen follows. */
   fails: string;
-  advice(observations: Observations): string | null;
+  advice(tried: Tried): string | null;
   /** What was seen, where that is not what became of the trials. */
-  told?(observations: Observations): string;
+  told?(tried: Tried): string;
 }
 
 export const READS_BACK = 'Until then the service reads every object back, which is safe but slower.';
@@ -186,7 +187,7 @@ function allRefused(
   names: readonly TrialName[],
   holds: string,
   fails: string,
-  advice: (observations: Observations) => string | null,
+  advice: (tried: Tried) => string | null,
 ): Rule {
   return {
     trials: names,

@@ -1,7 +1,7 @@
 import type { BlobHealth, Finding } from '../blob-store.ts';
 import type { S3Access } from './access.ts';
 import { READS_BACK } from './guarantee-rules.ts';
-import type { ProbeReport } from './guarantees.ts';
+import type { ProbeReport } from './probe-report.ts';
 import { errorCodeOf } from './s3-errors.ts';
 
 /**
@@ -25,7 +25,7 @@ export async function checkBucketHealth(
     ok: failure === null,
     latency_ms: Math.round((performance.now() - started) * 100) / 100,
     free_bytes: null,
-    capabilities: {
+    guarantees: {
       ...report?.held,
       writable: failure === null && (report?.held.part_urls_work ?? false),
       part_digest_enforced: report?.enforcing ?? false,

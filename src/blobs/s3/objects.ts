@@ -21,7 +21,7 @@ const CONTENTION_MS = 250;
 /** Objects of a bucket. */
 export function bucketObjects(
   bucket: Bucket,
-  { spool, guarantees, selfServed }: Pick<S3StoreOptions, 'spool' | 'guarantees' | 'selfServed'>,
+  { spool, report, selfServed }: Pick<S3StoreOptions, 'spool' | 'report' | 'selfServed'>,
 ): Objects {
   const { access, ask, named } = bucket;
   const { agent, client, clock, internal, names, signing } = access;
@@ -95,7 +95,7 @@ export function bucketObjects(
 
     async signDownload(ref, download) {
       // Next to the range stand bytes that the caller may not read.
-      const enforced = guarantees()?.held.download_range_enforced ?? false;
+      const enforced = report()?.held.download_range_enforced ?? false;
       if (download.range !== undefined && !enforced) return selfServed(download);
       return signDownload(access, ref, download);
     },

@@ -1,7 +1,7 @@
 import type { ProxyEnv } from '../../core/proxy.ts';
 import type { DownloadOptions, SignedRequest } from '../blob-store.ts';
 import type { Spool } from '../spool.ts';
-import type { ProbeReport } from './guarantees.ts';
+import type { ProbeReport } from './probe-report.ts';
 
 export interface S3Keys {
   accessKeyId: string;
@@ -33,8 +33,8 @@ export interface S3StoreOptions extends S3Options {
   /** `read`: no digest is believed that was not read back, whatever the probe found. */
   verify: 'auto' | 'read';
   /** What the last probe found; null before the first, when nothing counts as held. */
-  guarantees: () => ProbeReport | null;
-  /** Settled when `guarantees` tells what holds now; never rejected. */
+  report: () => ProbeReport | null;
+  /** Settled when `report` tells what holds now; never rejected. */
   probeAgain: () => Promise<void>;
   /** A download from the service itself: for a range, where a URL of the bucket might give more than that. */
   selfServed: (download: DownloadOptions) => SignedRequest;

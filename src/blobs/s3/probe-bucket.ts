@@ -13,10 +13,10 @@ import { isStoreError } from '../../core/errors.ts';
 import type { SignedRequest } from '../blob-store.ts';
 import { type ObjectKey, probeKey } from '../key-layout.ts';
 import type { S3Access } from './access.ts';
-import { type Attack, type Attempt, attempt } from './attempt.ts';
 import { checksumOf, partRequest } from './part-requests.ts';
 import { asking } from './s3-errors.ts';
 import type { OutgoingRequest } from './send.ts';
+import { type Spoiling, sendTrial, type TrialAnswer } from './send-trial.ts';
 import type { UploadName } from './upload-name.ts';
 
 /** Bytes. */
@@ -150,11 +150,11 @@ export class ProbeBucket {
     return { 'x-amz-copy-source': `/${this.access.bucket}/${this.access.names.toName(key)}` };
   }
 
-  /** Sends a request with the right bytes, or as the attack spoils it. That no answer came is an outcome too. */
-  async attempt(request: OutgoingRequest, attack: Attack = {}): Promise<Attempt> {
+  /** Sends a request with the right bytes, or as a trial spoils it. That no answer came says something too. */
+  async send(request: OutgoingRequest, spoiling: Spoiling = {}): Promise<TrialAnswer> {
     this.#signal?.throwIfAborted();
     const { loneAgent, closed } = this.access;
-    return attempt(request, this.right, { agent: loneAgent(request.url), signal: closed }, attack);
+    return sendTrial(request, this.right, { agent: loneAgent(request.url), signal: closed }, spoiling);
   }
 
   #named(key: ObjectKey): { Bucket: string; Key: string } {

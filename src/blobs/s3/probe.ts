@@ -1,7 +1,8 @@
 import { openAccess } from './access.ts';
-import { evaluate, type Observations, type ProbeReport } from './guarantees.ts';
 import type { S3Options } from './options.ts';
 import { ProbeBucket } from './probe-bucket.ts';
+import { type ProbeReport, probeReport } from './probe-report.ts';
+import type { Tried } from './trial.ts';
 import { tryChecksumHeader } from './trials/checksum-header.ts';
 import { tryOwnRequests } from './trials/own-requests.ts';
 import { tryPartUrls } from './trials/part-urls.ts';
@@ -12,8 +13,8 @@ import { tryReusedPartUrl } from './trials/reused-part-url.ts';
 const CLEANUP_MS = 3_000;
 
 /**
- * Attacks the bucket through the public endpoint with part URLs as clients get them, and through the internal endpoint with
- * the requests that the service itself sends, under keys of its own that it removes again. Never throws: what could not be
+ * Tries what the bucket guarantees: through the public endpoint with part URLs as clients get them, through the internal one
+ * with the requests that the service itself sends, under keys of its own that it removes again. Never throws: what could not be
  * tried has not been proved. What a process leaves that dies here, a later start removes (probe-leftovers.ts).
  * @param signal makes it stop where it is, and clean up
  */
@@ -24,7 +25,7 @@ export async function probeBackend(options: S3Options, signal?: AbortSignal): Pr
   // Who is told to stop cleans up first, where storage answers.
   const close = (): void => void setTimeout(() => access.close(), CLEANUP_MS).unref();
   signal?.addEventListener('abort', close, { once: true });
-  let seen: Seen = { trials: {}, clockSkewMs: null };
+  let seen: Told = { trials: {}, clockSkewMs: null };
   let problem: string | null = null;
   try {
     seen = await tryAll(new ProbeBucket(access, signal));
@@ -34,13 +35,13 @@ export async function probeBackend(options: S3Options, signal?: AbortSignal): Pr
     signal?.removeEventListener('abort', close);
     access.close();
   }
-  return evaluate({ ...seen, problem, hasUploadKey: access.hasUploadKey }, { probedAt, endpoint });
+  return probeReport({ ...seen, problem, hasUploadKey: access.hasUploadKey }, { probedAt, endpoint });
 }
 
-type Seen = Pick<Observations, 'trials' | 'clockSkewMs'>;
+type Told = Pick<Tried, 'trials' | 'clockSkewMs'>;
 
 /** One trial after the other, each of which removes what it made. @throws what kept them from their end */
-async function tryAll(bucket: ProbeBucket): Promise<Seen> {
+async function tryAll(bucket: ProbeBucket): Promise<Told> {
   const source = bucket.key('source');
   const version = await bucket.write(source, bucket.wrong);
   try {

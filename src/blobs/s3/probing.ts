@@ -1,4 +1,4 @@
-import type { ProbeReport } from './guarantees.ts';
+import type { ProbeReport } from './probe-report.ts';
 
 /** When a backend is looked at again, ms. */
 export interface ProbeIntervals {

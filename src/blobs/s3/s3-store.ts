@@ -11,7 +11,7 @@ const HEALTH_PATIENCE_MS = 5_000;
 
 /** A bucket of an S3 server. No I/O until it is used. @throws TypeError, RangeError for options that cannot be */
 export function openS3Store(options: S3StoreOptions): BlobStore {
-  const { guarantees, probeAgain, verify } = options;
+  const { report, probeAgain, verify } = options;
   const access = openAccess(options);
   const bucket = bucketOf(access, options);
   const objects = bucketObjects(bucket, options);
@@ -22,7 +22,7 @@ export function openS3Store(options: S3StoreOptions): BlobStore {
 
     async health(afresh = false) {
       if (afresh) await probeAgain();
-      return checkBucketHealth(access, guarantees(), verify, () =>
+      return checkBucketHealth(access, report(), verify, () =>
         bucket.ask('looking at the bucket', () => bucket.assertExists(HEALTH_PATIENCE_MS)),
       );
     },

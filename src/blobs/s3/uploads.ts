@@ -23,7 +23,7 @@ import { formatUploadName, parseUploadName } from './upload-name.ts';
 /** Uploads as S3's multipart uploads. @param removeObject of what a completed one has made */
 export function multipartUploads(
   bucket: Bucket,
-  { guarantees }: Pick<S3StoreOptions, 'guarantees'>,
+  { report }: Pick<S3StoreOptions, 'report'>,
   removeObject: Objects['remove'],
 ): Uploads {
   const { access, ask, named } = bucket;
@@ -107,7 +107,7 @@ export function multipartUploads(
     abort,
 
     async create(key, uploadId) {
-      const checksums = guarantees()?.held.checksum_header_honoured ?? false;
+      const checksums = report()?.held.checksum_header_honoured ?? false;
       const command = new CreateMultipartUploadCommand({
         ...named(key),
         // What is read without our signed overrides must not be taken for a page either.

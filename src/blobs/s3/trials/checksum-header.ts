@@ -1,7 +1,7 @@
 import { digestOf } from '../../../core/digest.ts';
-import { trialOf } from '../attempt.ts';
-import type { Trials } from '../guarantees.ts';
 import type { ProbeBucket, ProbeUpload } from '../probe-bucket.ts';
+import { trialOf } from '../send-trial.ts';
+import type { Trials } from '../trial.ts';
 
 /**
  * Whether a signed checksum header is checked (checksum_header_honoured), apart from the payload hash: the other hash is
@@ -18,7 +18,7 @@ export async function tryChecksumHeader(bucket: ProbeBucket): Promise<{ trials: 
   try {
     const right = await bucket.signPart(upload, 1);
     const wrong = await bucket.signPart(upload, 2, { checksum: digestOf(bucket.wrong) });
-    const answers = [await bucket.attempt(right), await bucket.attempt(wrong)] as const;
+    const answers = [await bucket.send(right), await bucket.send(wrong)] as const;
     const parts = await bucket.listParts(upload);
     return {
       trials: {

@@ -1,9 +1,9 @@
 import type { SignedRequest } from '../../blob-store.ts';
 import type { ObjectKey } from '../../key-layout.ts';
-import { headerOf, trialOf } from '../attempt.ts';
-import type { Trial, Trials } from '../guarantees.ts';
 import { bodyHeaders, partRequest } from '../part-requests.ts';
 import type { ProbeBucket, ProbeUpload } from '../probe-bucket.ts';
+import { headerOf, trialOf } from '../send-trial.ts';
+import type { Trial, Trials } from '../trial.ts';
 
 /**
  * What the service itself sends (service_bytes_enforced): another endpoint and another key than clients have, so nothing
@@ -17,8 +17,8 @@ export async function tryOwnRequests(bucket: ProbeBucket, checksums: boolean): P
 async function tryParts(bucket: ProbeBucket, checksums: boolean): Promise<Trials> {
   const upload = await bucket.openUpload('own-part', checksums);
   try {
-    const right = await bucket.attempt(await signPart(bucket, upload, 1));
-    const wrong = await bucket.attempt(await signPart(bucket, upload, 2), { body: bucket.wrong });
+    const right = await bucket.send(await signPart(bucket, upload, 1));
+    const wrong = await bucket.send(await signPart(bucket, upload, 2), { body: bucket.wrong });
     const parts = await bucket.listParts(upload);
     return {
       own_part: trialOf(right, parts.get(1)?.size === bucket.right.length ? 'right' : 'nothing'),
@@ -32,13 +32,13 @@ async function tryParts(bucket: ProbeBucket, checksums: boolean): Promise<Trials
 /** Objects as `writeObject` sends them. */
 async function tryObjects(bucket: ProbeBucket): Promise<Trials> {
   const trials: Trials = {};
-  const attacks = [
+  const spoilt = [
     ['own_object', {}],
     ['own_wrong_object', { body: bucket.wrong }],
   ] as const;
-  for (const [trial, attack] of attacks) {
+  for (const [trial, spoiling] of spoilt) {
     const key = bucket.key(trial.replaceAll('_', '-'));
-    const answer = await bucket.attempt(await signObject(bucket, key), attack);
+    const answer = await bucket.send(await signObject(bucket, key), spoiling);
     let stored: Trial['stored'] = answer.status >= 400 && answer.status < 500 ? 'nothing' : 'other';
     try {
       const bytes = await bucket.readIfThere(key);

@@ -1,12 +1,12 @@
 import type { Agent } from 'node:http';
-import type { Trial } from './guarantees.ts';
 import { type Answer, type OutgoingRequest, send } from './send.ts';
+import type { Trial } from './trial.ts';
 
 /** How long a probe waits for one answer. */
 const PATIENCE_MS = 15_000;
 
-/** How a signed request is spoilt. */
-export interface Attack {
+/** How a trial spoils a signed request. */
+export interface Spoiling {
   method?: string;
   /** Undefined: none. Left out: the right one. */
   body?: Uint8Array | undefined;
@@ -16,24 +16,24 @@ export interface Attack {
   expiresAt?: number;
 }
 
-export interface Attempt extends Answer {
+export interface TrialAnswer extends Answer {
   /** Why no answer came. */
   reason: string;
 }
 
-/** Sends a signed request once, as the attack spoils it. Never throws: that no answer came is an outcome too. */
-export async function attempt(
+/** Sends a signed request once, as the trial spoils it. Never throws: that no answer came says something too. */
+export async function sendTrial(
   request: OutgoingRequest,
   right: Uint8Array,
   { agent, signal }: { agent: Agent; signal: AbortSignal },
-  attack: Attack = {},
-): Promise<Attempt> {
-  const body = 'body' in attack ? attack.body : right;
-  const headers: Record<string, string> = { ...request.headers, ...attack.headers };
-  for (const name of attack.without ?? []) delete headers[name];
+  spoiling: Spoiling = {},
+): Promise<TrialAnswer> {
+  const body = 'body' in spoiling ? spoiling.body : right;
+  const headers: Record<string, string> = { ...request.headers, ...spoiling.headers };
+  for (const name of spoiling.without ?? []) delete headers[name];
   if (body !== undefined) headers['content-length'] = String(body.length);
   try {
-    const spoilt = { url: request.url, method: attack.method ?? request.method, headers };
+    const spoilt = { url: request.url, method: spoiling.method ?? request.method, headers };
     const options = { agent, signal, idleMs: PATIENCE_MS, ...(body === undefined ? {} : { body }) };
     const answer = await send(spoilt, options);
     return { ...answer, reason: '' };
@@ -43,18 +43,18 @@ export async function attempt(
   }
 }
 
-export function trialOf(answer: Attempt | undefined, stored: Trial['stored']): Trial {
+export function trialOf(answer: TrialAnswer | undefined, stored: Trial['stored']): Trial {
   const { status = 0, body = Buffer.alloc(0) } = answer ?? {};
   const code = status >= 400 ? (/<Code>([^<]{1,100})<\/Code>/.exec(body.toString())?.[1] ?? '') : '';
   return { status, code, stored };
 }
 
 /** Whether a read that was to be refused gave bytes. */
-export function leaked({ status }: Attempt): Trial['stored'] {
+export function leaked({ status }: TrialAnswer): Trial['stored'] {
   return status >= 200 && status < 300 ? 'other' : 'nothing';
 }
 
-export function headerOf({ headers }: Attempt, name: string): string | undefined {
+export function headerOf({ headers }: TrialAnswer, name: string): string | undefined {
   const value = headers[name];
   return typeof value === 'string' ? value : undefined;
 }
