@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { answers, freePorts } from './ports.ts';
 import type { Requirement } from './required.ts';
-import type { S3Server } from './s3-server.ts';
+import type { S3Server } from './s3-place.ts';
 import { type Offer, sharedServer } from './shared-servers.ts';
 
 const SCRIPT = fileURLToPath(new URL('ceph-rgw.sh', import.meta.url));

@@ -1,24 +1,9 @@
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { CEPH, type Ceph, startCeph } from './ceph.ts';
 import type { Requirement } from './required.ts';
+import type { S3Server } from './s3-place.ts';
 
-export interface S3Keys {
-  accessKeyId: string;
-  secretAccessKey: string;
-}
-
-/** An S3 server that suites may make buckets on. */
-export interface S3Server {
-  endpoint: string;
-  region: string;
-  /** May do everything with the buckets that it makes. */
-  credentials: S3Keys;
-  /** May only write. */
-  uploadCredentials: S3Keys;
-  /** What is readable afterwards stays readable. Of a server that somebody else runs, nothing is done. */
-  collectGarbage(): Promise<void>;
-  stop(): Promise<void>;
-}
+export type { S3Keys, S3Server } from './s3-place.ts';
 
 const PREFIX = 'ARTIFACT_STORE_TEST_S3_';
 

@@ -109,6 +109,17 @@ interface Report {
   diagnostics: Array<{ category: string; location: { path: string } }>;
 }
 
+/** The files to which the project's own lint says this, and nothing else to any. */
+async function refusedFiles(folder: string, tree: Record<string, string>, category: string): Promise<string[]> {
+  await writeTree(folder, tree);
+  for (const name of ['biome.json', '.gitignore']) await copyFile(join(ROOT, name), join(folder, name));
+  const { code, stdout, stderr } = await run(BIOME, ['lint', '--reporter=json', '--max-diagnostics=none', '.'], folder);
+  const { diagnostics } = JSON.parse(stdout || `{"diagnostics": [], "stderr": ${JSON.stringify(stderr)}}`) as Report;
+  const refused = diagnostics.filter((diagnostic) => diagnostic.category === category);
+  if ((code === 0) !== (refused.length === 0)) throw new Error(`biome ended with ${code}: ${stderr}${stdout}`);
+  return refused.map(({ location }) => location.path);
+}
+
 /** What the project's own lint says to a tree in which each of these files has one import. */
 async function refusedImports(folder: string, imports: Record<string, string[]>): Promise<string[]> {
   const importOf = new Map<string, string>();
@@ -120,13 +131,8 @@ async function refusedImports(folder: string, imports: Record<string, string[]>)
       tree[name] = `import thing from '${specifier}';\n\nexport { thing };\n`;
     }
   }
-  await writeTree(folder, tree);
-  for (const name of ['biome.json', '.gitignore']) await copyFile(join(ROOT, name), join(folder, name));
-  const { code, stdout, stderr } = await run(BIOME, ['lint', '--reporter=json', '--max-diagnostics=none', '.'], folder);
-  const { diagnostics } = JSON.parse(stdout || `{"diagnostics": [], "stderr": ${JSON.stringify(stderr)}}`) as Report;
-  const refused = diagnostics.filter(({ category }) => category === 'lint/style/noRestrictedImports');
-  if ((code === 0) !== (refused.length === 0)) throw new Error(`biome ended with ${code}: ${stderr}${stdout}`);
-  return refused.map(({ location }) => importOf.get(location.path) ?? location.path);
+  const refused = await refusedFiles(folder, tree, 'lint/style/noRestrictedImports');
+  return refused.map((path) => importOf.get(path) ?? path);
 }
 
 function run(file: string, args: string[], cwd: string): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -151,6 +157,21 @@ test('lint refuses every import against the direction', async (t) => {
 
 test('lint lets every import along the direction pass', async (t) => {
   t.deepEqual(await refusedImports(await tempFolder(t), ALLOWED), []);
+});
+
+test('lint refuses every circle of imports: of values, of types, and of what is imported late', async (t) => {
+  const circles = {
+    'src/core/a.ts': "import { b } from './b.ts';\n\nexport const a = b;\n",
+    'src/core/b.ts': "import { a } from './a.ts';\n\nexport const b = () => a;\n",
+    'src/http/a.ts': "import type { B } from './b.ts';\n\nexport type A = B;\n",
+    'src/http/b.ts': "import type { C } from './routes/c.ts';\n\nexport type B = C | 1;\n",
+    'src/http/routes/c.ts': "import type { A } from '../a.ts';\n\nexport type C = A | 2;\n",
+    'cli/commands/a.ts': "export const a = async () => import('./b.ts');\n",
+    'cli/commands/b.ts': "import { a } from './a.ts';\n\nexport const b = a;\n",
+  };
+  const along = { 'src/core/c.ts': "import { a } from './a.ts';\n\nexport const c = a;\n" };
+  const refused = await refusedFiles(await tempFolder(t), { ...circles, ...along }, 'lint/suspicious/noImportCycles');
+  t.deepEqual([...new Set(refused)].toSorted(), Object.keys(circles).toSorted());
 });
 
 test('npm run check is types and lint over the whole tree, and warnings fail it', async (t) => {
