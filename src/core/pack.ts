@@ -1,5 +1,5 @@
-import { createHash, type Hash, hash } from 'node:crypto';
-import { type Digest, digestFromBytes, digestHex, digestToBytes } from './digest.ts';
+import { createHash, type Hash } from 'node:crypto';
+import { type Digest, digestFromBytes, digestHex, digestOf, digestToBytes } from './digest.ts';
 import { StoreError } from './errors.ts';
 import type { Limits } from './limits.ts';
 
@@ -21,6 +21,8 @@ const BLOCK = 512;
 /** Two blocks of zeros (POSIX): what follows the last member. */
 export const PACK_END_SIZE = 2 * BLOCK;
 export const MEMBER_HEADER_SIZE = BLOCK;
+/** As many as stand in one place. */
+const ZEROS = Buffer.alloc(PACK_END_SIZE);
 
 /** How many bytes a member takes in a pack: its header, its bytes, and zeros up to a whole block. */
 export function sizeInPack(size: number): number {
@@ -177,19 +179,18 @@ export class PackVerifier {
         throw this.#wrong('has another header');
       }
     } else if (this.#expecting === 'zeros') {
-      if (bytes.some((byte) => byte !== 0)) throw this.#wrong('has other bytes than zeros');
+      if (!bytes.equals(ZEROS.subarray(0, bytes.length))) throw this.#wrong('has other bytes than zeros');
     } else if (this.#done === 0 && bytes.length === this.#left) {
-      this.#compare(hash('sha256', bytes, 'buffer'));
+      this.#compare(digestOf(bytes));
     } else {
       this.#hash ??= createHash('sha256');
       this.#hash.update(bytes);
-      if (bytes.length === this.#left) this.#compare(this.#hash.digest());
+      if (bytes.length === this.#left) this.#compare(digestFromBytes(this.#hash.digest()));
     }
   }
 
-  #compare(raw: Buffer): void {
+  #compare(actual: Digest): void {
     const member = this.#members[this.#index] as PackMember;
-    const actual = digestFromBytes(raw);
     if (actual === member.digest) return;
     throw new StoreError('digest_mismatch', `The pack's member ${member.digest} has the digest ${actual}.`, {
       digest: member.digest,
