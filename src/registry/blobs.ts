@@ -7,9 +7,9 @@ import { isPostgres, rowsOf } from './dialect.ts';
 import { provenFor, type Wanted, wantedRows } from './file-proofs.ts';
 import { located } from './locations.ts';
 import { addBlobs, blobOfEach } from './numbers.ts';
-import { bestObject, isHolding, isLost, objectStates, revive } from './object-states.ts';
+import { isHolding, isLost, objectStates, revive } from './object-states.ts';
 import type { Reads } from './reads.ts';
-import { byDigest, digestRows, idRows, recordset } from './recordset.ts';
+import { byDigest, idRows, recordset } from './recordset.ts';
 
 export interface ObjectRecord {
   id: string;
@@ -111,16 +111,18 @@ export function blobTable(db: Knex) {
      */
     async lock(blobs: readonly Wanted[], now: number): Promise<Set<Digest>> {
       const rows = wantedRows(db, blobs);
-      const found = async (): Promise<Array<{ digest: Buffer; stored: boolean | number }>> =>
+      // Mostly there are neither: each row is told by nothing.
+      const found = async (): Promise<Array<{ digest: Buffer; is_new: boolean | number }>> =>
         rowsOf(
           await db.raw(
-            `select r.digest as digest, b.object_no is not null and not ${isLost('b.no')} as stored from ?`,
-            [blobOfEach(db, rows)],
+            `select r.digest as digest, b.no is null as is_new from ?
+             where b.no is null or (b.object_no is not null and not ${isLost('b.no')})`,
+            [blobOfEach(db, rows, 'with nulls')],
           ),
         );
-      let there = await found();
+      let told = await found();
       // Who registered the files has made the rows.
-      if (there.length < blobs.length) await addBlobs(db, rows);
+      if (told.some(({ is_new }) => is_new)) await addBlobs(db, rows);
       // SQLite's BEGIN IMMEDIATE has locked everything already.
       if (isPostgres(db)) {
         await db.raw(
@@ -128,9 +130,9 @@ export function blobTable(db: Knex) {
           [rows],
         );
         // What others did, who had the locks before.
-        there = await found();
+        told = await found();
       }
-      const held = there.flatMap(({ digest, stored }) => (stored ? [digestFromBytes(digest)] : []));
+      const held = told.flatMap(({ digest, is_new }) => (is_new ? [] : [digestFromBytes(digest)]));
       if (held.length > 0) await revive(db, rows, now);
       return new Set(held);
     },
@@ -200,19 +202,6 @@ export function blobTable(db: Knex) {
         .where({ id: at.object_id })
         .first('key', 'version_id', 'size as object_size', 'encoding', 'state');
       return { ...object, object_id: at.object_id, offset: at.offset };
-    },
-
-    /** The objects that these blobs are read from, each once. */
-    async objectsOf(digests: readonly Digest[]): Promise<string[]> {
-      const wanted = digestRows(db, digests);
-      const rows: Array<{ id: string }> = rowsOf(
-        await db.raw(
-          `select o.id as id from (select distinct ${bestObject('b')} as no from ?) h cross join objects o
-           where o.no = h.no`,
-          [blobOfEach(db, wanted)],
-        ),
-      );
-      return rows.map(({ id }) => id);
     },
 
     async getObject(id: string): Promise<ObjectRecord | null> {

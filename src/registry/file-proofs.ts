@@ -42,22 +42,22 @@ export function fileProofs(db: Knex) {
       return Number(found?.files);
     },
 
-    /** Of these blobs: which ones files of the package need, and whether each is proven everywhere in it, and not lost. */
-    async wantedBy(packageId: PackageId, wanted: readonly Wanted[]): Promise<Map<Digest, { proven: boolean }>> {
-      const rows: Array<{ digest: Buffer; proven: boolean | number }> = rowsOf(
-        await db.raw(
-          `select r.digest as digest, ${isProvenIn(PACKAGE_NO, 'b.no', 'r.size')} and not ${isLost('b.no')} as proven
-           from ?`,
-          [packageId, thoseOfFiles(db, packageId, wantedRows(db, wanted))],
-        ),
+    /**
+     * Of these blobs, each once, those whose bytes the package does not wait for, and why: it has no file with this digest and size,
+     * or they are proven in it, and not lost. Mostly there are none.
+     */
+    async notMissing(packageId: PackageId, blobs: readonly Wanted[]): Promise<Map<Digest, 'unknown' | 'proven'>> {
+      const known = hasFileWith(db, packageId);
+      const proven = `${isProvenIn(PACKAGE_NO, 'b.no', 'r.size')} and not ${isLost('b.no')}`;
+      const rows: Array<{ digest: Buffer; known: boolean | number }> = rowsOf(
+        await db.raw(`select r.digest as digest, ? as known from ? where not ? or (${proven})`, [
+          known,
+          blobOfEach(db, wantedRows(db, blobs), 'with nulls'),
+          known,
+          packageId,
+        ]),
       );
-      const found = new Map<Digest, { proven: boolean }>();
-      for (const row of rows) {
-        const digest = digestFromBytes(row.digest);
-        // With another size it may be something else that is claimed of it.
-        found.set(digest, { proven: Boolean(row.proven) && (found.get(digest)?.proven ?? true) });
-      }
-      return found;
+      return new Map(rows.map((row) => [digestFromBytes(row.digest), row.known ? 'proven' : 'unknown']));
     },
   };
 }
@@ -140,34 +140,32 @@ export function wantedRows(db: Knex, wanted: readonly Wanted[]): Knex.Raw {
 }
 
 /**
- * The package's files that have one of these blobs, as `f`. PostgreSQL is made to look into the index by blob for each: no
- * other index has the order that the comparison of rows asks for, and OFFSET keeps it from joining in another way. That the
- * numbers are equal follows from it, but only said it tells PostgreSQL that few rows are: else it reads a table of ten million.
- * @param rows a recordset of digest and size
+ * The package's files that have one of these blobs, as `f`. OFFSET keeps PostgreSQL from joining in another way than by a look for
+ * each. @param rows a recordset of digest and size
  */
-function filesWith(db: Knex, packageId: PackageId, rows: Knex.Raw, end = 'offset 0'): Knex.Raw {
-  const blobs = blobOfEach(db, rows);
-  return isPostgres(db)
-    ? db.raw(
-        `? cross join lateral (
-           select f.package_no, f.blob_no, f.size from package_files f
-           where f.blob_no = b.no and (f.blob_no, f.package_no) >= (b.no, ${PACKAGE_NO})
-             and (f.blob_no, f.package_no) <= (b.no, ${PACKAGE_NO}) and f.size = r.size
-           ${end}) f`,
-        [blobs, packageId, packageId],
-      )
-    : db.raw(
-        `? cross join package_files f where f.blob_no = b.no and f.package_no = ${PACKAGE_NO} and f.size = r.size`,
-        [blobs, packageId],
-      );
+function filesWith(db: Knex, packageId: PackageId, rows: Knex.Raw): Knex.Raw {
+  const files = isPostgres(db)
+    ? 'cross join lateral (select f.size from package_files f where ? offset 0) f'
+    : 'cross join package_files f where ?';
+  return db.raw(`? ${files}`, [blobOfEach(db, rows), isFileWith(db, packageId)]);
 }
 
-/** Of the blobs of a recordset `r`, as `b`, those that files of the package have. */
-function thoseOfFiles(db: Knex, packageId: PackageId, rows: Knex.Raw): Knex.Raw {
-  if (isPostgres(db)) return filesWith(db, packageId, rows, 'limit 1');
-  return db.raw(
-    `? where exists (
-       select 1 from package_files f where f.blob_no = b.no and f.package_no = ${PACKAGE_NO} and f.size = r.size)`,
-    [blobOfEach(db, rows), packageId],
-  );
+/** A condition: the package has a file with the blob `b`, and the size of the row `r`. */
+function hasFileWith(db: Knex, packageId: PackageId): Knex.Raw {
+  return db.raw('coalesce((select true from package_files f where ? limit 1), false)', [isFileWith(db, packageId)]);
+}
+
+/**
+ * A condition on a row of package_files: it is the package's, and has the blob `b` and the size of the row `r`. PostgreSQL is made
+ * to look into the index by blob: no other index has the order that the comparison of rows asks for. That the numbers are equal
+ * follows from it, but only said it tells PostgreSQL that few rows are: else it reads a table of ten million.
+ */
+function isFileWith(db: Knex, packageId: PackageId): Knex.Raw {
+  return isPostgres(db)
+    ? db.raw(
+        `f.blob_no = b.no and (f.blob_no, f.package_no) >= (b.no, ${PACKAGE_NO})
+         and (f.blob_no, f.package_no) <= (b.no, ${PACKAGE_NO}) and f.size = r.size`,
+        [packageId, packageId],
+      )
+    : db.raw(`f.blob_no = b.no and f.package_no = ${PACKAGE_NO} and f.size = r.size`, [packageId]);
 }

@@ -7,7 +7,7 @@ import { fileConflicts } from './file-conflicts.ts';
 import { fileProofs, forgetUnproven, isProven, noteUnproven, wantedRows } from './file-proofs.ts';
 import { located } from './locations.ts';
 import { addBlobs, blobOfEach, PACKAGE_NO } from './numbers.ts';
-import { isLost } from './object-states.ts';
+import { bestObject, isLost } from './object-states.ts';
 import { byDigest, recordset } from './recordset.ts';
 
 export interface FileRecord {
@@ -76,6 +76,11 @@ export function fileTable(db: Knex) {
     return db('package_files as f').whereRaw(`f.package_no = ${PACKAGE_NO}`, [packageId]);
   }
 
+  function pageOf(packageId: PackageId, after: string | null, limit: number): Knex.QueryBuilder {
+    const query = filesOf(packageId).orderBy('path').limit(limit);
+    return after === null ? query : query.where('path', '>', after);
+  }
+
   /** Paths without proven bytes, in order. */
   async function unproven(packageId: PackageId, limit: number): Promise<LogicalPath[]> {
     const query = db('unproven_contents').whereRaw(`package_no = ${PACKAGE_NO}`, [packageId]);
@@ -108,9 +113,23 @@ export function fileTable(db: Knex) {
 
     /** In the order of the path's bytes. */
     async page(packageId: PackageId, after: string | null, limit: number): Promise<FileRecord[]> {
-      const query = filesOf(packageId).orderBy('path').limit(limit);
-      if (after !== null) query.where('path', '>', after);
-      return ((await query.select(db.raw(COLUMNS))) as Row[]).map(fromRow);
+      return ((await pageOf(packageId, after, limit).select(db.raw(COLUMNS))) as Row[]).map(fromRow);
+    },
+
+    /** Ids of the objects that the bytes of such a page are read from, each once; of files that are empty or unproven, none. */
+    async objectsOfPage(packageId: PackageId, after: string | null, limit: number): Promise<string[]> {
+      const page = pageOf(packageId, after, limit).select('f.package_no', 'f.blob_no', 'f.size');
+      const blob = isPostgres(db) ? 'lateral (select * from blobs x where x.no = f.blob_no offset 0)' : 'blobs';
+      const rows: Array<{ id: string }> = rowsOf(
+        await db.raw(
+          `select o.id as id from (
+             select distinct ${bestObject('b')} as no from (?) f cross join ${blob} b
+             where b.no = f.blob_no and f.size > 0 and ${isProven('f')}) h
+           cross join objects o where o.no = h.no`,
+          [page],
+        ),
+      );
+      return rows.map(({ id }) => id);
     },
 
     /** A text that no key of a path stands behind: a path or a key of the package; null: it has no files. */

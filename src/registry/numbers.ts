@@ -10,13 +10,16 @@ import { isPostgres } from './dialect.ts';
 export const PACKAGE_NO = '(select no from packages where id = ?)';
 
 /**
- * The rows `r` of a recordset that has a `digest`, each beside its blob as `b`; those that have none are left out. By a look into
- * the index for each, on PostgreSQL too: OFFSET keeps it from joining in another way.
+ * The rows `r` of a recordset that has a `digest`, each beside its blob as `b`. By a look into the index for each, on PostgreSQL
+ * too: OFFSET keeps it from joining in another way. @param others what becomes of rows whose digest has no blob
  */
-export function blobOfEach(db: Knex, rows: Knex.Raw): Knex.Raw {
-  return isPostgres(db)
-    ? db.raw('? r cross join lateral (select * from blobs x where x.digest = r.digest offset 0) b', [rows])
-    : db.raw('? r cross join blobs b on b.digest = r.digest', [rows]);
+export function blobOfEach(db: Knex, rows: Knex.Raw, others: 'left out' | 'with nulls' = 'left out'): Knex.Raw {
+  if (isPostgres(db)) {
+    const join = others === 'left out' ? 'inner' : 'left';
+    const blob = 'lateral (select * from blobs x where x.digest = r.digest offset 0) b on true';
+    return db.raw(`? r ${join} join ${blob}`, [rows]);
+  }
+  return db.raw(`? r ${others === 'left out' ? 'cross' : 'left'} join blobs b on b.digest = r.digest`, [rows]);
 }
 
 /** Makes the rows of those blobs that have none yet. @param rows a recordset with a `digest`, in the order of digests */

@@ -30,13 +30,13 @@ export interface ReadTables {
     | 'totals'
     | 'locate'
     | 'provableBy'
-    | 'wantedBy'
+    | 'notMissing'
+    | 'objectsOfPage'
     | 'findConflict'
   >;
   blobs: Pick<
     BlobTable,
     | 'locate'
-    | 'objectsOf'
     | 'getObject'
     | 'getObjects'
     | 'getObjectByKey'

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { type Binding, unpackRows } from './row-pack.ts';
+import { type Binding, ownBytes, unpackRows } from './row-pack.ts';
 import type { FromSqlite, SqlStatement, ToSqlite } from './sqlite-worker.ts';
 
 export type SqlOutcome =
@@ -116,10 +116,3 @@ function unavailable(why: string): Error {
 }
 
 const ENDS_TRANSACTION = /^(commit|rollback);?$/i;
-
-/** A view would take the whole buffer along that it is a part of. */
-function ownBytes(binding: Binding): Binding {
-  return binding instanceof Uint8Array && binding.byteLength < binding.buffer.byteLength
-    ? new Uint8Array(binding)
-    : binding;
-}

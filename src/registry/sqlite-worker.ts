@@ -2,7 +2,7 @@ import { chmodSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import Sqlite, { type Database, type Statement } from 'better-sqlite3';
 import { writeRefused } from './read-only.ts';
-import { type Binding, packRows, type RowPack } from './row-pack.ts';
+import { type Binding, buffersOf, type Cell, packRows, type RowPack } from './row-pack.ts';
 
 /** One after the other; each has one answer, in the same order. */
 export type ToSqlite = { open: string } | SqlStatement | { close: true };
@@ -62,8 +62,7 @@ function statementOf(sql: string): Statement<Binding[]> {
 }
 
 function answer(message: FromSqlite): void {
-  const bytes = 'rows' in message ? message.rows.bytes : null;
-  parentPort?.postMessage(message, bytes === null ? [] : [bytes]);
+  parentPort?.postMessage(message, 'rows' in message ? buffersOf(message.rows) : []);
 }
 
 function take(message: ToSqlite): void {
@@ -92,9 +91,8 @@ function run({ sql, bindings, transaction, readOnly }: SqlStatement): void {
   const statement = statementOf(sql);
   if (readOnly && !statement.readonly) throw writeRefused(sql);
   if (statement.reader) {
-    const cells = statement.all(...bindings) as unknown[][];
     const columns = statement.columns().map(({ name }) => name);
-    answer({ rows: packRows(columns, cells) });
+    answer({ rows: packRows(columns, statement.all(...bindings) as Cell[][]) });
   } else {
     answer(statement.run(...bindings));
   }

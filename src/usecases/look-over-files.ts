@@ -29,10 +29,11 @@ export interface LookedOver {
 export async function lookOverFiles(tables: ReadTables, id: PackageId): Promise<LookedOver> {
   const hash = createHash('sha256');
   const objectIds = new Set<string>();
+  let after: string | null = null;
   for await (const page of filePages(tables, id)) {
     hash.update(page.map((file) => sha256sumLine(digestHex(file.digest), file.path)).join(''));
-    const held = new Set(page.flatMap((file) => (file.proven && file.size > 0 ? [file.digest] : [])));
-    for (const objectId of await tables.blobs.objectsOf([...held])) objectIds.add(objectId);
+    for (const objectId of await tables.files.objectsOfPage(id, after, page.length)) objectIds.add(objectId);
+    after = page.at(-1)?.path ?? null;
   }
   return { filesDigest: digestFromBytes(hash.digest()), objectIds };
 }

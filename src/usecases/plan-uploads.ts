@@ -112,9 +112,9 @@ async function findUnproven(
   packageId: PackageId,
   plans: readonly ObjectPlan[],
 ): Promise<ObjectPlan[]> {
-  const wanted = await tables.files.wantedBy(packageId, plans.flatMap(contentsOf));
+  const notMissing = await tables.files.notMissing(packageId, plans.flatMap(contentsOf));
   for (const plan of plans) {
-    const stranger = contentsOf(plan).find(({ digest }) => !wanted.has(digest));
+    const stranger = contentsOf(plan).find(({ digest }) => notMissing.get(digest) === 'unknown');
     if (!stranger) continue;
     const which = plan.members === null ? '' : ` It is a member of the pack ${plan.digest}.`;
     throw new StoreError(
@@ -123,7 +123,7 @@ async function findUnproven(
       { digest: stranger.digest },
     );
   }
-  return plans.filter((plan) => contentsOf(plan).some(({ digest }) => wanted.get(digest)?.proven === false));
+  return plans.filter((plan) => contentsOf(plan).some(({ digest }) => !notMissing.has(digest)));
 }
 
 /** Open uploads that must not be handed out again: expired, or of another size, form, other parts or members than planned now. */

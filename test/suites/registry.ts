@@ -156,7 +156,11 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     ]);
     t.deepEqual(await one.read.files.provableBy(ALL, id, [{ digest, size: max }]), new Map([[digest, max]]));
     t.is((await one.read.files.provableBy(ALL, id, [{ digest, size: 0 }])).size, 0);
-    t.deepEqual(await one.read.files.wantedBy(id, [{ digest, size: 0 }]), new Map([[digest, { proven: false }]]));
+    t.deepEqual(await one.read.files.notMissing(id, [{ digest, size: 0 }]), new Map());
+    t.deepEqual(await one.read.files.notMissing(id, [{ digest, size: max }]), new Map([[digest, 'proven']]));
+    t.deepEqual(await one.read.files.notMissing(id, [{ digest, size: 1 }]), new Map([[digest, 'unknown']]));
+    const strange = digestOf('strange');
+    t.deepEqual(await one.read.files.notMissing(id, [{ digest: strange, size: 1 }]), new Map([[strange, 'unknown']]));
     const matching = async (key: string, value: string) =>
       (await one.read.packages.list({ metadata: new Map([[key, value]]) }, ALL, 10)).length;
     t.deepEqual([await matching('n', '1'), await matching('truth', 'true'), await matching('text', '1')], [1, 1, 1]);
@@ -175,11 +179,11 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       lost: (await one.read.files.page(id, null, 9)).filter((file) => file.lost).map(({ path }) => path as string),
       missing: (await one.read.files.missing(id, 9)).map(String),
       provable: (await one.read.files.provableBy(ALL, id, blobs)).size,
-      wanted: [...(await one.read.files.wantedBy(id, blobs)).values()].filter(({ proven }) => !proven).length,
+      wanted: blobs.length - (await one.read.files.notMissing(id, blobs)).size,
       stored: (await one.transaction((tables) => tables.blobs.lock(blobs, 1))).size,
       from: (await one.read.files.locate(id, [a.path, b.path])).map(({ path, object_id }) => `${path} ${object_id}`),
       a: (await one.read.blobs.locate(a.digest))?.object_id,
-      objects: (await one.read.blobs.objectsOf([a.digest, b.digest])).toSorted(),
+      objects: (await one.read.files.objectsOfPage(id, null, 9)).toSorted(),
     });
     const whole = { lost: [], missing: [], provable: 2, wanted: 0, stored: 2 };
     const first = { from: ['a obj_1', 'b obj_1'], a: 'obj_1', objects: ['obj_1'] };
@@ -379,8 +383,8 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       () => files.put(id, [fileOf('g')]),
       () => files.remove(id, file.path),
       () => files.prove(id, [file]),
-      () => blobs.lock([{ digest: digestOf('new'), size: 3 }]),
-      () => blobs.markLost(['obj']),
+      () => blobs.lock([{ digest: digestOf('new'), size: 3 }], 1),
+      () => blobs.markLost(['obj'], 1),
       () => uploads.insert([uploadOf(id, fileOf('h'))]),
       () => uploads.setStorageIds([{ id: upload.id, storageUploadId: 'named' }]),
       () => uploads.move(upload.id, 'open', 'completing', { owner: 'o', lease_until: 1 }),
