@@ -16,6 +16,12 @@ async function markdownFiles(): Promise<string[]> {
   return ['README.md', 'CHANGELOG.md', ...docs].sort();
 }
 
+/** The pages of the client's rooms. */
+async function roomPages(): Promise<string[]> {
+  const inClient = await readdir(join(ROOT, 'cli/client'), { recursive: true });
+  return inClient.filter((name) => name.endsWith('.md')).map((name) => `cli/client/${name}`);
+}
+
 function read(file: string): Promise<string> {
   return readFile(join(ROOT, file), 'utf8');
 }
@@ -149,7 +155,7 @@ test('docs/cli.md has every exit code, and no other', async (t) => {
 });
 
 test('relative links lead somewhere, anchors too', async (t) => {
-  for (const file of await markdownFiles()) {
+  for (const file of [...(await markdownFiles()), ...(await roomPages())]) {
     for (const [, target = ''] of prose(await read(file)).matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^[a-z]+:/.test(target)) continue;
       const [path = '', anchor] = target.split('#');
@@ -158,6 +164,24 @@ test('relative links lead somewhere, anchors too', async (t) => {
       if (anchor !== undefined) t.true(anchorsOf(await read(to)).has(anchor), `${file} links to ${target}`);
     }
   }
+});
+
+test('every file that the architecture and the rooms of the client name is there', async (t) => {
+  const pages = ['docs/architecture.md', ...(await roomPages())];
+  let named = 0;
+  for (const page of pages) {
+    // The table of folders names files by their names alone.
+    const places = ['', 'src/', 'cli/client/', `${dirname(page)}/`, 'src/registry/', 'src/http/', 'cli/'];
+    for (const [, name = ''] of (await read(page)).matchAll(/`([\w./-]+\.ts)`/g)) {
+      named += 1;
+      const found = await Promise.allSettled(places.map((place) => access(join(ROOT, place, name))));
+      t.true(
+        found.some(({ status }) => status === 'fulfilled'),
+        `${page} names ${name}`,
+      );
+    }
+  }
+  t.true(named > 120, `${named} names were found`);
 });
 
 test('every page of docs/ can be reached from the README', async (t) => {
