@@ -4,6 +4,7 @@ import * as revisions from './0002_revisions_and_lost_objects.ts';
 import * as storedForms from './0003_stored_forms.ts';
 import * as lighterRows from './0004_lighter_rows.ts';
 import * as lifecycle from './0005_lifecycle.ts';
+import * as decisions from './0006_decisions.ts';
 
 /** Append-only, in order: a migration that was released is never changed. */
 export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration }> = [
@@ -12,4 +13,5 @@ export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration
   { name: '0003_stored_forms', migration: storedForms },
   { name: '0004_lighter_rows', migration: lighterRows },
   { name: '0005_lifecycle', migration: lifecycle },
+  { name: '0006_decisions', migration: decisions },
 ];

@@ -6,6 +6,7 @@ import type { PackageId, UploadId } from '../core/ids.ts';
  *
  *     objects/sha256/ab/cd/<64 hex>.<upload id>    a blob's bytes; a key per upload, never used again
  *     packages/<package id>/manifest.json          the manifest of a finalized package
+ *     packages/<package id>/decisions/<id>.json    a decision on how long it is kept: finalized, extended, held, released, deleted
  *     probe/<probe id>/<name>                      what a probe of the backend writes and removes again, or a later start
  *
  * Keys are lower-case ASCII, so that every file system and every S3 server keeps them apart.
@@ -20,6 +21,10 @@ export function blobKey(digest: Digest, uploadId: UploadId): ObjectKey {
 
 export function manifestKey(packageId: PackageId): ObjectKey {
   return `packages/${packageId}/manifest.json` as ObjectKey;
+}
+
+export function decisionKey(packageId: PackageId, decisionId: string): ObjectKey {
+  return `packages/${packageId}/decisions/${decisionId}.json` as ObjectKey;
 }
 
 /** What all keys of probes begin with, and no others. */

@@ -75,6 +75,7 @@ export const ERROR_TABLE = {
   headers_too_large: { status: 431, title: 'The headers are too large' },
 
   internal: { status: 500, title: 'The service failed' },
+  decision_unwritten: { status: 500, title: 'Storage could not be told of the decision yet' },
   integrity_failure: { status: 500, title: 'Stored bytes are not what they were' },
   unavailable: { status: 503, title: 'The service cannot answer now' },
   registry_damaged: { status: 503, title: 'The registry is damaged' },

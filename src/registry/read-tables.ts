@@ -62,7 +62,10 @@ export interface ReadTables {
     | 'listDropping'
     | 'listDroppingLater'
   >;
-  retention: Pick<RetentionTable, 'listClasses' | 'getClass' | 'events' | 'getHold' | 'holds'>;
+  retention: Pick<
+    RetentionTable,
+    'unwritten' | 'listUnwritten' | 'listClasses' | 'getClass' | 'events' | 'getHold' | 'holds'
+  >;
   audit: Pick<AuditTable, 'page'>;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;

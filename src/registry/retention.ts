@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { DecisionAction } from '../core/decision.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { RetentionClasses } from '../core/retention.ts';
 
@@ -26,6 +27,25 @@ export interface RetentionEventRecord {
   expires_after: number | null;
 }
 
+const EVENT_COLUMNS = [
+  'e.id',
+  'e.package_id',
+  'e.action',
+  'e.at',
+  'e.actor',
+  'e.reason',
+  'e.hold_id',
+  'e.expires_before',
+  'e.expires_after',
+] as const;
+
+/** An event that storage is to have as well, with what it says of its package and its hold. */
+export type UnwrittenEvent = RetentionEventRecord & {
+  action: DecisionAction;
+  hold_reference: string | null;
+  retention_days: number | null;
+};
+
 export function retentionTable(db: Knex) {
   return {
     /** Makes the table say what the configuration says. A class that some package has is retired, never removed. */
@@ -46,13 +66,43 @@ export function retentionTable(db: Knex) {
       return (await db('retention_classes').where({ name, retired: false }).first('name', 'days')) ?? null;
     },
 
-    async addEvent(event: RetentionEventRecord): Promise<void> {
-      await db('retention_events').insert(event);
+    /** @param toWrite storage is to have it as well */
+    async addEvent(event: RetentionEventRecord, toWrite: boolean): Promise<void> {
+      await db('retention_events').insert({ ...event, to_write: toWrite });
+    },
+
+    /** Events that storage is to have and is not known to have yet, oldest first. */
+    async unwritten(packageId: PackageId, limit: number): Promise<UnwrittenEvent[]> {
+      const query = db('retention_events as e')
+        .join('packages as p', 'p.id', 'e.package_id')
+        .leftJoin('holds as h', 'h.id', 'e.hold_id')
+        .where('e.package_id', packageId)
+        .whereRaw('e.to_write = true')
+        .orderBy('e.seq')
+        .limit(limit);
+      return query.select(...EVENT_COLUMNS, 'h.reference as hold_reference', 'p.retention_days as retention_days');
+    },
+
+    /** Packages that have such events. */
+    async listUnwritten(limit: number): Promise<PackageId[]> {
+      const query = db('retention_events').whereRaw('to_write = true').distinct('package_id').orderBy('package_id');
+      return (await query.limit(limit)).map((row: { package_id: PackageId }) => row.package_id);
+    },
+
+    /** Storage has these. */
+    async setWritten(ids: readonly string[]): Promise<void> {
+      await db('retention_events')
+        .whereRaw('to_write = true')
+        .whereIn('id', [...ids])
+        .update({ to_write: false });
     },
 
     /** Oldest first. */
     async events(packageId: PackageId): Promise<RetentionEventRecord[]> {
-      return db('retention_events').where({ package_id: packageId }).orderBy('seq');
+      return db('retention_events as e')
+        .where({ package_id: packageId })
+        .orderBy('seq')
+        .select(...EVENT_COLUMNS);
     },
 
     async addHold(hold: HoldRecord): Promise<void> {

@@ -4,21 +4,22 @@ import { assertDeletable } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { abortOpen } from './abort-upload.ts';
 import { lockPackage } from './access.ts';
+import { decide } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import { giveBack } from './revisions.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithObjects } from './services.ts';
 
 /**
  * Leaves a tombstone: the package is gone, its bytes stay until a sweep finds that nothing needs them. Finalized packages
  * only when eligible. Again: the same answer. @throws StoreError held, retention_active
  */
 export async function deletePackage(
-  services: Services,
+  services: Services<WithObjects>,
   caller: Caller,
   id: PackageId,
   reason: string,
 ): Promise<PackageRecord> {
-  return services.registry.transaction(async (tables) => {
+  return decide(services, id, async (tables) => {
     const pkg = await lockPackage(tables, caller, id);
     if (pkg.status === 'deleted') return pkg;
     const status = nextStatus(pkg, 'delete');
@@ -28,13 +29,8 @@ export async function deletePackage(
     await tables.packages.update(id, { status, reason, deleted_at: now });
     await giveBack(tables, pkg);
     const uploads_aborted = await abortOpen(tables, caller, id, { reason: 'The package was deleted.' });
-    await recordRetention(tables, caller, {
-      package_id: id,
-      action: 'deleted',
-      at: now,
-      reason,
-      expires_before: pkg.expires_at,
-    });
+    const event = { package_id: id, action: 'deleted' as const, at: now, reason, expires_before: pkg.expires_at };
+    await recordRetention(tables, caller, event, { finalized: pkg.finalized_at !== null });
     await recordChange(tables, caller, {
       at: now,
       action: 'package.deleted',

@@ -2,19 +2,20 @@ import type { PackageId } from '../core/ids.ts';
 import { assertReadable } from '../core/package-state.ts';
 import { type Extension, extendExpiry } from '../core/retention.ts';
 import { lockPackage } from './access.ts';
+import { decideOnce } from './decide.ts';
 import { getRetention, type RetentionState } from './get-retention.ts';
 import { recordChange, recordRetention } from './record-change.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithObjects } from './services.ts';
 
 /** @throws StoreError not_later, never_expires, package_deleted */
 export async function extendRetention(
-  services: Services,
+  services: Services<WithObjects>,
   caller: Caller,
   id: PackageId,
   extension: Extension,
   reason: string,
 ): Promise<RetentionState> {
-  await services.registry.transaction(async (tables) => {
+  await decideOnce(services, id, async (tables) => {
     const pkg = await lockPackage(tables, caller, id);
     assertReadable(pkg);
     const at = await tables.now();

@@ -4,6 +4,7 @@ import { nextStatus } from '../core/package-state.ts';
 import { expiryAtFinalize } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { lockPackage } from './access.ts';
+import { decide, writeDecisions } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import { takeOver } from './revisions.ts';
 import { type Expected, sealPackage } from './seal-package.ts';
@@ -23,18 +24,19 @@ export async function finalizePackage(
   expected: Expected = {},
 ): Promise<PackageRecord> {
   const sealed = await sealPackage(services, caller, id, expected);
-  if (sealed.status === 'finalized') return sealed;
-  return flip(services, caller, id, await writeManifest(services, sealed));
+  if (sealed.status !== 'finalized') return flip(services, caller, id, await writeManifest(services, sealed));
+  await writeDecisions(services, id);
+  return sealed;
 }
 
 /** Transaction 2. */
 async function flip(
-  services: Services,
+  services: Services<WithObjects>,
   caller: Caller,
   id: PackageId,
   manifest: WrittenManifest,
 ): Promise<PackageRecord> {
-  return services.registry.transaction(async (tables) => {
+  return decide(services, id, async (tables) => {
     const pkg = await lockPackage(tables, caller, id);
     if (pkg.status === 'finalized') return pkg;
     const status = nextStatus(pkg, 'finalize');

@@ -2,17 +2,18 @@ import { newId, type PackageId } from '../core/ids.ts';
 import { assertReadable } from '../core/package-state.ts';
 import type { HoldRecord } from '../registry/retention.ts';
 import { lockPackage } from './access.ts';
+import { decideOnce } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithObjects } from './services.ts';
 
 export async function placeHold(
-  services: Services,
+  services: Services<WithObjects>,
   caller: Caller,
   id: PackageId,
   reason: string,
   reference: string | null,
 ): Promise<HoldRecord> {
-  return services.registry.transaction(async (tables) => {
+  return decideOnce(services, id, async (tables) => {
     const pkg = await lockPackage(tables, caller, id);
     assertReadable(pkg);
     const at = await tables.now();

@@ -38,9 +38,18 @@ export async function recordChanges(tables: Tables, caller: Caller, changes: rea
 export type RetentionChange = Pick<RetentionEventRecord, 'package_id' | 'action' | 'at'> &
   Partial<Pick<RetentionEventRecord, 'reason' | 'hold_id' | 'expires_before' | 'expires_after'>>;
 
-/** Writes the retention event of a change, beside its audit event. */
-export async function recordRetention(tables: Tables, caller: Caller, change: RetentionChange): Promise<void> {
-  await tables.retention.addEvent({
+/**
+ * Writes the retention event of a change, beside its audit event. Storage is to have it before the change is acknowledged:
+ * whoever commits this goes on with `writeDecisions`. Not what is of no use there: that a package was made, and the end of one
+ * that was never finalized.
+ */
+export async function recordRetention(
+  tables: Tables,
+  caller: Caller,
+  change: RetentionChange,
+  { finalized }: { finalized: boolean } = { finalized: true },
+): Promise<void> {
+  const event: RetentionEventRecord = {
     reason: null,
     hold_id: null,
     expires_before: null,
@@ -48,5 +57,6 @@ export async function recordRetention(tables: Tables, caller: Caller, change: Re
     ...change,
     id: newId('evt', change.at),
     actor: caller.actor,
-  });
+  };
+  await tables.retention.addEvent(event, change.action !== 'set' && (finalized || change.action !== 'deleted'));
 }

@@ -3,6 +3,7 @@ import type { PackageId } from '../core/ids.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen, EXPIRED, finishAbort } from './abort-upload.ts';
 import { leaseFrom, resumeCompletion } from './complete-upload.ts';
+import { writeDecisions } from './decide.ts';
 import { dropKey } from './drop-key.ts';
 import { failUpload } from './fail-upload.ts';
 import { finalizePackage } from './finalize-package.ts';
@@ -16,7 +17,7 @@ const BATCH = 1_000;
  * @param signal ends it after the step that is under way
  */
 export async function recover(services: Services<WithUploads & WithObjects>, signal?: AbortSignal): Promise<void> {
-  const { uploads, packages } = services.registry.read;
+  const { uploads, packages, retention } = services.registry.read;
   const now = await services.registry.read.now();
   await each(services, signal, await uploads.listExpired(now, BATCH), (upload) => expire(services, upload));
   await each(services, signal, await uploads.listAborting(BATCH), (upload) => finishAbort(services, upload));
@@ -27,6 +28,7 @@ export async function recover(services: Services<WithUploads & WithObjects>, sig
     await finalizePackage(services, SYSTEM, id);
   });
   await each(services, signal, await packages.listDeletedSealed(), (id) => removeManifest(services, id));
+  await each(services, signal, await retention.listUnwritten(BATCH), (id) => writeDecisions(services, id));
 }
 
 /** A manifest that stays would say that the package was finalized. */

@@ -3,18 +3,19 @@ import type { PackageId } from '../core/ids.ts';
 import { assertReadable } from '../core/package-state.ts';
 import type { HoldRecord } from '../registry/retention.ts';
 import { lockPackage } from './access.ts';
+import { decideOnce } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
-import type { Caller, Services } from './services.ts';
+import type { Caller, Services, WithObjects } from './services.ts';
 
 /** @throws StoreError hold_not_found, hold_released */
 export async function releaseHold(
-  services: Services,
+  services: Services<WithObjects>,
   caller: Caller,
   id: PackageId,
   holdId: string,
   reason: string,
 ): Promise<HoldRecord> {
-  return services.registry.transaction(async (tables) => {
+  return decideOnce(services, id, async (tables) => {
     const pkg = await lockPackage(tables, caller, id);
     assertReadable(pkg);
     const hold = await tables.retention.getHold(id, holdId);

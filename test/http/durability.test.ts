@@ -296,27 +296,38 @@ test.serial('PUT of a file: written, synced, linked, directory synced, COMMIT, a
   ]);
 });
 
-test.serial('finalize: COMMIT that freezes, manifest durable, COMMIT that flips the status, answer', async (t) => {
-  const { api, taken } = await start(t);
-  const id = await api.create();
-  await api.store(id, { 'a.txt': 'a', 'empty.txt': '' });
-  taken();
-  t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
-  const moments = taken();
-  const manifest: Which = ({ to }) => to === `packages/${id}/manifest.json`;
-  const { path: file } = last(moments, (moment) => moment.name === 'link' && manifest(moment));
-  const commit = commitOf(t, moments, sealsPackage);
-  newDirectoriesAreDurable(t, moments, commit);
-  inOrder(t, moments, [
-    ['the COMMIT that freezes the package', commitOf(t, moments, ({ name }) => name.includes('sealed_at` ='))],
-    ['the write', effect('write', ({ path }) => path === file)],
-    ['the sync of the file', effect('sync', ({ path }) => path === file)],
-    ['the link of the manifest', effect('link', manifest)],
-    ['the sync of its directory', effect('syncDirectory', ({ path }) => path === `packages/${id}`)],
-    ['the COMMIT that flips the status', commit],
-    ['the answer', answers(200)],
-  ]);
-});
+test.serial(
+  'finalize: COMMIT that freezes, manifest durable, COMMIT that flips the status, decision durable, answer',
+  async (t) => {
+    const { api, taken } = await start(t);
+    const id = await api.create();
+    await api.store(id, { 'a.txt': 'a', 'empty.txt': '' });
+    taken();
+    t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
+    const moments = taken();
+    const manifest: Which = ({ to }) => to === `packages/${id}/manifest.json`;
+    const { path: file } = last(moments, (moment) => moment.name === 'link' && manifest(moment));
+    const commit = commitOf(t, moments, sealsPackage);
+    const decision: Which = ({ to }) => to?.startsWith(`packages/${id}/decisions/`) ?? false;
+    newDirectoriesAreDurable(t, moments, answers(200));
+    // The folder of decisions is made in the same directory.
+    const told = moments.findIndex(({ path }) => path?.startsWith(`packages/${id}/decisions`));
+    inOrder(t, moments.slice(0, told), [
+      ['the COMMIT that freezes the package', commitOf(t, moments, ({ name }) => name.includes('sealed_at` ='))],
+      ['the write', effect('write', ({ path }) => path === file)],
+      ['the sync of the file', effect('sync', ({ path }) => path === file)],
+      ['the link of the manifest', effect('link', manifest)],
+      ['the sync of its directory', effect('syncDirectory', ({ path }) => path === `packages/${id}`)],
+      ['the COMMIT that flips the status', commit],
+    ]);
+    inOrder(t, moments, [
+      ['the COMMIT that flips the status', commit],
+      ['the link of the decision', effect('link', decision)],
+      ['the sync of its directory', effect('syncDirectory', ({ path }) => path === `packages/${id}/decisions`)],
+      ['the answer', answers(200)],
+    ]);
+  },
+);
 
 test.serial('a COMMIT of the registry is one that survives a power failure', async (t) => {
   const { db } = await start(t);

@@ -265,7 +265,16 @@ async function storedAsRegistered(
     [],
     'only what has no clean answer is left to the sweep',
   );
-  const known = new Set([...objects.map(({ key }) => key), ...unclean]);
+  const decisions: Array<{ package_id: string; id: string }> = await db('retention_events')
+    .whereNot({ action: 'set' })
+    .select('package_id', 'id');
+  const told = decisions.map(({ package_id, id }) => `packages/${package_id}/decisions/${id}.json`);
+  t.deepEqual(
+    told.filter((key) => !found.has(key)),
+    [],
+    'every decision is in storage as well',
+  );
+  const known = new Set([...objects.map(({ key }) => key), ...unclean, ...told]);
   t.deepEqual(
     [...found.keys()].filter((key) => !known.has(key)),
     [],

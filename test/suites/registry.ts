@@ -396,14 +396,18 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       () => uploads.setDropLater(upload.id),
       () => retention.syncClasses({ fresh: 1 }),
       () =>
-        retention.addEvent({
-          ...event,
-          package_id: id,
-          action: 'set',
-          hold_id: null,
-          expires_before: null,
-          expires_after: 1,
-        }),
+        retention.addEvent(
+          {
+            ...event,
+            package_id: id,
+            action: 'set',
+            hold_id: null,
+            expires_before: null,
+            expires_after: 1,
+          },
+          true,
+        ),
+      () => retention.setWritten(['evt_1']),
       () => audit.add({ ...event, action: 'package.created', package_id: id, subject_id: null, detail: {} }),
     ];
     for (const write of writes) {

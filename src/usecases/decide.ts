@@ -1,0 +1,76 @@
+import { decisionKey } from '../blobs/key-layout.ts';
+import { type Decision, decisionBytes } from '../core/decision.ts';
+import { StoreError } from '../core/errors.ts';
+import type { PackageId } from '../core/ids.ts';
+import type { Tables } from '../registry/registry.ts';
+import type { UnwrittenEvent } from '../registry/retention.ts';
+import { mapLimit } from './map-limit.ts';
+import type { Services, WithObjects } from './services.ts';
+
+/** How many decisions are written at once. */
+const CONCURRENCY = 8;
+/** Of one package; what is left goes with its next decision, or with recovery. */
+const AT_ONCE = 100;
+
+/**
+ * A change of how long a package is kept: one transaction in the registry, which decides; then storage has it too, beside the
+ * manifest; then it may be acknowledged. After a crash in between recovery writes it. For what is harmless to ask again.
+ * @throws StoreError unavailable, no_space, … when storage could not be told
+ */
+export async function decide<T>(
+  services: Services<WithObjects>,
+  id: PackageId,
+  work: (tables: Tables) => Promise<T>,
+): Promise<T> {
+  const result = await services.registry.transaction(work);
+  await writeDecisions(services, id);
+  return result;
+}
+
+/** The same for what would happen twice if it were asked again. @throws StoreError decision_unwritten */
+export async function decideOnce<T>(
+  services: Services<WithObjects>,
+  id: PackageId,
+  work: (tables: Tables) => Promise<T>,
+): Promise<T> {
+  const result = await services.registry.transaction(work);
+  try {
+    await writeDecisions(services, id);
+  } catch (cause) {
+    services.log.error({ err: cause, package: id }, 'storage could not be told of a decision');
+    throw new StoreError(
+      'decision_unwritten',
+      `The registry has recorded it, but storage could not be told yet: the service goes on trying. Look at the retention of ${id} before you ask again.`,
+      { package_id: id },
+      { cause },
+    );
+  }
+  return result;
+}
+
+/** Writes what storage does not have yet of a package's decisions. */
+export async function writeDecisions(services: Services<WithObjects>, id: PackageId): Promise<void> {
+  await write(services, await services.registry.read.retention.unwritten(id, AT_ONCE));
+}
+
+/** Any number of times, in any order: each has its key, which only ever gets these bytes. */
+async function write({ blobs, registry }: Services<WithObjects>, events: readonly UnwrittenEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  await mapLimit(events, CONCURRENCY, (event) =>
+    blobs.objects.write(decisionKey(event.package_id, event.id), bytesOf(decisionOf(event))),
+  );
+  await registry.transaction(({ retention }) => retention.setWritten(events.map(({ id }) => id)));
+}
+
+function decisionOf(event: UnwrittenEvent): Decision {
+  const { id, package_id, action, at, actor, reason } = event;
+  const common = { id, package_id, action, at: new Date(at).toISOString(), actor, reason };
+  if (event.hold_id !== null) return { ...common, hold: { id: event.hold_id, reference: event.hold_reference } };
+  const expires = action === 'deleted' ? event.expires_before : event.expires_after;
+  const expires_at = expires === null ? null : new Date(expires).toISOString();
+  return { ...common, expires_at, ...(action === 'finalized' ? { retention_days: event.retention_days } : {}) };
+}
+
+async function* bytesOf(decision: Decision): AsyncGenerator<Uint8Array> {
+  yield decisionBytes(decision);
+}
