@@ -1,35 +1,43 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SHARED_CEPH } from './support/ceph.ts';
+import { cpuSeconds, slowestFiles, TIMES_VARIABLE } from './support/file-times.ts';
 import { SHARED_POSTGRES } from './support/postgres.ts';
+import { openRunFolder } from './support/run-folder.ts';
 import { shareServers } from './support/shared-servers.ts';
 
 /**
  * `npm test`: ava with its arguments, one PostgreSQL and one Ceph for all test files that do not harm them, and in the last
- * lines what did not run on this machine and how to run it.
+ * lines what did not run on this machine and how to run it. `--long` is `npm run test:long`: every seed, kill and changed byte,
+ * and each command in a process of its own. With ARTIFACT_STORE_TEST_TIMES=30 the 30 slowest files are told.
  */
-const folder = mkdtempSync(join(tmpdir(), 'artifact-store-run-'));
-const list = join(folder, 'not-run');
-writeFileSync(list, '');
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-const servers = await shareServers(join(folder, 'servers'), { ceph: SHARED_CEPH, postgres: SHARED_POSTGRES });
+const given = process.argv.slice(2);
+const forAva = given.filter((argument) => argument !== '--long');
+const long = forAva.length < given.length;
+const folder = openRunFolder();
+const servers = await shareServers(folder.socket, { ceph: SHARED_CEPH, postgres: SHARED_POSTGRES });
 const ava = fileURLToPath(new URL('../node_modules/ava/entrypoints/cli.mjs', import.meta.url));
-const child = spawn(process.execPath, [ava, ...process.argv.slice(2)], {
+const child = spawn(process.execPath, [ava, ...forAva], {
   stdio: 'inherit',
   env: {
     ...process.env,
     ...servers.env,
-    ARTIFACT_STORE_TEST_NOT_RUN: list,
+    ...(long ? { ARTIFACT_STORE_TEST_LONG: '1', ARTIFACT_STORE_TEST_CLI: 'process' } : {}),
+    ARTIFACT_STORE_TEST_NOT_RUN: folder.notRun,
+    [TIMES_VARIABLE]: folder.times,
     // Hundreds of processes load the same modules.
-    NODE_COMPILE_CACHE: join(folder, 'compiled'),
+    NODE_COMPILE_CACHE: folder.compiled,
   },
 });
 child.on('exit', async (code) => {
   await servers.close();
-  const notRun = [...new Set(readFileSync(list, 'utf8').split('\n'))].filter((line) => line !== '').toSorted();
-  if (notRun.length > 0) process.stdout.write(`\n${notRun.join('\n')}\n`);
+  const notRun = [...new Set(folder.linesOf(folder.notRun))].toSorted();
+  const rows = Number(process.env.ARTIFACT_STORE_TEST_TIMES || 0);
+  const last = [
+    ...(rows > 0 ? [slowestFiles(folder.linesOf(folder.times), rows)] : []),
+    `${process.uptime().toFixed(0)} s, ${cpuSeconds().toFixed(0)} s of CPU without Ceph`,
+    ...(notRun.length > 0 ? [notRun.join('\n')] : []),
+  ];
+  for (const text of last) process.stdout.write(`\n${text}\n`);
   process.exit(code ?? 1);
 });

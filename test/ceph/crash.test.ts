@@ -2,6 +2,7 @@ import test from 'ava';
 import { crashSuite } from '../suites/crash.ts';
 import { CEPH } from '../support/ceph.ts';
 import { CrashReplicas } from '../support/crash-replicas.ts';
+import { usualOrLong } from '../support/long.ts';
 import { POSTGRES } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
 
@@ -17,7 +18,7 @@ if (ceph && postgres) {
       if (shared === null || shared.closed) shared = await CrashReplicas.open(ceph, postgres);
       return shared;
     },
-    kills: 2,
+    kills: usualOrLong(1, 2),
     freezes: 1,
     // One of two parts, and one that need not be read back.
     large: [5 * 1024 ** 2 + 1_000, 100_000],

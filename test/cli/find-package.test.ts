@@ -1,6 +1,6 @@
 import test from 'ava';
 import { apiOf } from '../support/api.ts';
-import { cliOf } from '../support/cli-process.ts';
+import { cliOf } from '../support/cli-child.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 
 const service: TestService = await startTestService();

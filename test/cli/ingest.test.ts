@@ -9,7 +9,7 @@ import { readRun } from '../../cli/guide-board/read-run.ts';
 import { FIXTURE_RUN } from '../../fixtures/generate-guide-board.ts';
 import { PACK_END_SIZE, sizeInPack } from '../../src/core/pack.ts';
 import { apiOf, sha256 } from '../support/api.ts';
-import { cliOf } from '../support/cli-process.ts';
+import { cliOf } from '../support/cli-child.ts';
 import { processEnv } from '../support/process-env.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 import { startStatehub } from '../support/statehub.ts';

@@ -28,6 +28,8 @@ async function place(t: ExecutionContext, files: Record<string, Buffer>, packed 
       runCli(['pull', id, copy, '--json', '--parallel', '1'], {
         env: { ARTIFACT_STORE_URL: service.url },
         cwd: folder,
+        // Whose process lives is still at it: what it left is not taken over.
+        alone: true,
         ...options,
       }),
   };

@@ -33,7 +33,11 @@ async function place(t: ExecutionContext, count: number, sizeOf = (n: number) =>
     relay,
     expected: await readTree(await writeTree(join(folder, 'expected'), Object.assign({}, ...packs))),
     pull: (copy: string, env: Record<string, string> = {}) =>
-      runCli(['pull', id, copy, '--json', '--parallel', '1'], { env: { ARTIFACT_STORE_URL: relay.url, ...env } }),
+      runCli(['pull', id, copy, '--json', '--parallel', '1'], {
+        env: { ARTIFACT_STORE_URL: relay.url, ...env },
+        // Whose process lives is still at it: what it left is not taken over.
+        alone: true,
+      }),
   };
 }
 

@@ -35,6 +35,8 @@ async function bench(t: ExecutionContext) {
       runCli(['pull', id, copy, '--json', '--parallel', '1'], {
         env: { ARTIFACT_STORE_URL: relay.url },
         cwd: folder,
+        // Whose process lives is still at it: what it left is not taken over.
+        alone: true,
         ...(onSpawn ? { onSpawn } : {}),
       }),
   };

@@ -8,7 +8,7 @@ import { guideBoardLines } from '../../cli/view/guide-board-lines.ts';
 import { alignLines } from '../../cli/view/lines.ts';
 import { DAY_MS } from '../../src/core/retention.ts';
 import { apiOf } from '../support/api.ts';
-import { cliOf } from '../support/cli-process.ts';
+import { cliOf } from '../support/cli-child.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';

@@ -7,6 +7,7 @@ import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { type CrashPlace, crashSuite, type Stored } from '../suites/crash.ts';
 import { sha256 } from '../support/api.ts';
 import { startCrashProcess } from '../support/crash-process.ts';
+import { usualOrLong } from '../support/long.ts';
 
 const SERVER = new URL('../support/crash-server.ts', import.meta.url);
 
@@ -57,4 +58,4 @@ async function storedIn(blobs: string): Promise<Stored> {
 }
 
 // Of several parts, the last one short.
-crashSuite({ open: openPlace, kills: 6, freezes: 1, large: [150_000, 150_000], keepsUnclean: false });
+crashSuite({ open: openPlace, kills: usualOrLong(2, 6), freezes: 1, large: [150_000, 150_000], keepsUnclean: false });

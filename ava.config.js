@@ -1,0 +1,23 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+
+/** The files that take longest, the longest first: a long one that starts last keeps one core busy and the others idle. */
+const SLOWEST = [
+  ...readFileSync(new URL('docs/testing.md', import.meta.url), 'utf8').matchAll(/^\| (test\/\S+\.test\.ts) \|/gm),
+].map(([, file]) => file);
+
+function rank(path) {
+  const at = SLOWEST.findIndex((file) => path.endsWith(file));
+  return at === -1 ? SLOWEST.length : at;
+}
+
+export default {
+  files: ['test/**/*.test.ts'],
+  extensions: { ts: 'module' },
+  require: ['./test/support/measure-file.ts'],
+  sortTestFiles: (a, b) => rank(a) - rank(b) || a.localeCompare(b),
+  // Half of the time a file waits: for Ceph, for a process that starts or ends, until something is tried again.
+  concurrency: 2 * availableParallelism(),
+  timeout: '90s',
+  workerThreads: false,
+};
