@@ -11,6 +11,7 @@ import {
   type Faulted,
   mendWhileWaited,
   nth,
+  onFaulted,
   startFaulted,
 } from '../support/faulted-service.ts';
 import { POSTGRES } from '../support/postgres.ts';
@@ -24,7 +25,7 @@ const postgres = started && (await required('Faults of bucket, keys and connecti
 
 function onCeph(title: string, body: (t: ExecutionContext, place: Faulted) => Promise<void>): void {
   if (!postgres) return;
-  test.serial(title, async (t) => body(t, await startFaulted(t, ceph, postgres, await createBucket(ceph))));
+  test.serial(title, async (t) => onFaulted(t, { ceph, postgres, bucket: await createBucket(ceph) }, body));
 }
 
 if (postgres) {
@@ -149,7 +150,7 @@ if (postgres) {
       await createBucket(ceph, bucket);
       const pushed = await place.push(tree);
       t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
-      await assertWhole(t, place, tree, pushed.json.package_id);
+      await assertWhole(t, place, { tree, packageId: pushed.json.package_id });
     },
   );
 }
@@ -178,7 +179,7 @@ for (const [name, { of, begin, mend, says, ready }] of Object.entries(TROUBLES))
     mendWhileWaited(place);
     const pushed = await place.push(tree);
     t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
-    const objects = await assertWhole(t, place, tree, pushed.json.package_id);
+    const objects = await assertWhole(t, place, { tree, packageId: pushed.json.package_id });
     t.log(`mended: ${objects} objects read back`);
   });
 }

@@ -11,7 +11,7 @@ import {
   type Faulted,
   mendWhileWaited,
   nth,
-  startFaulted,
+  onFaulted,
 } from '../support/faulted-service.ts';
 import { OWN_POSTGRES, type OwnPostgres } from '../support/postgres.ts';
 import type { PostgresProcess } from '../support/postgres-process.ts';
@@ -25,7 +25,7 @@ const postgres = ceph && ((await required('Faults of the database', OWN_POSTGRES
 const server = postgres?.process as PostgresProcess;
 
 function onBoth(title: string, body: (t: ExecutionContext, place: Faulted) => Promise<void>): void {
-  if (server) test.serial(title, async (t) => body(t, await startFaulted(t, ceph, postgres, bucket)));
+  if (server) test.serial(title, async (t) => onFaulted(t, { ceph, postgres, bucket }, body));
 }
 
 let bucket = '';
@@ -142,5 +142,5 @@ onBoth('a database that stays away: a clear error, and the same command ends wel
   mendWhileWaited(place);
   const pushed = await place.push(tree);
   t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
-  await assertWhole(t, place, tree, pushed.json.package_id);
+  await assertWhole(t, place, { tree, packageId: pushed.json.package_id });
 });

@@ -14,7 +14,7 @@ import {
   errorOf,
   type Faulted,
   nth,
-  startFaulted,
+  onFaulted,
   type Tree,
 } from '../support/faulted-service.ts';
 import { POSTGRES } from '../support/postgres.ts';
@@ -34,7 +34,7 @@ type Asked = keyof typeof asks;
 type Moment = readonly [of: Asked, n: number, point: Point];
 
 function onCeph(title: string, body: (t: ExecutionContext, place: Faulted) => Promise<void>): void {
-  if (postgres) test.serial(title, async (t) => body(t, await startFaulted(t, ceph, postgres, bucket)));
+  if (postgres) test.serial(title, async (t) => onFaulted(t, { ceph, postgres, bucket }, body));
 }
 
 let bucket = '';
@@ -149,7 +149,7 @@ onCeph(
     for (const tree of trees) {
       const pushed = await push(tree);
       t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
-      await assertWhole(t, place, tree, pushed.json.package_id);
+      place.pushed.push({ tree, packageId: pushed.json.package_id });
     }
   },
 );
@@ -221,6 +221,6 @@ onCeph('Complete racing abort: one of them is never sent to the gateway, and not
     });
   }
   const pushed = await place.push(tree);
-  const objects = await assertWhole(t, place, tree, pushed.json.package_id);
+  const objects = await assertWhole(t, place, { tree, packageId: pushed.json.package_id });
   t.log(`46 races ended ${JSON.stringify(ends)}; ${objects} objects read back`);
 });

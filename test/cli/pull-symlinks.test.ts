@@ -4,11 +4,12 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { runCli } from '../support/cli-child.ts';
+import { usualOrLong } from '../support/long.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 import { readTree, writeTree } from '../support/tree.ts';
 
-const PULLS = 8;
+const PULLS = usualOrLong(2, 8);
 const service = await startTestService();
 test.after.always(() => service.dispose());
 

@@ -129,6 +129,7 @@ async function collectGarbage(dir: string): Promise<void> {
     await admin(dir, 'gc', 'process', '--include-all');
     left = (await tags()).filter((tag) => left.includes(tag));
     if (Date.now() > until) throw new Error('Ceph keeps its garbage');
+    if (left.length > 0) await sleep(1_000);
   }
 }
 

@@ -17,6 +17,7 @@ import type { Ceph } from './ceph.ts';
 import { type CliEnding, runCli } from './cli-child.ts';
 import { type Exchange, httpFraming, postgresFraming } from './exchanges.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
+import { usualOrLong } from './long.ts';
 import type { Postgres } from './postgres.ts';
 import { s3Env, uploadKeyEnv } from './s3-env.ts';
 import { startTestService, type TestService } from './service.ts';
@@ -50,6 +51,14 @@ export interface Faulted {
   cli(...args: string[]): Promise<CliEnding>;
   newTree(): Promise<Tree>;
   push(tree: Tree): Promise<CliEnding>;
+  /** What `endsWell` has seen end well, and is still to be found whole. */
+  pushed: Pushed[];
+}
+
+/** A tree, and the finalized package that it is. */
+export interface Pushed {
+  tree: Tree;
+  packageId: string;
 }
 
 export interface Tree {
@@ -115,7 +124,26 @@ export async function startFaulted(
       return makeTree(join(folder, `run-${trees}`), `run-${trees}`);
     },
     push: (tree) => cli('push', tree.folder, '--producer', 'faults', '--external-id', tree.name),
+    pushed: [],
   };
+}
+
+/** Runs a test on such a service; then everything whose push has ended well in it must be whole. */
+export async function onFaulted(
+  t: ExecutionContext,
+  { ceph, postgres, bucket }: { ceph: Ceph; postgres: Postgres; bucket: string },
+  body: (t: ExecutionContext, place: Faulted) => Promise<void>,
+): Promise<void> {
+  const place = await startFaulted(t, ceph, postgres, bucket);
+  await body(t, place);
+  await pushedIsWhole(t, place);
+}
+
+async function pushedIsWhole(t: ExecutionContext, place: Faulted): Promise<void> {
+  const pushed = place.pushed.splice(0);
+  if (pushed.length === 0) return;
+  const objects = await assertWhole(t, place, ...pushed);
+  t.log(`${pushed.length} packages whole, ${objects} objects read back`);
 }
 
 /** `sleepDays` and `recover`, as a minute that passes would do, whenever the command line waits for an upload's end. */
@@ -140,9 +168,9 @@ function contentOf(stored: Buffer, frames: Buffer): Buffer {
 
 /**
  * After Ceph's garbage collection: every object and every location of the registry is in the bucket byte for byte, every
- * file of every finalized package has such a location, and this tree is one of the packages. @returns objects read
+ * file of every finalized package has such a location, and these trees are among the packages. @returns objects read
  */
-export async function assertWhole(t: ExecutionContext, place: Faulted, tree: Tree, packageId: string): Promise<number> {
+export async function assertWhole(t: ExecutionContext, place: Faulted, ...pushed: Pushed[]): Promise<number> {
   const { ceph, cli, bucket, service } = place;
   await ceph.collectGarbage();
   const db = connectPostgres(databaseOf(place));
@@ -175,25 +203,27 @@ export async function assertWhole(t: ExecutionContext, place: Faulted, tree: Tre
       .select('p.id', 'f.path', 'b.digest', 'f.size');
     const lacking = files.filter(({ digest, size }) => size > 0 && !whole.has(digest.toString('hex')));
     t.deepEqual(lacking, [], 'no finalized package lacks a byte');
-    const mine = files.filter(({ id }) => id === packageId);
-    t.deepEqual(
-      mine.filter(({ path, digest }) => tree.digests.get(path) !== digest.toString('hex')),
-      [],
-      'each file as it was',
-    );
-    t.is(mine.length, tree.digests.size, 'all of them');
     service.sleepDays(LEASE_DAYS);
     await recover(service.services);
-    const half = await db('uploads')
-      .where('package_id', packageId)
-      .where((either) =>
-        either.whereIn('state', ['open', 'completing', 'aborting']).orWhere({ drop_key: true, drop_later: false }),
-      )
-      .select('id', 'state');
-    t.deepEqual(half, [], 'every upload has ended');
-    const verified = await cli('verify', packageId);
-    t.is(verified.code, 0, verified.stdout + verified.stderr);
-    t.is(verified.json.files, tree.digests.size);
+    for (const { tree, packageId } of pushed) {
+      const mine = files.filter(({ id }) => id === packageId);
+      t.deepEqual(
+        mine.filter(({ path, digest }) => tree.digests.get(path) !== digest.toString('hex')),
+        [],
+        'each file as it was',
+      );
+      t.is(mine.length, tree.digests.size, 'all of them');
+      const half = await db('uploads')
+        .where('package_id', packageId)
+        .where((either) =>
+          either.whereIn('state', ['open', 'completing', 'aborting']).orWhere({ drop_key: true, drop_later: false }),
+        )
+        .select('id', 'state');
+      t.deepEqual(half, [], 'every upload has ended');
+      const verified = await cli('verify', packageId);
+      t.is(verified.code, 0, verified.stdout + verified.stderr);
+      t.is(verified.json.files, tree.digests.size);
+    }
     return objects.length;
   } finally {
     await db.destroy();
@@ -201,8 +231,9 @@ export async function assertWhole(t: ExecutionContext, place: Faulted, tree: Tre
 }
 
 /**
- * A push of a new tree, in which a fault is made: it must end well by itself, and be whole. Its numbers go to the test's
- * log. @param make sets the fault up, and settles when it was made and repaired
+ * A push of a new tree, in which a fault is made: it must end well by itself, and be whole, which is seen at the end of the
+ * test; in the long run at once. Its numbers go to the test's log.
+ * @param make sets the fault up, and settles when it was made and repaired
  */
 export async function endsWell(
   t: ExecutionContext,
@@ -228,9 +259,10 @@ export async function endsWell(
     );
   t.is(pushed.code, 0, `${what}: ${pushed.stdout}${pushed.stderr}`);
   assertCompletedOnce(t, place, what);
-  const objects = await assertWhole(t, place, tree, pushed.json.package_id);
   const seen = made?.seen === undefined ? '' : ` ${made.seen};`;
-  t.log(`${what}:${seen} the push ended well in ${pushed.json.seconds} s, ${objects} objects read back`);
+  t.log(`${what}:${seen} the push ended well in ${pushed.json.seconds} s`);
+  place.pushed.push({ tree, packageId: pushed.json.package_id });
+  if (usualOrLong(false, true)) await pushedIsWhole(t, place);
 }
 
 /** What destroys objects on this Ceph, later and silently, is never sent: a second Complete, an Abort after one. */
