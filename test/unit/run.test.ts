@@ -32,3 +32,18 @@ test('where CI=true everything must run', async (t) => {
   t.true(typeof code === 'number' && code !== 0, `${code}: ${output}`);
   t.regex(output.replaceAll(/\s+/g, ' '), NOT_RUN);
 });
+
+test('what each file took, and what all of them, is told at the end', async (t) => {
+  const files = ['test/unit/part-plan.test.ts', 'test/unit/near-paths.test.ts'];
+  const child = spawn(process.execPath, ['test/run.ts', ...files], {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH, ARTIFACT_STORE_TEST_TIMES: '1' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const stdout = await text(child.stdout);
+  const [, file, row] = /^\| (\S+) (\| [\d.]+ \| [\d.]+ \|)$/m.exec(stdout) ?? [];
+  t.true(files.includes(file ?? ''), stdout);
+  t.notRegex(row ?? '', / 0\.0 /, 'a process costs something');
+  t.regex(stdout, /^\| all 2 files \| [\d.]+ \| [\d.]+ \|$/m);
+  t.regex(stdout.trimEnd().split('\n').at(-1) ?? '', /^\d+ s, \d+ s of CPU without Ceph$/);
+});
