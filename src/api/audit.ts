@@ -1,21 +1,14 @@
-import { z } from 'zod';
-import { json, list, Page, time } from './fields.ts';
+import * as z from 'zod/mini';
+import { json, list, time } from './fields.ts';
 
-export const ListAudit = z.strictObject({
-  ...Page,
-  package_id: z.string().optional(),
-  action: z.string().optional(),
-  actor: z.string().optional(),
-  after: time.optional(),
-});
 export const AuditEvent = z.object({
   id: z.string(),
   at: time,
   actor: z.string(),
   action: z.string(),
-  package_id: z.string().nullable(),
-  subject_id: z.string().nullable(),
-  reason: z.string().nullable(),
+  package_id: z.nullable(z.string()),
+  subject_id: z.nullable(z.string()),
+  reason: z.nullable(z.string()),
   detail: json,
 });
 export const AuditList = list(AuditEvent);

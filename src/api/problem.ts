@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod/mini';
 
 /** RFC 9457. */
 export const Problem = z.object({
@@ -6,9 +6,9 @@ export const Problem = z.object({
   title: z.string(),
   status: z.int(),
   detail: z.string(),
-  code: z.string().describe('stable; docs/errors.md lists all'),
+  code: z.string().check(z.describe('stable; docs/errors.md lists all')),
   request_id: z.string(),
-  path: z.string().optional(),
-  digest: z.string().optional(),
-  errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+  path: z.optional(z.string()),
+  digest: z.optional(z.string()),
+  errors: z.optional(z.array(z.object({ field: z.string(), message: z.string() }))),
 });

@@ -1,22 +1,26 @@
-import type { z } from 'zod';
+import type * as z from 'zod/mini';
 import type * as audit from './audit.ts';
 import type * as downloads from './downloads.ts';
+import type * as fileRequests from './file-requests.ts';
 import type * as files from './files.ts';
+import type * as links from './links.ts';
 import type * as operations from './operations.ts';
+import type * as packageRequests from './package-requests.ts';
 import type * as packages from './packages.ts';
 import type * as retention from './retention.ts';
+import type * as transferRequests from './transfer-requests.ts';
 import type * as uploads from './uploads.ts';
 
 /** The wire contract as types alone: importing this loads nothing. */
-export type CreatePackage = z.infer<typeof packages.CreatePackage>;
+export type CreatePackage = z.infer<typeof packageRequests.CreatePackage>;
 export type Package = z.infer<typeof packages.Package>;
 export type PackageList = z.infer<typeof packages.PackageList>;
-export type Link = z.infer<typeof packages.Link>;
-export type RegisterFiles = z.infer<typeof files.RegisterFiles>;
+export type Link = z.infer<typeof links.Link>;
+export type RegisterFiles = z.infer<typeof fileRequests.RegisterFiles>;
 export type RegisteredFiles = z.infer<typeof files.RegisteredFiles>;
 export type File = z.infer<typeof files.File>;
 export type FileList = z.infer<typeof files.FileList>;
-export type PlanUploads = z.infer<typeof uploads.PlanUploads>;
+export type PlanUploads = z.infer<typeof transferRequests.PlanUploads>;
 export type PlannedUpload = z.infer<typeof uploads.PlannedUpload>;
 export type PlannedUploads = z.infer<typeof uploads.PlannedUploads>;
 export type PartRequest = z.infer<typeof uploads.PartRequest>;

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { Problem } from '../api/problem.ts';
 import { codesOf, statusText } from './problem.ts';
 import type { Route } from './route.ts';
@@ -67,7 +67,7 @@ function pathParameters(path: string): Document[] {
   }));
 }
 
-function queryParameters(query: z.ZodType): Document[] {
+function queryParameters(query: z.ZodMiniType): Document[] {
   const { properties = {}, required = [] } = jsonSchema(query, 'input') as {
     properties?: Record<string, Document>;
     required?: string[];
@@ -80,13 +80,13 @@ function queryParameters(query: z.ZodType): Document[] {
   }));
 }
 
-function requestBody(body: z.ZodType | 'bytes'): Document {
+function requestBody(body: z.ZodMiniType | 'bytes'): Document {
   if (body === 'bytes') return { required: true, content: { 'application/octet-stream': {} } };
   const optional = body.safeParse(undefined).success;
   return { required: !optional, content: { 'application/json': { schema: jsonSchema(body, 'input') } } };
 }
 
-function answer(status: number, schema: z.ZodType | string): Document {
+function answer(status: number, schema: z.ZodMiniType | string): Document {
   if (typeof schema === 'string') return { description: schema };
   return {
     description: statusText(status),
@@ -94,7 +94,7 @@ function answer(status: number, schema: z.ZodType | string): Document {
   };
 }
 
-function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Document {
+function jsonSchema(schema: z.ZodMiniType, io: 'input' | 'output'): Document {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {
     io,
     unrepresentable: 'any',

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import type { z } from 'zod';
+import type * as z from 'zod/mini';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Surroundings } from '../usecases/diagnose.ts';
@@ -43,19 +43,19 @@ export interface Route {
   tag: 'Packages' | 'Uploads' | 'Retention and audit' | 'Operations' | 'Signed URLs';
   /** bearer: the caller is authenticated. signed: the signature in the URL is checked. open: anybody. */
   access: 'bearer' | 'signed' | 'open';
-  query: z.ZodType | null;
-  body: z.ZodType | 'bytes' | null;
+  query: z.ZodMiniType | null;
+  body: z.ZodMiniType | 'bytes' | null;
   /** How large a JSON body may be. */
   json: JsonBoundOf;
   /** DELETE takes its fields in the query or in a JSON body. */
   bodyOrQuery: boolean;
-  answers: Record<number, z.ZodType | string>;
+  answers: Record<number, z.ZodMiniType | string>;
   handle(services: HttpServices, request: Request<unknown, unknown>, ctx: Context): Promise<Answer | undefined>;
 }
 
-type Parsed<T> = T extends z.ZodType ? z.infer<T> : undefined;
+type Parsed<T> = T extends z.ZodMiniType ? z.infer<T> : undefined;
 
-interface RouteDefinition<Q extends z.ZodType | undefined, B extends z.ZodType | 'bytes' | undefined>
+interface RouteDefinition<Q extends z.ZodMiniType | undefined, B extends z.ZodMiniType | 'bytes' | undefined>
   extends Pick<Route, 'method' | 'path' | 'operationId' | 'summary' | 'tag' | 'answers'> {
   access?: Route['access'];
   query?: Q;
@@ -68,8 +68,8 @@ interface RouteDefinition<Q extends z.ZodType | undefined, B extends z.ZodType |
 
 /** Ties a handler's types to its schemas. */
 export function route<
-  Q extends z.ZodType | undefined = undefined,
-  B extends z.ZodType | 'bytes' | undefined = undefined,
+  Q extends z.ZodMiniType | undefined = undefined,
+  B extends z.ZodMiniType | 'bytes' | undefined = undefined,
 >(definition: RouteDefinition<Q, B>): Route {
   return {
     ...definition,

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import type { z } from 'zod';
+import type * as z from 'zod/mini';
 import { StoreError } from '../core/errors.ts';
 
 /** How many mistakes of one request are told. */
@@ -16,7 +16,7 @@ export function refuseEncoding(ctx: Context): void {
 }
 
 /** @throws StoreError invalid_request, naming the first fields that are wrong */
-export function validate(schema: z.ZodType, value: unknown, what: 'body' | 'query'): unknown {
+export function validate(schema: z.ZodMiniType, value: unknown, what: 'body' | 'query'): unknown {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const errors = parsed.error.issues.slice(0, ISSUES_MAX).map((issue) => ({

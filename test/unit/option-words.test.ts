@@ -1,19 +1,19 @@
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import type { z } from 'zod';
+import type * as z from 'zod/mini';
 import { VERBS } from '../../cli/commands/index.ts';
 import { ApiError, toCliError } from '../../cli/errors.ts';
 import { inOptionWords } from '../../cli/option-words.ts';
-import { reason, text } from '../../src/api/fields.ts';
-import { CreatePackage, LinkQuery } from '../../src/api/packages.ts';
-import { PlaceHold } from '../../src/api/retention.ts';
+import { CreatePackage, LinkQuery } from '../../src/api/package-requests.ts';
+import { reason, text } from '../../src/api/request-fields.ts';
+import { PlaceHold } from '../../src/api/retention-requests.ts';
 import type { ErrorExtras } from '../../src/core/errors.ts';
 import { reasonProblem, TEXT_MAX, textProblem } from '../../src/core/text-problem.ts';
 
 /** What an option may say, held against the wire's schemas; and errors of the service, in the words of options. */
 
 /** The schema says the same of this value, maybe beside something else that is wrong with it. */
-function agrees(t: ExecutionContext, problem: string | null, schema: z.ZodType, value: string): void {
+function agrees(t: ExecutionContext, problem: string | null, schema: z.ZodMiniType, value: string): void {
   const { error } = schema.safeParse(value);
   const issues = error?.issues.map(({ message }) => message) ?? [];
   t.true(problem === null ? issues.length === 0 : issues.includes(problem), `${problem} of ${JSON.stringify(value)}`);
@@ -36,8 +36,8 @@ test('the command line refuses the texts that the wire refuses, in the same word
 });
 
 test('the lengths are those of the wire', (t) => {
-  const longest = (schema: z.ZodObject, field: string, max: number): void => {
-    const only = schema.shape[field] as z.ZodType;
+  const longest = (schema: z.ZodMiniObject, field: string, max: number): void => {
+    const only = schema.shape[field] as z.ZodMiniType;
     t.true(only.safeParse('x'.repeat(max)).success, field);
     t.false(only.safeParse('x'.repeat(max + 1)).success, field);
   };

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import test from 'ava';
-import { mediaType } from '../../src/api/files.ts';
+import { mediaType } from '../../src/api/file-requests.ts';
 import { FRAME_ENTRY_SIZE } from '../../src/core/frame-table.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 import { DEFAULT_BOUNDS } from '../../src/http/bounds.ts';

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
-import { PageQuery } from '../../api/fields.ts';
+import * as asked from '../../api/file-requests.ts';
 import * as schema from '../../api/files.ts';
+import { PageQuery } from '../../api/request-fields.ts';
 import { type Digest, digestHex, isDigest, parseDigest, parseReprDigest } from '../../core/digest.ts';
 import { StoreError } from '../../core/errors.ts';
 import type { PackageId } from '../../core/ids.ts';
@@ -32,7 +33,7 @@ export const fileRoutes: Route[] = [
     operationId: 'registerFiles',
     summary: 'Registers files by path and digest: all or none; says whose bytes must be sent',
     tag: 'Packages',
-    body: schema.RegisterFiles,
+    body: asked.RegisterFiles,
     json: FILE_LIST,
     answers: { 200: schema.RegisteredFiles },
     async handle(services, { params, body, caller }) {
@@ -80,7 +81,7 @@ export const fileRoutes: Route[] = [
     operationId: 'putFile',
     summary: 'Stores one file through the service, hashed on the way',
     tag: 'Packages',
-    query: schema.PutFileQuery,
+    query: asked.PutFileQuery,
     body: 'bytes',
     answers: { 201: schema.File },
     async handle(services, { params, query, caller }, ctx) {
@@ -111,7 +112,7 @@ export const fileRoutes: Route[] = [
     operationId: 'getFile',
     summary: "The file's bytes: one range, conditional requests, HEAD",
     tag: 'Packages',
-    query: schema.GetFileQuery,
+    query: asked.GetFileQuery,
     answers: { 200: 'the bytes', 206: 'the range', 304: 'not modified', 307: 'the bytes are at this signed URL' },
     async handle(services, { params, query, caller }, ctx) {
       const path = parseLogicalPath(params.path as string);
@@ -149,7 +150,7 @@ export const fileRoutes: Route[] = [
     operationId: 'getManifest',
     summary: "The manifest's exact bytes; format=sha256sum gives what sha256sum -c reads",
     tag: 'Packages',
-    query: schema.ManifestQuery,
+    query: asked.ManifestQuery,
     answers: { 200: 'the manifest', 304: 'not modified' },
     async handle(services, { params, query, caller }, ctx) {
       const id = parsePackageId(params.id as string);
@@ -197,7 +198,7 @@ function contentLength(header: string): number | undefined {
 /** curl calls everything it sends with -d or -T a form or nothing: neither says what the file is. */
 function mediaTypeOf(contentType: string): string | undefined {
   if (contentType === '' || contentType.startsWith('application/x-www-form-urlencoded')) return undefined;
-  const parsed = schema.mediaType.safeParse(contentType);
+  const parsed = asked.mediaType.safeParse(contentType);
   if (parsed.success) return parsed.data;
   throw new StoreError('invalid_request', `${JSON.stringify(contentType.slice(0, 100))} is no media type.`, {
     errors: [{ field: 'Content-Type', message: 'is no media type' }],

@@ -1,6 +1,8 @@
-import type { z } from 'zod';
-import { Page, Reason } from '../../api/fields.ts';
+import * as z from 'zod/mini';
+import { Link } from '../../api/links.ts';
+import * as asked from '../../api/package-requests.ts';
 import * as schema from '../../api/packages.ts';
+import { Page, Reason } from '../../api/request-fields.ts';
 import type { JsonObject } from '../../core/canonical-json.ts';
 import { parseDigest } from '../../core/digest.ts';
 import { StoreError } from '../../core/errors.ts';
@@ -27,7 +29,7 @@ export const packageRoutes: Route[] = [
     operationId: 'createPackage',
     summary: 'Registers a package; the same (producer, external_id) again gives the existing one',
     tag: 'Packages',
-    body: schema.CreatePackage,
+    body: asked.CreatePackage,
     json: PACKAGE_FIELDS,
     answers: { 200: schema.Package, 201: schema.Package },
     async handle(services, { body, caller }) {
@@ -47,7 +49,7 @@ export const packageRoutes: Route[] = [
     operationId: 'listPackages',
     summary: 'Lists packages, newest first',
     tag: 'Packages',
-    query: schema.ListPackages.extend(Page),
+    query: z.extend(asked.ListPackages, Page),
     answers: { 200: schema.PackageList },
     async handle(services, { query, caller, operationId }) {
       const filter = packageFilter(query);
@@ -98,7 +100,7 @@ export const packageRoutes: Route[] = [
     operationId: 'finalizePackage',
     summary: 'Seals the package: writes its manifest, decides its expiry',
     tag: 'Packages',
-    body: schema.Finalize.optional(),
+    body: z.optional(asked.Finalize),
     answers: { 200: schema.Package },
     async handle(services, { params, body, caller }) {
       const id = parsePackageId(params.id as string);
@@ -128,8 +130,8 @@ export const packageRoutes: Route[] = [
     operationId: 'linkPackage',
     summary: "What Statehub's POST /progress/ takes: ids and a summary, never bytes",
     tag: 'Packages',
-    query: schema.LinkQuery,
-    answers: { 200: schema.Link },
+    query: asked.LinkQuery,
+    answers: { 200: Link },
     async handle(services, { params, query, caller }) {
       const pkg = await getPackage(services, caller, parsePackageId(params.id as string));
       const url = `${services.publicUrl()}/v1/packages/${pkg.id}`;
@@ -145,7 +147,7 @@ async function present(services: HttpServices, caller: Caller, pkg: PackageRecor
   return { status, body: presentPackage(pkg, caller, await services.registry.read.now()) };
 }
 
-function packageFilter(query: z.infer<typeof schema.ListPackages>): PackageFilter {
+function packageFilter(query: z.infer<typeof asked.ListPackages>): PackageFilter {
   const { producer, subject, external_id, status, retention_class, created_after, created_before, ...rest } = query;
   const { limit: _limit, cursor: _cursor, ...others } = rest as Record<string, string>;
   const metadata = new Map<string, string>();

@@ -1,6 +1,7 @@
-import { AuditList, ListAudit } from '../../api/audit.ts';
-import { PageQuery, Reason } from '../../api/fields.ts';
+import { AuditList } from '../../api/audit.ts';
+import { PageQuery, Reason } from '../../api/request-fields.ts';
 import * as schema from '../../api/retention.ts';
+import * as asked from '../../api/retention-requests.ts';
 import { parsePackageId } from '../../core/ids.ts';
 import { DEFAULT_RETENTION_CLASS, eligibility } from '../../core/retention.ts';
 import { extendRetention } from '../../usecases/extend-retention.ts';
@@ -84,7 +85,7 @@ export const retentionRoutes: Route[] = [
     operationId: 'extendRetention',
     summary: 'Moves the expiry to a strictly later time; days count from the current expiry',
     tag: 'Retention and audit',
-    body: schema.Extend,
+    body: asked.Extend,
     answers: { 200: schema.Retention },
     async handle(services, { params, body, caller }) {
       const extension =
@@ -101,7 +102,7 @@ export const retentionRoutes: Route[] = [
     operationId: 'placeHold',
     summary: 'Blocks deletion until released, whatever the expiry says',
     tag: 'Retention and audit',
-    body: schema.PlaceHold,
+    body: asked.PlaceHold,
     answers: { 201: schema.Hold },
     async handle(services, { params, body, caller }) {
       const id = parsePackageId(params.id as string);
@@ -131,7 +132,7 @@ export const retentionRoutes: Route[] = [
     operationId: 'listAudit',
     summary: 'Who changed what, when, why; oldest first',
     tag: 'Retention and audit',
-    query: ListAudit,
+    query: asked.ListAudit,
     answers: { 200: AuditList },
     async handle(services, { query, caller, operationId }) {
       const afterSeq = query.cursor === undefined ? 0 : (services.cursors.decode(operationId, query.cursor) as number);

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import type { ByteRange } from '../../blobs/blob-store.ts';
 import { PART_MEDIA_TYPE } from '../../blobs/signed-urls.ts';
 import { StoreError } from '../../core/errors.ts';
@@ -13,17 +13,14 @@ import { type HttpServices, type Route, route } from '../route.ts';
 import { refuseEncoding } from '../validate.ts';
 
 const Signature = {
-  expires: z.coerce.number().int().min(0),
-  signature: z.string().min(1).max(200),
+  expires: z.coerce.number().check(z.int(), z.minimum(0)),
+  signature: z.string().check(z.minLength(1), z.maxLength(200)),
 };
 
 const ObjectQuery = z.strictObject({
   ...Signature,
   /** Offset and size. */
-  range: z
-    .string()
-    .regex(/^\d{1,15}-\d{1,15}$/)
-    .optional(),
+  range: z.optional(z.string().check(z.regex(/^\d{1,15}-\d{1,15}$/))),
 });
 
 /**

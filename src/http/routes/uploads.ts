@@ -1,5 +1,7 @@
-import { DownloadList, Downloads } from '../../api/downloads.ts';
-import { PageQuery } from '../../api/fields.ts';
+import * as z from 'zod/mini';
+import { DownloadList } from '../../api/downloads.ts';
+import { PageQuery } from '../../api/request-fields.ts';
+import * as asked from '../../api/transfer-requests.ts';
 import * as schema from '../../api/uploads.ts';
 import { parseDigest } from '../../core/digest.ts';
 import type { StoredForm } from '../../core/frame-table.ts';
@@ -22,7 +24,7 @@ export const uploadRoutes: Route[] = [
     operationId: 'planUploads',
     summary: 'Opens uploads for objects that are missing, with a signed URL for each part',
     tag: 'Uploads',
-    body: schema.PlanUploads,
+    body: asked.PlanUploads,
     json: OBJECT_LIST,
     answers: { 200: schema.PlannedUploads },
     async handle(services, { params, body, caller }) {
@@ -67,7 +69,7 @@ export const uploadRoutes: Route[] = [
     operationId: 'signUploadParts',
     summary: 'Fresh URLs for parts of an open upload',
     tag: 'Uploads',
-    body: schema.PartUrls,
+    body: asked.PartUrls,
     json: PART_LIST,
     answers: { 200: schema.PartUrlList },
     async handle(services, { params, body, caller }) {
@@ -82,7 +84,7 @@ export const uploadRoutes: Route[] = [
     operationId: 'commitUpload',
     summary: 'Completes, verifies and records an upload; safe to repeat',
     tag: 'Uploads',
-    body: schema.CommitUpload.optional(),
+    body: z.optional(asked.CommitUpload),
     json: PART_LIST,
     answers: { 200: schema.CommittedUpload, 202: schema.CommittedUpload },
     async handle(services, { params, caller }) {
@@ -114,7 +116,7 @@ export const uploadRoutes: Route[] = [
     summary: 'Signed GETs for the files of a package, each object named once a page',
     tag: 'Uploads',
     query: PageQuery,
-    body: Downloads.optional(),
+    body: z.optional(asked.Downloads),
     json: PATH_LIST,
     answers: { 200: DownloadList },
     async handle(services, { params, query, body, caller, operationId }) {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { METADATA_MAX_DEPTH } from '../../../../src/core/metadata.ts';
 
 /** What answers are made of. Loaded when the first answer is on its way: `--help` must not wait for zod. */
@@ -11,7 +11,7 @@ const DOCUMENT = 4 * MIB;
 export const ANSWER_MAX = 64 * MIB;
 const FRAME = 64 * KIB;
 
-export interface Answer<Schema extends z.ZodType> {
+export interface Answer<Schema extends z.ZodMiniType> {
   schema: Schema;
   /** Most bytes, of so many items. */
   max: (items: number) => number;
@@ -23,7 +23,7 @@ export interface Answer<Schema extends z.ZodType> {
 const DOCUMENT_ELEMENTS = 20_000;
 
 /** @param most for those that grow with their years */
-export function document<Schema extends z.ZodType>(
+export function document<Schema extends z.ZodMiniType>(
   schema: Schema,
   most = { bytes: DOCUMENT, elements: DOCUMENT_ELEMENTS },
 ): Answer<Schema> {
@@ -34,7 +34,7 @@ export function document<Schema extends z.ZodType>(
  * @param itemMax bytes of one item, more than any has
  * @param unasked items that may come beside those that were asked for, @param beside bytes that all items have together
  */
-export function listOf<Schema extends z.ZodType>(
+export function listOf<Schema extends z.ZodMiniType>(
   schema: Schema,
   itemMax: number,
   { unasked = 0, beside = FRAME } = {},
@@ -47,8 +47,8 @@ export function listOf<Schema extends z.ZodType>(
   };
 }
 
-export function page<Item extends z.ZodType>(item: Item, itemMax: number) {
-  return listOf(z.object({ items: z.array(item), next_cursor: z.string().min(1).nullable() }), itemMax);
+export function page<Item extends z.ZodMiniType>(item: Item, itemMax: number) {
+  return listOf(z.object({ items: z.array(item), next_cursor: z.nullable(z.string().check(z.minLength(1))) }), itemMax);
 }
 
 /**
@@ -74,13 +74,15 @@ function listsIn(value: unknown): unknown[][] {
 }
 
 /** Ids go into addresses and names of folders. */
-export const id = z.string().regex(/^[\w-]{1,128}$/, 'is no id');
+export const id = z.string().check(z.regex(/^[\w-]{1,128}$/, 'is no id'));
 
 /** An empty file has nothing to fetch. What is before the path decides whether it can be asked at all. */
-export const signedUrl = z.string().refine((url) => {
+export const signedUrl = z.string().check(z.refine(isSignedUrl, 'is no http(s) URL'));
+
+function isSignedUrl(url: string): boolean {
   const [origin] = /^https?:\/\/[^\s@/?#]+(?=[/?#]|$)/.exec(url) ?? [];
   return origin === undefined ? url === 'data:,' : URL.canParse(origin);
-}, 'is no http(s) URL');
+}
 
 /** Not a record: that takes three times as long. */
 export const headers = z.custom<Record<string, string>>(areHeaders, 'are no headers of a request');
@@ -108,7 +110,7 @@ export const TOO_DEEP = 'is nested more deeply than metadata can be';
  * The first thing that is wrong with it: `items.3.size: …`.
  * @param before items of the same list that were checked before
  */
-export function sayIssue({ issues: [issue] }: z.ZodError, before = 0): string {
+export function sayIssue({ issues: [issue] }: z.core.$ZodError, before = 0): string {
   const [first, ...deeper] = issue?.path ?? [];
   const field = [typeof first === 'number' ? first + before : first, ...deeper].join('.');
   const says = issue?.message.replace(/^Invalid input: /, '') ?? 'it is something else';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { File, RegisteredFiles } from '../../../../src/api/files.ts';
 import { KIB, listOf, page } from './answer.ts';
 
@@ -12,9 +12,9 @@ export const files = page(File, ITEM_MAX);
 export const ManifestFiles = z.array(
   z.object({
     path: z.string(),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/, 'is not 64 hex digits'),
+    sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/, 'is not 64 hex digits')),
     size: File.shape.size,
-    mtime: File.shape.mtime.optional(),
-    executable: z.boolean().optional(),
+    mtime: z.optional(File.shape.mtime),
+    executable: z.optional(z.boolean()),
   }),
 );

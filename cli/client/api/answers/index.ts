@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod/mini';
 
 /**
  * What the service may answer: the wire's schemas, and beside them what this client relies on. Fields that it does not
@@ -7,7 +7,7 @@ import type { z } from 'zod';
 const ANSWERS = {
   package: async () => (await import('./packages.ts')).package_,
   packages: async () => (await import('./packages.ts')).packages,
-  link: async () => (await import('./packages.ts')).link,
+  link: async () => (await import('./links.ts')).link,
   registered: async () => (await import('./files.ts')).registered,
   files: async () => (await import('./files.ts')).files,
   planned: async () => (await import('./transfers.ts')).planned,
@@ -37,6 +37,9 @@ export interface Checker<Name extends AnswerName> {
   check: (value: unknown) => Verdict<Name>;
 }
 
+/** Items from which on it takes longer to check them by one than to compile a checker first. */
+const COMPILED_FROM = 200;
+
 /** @param items how many a list may have */
 export async function checkerOf<Name extends AnswerName>(name: Name, items: number): Promise<Checker<Name>> {
   const [{ schema, max, elements }, { elementsWithin, sayIssue }] = await Promise.all([
@@ -47,7 +50,7 @@ export async function checkerOf<Name extends AnswerName>(name: Name, items: numb
     max: max(items),
     check: (value) => {
       if (!elementsWithin(value, elements(items))) return { problem: 'its lists are longer than they can be' };
-      const { data, error } = schema.safeParse(value);
+      const { data, error } = schema.safeParse(value, { jitless: items <= COMPILED_FROM });
       return error ? { problem: sayIssue(error) } : { value: data as AnswerOf<Name> };
     },
   };

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod/mini';
 import { AuditEvent } from '../../../../src/api/audit.ts';
 import { Diagnosis, LimitsAnswer, Readiness } from '../../../../src/api/operations.ts';
 import type { Limits } from '../../../../src/core/limits.ts';
@@ -19,18 +19,28 @@ const MOST = {
   parts_per_call: 100_000,
 } satisfies Partial<Limits>;
 
-const CheckedLimits = LimitsAnswer.superRefine((limits, context) => {
-  for (const [name, most] of Object.entries(MOST)) {
-    const value = limits[name];
-    if (Number.isSafeInteger(value) && Number(value) >= 1 && Number(value) <= most) continue;
-    context.addIssue({ code: 'custom', path: [name], message: `is not a whole number from 1 to ${most}` });
-  }
-}).transform((limits) => limits as unknown as Limits);
+const CheckedLimits = z.pipe(
+  LimitsAnswer.check(
+    z.superRefine((limits, context) => {
+      for (const [name, most] of Object.entries(MOST)) {
+        const value = limits[name];
+        if (Number.isSafeInteger(value) && Number(value) >= 1 && Number(value) <= most) continue;
+        context.addIssue({ code: 'custom', path: [name], message: `is not a whole number from 1 to ${most}` });
+      }
+    }),
+  ),
+  z.transform((limits) => limits as unknown as Limits),
+);
 
 export const limits = document(CheckedLimits);
 export const readiness = document(Readiness);
 export const diagnosis = document(Diagnosis);
 export const audit = page(
-  AuditEvent.extend({ detail: z.custom<object>((value) => isShallow(value), TOO_DEEP).and(AuditEvent.shape.detail) }),
+  z.extend(AuditEvent, {
+    detail: z.intersection(
+      z.custom<object>((value) => isShallow(value), TOO_DEEP),
+      AuditEvent.shape.detail,
+    ),
+  }),
   256 * KIB,
 );

@@ -1,0 +1,46 @@
+import * as z from 'zod/mini';
+import { PACKAGE_STATUSES } from '../core/package-state.ts';
+import { TEXT_MAX } from '../core/text-problem.ts';
+import { json, size, time } from './fields.ts';
+import { text } from './request-fields.ts';
+
+export const CreatePackage = z.strictObject({
+  name: text(TEXT_MAX.name),
+  producer: text(TEXT_MAX.producer),
+  subject: z.optional(text(TEXT_MAX.subject)),
+  external_id: z.optional(text(TEXT_MAX.externalId)),
+  retention_class: z
+    .optional(z.string().check(z.maxLength(128)))
+    .check(z.describe('one of GET /v1/retention/classes; default raw-evidence')),
+  metadata: z.optional(json).check(z.describe('at most 256 KiB as canonical JSON, 32 levels deep')),
+  supersedes: z.optional(z.string()).check(z.describe('the id of the package that this one revises')),
+});
+
+export const ListPackages = z
+  .catchall(
+    z.object({
+      producer: z.optional(z.string()),
+      subject: z.optional(z.string()),
+      external_id: z.optional(z.string()),
+      status: z.optional(z.enum(PACKAGE_STATUSES)).check(z.describe('without it deleted packages are left out')),
+      retention_class: z.optional(z.string()),
+      created_after: z.optional(time),
+      created_before: z.optional(time),
+    }),
+    z.string(),
+  )
+  .check(z.describe('metadata.<dotted key>=<value> filters by a scalar of the metadata'));
+
+export const LinkQuery = z.strictObject({
+  author: z.optional(text(TEXT_MAX.author)),
+  workstream_id: z.optional(text(TEXT_MAX.author)),
+  task_id: z.optional(text(TEXT_MAX.author)),
+});
+
+export const Finalize = z.strictObject({
+  file_count: z.optional(size),
+  total_size: z.optional(size),
+  files_digest: z
+    .optional(z.string())
+    .check(z.describe('of the list that GET …/manifest?format=sha256sum will answer')),
+});
