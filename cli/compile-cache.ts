@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { makeFolder } from '../src/make-folder.ts';
@@ -13,7 +14,7 @@ export function keepCompiled(env: Record<string, string | undefined>): void {
   const folder = join(cache, 'compiled');
   try {
     // Before Node does, which would try for ever below /proc.
-    makeFolder(folder, 0o700);
+    if (!existsSync(folder)) makeFolder(folder, 0o700);
     enableCompileCache(folder);
   } catch {}
 }

@@ -13,6 +13,9 @@ import { setFlagsFromString } from 'node:v8';
  * buffers of 64 KiB, which lie outside of it and are freed with the small objects that stand for them: of those, some 50 MB
  * wait in four fifths. Many are dead by then, so that each time costs less than a millisecond: less than it costs to wake
  * other threads for it, so one does it alone.
+ *
+ * Called when a command has loaded what it needs: V8 takes nothing that was compiled under other flags, so whatever is loaded
+ * after this, `node:http` too, is compiled again.
  */
 export function keepHeapSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');

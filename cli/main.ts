@@ -9,9 +9,11 @@ import { type Invocation, parseCommandLine } from './program.ts';
 import { checkCommon, newSession } from './session.ts';
 import { coloursFor, renderJson, renderText } from './text.ts';
 
+/** A command that is over by then does not pay for a small heap (lean-heap.ts). */
+const SHORT_MS = 500;
+
 /** The whole command line: parse, run, print, and say how it ended. @returns the exit code; never throws */
 export async function main(process: NodeJS.Process): Promise<number> {
-  keepHeapSmall();
   const argv = process.argv.slice(2);
   const { stdout, stderr } = process;
   // `Output` tells of what stdout does not take; what stderr does not take is lost, and ends nothing.
@@ -51,6 +53,7 @@ async function run(
   env: Record<string, string | undefined>,
   signal: AbortSignal,
 ): Promise<Outcome | undefined> {
+  setTimeout(keepHeapSmall, SHORT_MS).unref();
   if (verb.client) checkCommon(common);
   checkJson(verb, out);
   const { makesDataFolder = false } = verb;

@@ -37,8 +37,12 @@ export async function parseCommandLine(
     .version(version, '--version', 'print the version')
     .addHelpText('after', `\n${EXITS}\nartifact-store VERB --help tells more of a verb.`);
   configure(program, streams);
-  for (const verb of verbs) {
-    addVerb(program, verb, (args, options) => {
+  // To make all verbs takes longer than what a short one does.
+  const named = verbs.filter(({ name }) => name.split(' ')[0] === argv[0]);
+  for (const verb of named.length > 0 ? named : verbs) {
+    const command = addVerb(program, verb);
+    if (!verb.name.split(' ').every((word) => argv.includes(word))) continue;
+    describeVerb(command, verb, (args, options) => {
       invocation = { verb, args, options, common: options };
     });
   }
@@ -61,10 +65,16 @@ function configure(command: Command, streams: ProgramStreams): void {
     .configureHelp({ sortSubcommands: false, subcommandTerm: (sub) => sub.name() });
 }
 
-function addVerb(program: Command, verb: Verb, chosen: (args: string[], options: object) => void): void {
+/** As the list of verbs has it. */
+function addVerb(program: Command, verb: Verb): Command {
   const words = verb.name.split(' ');
-  const command = parentOf(program, words.slice(0, -1), verb.summary).command(words.at(-1) as string);
-  command.summary(verb.summary).description(verb.description);
+  const parent = parentOf(program, words.slice(0, -1), verb.summary);
+  return parent.command(words.at(-1) as string).summary(verb.summary);
+}
+
+/** As its own help has it, and as it is run. */
+function describeVerb(command: Command, verb: Verb, chosen: (args: string[], options: object) => void): void {
+  command.description(verb.description);
   for (const { name, description, optional } of verb.arguments ?? []) {
     command.addArgument(new Argument(optional ? `[${name}]` : `<${name}>`, description));
   }

@@ -1,4 +1,4 @@
-import { formatBytes, formatSeconds } from './format.ts';
+import { formatBytes, formatCount, formatSeconds } from './format.ts';
 
 /** How far the work is. Totals may grow while files are still being found. */
 export interface ProgressReport {
@@ -62,7 +62,7 @@ export function describeProgress(report: ProgressReport, seconds: number): strin
   const done = totalBytes > 0 ? bytes / totalBytes : totalFiles > 0 ? files / totalFiles : 0;
   const filled = Math.round(Math.min(1, done) * BAR_WIDTH);
   const bar = `${phase} ${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
-  const counted = `${bar}  ${files.toLocaleString('en')}/${totalFiles.toLocaleString('en')} files`;
+  const counted = `${bar}  ${formatCount(files)}/${formatCount(totalFiles)} files`;
   if (bytes >= totalBytes) return `${counted}  ${formatBytes(totalBytes)}  ${formatSeconds(seconds)}`;
   const rate = seconds > 0 ? Math.max(0, bytes - there) / seconds : 0;
   return [

@@ -2,7 +2,7 @@ import { countDifferences, differenceLines } from '../client/compare.ts';
 import type { Comparison } from '../client/compare-directory.ts';
 import type { Outcome } from '../command.ts';
 import { EXIT } from '../errors.ts';
-import { printable } from '../format.ts';
+import { formatCount, printable } from '../format.ts';
 
 /** As diff(1) has it; what was not compared is said. */
 export function diffOutcome(packageId: string, { differences, leftOut }: Comparison): Outcome {
@@ -20,5 +20,5 @@ export function diffOutcome(packageId: string, { differences, leftOut }: Compari
 /** Half a sentence; empty when everything was compared. */
 export function sayLeftOut({ directory, package: ofPackage }: Comparison['leftOut']): string {
   if (directory === 0 && ofPackage === 0) return '';
-  return `, but for what is left out (${directory.toLocaleString('en')} in the directory, ${ofPackage.toLocaleString('en')} in the package)`;
+  return `, but for what is left out (${formatCount(directory)} in the directory, ${formatCount(ofPackage)} in the package)`;
 }

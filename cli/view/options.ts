@@ -1,6 +1,7 @@
 import { reasonProblem, textProblem } from '../../src/core/text-problem.ts';
 import type { Compression } from '../client/tree/compression.ts';
 import { usageError } from '../errors.ts';
+import { formatCount } from '../format.ts';
 import { statehubUrlProblem } from '../statehub-url.ts';
 
 /** Readers of option texts: each gives the value, or says what the option takes. `flag` is the option as it was typed. */
@@ -26,7 +27,7 @@ export function parseCompression(text: string, flag: string): Compression {
 export function parseDays(text: string, flag: string): number {
   const days = parseCount(text, flag);
   if (days <= DAYS_MAX) return days;
-  throw usageError(`${flag} must be at most ${DAYS_MAX.toLocaleString('en')}, not ${text}.`);
+  throw usageError(`${flag} must be at most ${formatCount(DAYS_MAX)}, not ${text}.`);
 }
 
 /** A text of one line, as the service takes it. @throws CliError wrong_usage */

@@ -1,5 +1,5 @@
 import type { EligibleList, Package } from '../../src/api/types.ts';
-import { formatBytes, printable, table } from '../format.ts';
+import { formatBytes, formatCount, printable, table } from '../format.ts';
 
 const NAME_MAX = 40;
 
@@ -11,7 +11,7 @@ export function packageTable(packages: readonly Package[]): string {
     short(pkg.producer),
     short(pkg.name),
     short(pkg.subject ?? '–'),
-    pkg.file_count.toLocaleString('en'),
+    formatCount(pkg.file_count),
     formatBytes(pkg.total_size),
     day(pkg.created_at),
     `${day(pkg.retention.expires_at)}${pkg.retention.held ? ' (held)' : ''}`,

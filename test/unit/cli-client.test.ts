@@ -11,7 +11,7 @@ import { forEachLimit, Slots } from '../../cli/client/concurrency.ts';
 import { Readers } from '../../cli/client/tree/readers.ts';
 import { walk } from '../../cli/client/tree/walk.ts';
 import { ApiError, EXIT, toCliError } from '../../cli/errors.ts';
-import { formatBytes, formatSeconds, printable, table } from '../../cli/format.ts';
+import { formatBytes, formatCount, formatSeconds, printable, table } from '../../cli/format.ts';
 import { describeProgress } from '../../cli/progress.ts';
 import { bold, dim, renderText } from '../../cli/text.ts';
 import { type Digest, digestFromHex } from '../../src/core/digest.ts';
@@ -234,4 +234,10 @@ test('numbers and text for people', (t) => {
     describeProgress({ ...report, phase: 'committing', bytes: 1_000, there: 400 }, 10),
     `committing ${'█'.repeat(24)}  1/4 files  1.0 kB  10 s`,
   );
+});
+
+test('counts are grouped as English has it', (t) => {
+  for (const count of [0, 7, 999, 1_000, 12_345, 123_456, 1_234_567, Number.MAX_SAFE_INTEGER]) {
+    t.is(formatCount(count), count.toLocaleString('en'));
+  }
 });

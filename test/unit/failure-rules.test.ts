@@ -127,8 +127,8 @@ test('retries are told once in ten seconds, however many calls fail', (t) => {
 });
 
 test('real failures of got are those of the table', async (t) => {
-  const of = (url: string) =>
-    got(url, { retry: { limit: 0 } }).then(
+  const of = (url: string, timeout = {}) =>
+    got(url, { retry: { limit: 0 }, timeout }).then(
       () => null,
       (error: Error) => error,
     );
@@ -157,6 +157,14 @@ test('real failures of got are those of the table', async (t) => {
     t.true(isOfConnection(wrong), String(wrong));
     t.false(mayPass(wrong, SERVICE), String(wrong));
   }
+  const mute = createTcp((socket) => socket.on('error', () => {}).resume());
+  await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => mute.close());
+  const late = await of(`https://127.0.0.1:${(mute.address() as AddressInfo).port}`, { secureConnect: 20 });
+  t.true(isOfConnection(late), String(late));
+  t.true(mayPass(late, SERVICE));
+  t.false(mayHaveArrived(late));
+
   const socket = connect(free, '127.0.0.1');
   const [plain] = (await once(socket, 'error')) as [Error];
   t.true(isOfConnection(plain));

@@ -30,7 +30,7 @@ export class Connections {
   readonly #lookup: LookupFunction;
   readonly #known = new Set<string>();
 
-  constructor({ env = {}, lookup = resolve }: ConnectionsOptions = {}) {
+  constructor({ env = {}, lookup }: ConnectionsOptions = {}) {
     this.#env = proxyEnvOf(env);
     this.#lookup = refusingLinkLocal(lookup);
   }
@@ -54,10 +54,35 @@ export class Connections {
   }
 }
 
-/** For URLs of either scheme. */
+/** For URLs of either scheme. Each is made when it is first asked for: TLS takes longer to load than a short command needs. */
 export interface Agents {
-  http: HttpAgent;
-  https: HttpsAgent;
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
+}
+
+class AgentsOfProxy implements Agents {
+  readonly #options: object;
+  #http: HttpAgent | null = null;
+  #https: HttpsAgent | null = null;
+
+  constructor(options: object) {
+    this.#options = options;
+  }
+
+  get http(): HttpAgent {
+    this.#http ??= new HttpAgent(this.#options);
+    return this.#http;
+  }
+
+  get https(): HttpsAgent {
+    this.#https ??= new HttpsAgent(this.#options);
+    return this.#https;
+  }
+
+  destroy(): void {
+    this.#http?.destroy();
+    this.#https?.destroy();
+  }
 }
 
 /** Connections kept open and used again; one pool for JSON calls and others for bytes, so that neither waits for the other. */
@@ -65,7 +90,7 @@ export class Pool {
   readonly connections: Connections;
   readonly #options: object;
   /** By proxy; '' is none. */
-  readonly #agents = new Map<string, Agents>();
+  readonly #agents = new Map<string, AgentsOfProxy>();
 
   constructor(connections: Connections, maxSockets: number, lookup: LookupFunction) {
     this.connections = connections;
@@ -81,18 +106,14 @@ export class Pool {
   }
 
   close(): void {
-    for (const { http, https } of this.#agents.values()) {
-      http.destroy();
-      https.destroy();
-    }
+    for (const agents of this.#agents.values()) agents.destroy();
   }
 
   #agentsOf(proxy: HttpProxy | null): Agents {
     const key = proxy?.url ?? '';
     const known = this.#agents.get(key);
     if (known) return known;
-    const options = { ...this.#options, ...agentProxy(proxy) };
-    const made = { http: new HttpAgent(options), https: new HttpsAgent(options) };
+    const made = new AgentsOfProxy({ ...this.#options, ...agentProxy(proxy) });
     this.#agents.set(key, made);
     return made;
   }
@@ -117,9 +138,9 @@ export function openRequest({ url, ...options }: SignedRequest, pool: Pool, sign
 }
 
 /** Names often have a link-local address beside their others: only a name that has no other one is refused. */
-function refusingLinkLocal(lookup: typeof resolve): LookupFunction {
+function refusingLinkLocal(lookup: typeof resolve | undefined): LookupFunction {
   return (host, options, callback) => {
-    lookup(host, { ...options, all: true }, (error, found) => {
+    (lookup ?? resolve)(host, { ...options, all: true }, (error, found) => {
       if (error) return callback(error, '');
       const usable = found.filter(({ address }) => !isLinkLocal(address));
       const [first] = usable;

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { setImmediate as afterIo } from 'node:timers/promises';
+import { checkServerIdentity } from 'node:tls';
 import type { Got, Method, Response } from 'got';
 import { CliError, EXIT } from '../../errors.ts';
 import { type AnswerName, type AnswerOf, checkerOf } from './answers/index.ts';
@@ -124,7 +125,8 @@ export class JsonCalls {
     }
     this.#got ??= this.#open();
     const got = await this.#got;
-    const agent = this.#pool.agentsFor(base);
+    const agents = this.#pool.agentsFor(base);
+    const agent = url.protocol === 'https:' ? { https: agents.https } : { http: agents.http };
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers = text === undefined ? {} : { 'content-type': 'application/json' };
     const stream = got.stream(url, { method, headers, body: text, signal, agent });
@@ -179,6 +181,8 @@ export class JsonCalls {
       decompress: false,
       retry: { limit: 0 },
       timeout: TIMEOUT,
+      // As got does by itself, but TLS is loaded when there is an identity to check.
+      https: { checkServerIdentity: (host, certificate) => checkServerIdentity(host, certificate) },
     });
   }
 }

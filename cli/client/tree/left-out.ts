@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../src/core/canonical-json.ts';
 import { usageError } from '../../errors.ts';
+import { formatCount } from '../../format.ts';
 
 /** Why something in a directory is not pushed. */
 export type LeftOutBy = 'symlink' | 'special' | 'excluded';
@@ -49,7 +50,7 @@ export class LeftOutList {
   /** When all of the directory was seen. @returns null when nothing is left out */
   end(patterns: readonly string[]): LeftOut | null {
     const more = this.#count - this.#paths.length;
-    if (more > 0) this.#note(`left out: ${more.toLocaleString('en')} more`);
+    if (more > 0) this.#note(`left out: ${formatCount(more)} more`);
     if (this.#count === 0) return null;
     return { count: this.#count, by: { ...this.#by }, paths: [...this.#paths], patterns: [...patterns] };
   }

@@ -1,5 +1,6 @@
 import { conflicts, type LogicalPath } from '../../../src/core/logical-path.ts';
 import { CliError, EXIT } from '../../errors.ts';
+import { formatCount } from '../../format.ts';
 
 /** Why something in a directory can be in no package, or cannot be read. */
 export interface WalkProblem {
@@ -56,9 +57,9 @@ export class WalkProblems {
     if (this.#count === 1) return first.detail;
     const more = this.#count - this.#first.length;
     return [
-      `${this.#count.toLocaleString('en')} things in the directory cannot be in a package:`,
+      `${formatCount(this.#count)} things in the directory cannot be in a package:`,
       ...this.#first.map(({ detail }) => `  ${detail}`),
-      ...(more === 0 ? [] : [`  and ${more.toLocaleString('en')} more`]),
+      ...(more === 0 ? [] : [`  and ${formatCount(more)} more`]),
     ].join('\n');
   }
 }
