@@ -1,7 +1,7 @@
 # Two stages: build with everything, run with the production dependencies alone.
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
-COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
+COPY package.json package-lock.json tsconfig.json ./
 COPY scripts scripts
 COPY src src
 COPY cli cli

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { PROXY_VARIABLES, type ProxyEnv, proxyEnvOf } from './core/proxy.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
 

@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import knex, { type Knex } from 'knex';
+import postgresDialect from 'knex/lib/dialects/postgres/index.js';
 import pg from 'pg';
 import { noDamage, withDamage } from './damage.ts';
 import { refuseNul } from './dialect.ts';
@@ -15,7 +15,7 @@ type PostgresClient = new (
   query(connection: Connection, query: Query): Promise<unknown>;
 };
 
-const Client = createRequire(import.meta.url)('knex/lib/dialects/postgres/index.js') as PostgresClient;
+const Client = postgresDialect as PostgresClient;
 
 const POOL_MAX = 20;
 const CONNECT_TIMEOUT_MS = 10_000;

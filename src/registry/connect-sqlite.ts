@@ -1,5 +1,6 @@
-import { createRequire } from 'node:module';
 import knex, { type Knex } from 'knex';
+import sqliteDialect from 'knex/lib/dialects/better-sqlite3/index.js';
+import sqliteTransaction from 'knex/lib/dialects/sqlite3/execution/sqlite-transaction.js';
 import { StoreError } from '../core/errors.ts';
 import { type Damage, noDamage, withDamage } from './damage.ts';
 import { refuseNul } from './dialect.ts';
@@ -24,9 +25,8 @@ type SqliteClient = new (
 };
 type SqliteTransaction = new (...args: unknown[]) => object;
 
-const load = createRequire(import.meta.url);
-const Client = load('knex/lib/dialects/better-sqlite3/index.js') as SqliteClient;
-const Transaction = load('knex/lib/dialects/sqlite3/execution/sqlite-transaction.js') as SqliteTransaction;
+const Client = sqliteDialect as SqliteClient;
+const Transaction = sqliteTransaction as SqliteTransaction;
 
 /** Begins with its first statement, and for writing (sqlite-worker.ts). */
 class ImmediateTransaction extends Transaction {

@@ -1,7 +1,9 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import anyTest, { type TestFn } from 'ava';
 import { readTree, writeTree } from '../support/tree.ts';
 
@@ -93,6 +95,28 @@ test('push --local, ls, verify and pull', async (t) => {
   await done(local('verify', package_id));
   await done(local('pull', package_id, 'copy'));
   t.deepEqual(await readTree(join(folder, 'copy')), await readTree(join(folder, 'run')));
+});
+
+test('serve, and a push to it', async (t) => {
+  const { folder } = t.context;
+  const bin = join(folder, 'node_modules/artifact-store/dist/cli/bin.js');
+  const args = ['serve', '--port', '0', '--data-dir', join(folder, 'served'), '--json'];
+  const service = spawn(process.execPath, [bin, ...args], { cwd: folder, env: environment() });
+  const ended = once(service, 'close');
+  t.teardown(() => service.kill('SIGKILL'));
+  const [line] = await once(createInterface({ input: service.stdout }), 'line');
+  const env = { ARTIFACT_STORE_URL: JSON.parse(line).url, XDG_CACHE_HOME: join(folder, 'cache') };
+  await writeTree(join(folder, 'sent'), { 'a.txt': 'A' });
+  const pushed = await done(run(t.context.bin, ['push', 'sent', '--producer', 'tests', '--json'], folder, env));
+  t.is(JSON.parse(pushed.stdout).status, 'finalized');
+  await done(run(t.context.bin, ['verify', JSON.parse(pushed.stdout).package_id], folder, env));
+  service.kill('SIGTERM');
+  t.deepEqual(await ended, [0, null]);
+});
+
+test('nothing is installed beside it but SQLite, which is native', async (t) => {
+  const beside = (await readdir(join(t.context.folder, 'node_modules'))).filter((name) => !name.startsWith('.'));
+  t.deepEqual(beside.sort(), ['artifact-store', 'better-sqlite3', 'node-addon-api']);
 });
 
 test('the package holds what it needs to run, and no sources, tests or data', async (t) => {

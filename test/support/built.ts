@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
-import { copyFile, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
+import { type Bundled, bundle } from '../../scripts/bundle.ts';
 import { tempFolder } from './temp.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -12,10 +11,14 @@ const ROOT = resolve(import.meta.dirname, '../..');
  * @returns the path of bin.js
  */
 export async function builtBin(t: ExecutionContext): Promise<string> {
-  const dir = await tempFolder(t);
-  const tsc = join(ROOT, 'node_modules/.bin/tsc');
-  await promisify(execFile)(tsc, ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(dir, 'dist')]);
-  await copyFile(join(ROOT, 'package.json'), join(dir, 'package.json'));
-  await symlink(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
-  return join(dir, 'dist/cli/bin.js');
+  return join((await buildInto(await tempFolder(t))).dist, 'cli/bin.js');
+}
+
+/** Builds the bundle into a folder, as a package that is installed there. @returns where it is, and what stands in which file */
+export async function buildInto(folder: string): Promise<{ dist: string; files: Bundled[] }> {
+  const dist = join(folder, 'dist');
+  await mkdir(join(folder, 'node_modules'));
+  await copyFile(join(ROOT, 'package.json'), join(folder, 'package.json'));
+  await symlink(join(ROOT, 'node_modules/better-sqlite3'), join(folder, 'node_modules/better-sqlite3'));
+  return { dist, files: await bundle(dist) };
 }
