@@ -76,9 +76,19 @@ export function fileTable(db: Knex) {
     return db('package_files as f').whereRaw(`f.package_no = ${PACKAGE_NO}`, [packageId]);
   }
 
+  /**
+   * The next files of a package as `f`, in the order of the path's bytes. Where the package ends is asked of what was found: of the
+   * index PostgreSQL is given no end, or it may read all files of a package that is new to its statistics, and sort them.
+   */
   function pageOf(packageId: PackageId, after: string | null, limit: number): Knex.QueryBuilder {
-    const query = filesOf(packageId).orderBy('path').limit(limit);
-    return after === null ? query : query.where('path', '>', after);
+    const next = db('package_files as f')
+      .whereRaw(`(f.package_no, f.path) > (${PACKAGE_NO}, ?)`, [packageId, after ?? ''])
+      .orderByRaw('f.package_no, f.path')
+      .limit(limit);
+    return db
+      .from(next.as('f'))
+      .whereRaw(`f.package_no = ${PACKAGE_NO}`, [packageId])
+      .orderByRaw('f.package_no, f.path');
   }
 
   /** Paths without proven bytes, in order. */
