@@ -3,14 +3,17 @@ import { parseFilled } from './view/options.ts';
 
 /** What every verb takes; what every verb that talks to a service takes. */
 export const COMMON_OPTIONS: readonly VerbOption[] = [
-  { flags: '--json', description: 'print one JSON document on stdout and nothing else there' },
+  { flags: '--json', description: 'print one JSON document on stdout and nothing else' },
   { flags: '--quiet', description: 'no progress and no notes on stderr' },
 ];
 
 export const CLIENT_OPTIONS: readonly VerbOption[] = [
   { flags: '--url <url>', description: 'the service (ARTIFACT_STORE_URL, else http://127.0.0.1:8420)' },
-  { flags: '--token <token>', description: 'bearer token (ARTIFACT_STORE_TOKEN; safer there than in a command line)' },
-  { flags: '--local', description: 'run the service inside this command, on a data folder of this machine' },
+  {
+    flags: '--token <token>',
+    description: 'bearer token (ARTIFACT_STORE_TOKEN, which is safer than the command line)',
+  },
+  { flags: '--local', description: 'run the service inside this command, on a local data folder' },
   {
     flags: '--data-dir <dir>',
     description: 'data folder for --local (ARTIFACT_STORE_DATA_DIR, else ./data)',

@@ -6,18 +6,18 @@ import { parseCompression, parseCount, parseFilled } from './view/options.ts';
 export const DIRECTORY_OPTIONS: readonly VerbOption[] = [
   {
     flags: '--exclude <glob>',
-    description: 'leave out what matches, a folder with all that it holds; see .artifact-store-ignore too',
+    description: 'leave out what matches, a folder with its contents; see also .artifact-store-ignore',
     repeatable: true,
   },
   {
     flags: '--symlinks <how>',
-    description: 'follow: only to targets inside the directory',
+    description: 'what to do with symlinks; follow: only to targets inside the directory',
     choices: ['refuse', 'skip', 'follow'],
     default: 'refuse',
   },
   {
     flags: '--special <how>',
-    description: 'sockets, fifos, devices',
+    description: 'what to do with sockets, fifos and devices',
     choices: ['refuse', 'skip'],
     default: 'refuse',
   },
@@ -34,12 +34,12 @@ export interface DirectoryValues {
 export const PUSH_OPTIONS: readonly VerbOption[] = [
   { flags: '--retention-class <class>', description: 'how long to keep it (raw-evidence)', parse: parseFilled },
   { flags: '--no-finalize', description: 'leave the package open' },
-  { flags: '--revision', description: 'make a new package when a finalized one differs' },
-  { flags: '--rehash', description: 'read every file, also those that are remembered as unchanged' },
+  { flags: '--revision', description: 'if the finalized package differs, make a new one that supersedes it' },
+  { flags: '--rehash', description: 'read every file, even if the cache says that it is unchanged' },
   { flags: '--parallel <n>', description: 'parts in flight (8)', parse: parseCount },
   {
     flags: '--compression <how>',
-    description: 'of what is stored: auto, off, or a zstd level from 1 to 19; nothing becomes larger',
+    description: 'compression of what is stored: auto, off, or a zstd level from 1 to 19; never makes anything larger',
     default: 'auto',
     parse: parseCompression,
   },

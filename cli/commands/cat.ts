@@ -4,7 +4,7 @@ export const cat = defineVerb({
   name: 'cat',
   summary: 'write one file of a package to stdout',
   description:
-    'Writes the bytes of one file to stdout and hashes them on the way: exit 5 at the end says that they are not what the package says.',
+    'Writes the bytes of one file to stdout and hashes them on the way. Exit 5 at the end means that they do not match the package.',
   examples: ['cat PACKAGE reports/report.md', 'cat PACKAGE run.json | jq .status'],
   client: true,
   json: false,

@@ -5,7 +5,7 @@ const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export const completion = defineVerb({
   name: 'completion',
   summary: 'print a completion script for a shell',
-  description: 'Prints a script that teaches bash, zsh or fish the verbs and options of this version.',
+  description: 'Prints a completion script for bash, zsh or fish, with the verbs and options of this version.',
   examples: [
     'completion bash > ~/.local/share/bash-completion/completions/artifact-store',
     'completion zsh > "$HOME/.zfunc/_artifact-store"',

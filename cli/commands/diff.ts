@@ -5,7 +5,7 @@ export const diff = defineVerb<DirectoryValues>({
   name: 'diff',
   summary: 'compare a package with a directory',
   description:
-    'Compares by path and bytes: + is in the directory only, - in the package only, ~ in both with other bytes. As diff(1): exit 0 when they are equal, 1 when they differ.',
+    'Compares paths and bytes: + is only in the directory, - only in the package, ~ in both with different bytes. Like diff(1), it exits with 0 if they are equal and 1 if they differ.',
   examples: ['diff PACKAGE ./results', "diff PACKAGE ./results --exclude '*.tmp'"],
   client: true,
   arguments: [

@@ -11,13 +11,13 @@ const DEFAULT_LIMIT = 50;
 
 export const eligible = defineVerb<Options>({
   name: 'eligible',
-  summary: 'what may be deleted now',
+  summary: 'list packages that may be deleted now',
   description:
-    'Lists the packages that have expired and that nobody holds, longest expired first. Nothing is deleted: `rm` does that, one by one.',
+    'Lists the packages that have expired and have no hold, longest expired first. Deletes nothing: `rm` does that, one package at a time.',
   examples: ['eligible', 'eligible --all --json'],
   client: true,
   options: [
-    { flags: '--limit <n>', description: `at most so many (${DEFAULT_LIMIT})`, parse: parseCount },
+    { flags: '--limit <n>', description: `at most this many (${DEFAULT_LIMIT})`, parse: parseCount },
     { flags: '--all', description: 'all of them' },
   ],
   async run(context, _args, options) {

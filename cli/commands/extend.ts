@@ -12,7 +12,7 @@ export const extend = defineVerb<Options>({
   name: 'extend',
   summary: 'keep a package longer',
   description:
-    'Moves the expiry of a package to a later time; it is never moved to an earlier one. --days counts from the current expiry.',
+    'Moves the expiry of a package to a later time, never to an earlier one. --days counts from the current expiry.',
   examples: [
     'extend run-20260513T210255Z --days 30 --reason "audit in July"',
     'extend PACKAGE --until 2028-12-31 --reason "certification"',
@@ -22,12 +22,12 @@ export const extend = defineVerb<Options>({
   options: [
     {
       flags: '--until <time>',
-      description: 'a day (to its end, UTC), or a time with its zone',
+      description: 'a day (until its end, UTC), or a time with a time zone',
       parse: parseUntil,
       field: 'expires_at',
     },
-    { flags: '--days <n>', description: 'so many days after the current expiry', parse: parseDays },
-    { flags: '--reason <text>', description: 'why; kept for ever', required: true, parse: parseReason },
+    { flags: '--days <n>', description: 'days after the current expiry', parse: parseDays },
+    { flags: '--reason <text>', description: 'why; kept forever', required: true, parse: parseReason },
   ],
   async run(context, [named = ''], { until, days, reason }) {
     if ((until === undefined) === (days === undefined)) throw usageError('Give either --until or --days.');

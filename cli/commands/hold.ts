@@ -9,14 +9,13 @@ interface Options {
 
 export const hold = defineVerb<Options>({
   name: 'hold',
-  summary: 'block the deletion of a package until released',
-  description:
-    'Places a hold: whatever its expiry says, the package cannot be deleted until every hold on it is released.',
+  summary: 'block the deletion of a package until the hold is released',
+  description: 'Places a hold: the package cannot be deleted until every hold on it is released, whatever its expiry.',
   examples: ['hold run-20260513T210255Z --reason "disputed finding" --reference CASE-17'],
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],
   options: [
-    { flags: '--reason <text>', description: 'why; kept for ever', required: true, parse: parseReason },
+    { flags: '--reason <text>', description: 'why; kept forever', required: true, parse: parseReason },
     { flags: '--reference <text>', description: 'a case, a ticket, a contract', parse: parseText(TEXT_MAX.reference) },
   ],
   async run(context, [named = ''], { reason, reference }) {

@@ -17,9 +17,9 @@ interface Options extends PushValues {
 
 export const ingestGuideBoard = defineVerb<Options>({
   name: 'ingest guide-board',
-  summary: 'push a guide-board run, with its own metadata',
+  summary: 'push a guide-board run with its metadata',
   description:
-    "Pushes the directory of a guide-board run as a package that knows the run's target, result, counts, commits and reports, computed from its files. Doing it again is safe: the run id names the package. A run that changed after it was ingested is refused, or with --revision becomes a new package that supersedes the old one.",
+    "Pushes the directory of a guide-board run as a package. Its metadata has the run's target, result, counts, commits and reports, computed from the files. Running it again is safe: the run id names the package. A run that has changed since it was ingested is refused; with --revision it becomes a new package that supersedes the old one.",
   examples: [
     'ingest guide-board runs/run-20260513T210255Z',
     'ingest guide-board RUN_DIR --statehub https://statehub.example --workstream ws-7',
@@ -32,7 +32,7 @@ export const ingestGuideBoard = defineVerb<Options>({
     ...PUSH_OPTIONS,
     {
       flags: '--statehub <url>',
-      description: 'then tell this Statehub: URL/progress/; its failure is no failure here',
+      description: 'then report it to this Statehub: URL/progress/; an error there does not fail the ingest',
       parse: parseStatehub,
     },
     {

@@ -12,9 +12,9 @@ interface Options {
 
 export const link = defineVerb<Options>({
   name: 'link',
-  summary: 'the progress event for Statehub; --post sends it',
+  summary: 'print the progress event for Statehub; --post sends it',
   description:
-    "Prints the body of Statehub's POST /progress/ for a package: ids, digests and a summary, never bytes. With --post it is sent.",
+    "Prints the body of Statehub's POST /progress/ for a package: ids, digests and a summary, never bytes. --post sends it.",
   examples: ['link run-20260513T210255Z', 'link PACKAGE --post https://statehub.example --workstream ws-7'],
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],

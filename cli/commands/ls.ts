@@ -19,13 +19,13 @@ export const ls = defineVerb<Options>({
   name: 'ls',
   summary: 'list packages, newest first',
   description:
-    'Lists packages, newest first. Filters combine: every one of them must hold. Deleted packages are listed with --status deleted only.',
+    'Lists packages, newest first. A package must match all filters. Deleted packages are listed only with --status deleted.',
   examples: ['ls', 'ls --producer guide-board --metadata result_status=warning', 'ls --status deleted --all --json'],
   client: true,
   options: [
     { flags: '--producer <name>', description: 'made by this producer' },
     { flags: '--subject <subject>', description: 'about this subject (for guide-board: the target profile)' },
-    { flags: '--external-id <id>', description: "with this id of the producer's (for guide-board: the run id)" },
+    { flags: '--external-id <id>', description: 'with this external id (for guide-board: the run id)' },
     {
       flags: '--status <status>',
       description: 'in this status',
@@ -38,7 +38,7 @@ export const ls = defineVerb<Options>({
       repeatable: true,
       parse: parsePair,
     },
-    { flags: '--limit <n>', description: `at most so many (${DEFAULT_LIMIT})`, parse: parseCount },
+    { flags: '--limit <n>', description: `at most this many (${DEFAULT_LIMIT})`, parse: parseCount },
     { flags: '--all', description: 'all of them' },
   ],
   async run(context, _args, options) {

@@ -7,9 +7,9 @@ interface Options {
 
 export const manifest = defineVerb<Options>({
   name: 'manifest',
-  summary: "a package's manifest, byte for byte",
+  summary: "write a package's manifest, byte for byte",
   description:
-    'Writes the manifest of a finalized package to stdout, the exact bytes whose SHA-256 is its manifest digest (checked before they are written); or the list that `sha256sum -c` reads.',
+    'Writes the manifest of a finalized package to stdout: the exact bytes whose SHA-256 is its manifest digest, which is checked before they are written. Or it writes the list that `sha256sum -c` reads.',
   examples: ['manifest run-20260513T210255Z > manifest.json', 'manifest PACKAGE --format sha256sum | sha256sum -c'],
   client: true,
   json: false,

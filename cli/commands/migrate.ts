@@ -7,9 +7,9 @@ interface Options {
 
 export const migrate = defineVerb<Options>({
   name: 'migrate',
-  summary: "bring the registry to this version's schema",
+  summary: "migrate the registry to this version's schema",
   description:
-    'Opens the registry that the environment names, migrates it, and prints the schema it has now. The service does the same when it starts; a data folder that a running service holds is refused.',
+    'Opens the registry that the environment names, migrates it, and prints its schema. The service does the same at start. A data folder in use by a running service is refused.',
   examples: ['migrate', 'migrate --data-dir /srv/artifacts'],
   options: [
     {

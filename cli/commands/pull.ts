@@ -11,17 +11,17 @@ export const pull = defineVerb<Options>({
   name: 'pull',
   summary: "write a package's files into a directory",
   description:
-    'Writes the files of a package below DIR and checks every byte against its digest. Files that were executable are executable again. A file that is there with the same bytes is skipped, but for that bit; one with other bytes is never replaced, and nothing is written outside DIR (exit 4). A file whose bytes in the store do not match is not written; the others are, and all that failed are named (exit 5). A pull that was cut off continues where it stopped when it is run again.',
+    'Writes the files of a package below DIR and checks every byte against its digest. Restores the executable bit. An existing file with the same bytes is skipped, except for that bit; one with different bytes is never replaced, and nothing is written outside DIR (exit 4). If the stored bytes of a file do not match, it is not written; all other files are, and every failed file is listed (exit 5). To resume an interrupted pull, run it again.',
   examples: ['pull PACKAGE ./copy', "pull PACKAGE ./copy --path 'reports/**' --preserve"],
   client: true,
   continues: 'Run the same command again: it continues where it stopped.',
   arguments: [
     { name: 'PACKAGE', description: 'its id, or its external id' },
-    { name: 'DIR', description: 'made when it does not exist', completes: 'folder' },
+    { name: 'DIR', description: 'created if it does not exist', completes: 'folder' },
   ],
   options: [
-    { flags: '--path <glob>', description: 'only paths that match; ** crosses folders; exit 3 when none does' },
-    { flags: '--preserve', description: 'restore modification times, too' },
+    { flags: '--path <glob>', description: 'only paths that match; ** spans folders; exit 3 if none matches' },
+    { flags: '--preserve', description: 'also restore modification times' },
     { flags: '--parallel <n>', description: 'connections (8)', parse: parseCount },
   ],
   async run(context, [named = '', directory = ''], { path: glob, preserve, parallel }) {

@@ -17,7 +17,7 @@ export const push = defineVerb<Options>({
   name: 'push',
   summary: 'preserve a directory as a package',
   description:
-    'Hashes every file below DIR, sends the bytes that the store does not have, and finalizes the package. An interrupted push continues where it stopped when it is run again. With --external-id a directory that was pushed before is compared: equal is done at once, different is refused (exit 4) unless --revision makes a new package that supersedes the old one.',
+    'Hashes every file below DIR, sends the bytes that the store does not have, and finalizes the package. To resume an interrupted push, run it again. With --external-id, a directory that was pushed before is compared with its package: if nothing has changed, there is nothing to send; if something has, the push is refused (exit 4), unless --revision makes a new package that supersedes the old one.',
   examples: [
     'push ./results --producer nightly-build',
     'push ./results --producer nightly-build --external-id build-4711 --retention-class release-evidence',
@@ -42,7 +42,7 @@ export const push = defineVerb<Options>({
     { flags: '--subject <subject>', description: 'what the files are about', parse: parseText(TEXT_MAX.subject) },
     {
       flags: '--external-id <id>',
-      description: "the producer's own id: names one package, however often it is pushed",
+      description: "the producer's own id: names one package, however often you push it",
       parse: parseText(TEXT_MAX.externalId),
     },
     {
@@ -53,7 +53,7 @@ export const push = defineVerb<Options>({
     },
     { flags: '--resume <package>', description: 'the id of a package to continue', parse: parseFilled },
     ...PUSH_OPTIONS,
-    { flags: '--dry-run', description: 'look at the directory only, and send nothing' },
+    { flags: '--dry-run', description: 'only check the directory; send nothing' },
   ],
   async run(context, [directory = ''], options) {
     const [{ pushDirectory }, { readMetadata }, { dryRun: lookOnly, pushLines }] = await Promise.all([

@@ -9,14 +9,14 @@ interface Options {
 export const release = defineVerb<Options>({
   name: 'release',
   summary: 'release a hold',
-  description: 'Releases a hold. HOLD may be left out when there is exactly one. Releasing deletes nothing.',
+  description: 'Releases a hold. HOLD is optional if there is exactly one. Releasing deletes nothing.',
   examples: ['release run-20260513T210255Z --reason "settled"'],
   client: true,
   arguments: [
     { name: 'PACKAGE', description: 'its id, or its external id (a run id)' },
     { name: 'HOLD', description: "the hold's id", optional: true },
   ],
-  options: [{ flags: '--reason <text>', description: 'why; kept for ever', required: true, parse: parseReason }],
+  options: [{ flags: '--reason <text>', description: 'why; kept forever', required: true, parse: parseReason }],
   async run(context, [named = '', holdId], { reason }) {
     const { findPackage } = await import('../view/find-package.ts');
     const { activeHolds, holdTexts } = await import('../view/package-lines.ts');

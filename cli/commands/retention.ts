@@ -2,8 +2,8 @@ import { defineVerb } from '../command.ts';
 
 export const retention = defineVerb({
   name: 'retention',
-  summary: 'how long a package is kept, and why',
-  description: 'Shows the expiry of a package, its holds, and everything that was ever decided about both.',
+  summary: 'show how long a package is kept, and why',
+  description: 'Shows the expiry of a package, its holds, and every decision ever made about both.',
   examples: ['retention run-20260513T210255Z'],
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],

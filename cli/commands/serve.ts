@@ -15,7 +15,7 @@ export const serve = defineVerb<Options>({
   name: 'serve',
   summary: 'run the service',
   description:
-    'Runs the service until it gets SIGTERM or SIGINT (Ctrl-C), then lets requests under way end. Its configuration is the environment (ARTIFACT_STORE_*); the options set the variables of the same name.',
+    'Runs the service until it gets SIGTERM or SIGINT (Ctrl-C), then lets in-flight requests finish. It is configured by the environment (ARTIFACT_STORE_*); the options set the variables of the same name.',
   examples: ['serve', 'serve --port 0 --data-dir /srv/artifacts --json'],
   options: [
     { flags: '--host <host>', description: 'address to listen on (ARTIFACT_STORE_HOST)', ...variable('HOST') },

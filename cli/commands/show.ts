@@ -2,9 +2,9 @@ import { defineVerb } from '../command.ts';
 
 export const show = defineVerb({
   name: 'show',
-  summary: 'what a person wants to know of a package',
+  summary: 'show a package',
   description:
-    'Shows a package: what it is, how long it is kept, who holds it; of a guide-board run also its result, evidence and finding counts, score, commits and reports.',
+    'Shows a package: what it is, how long it is kept, and its holds; for a guide-board run also its result, evidence and finding counts, score, commits and reports.',
   examples: ['show run-20260513T210255Z', 'show pkg_0199a2b3c4d57e8f90123456789abcde --json'],
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id (a run id)' }],

@@ -11,14 +11,14 @@ export const verify = defineVerb<Options>({
   name: 'verify',
   summary: 'read a package again and check every digest',
   description:
-    "Reads every file of a package through the service and hashes it, and holds the manifest against the package's own manifest digest. With --against the directory must hold the same files too. What does not match is named, and the exit code is 5.",
+    "Reads every file of a package through the service and hashes it, and checks the manifest against the package's manifest digest. With --against, the directory must contain the same files too. Everything that does not match is listed, and the exit code is 5.",
   examples: ['verify PACKAGE', 'verify PACKAGE --against ./results'],
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id' }],
   options: [
     {
       flags: '--against <dir>',
-      description: 'compare with this directory too',
+      description: 'also compare with this directory',
       completes: 'folder',
       parse: parseFilled,
     },
