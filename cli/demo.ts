@@ -56,7 +56,7 @@ async function ingest({ client, run, step, env }: Demo): Promise<Package> {
 async function showManifest({ client, step }: Demo, pkg: Package): Promise<Manifest> {
   const bytes = await client.manifest(pkg);
   if (digestOf(bytes) !== pkg.manifest_digest)
-    throw new Error('The manifest has another digest than its package says.');
+    throw new Error('The digest of the manifest is not the one in its package.');
   const manifest = JSON.parse(bytes.toString()) as Manifest;
   const total = manifest.files.reduce((sum, { size }) => sum + size, 0);
   const kinds: Record<string, number> = {};
@@ -89,7 +89,7 @@ async function readBack({ client, run, step }: Demo, pkg: Package, manifest: Man
   const returned = Buffer.concat(chunks);
   const listed = manifest.files.find((file) => file.path === FILE);
   const same = returned.equals(original) && digestOf(returned) === `sha256:${listed?.sha256}`;
-  if (!same) throw new Error(`${FILE} came back with other bytes than it went in.`);
+  if (!same) throw new Error(`${FILE} came back with different bytes.`);
   await step('One file comes back', [
     ['file', FILE],
     ['bytes', formatBytes(returned.length)],

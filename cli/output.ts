@@ -97,7 +97,7 @@ function refused(error: NodeJS.ErrnoException): never {
   throw new CliError(`stdout cannot be written: ${error.message}.`, {
     exit: EXIT.failed,
     code: 'output_failed',
-    next: 'What was written there is incomplete, so do not use it. Run the command again where there is room.',
+    next: 'What was written there is incomplete, so do not use it. Run the command again where there is enough space.',
     cause: error,
   });
 }

@@ -70,7 +70,7 @@ export function parseToken(from: string, text: string | undefined): string | nul
   if (token === undefined) return null;
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   const problem = token === '' ? 'is empty' : 'holds blanks or characters other than ASCII';
-  throw usageError(`The token in ${from} ${problem}: no header can carry it.`, 'Copy it again: it is one word.');
+  throw usageError(`The token in ${from} ${problem}: it cannot be sent in a header.`, 'Copy it again: it is one word.');
 }
 
 /** @throws CliError wrong_usage for options that contradict each other */

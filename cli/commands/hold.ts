@@ -25,7 +25,7 @@ export const hold = defineVerb<Options>({
     const placed = await client.placeHold(pkg.id, { reason, reference });
     return {
       json: { package_id: pkg.id, ...placed },
-      text: `${pkg.id} is held by ${placed.id}: it cannot be deleted until that is released.`,
+      text: `${pkg.id} is held by ${placed.id}: it cannot be deleted until the hold is released.`,
     };
   },
 });

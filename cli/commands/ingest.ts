@@ -91,9 +91,9 @@ async function reportStatehub(
   if (options.local) {
     out.note('The event names an address that ends with this command (--local); the package id in it lasts.');
   }
-  if (statehub?.posted) out.note(`Told Statehub: ${progressUrl(target.url)}`);
+  if (statehub?.posted) out.note(`Reported to Statehub: ${progressUrl(target.url)}`);
   else if (statehub) {
-    out.warn(`The package is preserved, but Statehub was not told: ${statehub.error}.`);
-    out.warn(`Tell it later: ${postLaterCommand(package_id, target, options)}`);
+    out.warn(`The package is preserved, but Statehub was not notified: ${statehub.error}.`);
+    out.warn(`Report it later: ${postLaterCommand(package_id, target, options)}`);
   }
 }

@@ -37,7 +37,7 @@ export const pull = defineVerb<Options>({
     const { files, bytes, skipped, resumed_bytes: resumed, made_executable: marked } = result;
     const there = skipped === 0 ? '' : `; ${countOf(skipped, 'file')} there already`;
     const made = marked === 0 ? '' : `, ${countOf(marked, 'of them', 'of them')} made executable`;
-    const before = resumed === 0 ? '' : `; ${formatBytes(resumed)} were left by the pull before`;
+    const before = resumed === 0 ? '' : `; ${formatBytes(resumed)} were left by an earlier pull`;
     const text = `Pulled ${countOf(files, 'file')}, ${formatBytes(bytes)}, every byte checked${before}${there}${made}.`;
     return { json: { package_id: pkg.id, manifest_digest: pkg.manifest_digest, directory, ...result }, text };
   },

@@ -26,7 +26,7 @@ export const release = defineVerb<Options>({
     const active = activeHolds((await client.retention(pkg.id)).holds);
     const only = active[0];
     if (holdId === undefined && only === undefined) {
-      throw new CliError(`Nobody holds ${pkg.id}.`, { exit: EXIT.notFound, code: 'hold_not_found' });
+      throw new CliError(`${pkg.id} has no hold.`, { exit: EXIT.notFound, code: 'hold_not_found' });
     }
     if (holdId === undefined && active.length > 1) {
       throw new CliError(`${pkg.id} has ${active.length} holds: name the one to release.`, {

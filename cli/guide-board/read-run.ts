@@ -39,7 +39,7 @@ export async function readRun(directory: string, maxBytes = DOCUMENT_MAX_BYTES):
     const read = await readDocument(directory, file, maxBytes);
     if ('value' in read) documents[name] = read.value;
     else if (file === RUN_FILE)
-      throw new RunError(`${RUN_FILE} ${read.problem}: ${directory} is no guide-board run.`, { file });
+      throw new RunError(`${RUN_FILE} ${read.problem}: ${directory} is not a guide-board run.`, { file });
     else if (!read.absent) unreadable.push({ path: file, problem: read.problem });
   }
   const missing = [...(await absentFiles(directory, EXPECTED_FILES)), ...(await missingArtifacts(directory))];

@@ -24,7 +24,7 @@ export async function findPackage(client: ApiClient, named: string): Promise<Pac
     throw new CliError(`There is no package ${printable(JSON.stringify(named))}.`, {
       exit: EXIT.notFound,
       code: 'package_not_found',
-      next: 'Name it by its id, its external id or as PRODUCER/EXTERNAL-ID; `artifact-store ls` lists what there is.',
+      next: 'Use its id, its external id or PRODUCER/EXTERNAL-ID; `artifact-store ls` lists the packages.',
     });
   }
   if (another !== undefined) throw ambiguous(named, living.length > 0 ? living : all);
@@ -72,7 +72,7 @@ function ambiguous(named: string, found: readonly Package[]): CliError {
   return new CliError(`${printable(JSON.stringify(named))} names several packages: ${names.join(', ')}.`, {
     exit: EXIT.usage,
     code: 'wrong_usage',
-    next: 'Name one as PRODUCER/EXTERNAL-ID, or by its id.',
+    next: 'Use PRODUCER/EXTERNAL-ID, or the id.',
     extras: { packages: found.map(({ id }) => id) },
   });
 }

@@ -40,7 +40,7 @@ function filesText({ file_count, total_size, stored_size }: Package): string {
 export function retentionText(pkg: Package, now: number): string {
   const { class: name, expires_at, eligible } = pkg.retention;
   const expiry = sayExpiry(expires_at, now);
-  if (expires_at === null) return `${name}, kept for ever`;
+  if (expires_at === null) return `${name}, kept forever`;
   if (Date.parse(expires_at) > now) return `${name}, expires ${expiry}`;
   return `${name}, expired ${expiry}${eligible ? ': may be deleted' : ''}`;
 }

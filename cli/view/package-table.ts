@@ -21,7 +21,7 @@ export function packageTable(packages: readonly Package[]): string {
 }
 
 export function eligibleTable(packages: EligibleList['items']): string {
-  if (packages.length === 0) return 'No package may be deleted now.';
+  if (packages.length === 0) return 'No package can be deleted now.';
   const rows = packages.map((pkg) => [
     pkg.package_id,
     pkg.status,

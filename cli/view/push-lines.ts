@@ -9,7 +9,7 @@ export function pushLines(result: PushResult): string {
   const content = `${countOf(file_count, 'file')}, ${formatBytes(total_size)}`;
   const sent = uploaded.objects === 0 ? 'nothing had to be sent' : `${formatBytes(uploaded.bytes)} sent`;
   const what = reused
-    ? 'Preserved already, byte for byte'
+    ? 'Already preserved, byte for byte'
     : status === 'finalized'
       ? 'Preserved'
       : 'Stored, not finalized';
@@ -17,7 +17,7 @@ export function pushLines(result: PushResult): string {
     `${what}: ${content} (${sent}, ${formatSeconds(seconds)})`,
     `  package   ${package_id}`,
     ...(result.manifest_digest === null ? [] : [`  manifest  ${result.manifest_digest}`]),
-    `  kept      ${result.expires_at === null ? 'for ever' : `until ${formatTime(result.expires_at)} at least`}`,
+    `  kept      ${result.expires_at === null ? 'forever' : `until ${formatTime(result.expires_at)} at least`}`,
     ...(status === 'finalized'
       ? []
       : [`  next      the same push without --no-finalize, or with --resume ${package_id}, finalizes it`]),

@@ -6,8 +6,8 @@ import { activeHolds, holdTexts } from './package-lines.ts';
 
 const DECISIONS: Record<Retention['reason'], string> = {
   expired: 'may be deleted: its time is over and nobody holds it',
-  retention_active: 'must be kept: its time is not over',
-  never_expires: 'must be kept for ever',
+  retention_active: 'must be kept: it has not expired',
+  never_expires: 'must be kept forever',
   held: 'must be kept: a hold blocks the deletion',
   deleted: 'was deleted',
 };

@@ -5,10 +5,10 @@ import { discardFile, privateName } from './private-file.ts';
 
 /** Held by the code of this backend, whatever the file system: every byte is hashed on arrival, and `link` replaces nothing. */
 const HELD = {
-  part_digest_enforced: 'A part URL takes only the bytes that it was signed for.',
-  object_overwrite_refused: 'Nothing can be put in the place of a committed object.',
-  completion_exclusive: 'Of completions that race one makes the object, and the others change nothing.',
-  download_range_enforced: 'A download URL for a range gives that range alone.',
+  part_digest_enforced: 'A part URL accepts only the bytes that it was signed for.',
+  object_overwrite_refused: 'A committed object cannot be replaced.',
+  completion_exclusive: 'If completions race, one creates the object and the others change nothing.',
+  download_range_enforced: 'A download URL for a range returns only that range.',
 };
 
 const FINDINGS: readonly Finding[] = Object.entries(HELD).map(([guarantee, says]) => ({

@@ -53,7 +53,7 @@ export function folderObjects(
           if (await objects.publish(key, file)) return { size, digest };
           const standing = await objects.digest(key);
           if (standing === digest) return { size, digest };
-          throw new StoreError('integrity_failure', `${key} stands already with ${standing}; it was to be ${digest}.`, {
+          throw new StoreError('integrity_failure', `${key} already exists with ${standing}, not ${digest}.`, {
             expected_digest: digest,
             actual_digest: standing,
           });

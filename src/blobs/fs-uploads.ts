@@ -70,10 +70,7 @@ export function folderUploads(
 
   async function publish(key: ObjectKey, file: string): Promise<void> {
     if (await objects.publish(key, file)) return;
-    throw new StoreError(
-      'upload_abandoned',
-      `An object stands already under ${key}, which is no reason to replace it.`,
-    );
+    throw new StoreError('upload_abandoned', `An object already exists under ${key}; it is not replaced.`);
   }
 
   /** The bytes of several files, one after the other. */

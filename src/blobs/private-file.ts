@@ -93,6 +93,6 @@ export async function* chunksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator
   } catch (error) {
     if (error instanceof StoreError) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    throw new StoreError('body_length_mismatch', `The body broke off (${why}).`, {}, { cause: error });
+    throw new StoreError('body_length_mismatch', `The body was cut off (${why}).`, {}, { cause: error });
   }
 }

@@ -129,7 +129,7 @@ function receivedPart(part: { number: number; size: number; digest: Digest }): R
 }
 
 function closed(id: UploadId): StoreError {
-  return new StoreError('upload_closed', `Upload ${id} takes no more parts: plan the object again.`);
+  return new StoreError('upload_closed', `Upload ${id} accepts no more parts: plan the object again.`);
 }
 
 function list(numbers: readonly number[]): string {

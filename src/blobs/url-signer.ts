@@ -56,7 +56,10 @@ function verify(expected: string, { signature, expires, now }: Presented<{ expir
   const ours = Buffer.from(expected);
   const theirs = Buffer.from(signature);
   if (ours.length !== theirs.length || !timingSafeEqual(ours, theirs)) {
-    throw new StoreError('invalid_signature', 'The signature does not fit this request: use the URL as it was given.');
+    throw new StoreError(
+      'invalid_signature',
+      'The signature does not match this request: use the URL as it was issued.',
+    );
   }
   if (now >= expires) {
     throw new StoreError('url_expired', `The URL expired at ${new Date(expires).toISOString()}: ask for a fresh one.`);

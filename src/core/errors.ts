@@ -25,9 +25,9 @@ export const ERROR_TABLE = {
   part_not_found: { status: 404, title: 'No such part in this upload' },
   hold_not_found: { status: 404, title: 'No such hold on this package' },
   object_not_found: { status: 404, title: 'No such object' },
-  upload_closed: { status: 404, title: 'This upload takes no more parts' },
+  upload_closed: { status: 404, title: 'This upload accepts no more parts' },
 
-  method_not_allowed: { status: 405, title: 'This address does not know that method' },
+  method_not_allowed: { status: 405, title: 'This address does not support that method' },
 
   request_timeout: { status: 408, title: 'The request came too slowly' },
 

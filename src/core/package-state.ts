@@ -39,7 +39,7 @@ export function nextStatus(pkg: PackageFacts, event: PackageEvent): PackageStatu
       `Package ${pkg.id} is finalized: make a new package with "supersedes": "${pkg.id}" to revise it.`,
     );
   }
-  if (next === undefined) throw new StoreError('package_failed', `Package ${pkg.id} failed: make a new package.`);
+  if (next === undefined) throw new StoreError('package_failed', `Package ${pkg.id} failed: create a new package.`);
   return next;
 }
 

@@ -52,7 +52,7 @@ export function extendExpiry(current: number | null, extension: Extension, now: 
   if (next <= now) {
     throw new StoreError('not_later', `${iso(next)} is in the past: it is ${iso(now)} now.`);
   }
-  if (next > TIME_MAX) throw new StoreError('not_later', `${next} lies beyond the year 9999.`);
+  if (next > TIME_MAX) throw new StoreError('not_later', `${next} is beyond the year 9999.`);
   return next;
 }
 
@@ -93,7 +93,7 @@ export function assertDeletable(
   const { eligible } = eligibility(facts, now);
   if (eligible) return;
   if (facts.expires_at === null) {
-    throw new StoreError('retention_active', 'The package is kept for ever: its retention class never expires.', {
+    throw new StoreError('retention_active', 'The package is kept forever: its retention class never expires.', {
       expires_at: null,
     });
   }

@@ -80,7 +80,7 @@ export function createApp(options: AppOptions): Koa {
 }
 
 function methodNotAllowed(): StoreError {
-  return new StoreError('method_not_allowed', 'This address does not know that method: see /docs.');
+  return new StoreError('method_not_allowed', 'This address does not support that method: see /docs.');
 }
 
 /** OpenAPI's `{name}` in the router's words; a last `{path}` takes the rest of the address. */

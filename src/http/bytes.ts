@@ -66,7 +66,7 @@ export async function serveStretch(
   ctx.set({ 'Cache-Control': 'private, no-store', ...inertHeaders(filename) });
   const ifMatch = ctx.get('if-match').trim();
   if (ifMatch !== '' && ifMatch !== '*') {
-    throw new StoreError('precondition_failed', 'A range that was signed has no ETag: leave If-Match out.');
+    throw new StoreError('precondition_failed', 'A signed range has no ETag: omit If-Match.');
   }
   if (ctx.get('if-none-match').trim() === '*') {
     ctx.status = 304;

@@ -82,9 +82,9 @@ function problemOf({ code = '', reason }: ParserError): StoreError {
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return new StoreError('body_too_large', 'The chunk extensions of the body are too large: send none.');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new StoreError('request_timeout', 'The headers did not come in time: send the request at once.');
+      return new StoreError('request_timeout', 'The headers did not arrive in time: send the request at once.');
     default:
-      return new StoreError('bad_request', `What was sent is not HTTP/1.1${reason ? ` (${reason})` : ''}.`);
+      return new StoreError('bad_request', `The request is not valid HTTP/1.1${reason ? ` (${reason})` : ''}.`);
   }
 }
 

@@ -21,7 +21,7 @@ export async function abortUpload(
     const { upload } = await readUpload(tables, caller, id);
     if ((await abortOpen(tables, caller, upload.package_id, { only: [id] })) > 0) return;
     if (isFinal(upload.state) || upload.state === 'aborting') return;
-    throw new StoreError('upload_closed', `Upload ${id} is ${upload.state}: it cannot be aborted any more.`);
+    throw new StoreError('upload_closed', `Upload ${id} is ${upload.state}: it can no longer be aborted.`);
   });
   const { upload } = await readUpload(services.registry.read, caller, id);
   if (upload.state === 'aborting') await finishAbort(services, upload);

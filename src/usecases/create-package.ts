@@ -26,7 +26,7 @@ export async function createPackage(
   input: CreatePackageInput,
 ): Promise<{ pkg: PackageRecord; created: boolean }> {
   if (!mayRead(caller.reads, input)) {
-    throw new StoreError('forbidden', `This caller may not make packages of the producer ${input.producer}.`);
+    throw new StoreError('forbidden', `This caller may not create packages of the producer ${input.producer}.`);
   }
   const metadata = input.metadata ?? {};
   const metadataText = canonicalMetadata(metadata);

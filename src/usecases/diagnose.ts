@@ -49,10 +49,9 @@ export async function diagnose(services: Services<WithHealth>, around: Surroundi
 function dataFolder({ dataDir }: Surroundings, free: number | null): Check {
   const name = 'data_folder';
   if (free === null) return { name, level: 'ok', says: `The data folder is ${dataDir}.`, advice: null };
-  const says = `The data folder is ${dataDir}; ${bytesText(free)} may still be written there.`;
+  const says = `The data folder is ${dataDir}; ${bytesText(free)} are available.`;
   if (free >= SPACE_MIN) return { name, level: 'ok', says, advice: null };
-  const advice =
-    'Make room, or move the folder: what comes in through the service does not fit, and is answered with 507.';
+  const advice = 'Free some space, or move the folder: bytes sent through the service do not fit, and get 507.';
   return { name, level: 'warning', says, advice };
 }
 
@@ -67,7 +66,7 @@ function registryCheck(
   }
   const advice =
     error_code === 'registry_damaged'
-      ? 'Nothing that it says can be relied on: stop the service, and restore the registry from a backup.'
+      ? 'Trust nothing that it returns: stop the service, and restore the registry from a backup.'
       : 'Nothing works without it: start the database, or correct ARTIFACT_STORE_DATABASE_URL.';
   return { name, level: 'failure', says: `The registry, ${database}, does not work: ${error}`, advice };
 }
@@ -82,7 +81,8 @@ async function databaseClock({ registry }: Services): Promise<Check> {
     return { name, level: 'ok', says: "The database's clock agrees with this machine's.", advice: null };
   }
   const says = `The database's clock and this machine's differ by ${Math.round(skew / 1_000)} s.`;
-  const advice = "Set both by NTP: signed URLs expire by this machine's clock, retention counts by the database's.";
+  const advice =
+    "Synchronize both with NTP: signed URLs expire by this machine's clock, retention counts by the database's.";
   return { name, level: 'warning', says, advice };
 }
 
@@ -114,9 +114,8 @@ async function lostObjects({ registry }: Services): Promise<Check[]> {
   const lost = await registry.read.blobs.countLost(LOST_COUNTED).catch(() => 0);
   if (lost === 0) return [];
   const many = lost === LOST_COUNTED ? `${lost} objects or more` : lost === 1 ? 'One object' : `${lost} objects`;
-  const says = `${many} of the blob store cannot be found, or have another length: files of packages cannot be read.`;
-  const advice =
-    'Put them back from a backup, or push again whatever holds the same files: both is seen by the next finalize.';
+  const says = `${many} in the blob store: gone, or of the wrong length. Files of packages cannot be read.`;
+  const advice = 'Restore them from a backup, or push the same files again: the next finalize notices either.';
   return [{ name: 'lost_objects', level: 'failure', says, advice }];
 }
 
@@ -127,7 +126,7 @@ function finding({ guarantee, held, weight, says, advice }: Finding): Check {
 const BOTH_HALVES: Check = {
   name: 'replicas',
   level: 'note',
-  says: 'The registry is in the data folder and the bytes are in a bucket: one service alone can run so.',
+  says: 'The registry is in the data folder and the bytes are in a bucket: only a single service can run this way.',
   advice: 'Back up both. For several replicas set ARTIFACT_STORE_DATABASE_URL.',
 };
 
@@ -136,7 +135,7 @@ function token({ hasToken }: Surroundings): Check {
   return {
     name: 'token',
     level: 'note',
-    says: 'There is no token: everybody on this machine may do everything, and only loopback is served.',
+    says: 'There is no token: everybody on this machine has full access, and the service listens on loopback only.',
     advice: 'Set ARTIFACT_STORE_ADMIN_TOKEN if others use this machine.',
   };
 }
@@ -147,11 +146,12 @@ function publicUrl(text: string, { reachable }: Surroundings): Check {
   const says = `Clients reach the service at ${text}`;
   const local = /^(localhost|127\..*|\[::1\])$/.test(hostname);
   if (hostname === '0.0.0.0' || hostname === '[::]' || (local && reachable)) {
-    const advice = 'Set ARTIFACT_STORE_PUBLIC_URL to what clients on other machines use: signed URLs carry it.';
-    return { name, level: 'warning', says: `${says}, which is no address on other machines.`, advice };
+    const advice =
+      'Set ARTIFACT_STORE_PUBLIC_URL to the URL that clients on other machines use: signed URLs contain it.';
+    return { name, level: 'warning', says: `${says}, which other machines cannot reach.`, advice };
   }
   if (protocol === 'http:' && !local) {
-    const advice = 'Put a proxy with TLS before the service, and its https URL into ARTIFACT_STORE_PUBLIC_URL.';
+    const advice = 'Put a proxy with TLS in front of the service, and set ARTIFACT_STORE_PUBLIC_URL to its https URL.';
     return { name, level: 'warning', says: `${says}, so tokens and bytes travel unencrypted.`, advice };
   }
   return { name, level: 'ok', says: `${says}.`, advice: null };

@@ -68,5 +68,5 @@ export function handleOf(upload: UploadRecord): UploadHandle {
 
 /** Of an upload that storage has no name for any more. */
 export function closed(uploadId: UploadId): StoreError {
-  return new StoreError('upload_closed', `Upload ${uploadId} is not open any more: plan the object again.`);
+  return new StoreError('upload_closed', `Upload ${uploadId} is no longer open: plan the object again.`);
 }

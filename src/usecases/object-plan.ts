@@ -46,7 +46,7 @@ export function checkObjects(inputs: readonly ObjectInput[], limits: Limits): Ma
     frames += plan.stored === null ? 0 : plan.stored.frames.length / FRAME_ENTRY_SIZE;
     const again = plans.has(digest) ? digest : contentsOf(plan).find((blob) => held.has(blob.digest))?.digest;
     if (again !== undefined) {
-      throw new StoreError('invalid_request', `${again} stands twice in the request.`, { digest: again });
+      throw new StoreError('invalid_request', `${again} appears twice in the request.`, { digest: again });
     }
     plans.set(digest, plan);
     for (const blob of contentsOf(plan)) held.add(blob.digest);

@@ -71,7 +71,7 @@ function assertBatch(inputs: readonly FileInput[], { object_size_max }: Limits):
   const conflict = findConflict(inputs.map((input) => input.path));
   if (!conflict) return;
   if (conflict.kind !== 'same_path') throw conflictError(conflict);
-  throw new StoreError('duplicate_path', `${JSON.stringify(conflict.path)} stands twice in the request.`, {
+  throw new StoreError('duplicate_path', `${JSON.stringify(conflict.path)} appears twice in the request.`, {
     path: conflict.path,
   });
 }

@@ -30,7 +30,7 @@ export function assertSupersedable(old: PackageRecord, input: PackageInput): voi
     });
   }
   if (old.status === 'failed' || old.status === 'deleted') {
-    throw new StoreError('invalid_supersedes', `${old.id} is ${old.status}: make a package that supersedes nothing.`);
+    throw new StoreError('invalid_supersedes', `${old.id} is ${old.status}: create a package without supersedes.`);
   }
   if (old.status !== 'finalized') {
     throw new StoreError(

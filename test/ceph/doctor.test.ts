@@ -23,13 +23,13 @@ const CASES: Record<string, Trouble> = {
   'an upload-only key': {
     change: UPLOAD_KEY,
     code: 0,
-    says: /^ok {3}Part URLs are signed with a key that may not read\.$/m,
+    says: /^ok {3}Part URLs are signed with a key that cannot read\.$/m,
     ready: null,
   },
   'the control plane’s key for part URLs': {
     change: {},
     code: 0,
-    says: /^WARN Part URLs are signed with a key that may also read \(.*\)\.\n {5}→ Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID/m,
+    says: /^WARN Part URLs are signed with a key that can also read \(.*\)\.\n {5}→ Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID/m,
     ready: null,
   },
   'a public endpoint that the service cannot reach': {
@@ -78,7 +78,7 @@ if (started !== null) {
       const examined = await examine(t, { env }, secrets, [variables.BUCKET as string, new URL(ceph.endpoint).host]);
       t.is(examined.code, code, examined.text);
       t.regex(examined.text, says);
-      t.regex(examined.text, /^note .* one service alone can run so\.$/m, 'SQLite beside a bucket');
+      t.regex(examined.text, /^note .* only a single service can run this way\.$/m, 'SQLite beside a bucket');
       t.is(examined.readiness.status, ready === null ? 'ready' : 'not_ready');
       if (ready !== null) t.regex(examined.readiness.blob_store.error ?? '', ready);
     });

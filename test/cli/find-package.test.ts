@@ -22,7 +22,7 @@ test('an external id that several producers have is named with its producer, and
   for (const spelling of [`ci/build-7 (${one})`, `ci-mistyped/build-7 (${two})`]) {
     t.true(refused.stderr.includes(spelling), refused.stderr);
   }
-  t.regex(refused.stderr, /Name one as PRODUCER\/EXTERNAL-ID, or by its id\./);
+  t.regex(refused.stderr, /Use PRODUCER\/EXTERNAL-ID, or the id\./);
   t.is(await find('ci/build-7'), one);
   t.is(await find('ci-mistyped/build-7'), two);
   t.is(await find(one), one);

@@ -281,12 +281,12 @@ for (const [name, host] of [
   test.serial(`a signed URL to a link-local address is not asked: ${name}`, async (t) => {
     const { result } = await run(t, { downloads: { json: downloadsOf(`http://${host}`) } }, ...PULL);
     t.is(result.code, 6, result.stderr);
-    t.regex(result.stderr, /is not asked: .+ is a link-local address/);
+    t.regex(result.stderr, /is not contacted: .+ is a link-local address/);
     const push = await run(t, { uploads: lyingUpload({ url: `http://${host}/part` }) }, ...PUSH);
     t.is(push.result.code, 6, push.result.stderr);
-    t.regex(push.result.stderr, /is not asked: .+ is a link-local address/);
+    t.regex(push.result.stderr, /is not contacted: .+ is a link-local address/);
     const direct = await runCli(['ls', '--url', `http://${host}:8420`]);
     t.is(direct.code, 6);
-    t.regex(direct.stderr, /is not asked: .+ is a link-local address/);
+    t.regex(direct.stderr, /is not contacted: .+ is a link-local address/);
   });
 }

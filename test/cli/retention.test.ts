@@ -52,7 +52,7 @@ test('what never expires cannot be extended', async (t) => {
   const refused = await cli('extend', id, '--days', '1', '--reason', 'r', '--json');
   t.is(refused.code, 4);
   t.is(refused.json.error.code, 'never_expires');
-  t.regex((await cli('retention', id)).stdout, /expires\s+never\n.*must be kept for ever/);
+  t.regex((await cli('retention', id)).stdout, /expires\s+never\n.*must be kept forever/);
 });
 
 test('a retained package is not deleted; a hold blocks even an expired one; released, it goes', async (t) => {
@@ -104,7 +104,7 @@ test('retention tells the history; a reason cannot drive a terminal', async (t) 
   await cli('extend', id, '--days', '1', '--reason', 'red \u001b[31malert');
   const shown = await cli('retention', id);
   t.regex(shown.stdout, /class\s+raw-evidence/);
-  t.regex(shown.stdout, /decision\s+must be kept: its time is not over/);
+  t.regex(shown.stdout, /decision\s+must be kept: it has not expired/);
   t.regex(shown.stdout, /extended by .*: red \\u001b\[31malert/);
   t.false(shown.stdout.includes('\u001b'));
 });

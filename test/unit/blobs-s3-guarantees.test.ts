@@ -142,5 +142,5 @@ test('without an upload-only key the copy hole is answered with one', (t) => {
     reportOn(trials, { hasUploadKey }).findings.find(({ guarantee }) => guarantee === 'part_copy_refused')?.advice ??
     '';
   t.regex(advice(false), /Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID/);
-  t.regex(advice(true), /take that right away/);
+  t.regex(advice(true), /remove that permission/);
 });

@@ -20,10 +20,10 @@ export interface Unreached {
 const CERTIFICATES: Record<string, { says: string; next: string }> = {
   CERT_HAS_EXPIRED: {
     says: 'has expired',
-    next: 'Have it renewed, and look whether the clock of this machine is right.',
+    next: 'Have it renewed, and check the clock of this machine.',
   },
-  CERT_NOT_YET_VALID: { says: 'is not valid yet', next: 'Look whether the clock of this machine is right.' },
-  ERR_TLS_CERT_ALTNAME_INVALID: { says: 'is for another name', next: 'Write the name that the certificate has.' },
+  CERT_NOT_YET_VALID: { says: 'is not valid yet', next: 'Check the clock of this machine.' },
+  ERR_TLS_CERT_ALTNAME_INVALID: { says: 'is for another name', next: 'Use the name in the certificate.' },
 };
 const UNTRUSTED = {
   says: 'is not signed by a CA that this machine trusts',
@@ -46,7 +46,10 @@ export function noConnection(unreached: Unreached, error: unknown): CliError {
     });
   const refused = linkLocalOf(error);
   if (refused) {
-    return told(`The ${who} at ${origin} is not asked: ${refused.message}.`, 'No service and no storage may be there.');
+    return told(
+      `The ${who} at ${origin} is not contacted: ${refused.message}.`,
+      'Neither a service nor storage is allowed there.',
+    );
   }
   if (IS_CERTIFICATE.test(code)) {
     const { says, next } = CERTIFICATES[code] ?? UNTRUSTED;

@@ -54,7 +54,11 @@ function proxyProblem({ status, what, url, who, sent }: Refusal): ApiError | Cli
   if (status === 407) return proxyLogin(origin);
   if (status === 502 || status === 503 || status === 504) {
     const detail = `${between} answered ${what} with ${status}: it gets no answer from the ${who}.`;
-    return new ApiError('unavailable', status, `${detail} Look whether the ${who} runs, and what the proxy logs.`);
+    return new ApiError(
+      'unavailable',
+      status,
+      `${detail} Check that the ${who} is running, and read the log of the proxy.`,
+    );
   }
   return null;
 }

@@ -35,7 +35,7 @@ export function integrityFailures(failures: readonly Failure[], done: Record<str
   return new CliError(`${first?.detail}${others}`, {
     exit: EXIT.integrity,
     code: 'integrity_failure',
-    next: 'Every other file was written. `artifact-store verify` names all that are damaged in the store.',
+    next: 'Every other file was written. `artifact-store verify` lists every damaged file in the store.',
     extras: { path: first?.path, failures, ...done },
   });
 }

@@ -41,10 +41,10 @@ export function differs(
 /** @throws CliError for a package that takes no files */
 export function assertUsable(pkg: Package): void {
   if (pkg.status !== 'failed' && pkg.status !== 'deleted') return;
-  throw new CliError(`Package ${pkg.id} is ${pkg.status}: it takes no files.`, {
+  throw new CliError(`Package ${pkg.id} is ${pkg.status}: it accepts no files.`, {
     exit: EXIT.refused,
     code: pkg.status === 'failed' ? 'package_failed' : 'package_deleted',
-    next: 'Push without --resume: that makes a new package.',
+    next: 'Push without --resume: that creates a new package.',
     extras: { package_id: pkg.id },
   });
 }

@@ -86,7 +86,7 @@ export function noSpace(how: string, { directory, total, done, free }: Progress,
   return new CliError(`${JSON.stringify(directory)} ${how}${needed}${has}.`, {
     exit: EXIT.failed,
     code: 'no_space',
-    next: 'Make room there and run the same command again: what is written stays, and it continues.',
+    next: 'Free some space there and run the same command again: it keeps what is written and continues.',
     extras: { directory, needed: total, left, free: free?.bytes ?? null },
     cause,
   });

@@ -65,7 +65,7 @@ export class TargetFolder {
     const stats = this.folders.tree.find(path)?.look(basename(path)) ?? null;
     if (stats === null) return null;
     if (stats.isSymbolicLink()) throw refusal('file_refused', path, 'is a symlink there: it is not written through');
-    if (!stats.isFile()) throw refusal('file_differs', path, 'is no regular file there: it is not replaced');
+    if (!stats.isFile()) throw refusal('file_differs', path, 'is not a regular file there: it is not replaced');
     if (Number(stats.size) === 0 && size > 0 && this.continued) {
       this.#unfinished.add(path);
       return null;

@@ -102,7 +102,7 @@ function readSmall(file: string): string {
   }
   try {
     const stats = fstatSync(fd);
-    if (!stats.isFile()) throw usageError(`${IGNORE_FILE} is no regular file.`);
+    if (!stats.isFile()) throw usageError(`${IGNORE_FILE} is not a regular file.`);
     if (stats.size > 2 * PATTERNS_MAX_BYTES)
       throw usageError(`${IGNORE_FILE} has ${stats.size} bytes: use fewer patterns.`);
     const bytes = readFileSync(fd);

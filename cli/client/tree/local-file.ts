@@ -37,7 +37,7 @@ export function fileChanged(path: string, how = 'changed'): CliError {
   return new CliError(`${JSON.stringify(path)} ${how} while it was read: nothing was finalized.`, {
     exit: EXIT.failed,
     code: 'file_changed',
-    next: 'Run the command again when nothing writes to the directory any more.',
+    next: 'Run the command again when nothing writes to the directory.',
     extras: { path },
   });
 }

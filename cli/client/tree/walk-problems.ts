@@ -29,7 +29,7 @@ export class WalkProblems {
   addConflicts(paths: readonly LogicalPath[]): void {
     for (const { path, other } of conflicts(paths)) {
       const both = `${JSON.stringify(path)} and ${JSON.stringify(other)}`;
-      const detail = `${both} are one name after Unicode normalization (NFC): no package can hold both.`;
+      const detail = `${both} are the same name after Unicode normalization (NFC): no package can hold both.`;
       this.add({ path, other_path: other, code: 'path_conflict', detail, next: 'Rename one of them.' });
     }
   }

@@ -35,14 +35,14 @@ export const RULES: Record<Guarantee, Rule> = {
   part_digest_enforced: allRefused(
     'warning',
     ['wrong_body', 'other_hash', 'no_hash'],
-    'A part URL takes only the bytes that it was signed for.',
-    'A part URL takes other bytes than it was signed for',
+    'A part URL accepts only the bytes that it was signed for.',
+    'A part URL accepts other bytes than it was signed for',
     () => `This server does not check the signed SHA-256 of a body: nothing to configure. ${READS_BACK}`,
   ),
   part_length_enforced: allRefused(
     'warning',
     ['empty_body', 'shorter_body', 'longer_body'],
-    'A part URL takes only a body of the length that it was signed for.',
+    'A part URL accepts only a body of the length that it was signed for.',
     'A part URL takes a body of another length',
     () => `Look for a proxy in front of the storage that rewrites Content-Length. ${READS_BACK}`,
   ),
@@ -57,7 +57,7 @@ export const RULES: Record<Guarantee, Rule> = {
     fails: 'With one more header a part URL copies another object in place of the signed bytes',
     advice: ({ hasUploadKey }) =>
       hasUploadKey
-        ? 'The key of ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID may read objects: take that right away from it. Upgrade Ceph to 19.2.6, 20.2.4 or later (CVE-2026-54330).'
+        ? 'The key of ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID can read objects: remove that permission. Upgrade Ceph to 19.2.6, 20.2.4 or later (CVE-2026-54330).'
         : `Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID to a key that may only write. Upgrade Ceph to 19.2.6, 20.2.4 or later (CVE-2026-54330). ${READS_BACK}`,
   },
   part_url_ends_with_upload: {
@@ -67,8 +67,8 @@ export const RULES: Record<Guarantee, Rule> = {
       [trials.late_part, trials.late_wrong_part, trials.late_empty_part, trials.late_copy].every(
         (trial) => trial !== undefined && refused(trial) && trial.stored === 'right',
       ),
-    holds: 'After an object is committed its part URLs are dead.',
-    fails: 'A part URL is still answered after its object was committed',
+    holds: 'After an object is committed, its part URLs no longer work.',
+    fails: 'A part URL still works after its object was committed',
     advice: () =>
       'This server must not be used for preservation: a committed object could be changed. Use another server or version.',
   },
@@ -86,7 +86,7 @@ export const RULES: Record<Guarantee, Rule> = {
       [trials.get, trials.post, trials.delete].every(
         (trial) => trial !== undefined && refused(trial) && trial.stored === 'right',
       ),
-    holds: 'A part URL is good for PUT alone.',
+    holds: 'A part URL works only for PUT.',
     fails: 'A part URL can be used with another method',
     advice: () => 'The server or a proxy in front of it does not check signatures fully: use another.',
   },
@@ -97,8 +97,8 @@ export const RULES: Record<Guarantee, Rule> = {
       [trials.own_part, trials.own_object].every((trial) => trial?.status === 200 && trial.stored === 'right') &&
       isHarmless(trials.own_wrong_part) &&
       isHarmless(trials.own_wrong_object),
-    holds: 'What the service itself sends is taken only with the bytes that it signed.',
-    fails: 'What the service itself sends was not seen to be taken only with the bytes that it signed',
+    holds: 'The storage refuses other bytes than the service itself signed.',
+    fails: 'The storage was not seen to refuse other bytes than the service itself signed',
     advice: () =>
       `Check ARTIFACT_STORE_S3_ENDPOINT: look for a proxy that changes bodies or headers, or a server that does not check the signed SHA-256. ${READS_BACK}`,
   },
@@ -108,15 +108,15 @@ export const RULES: Record<Guarantee, Rule> = {
     rule: ({ trials: { right_checksum: right, wrong_checksum: wrong } }) =>
       right?.status === 200 && right.stored === 'right' && isHarmless(wrong),
     holds: 'The server checks x-amz-checksum-sha256 too; part URLs carry it.',
-    fails: 'The server takes x-amz-checksum-sha256 and ignores it, or does not know it; part URLs do without',
+    fails: 'The server accepts x-amz-checksum-sha256 and ignores it, or does not know it; part URLs do not use it',
     advice: () => null,
   },
   download_urls_work: {
     weight: 'failure',
     trials: ['download'],
     rule: ({ trials }) => trials.download?.status === 200 && trials.download.stored === 'right',
-    holds: 'A signed download URL gives the object.',
-    fails: 'A signed download URL through the public endpoint did not give the object',
+    holds: 'A signed download URL returns the object.',
+    fails: 'A signed download URL through the public endpoint did not return the object',
     advice: () => 'Check ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: no proxy may change the host or the query.',
   },
   download_range_enforced: {
@@ -129,10 +129,10 @@ export const RULES: Record<Guarantee, Rule> = {
       isHarmless(no_range) &&
       // A server may pass over If-Range: then it gives the range, as it was signed.
       [if_range_of_another, if_range_of_old].every((trial) => trial !== undefined && trial.stored !== 'other'),
-    holds: 'A download URL for a range gives that range alone.',
-    fails: 'A download URL for a range gives other bytes of the object too',
+    holds: 'A download URL for a range returns only that range.',
+    fails: 'A download URL for a range also returns other bytes of the object',
     advice: () =>
-      'Who may not read a whole pack gets its members from the service, at ARTIFACT_STORE_PUBLIC_URL: safe, but the bytes pass through it. Look for a proxy that drops or changes the Range header, or a server that lets If-Range lift it.',
+      'Callers that may not read a whole pack get its members from the service, at ARTIFACT_STORE_PUBLIC_URL: safe, but the bytes pass through it. Look for a proxy that drops or changes the Range header, or a server that lets If-Range lift it.',
   },
   download_forced_attachment: {
     weight: 'warning',
@@ -146,7 +146,7 @@ export const RULES: Record<Guarantee, Rule> = {
   anonymous_read_refused: allRefused(
     'failure',
     ['anonymous_read'],
-    'Nobody reads an object without a signature.',
+    'Nobody can read an object without a signature.',
     'An object can be read without any signature',
     () => 'The bucket is public: remove the policy or ACL that says so. Evidence can hold secrets.',
   ),
@@ -156,12 +156,12 @@ export const RULES: Record<Guarantee, Rule> = {
     // Refused for what it asks, not for how it is signed.
     rule: ({ hasUploadKey, trials: { upload_key_read: read } }) =>
       hasUploadKey && isHarmless(read) && read?.code === 'AccessDenied',
-    holds: 'Part URLs are signed with a key that may not read.',
-    fails: 'Part URLs are signed with a key that may also read',
+    holds: 'Part URLs are signed with a key that cannot read.',
+    fails: 'Part URLs are signed with a key that can also read',
     advice: ({ hasUploadKey }) =>
       hasUploadKey
-        ? 'Take the right to read away from the key of ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID.'
-        : 'Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID and _S3_UPLOAD_SECRET_ACCESS_KEY to a key that may only write: it closes holes of the copy-source kind.',
+        ? 'Remove the permission to read from the key of ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID.'
+        : 'Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID and _S3_UPLOAD_SECRET_ACCESS_KEY to a key that can only write: that closes copy-source holes.',
   },
   clocks_agree: {
     weight: 'warning',
@@ -170,7 +170,7 @@ export const RULES: Record<Guarantee, Rule> = {
     holds: "The storage's clock agrees with this machine's.",
     fails: "The storage's clock does not agree with this machine's",
     advice: () =>
-      'Set both clocks by NTP: signed URLs end too early or too late, and from 15 minutes on every request is refused.',
+      'Synchronize both clocks with NTP: signed URLs expire too early or too late, and from 15 minutes on every request is refused.',
     told: ({ clockSkewMs }) =>
       clockSkewMs === null
         ? 'it does not tell the time'

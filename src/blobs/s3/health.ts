@@ -51,13 +51,13 @@ function verification(
 ): Finding {
   const about = { guarantee: 'verified_on_arrival' } as const;
   if (problem !== null) {
-    const short = 'What the storage guarantees could not be tried, so nothing of it is believed.';
+    const short = 'The guarantees of the storage could not be tested, so none of them is trusted.';
     const says = `${short} ${problem}`;
     return { ...about, held: false, weight: 'warning', short, says, advice: READS_BACK };
   }
   const when = `Its part URLs were attacked through ${endpoint} ${ago(now - probedAt)} ago.`;
   if (verify === 'read') {
-    const short = 'Every object is read back and hashed, as ARTIFACT_STORE_S3_VERIFY says.';
+    const short = 'Every object is read back and hashed, as ARTIFACT_STORE_S3_VERIFY requires.';
     return { ...about, held: false, weight: 'note', short, says: `${short} ${when}`, advice: null };
   }
   if (!enforcing) {

@@ -116,7 +116,7 @@ export function bucketObjects(
         if (outcome === 'written' && bucket.isBelieved()) return { size, digest };
         const standing = await digestOf(key);
         if (standing === digest) return { size, digest };
-        throw new StoreError('integrity_failure', `${key} stands already with ${standing}; it was to be ${digest}.`, {
+        throw new StoreError('integrity_failure', `${key} already exists with ${standing}, not ${digest}.`, {
           expected_digest: digest,
           actual_digest: standing,
         });

@@ -46,7 +46,7 @@ export function multipartUploads(
         await deliver(sign);
       } catch (error) {
         if (!isNoSuchUpload(error)) throw error;
-        throw new StoreError('upload_closed', `Upload ${upload.id} takes no more parts.`, {}, { cause: error });
+        throw new StoreError('upload_closed', `Upload ${upload.id} accepts no more parts.`, {}, { cause: error });
       }
     });
   }

@@ -200,8 +200,8 @@ function mediaTypeOf(contentType: string): string | undefined {
   if (contentType === '' || contentType.startsWith('application/x-www-form-urlencoded')) return undefined;
   const parsed = asked.mediaType.safeParse(contentType);
   if (parsed.success) return parsed.data;
-  throw new StoreError('invalid_request', `${JSON.stringify(contentType.slice(0, 100))} is no media type.`, {
-    errors: [{ field: 'Content-Type', message: 'is no media type' }],
+  throw new StoreError('invalid_request', `${JSON.stringify(contentType.slice(0, 100))} is not a media type.`, {
+    errors: [{ field: 'Content-Type', message: 'is not a media type' }],
   });
 }
 

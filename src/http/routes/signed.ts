@@ -103,7 +103,7 @@ async function verifiedGrant(
 /** A bucket checks the same: the signature is for GET with this Range header. @throws StoreError invalid_signature */
 function assertAsked(ctx: Context, range: ByteRange): void {
   if (ctx.method !== 'GET') {
-    throw new StoreError('invalid_signature', 'This URL was signed for a range: it is good for GET alone.');
+    throw new StoreError('invalid_signature', 'This URL was signed for a range: it works only for GET.');
   }
   if (ctx.get('range') !== `bytes=${range.offset}-${range.offset + range.size - 1}`) {
     throw new StoreError('invalid_signature', 'This URL was signed for one range: send exactly that Range header.');
