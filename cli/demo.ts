@@ -144,7 +144,7 @@ function nextSteps(dataDir: string | null): string {
 Next:
   ${serve.padEnd(52)}  the service, on http://127.0.0.1:8420
   ${`npx artifact-store ingest guide-board ${RUN}`.padEnd(52)}
-  ${'npx artifact-store show run-20260513T210255Z'.padEnd(52)}  what is known of it
+  ${'npx artifact-store show run-20260513T210255Z'.padEnd(52)}  what is known about it
   ${'npx artifact-store push DIR --producer NAME'.padEnd(52)}  any directory of your own
 `;
 }
