@@ -87,7 +87,7 @@ async function show(out: Output, text: string, exit: Exit = EXIT.done): Promise<
 /** Whoever reads that a push could not be told of must not take it for one that failed. */
 function doneAllTheSame(thrown: unknown): never {
   if (!(thrown instanceof CliError && thrown.code === 'output_failed')) throw thrown;
-  const next = 'The command has done its work, only its answer is lost. Run it again where there is room.';
+  const next = 'The command did its work; only its output is lost. Run it again where there is enough space.';
   throw new CliError(thrown.message, { exit: thrown.exit, code: thrown.code, next, cause: thrown });
 }
 

@@ -35,7 +35,7 @@ export async function parseCommandLine(
     .usage('VERB [ARGUMENTS] [OPTIONS]')
     .commandsGroup('Verbs:')
     .version(version, '--version', 'print the version')
-    .addHelpText('after', `\n${EXITS}\nartifact-store VERB --help tells more of a verb.`);
+    .addHelpText('after', `\n${EXITS}\nartifact-store VERB --help shows more about a verb.`);
   configure(program, streams);
   // To make all verbs takes longer than what a short one does.
   const named = verbs.filter(({ name }) => name.split(' ')[0] === argv[0]);
@@ -51,7 +51,7 @@ export async function parseCommandLine(
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return null;
-    if (error.code === 'commander.help') throw usageError('Say what to do: a verb is missing.', seeHelp(null));
+    if (error.code === 'commander.help') throw usageError('A verb is missing.', seeHelp(null));
     throw usageError(sentence(error.message), seeHelp(findVerb(verbs, argv)));
   }
   return invocation;

@@ -69,7 +69,7 @@ export function parseToken(from: string, text: string | undefined): string | nul
   const token = text?.trim();
   if (token === undefined) return null;
   if (/^[\x21-\x7e]+$/.test(token)) return token;
-  const problem = token === '' ? 'is empty' : 'holds blanks or characters other than ASCII';
+  const problem = token === '' ? 'is empty' : 'contains spaces or characters other than ASCII';
   throw usageError(`The token in ${from} ${problem}: it cannot be sent in a header.`, 'Copy it again: it is one word.');
 }
 

@@ -3,8 +3,8 @@ export function statehubUrlProblem(text: string): string | null {
   if (!URL.canParse(text)) return 'is not a URL';
   const url = new URL(text);
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'is neither http: nor https:';
-  if (url.username !== '' || url.password !== '') return 'holds a user name or password, which logs would keep';
-  if (url.search !== '' || url.hash !== '') return 'holds a query or a fragment';
+  if (url.username !== '' || url.password !== '') return 'contains a user name or password, which logs would keep';
+  if (url.search !== '' || url.hash !== '') return 'contains a query or a fragment';
   return null;
 }
 

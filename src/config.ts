@@ -23,7 +23,7 @@ const databaseUrl = z
 const key = z
   .string()
   .trim()
-  .regex(/^[\x21-\x7e]+$/, 'must hold neither blanks nor characters other than ASCII');
+  .regex(/^[\x21-\x7e]+$/, 'must contain only ASCII characters, and no spaces');
 
 export const VARIABLES = {
   HOST: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
@@ -34,7 +34,7 @@ export const VARIABLES = {
     .pipe(z.int().max(65_535, 'must be a number from 0 to 65535'))
     .default(8420)
     .describe('port to listen on; 0 picks a free one'),
-  PUBLIC_URL: url.optional().describe('how clients reach the service; signed local URLs carry it'),
+  PUBLIC_URL: url.optional().describe('how clients reach the service; signed local URLs contain it'),
   DATA_DIR: z.string().min(1).default('./data').describe('SQLite file, local blobs, signing key; created 0700'),
   DATABASE_URL: databaseUrl
     .optional()
@@ -74,7 +74,7 @@ export const VARIABLES = {
     .string()
     .trim()
     .min(16, 'must have at least 16 characters')
-    .regex(/^[\x21-\x7e]+$/, 'must hold neither blanks nor characters other than ASCII: no header could carry it')
+    .regex(/^[\x21-\x7e]+$/, 'must contain only ASCII characters, and no spaces: no header could carry it')
     .optional()
     .describe('bearer token with every scope; without it only loopback is served'),
   RETENTION_CLASSES: z.string().optional().describe('path of a JSON file: class → days, or null for never'),

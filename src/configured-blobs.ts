@@ -96,7 +96,7 @@ async function openBucket(
   const leftovers = async (signal: AbortSignal): Promise<void> => {
     await removeLeftovers(options, signal).catch((error) => {
       if (signal.aborted) return;
-      log.warn({ err: error }, 'what probes left that died stays until the next start');
+      log.warn({ err: error }, 'the leftovers of killed probes stay until the next start');
     });
   };
   const signer = urlSigner(signingKey);
@@ -125,7 +125,7 @@ async function openBucket(
 
 function tellFindings({ problem, enforcing, findings }: ProbeReport, log: Log): void {
   if (problem !== null) {
-    log.warn({ problem }, 'the backend could not be probed: nothing is believed, every object is read back');
+    log.warn({ problem }, 'the backend could not be probed: nothing is trusted, and every object is read back');
     return;
   }
   for (const { guarantee, held, weight, says, advice } of findings) {

@@ -258,7 +258,7 @@ async function announce(folder: DataFolder, url: string, config: Config, log: Lo
   if (config.adminToken === null) {
     log.warn(
       {},
-      'no ARTIFACT_STORE_ADMIN_TOKEN: everybody on this machine has full access, and only loopback is served',
+      'no ARTIFACT_STORE_ADMIN_TOKEN: everybody on this machine has full access, and the service listens on loopback only',
     );
   }
 }

@@ -20,7 +20,8 @@ export const completion = defineVerb({
       import('../errors.ts'),
     ]);
     const known = SHELLS.find((name) => name === shell);
-    if (!known) throw usageError(`There is no completion for ${JSON.stringify(shell)}: use ${SHELLS.join(', ')}.`);
+    if (!known)
+      throw usageError(`There is no completion script for ${JSON.stringify(shell)}: use ${SHELLS.join(', ')}.`);
     await out.write(completionScript(known, verbs));
     return undefined;
   },

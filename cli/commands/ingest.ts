@@ -71,11 +71,11 @@ export const ingestGuideBoard = defineVerb<Options>({
 /** Checked before anything is sent. @throws CliError wrong_usage */
 function statehubTarget({ statehub, author, workstream, task, finalize }: Options): StatehubTarget | null {
   if (statehub !== undefined && !finalize) {
-    throw usageError('--statehub tells of a finalized package: it cannot go with --no-finalize.');
+    throw usageError('--statehub reports a finalized package: it cannot be combined with --no-finalize.');
   }
   if (statehub !== undefined) return { url: statehub, author, workstream, task };
   if (author === undefined && workstream === undefined && task === undefined) return null;
-  throw usageError('--author, --workstream and --task are told to a Statehub: name it with --statehub.');
+  throw usageError('--author, --workstream and --task are for Statehub: add --statehub.');
 }
 
 async function reportStatehub(
@@ -89,7 +89,9 @@ async function reportStatehub(
     import('../view/ingest-lines.ts'),
   ]);
   if (options.local) {
-    out.note('The event names an address that ends with this command (--local); the package id in it lasts.');
+    out.note(
+      'The event contains an address that stops working when this command ends (--local); its package id stays valid.',
+    );
   }
   if (statehub?.posted) out.note(`Reported to Statehub: ${progressUrl(target.url)}`);
   else if (statehub) {

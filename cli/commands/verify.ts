@@ -26,7 +26,7 @@ export const verify = defineVerb<Options>({
   ],
   async run(context, [named = ''], { against, ...options }) {
     if (against === undefined && options.exclude !== undefined) {
-      throw usageError('--exclude is about a directory: name it with --against.');
+      throw usageError('--exclude needs a directory: add --against.');
     }
     const [{ verifyPackage }, { findPackage }, { verifyOutcome }] = await Promise.all([
       import('../client/pull/verify.ts'),

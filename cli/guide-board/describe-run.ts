@@ -115,7 +115,7 @@ function runIdOf(document: Json | undefined): string {
   if (value.length > TEXT_MAX)
     throw new RunError(`${field} in ${RUN_FILE} is longer than ${TEXT_MAX} characters.`, at(field));
   if (!isOneLine(value)) {
-    throw new RunError(`${field} in ${RUN_FILE} holds control characters or is not valid Unicode.`, at(field));
+    throw new RunError(`${field} in ${RUN_FILE} contains control characters or is not valid Unicode.`, at(field));
   }
   return value;
 }
@@ -123,7 +123,9 @@ function runIdOf(document: Json | undefined): string {
 /** The metadata keeps a reference of any form; a package's subject is one short line. */
 function subjectOf(target: string | null, warnings: string[]): string | null {
   if (target === null || (target.length <= TEXT_MAX && isOneLine(target))) return target;
-  warnings.push(`target_profile_ref in ${RUN_FILE} is no subject (too long, or control characters): there is none.`);
+  warnings.push(
+    `target_profile_ref in ${RUN_FILE} is not a valid subject (too long, or control characters): the package gets none.`,
+  );
   return null;
 }
 
@@ -131,7 +133,7 @@ function listOf(run: RunDirectory, name: 'evidence' | 'findings', warnings: stri
   const document = run.documents[name];
   if (document === undefined) return [];
   const list = asList(document, name);
-  if (list === null) warnings.push(`${DOCUMENTS[name]} holds no list of ${name}: nothing was counted.`);
+  if (list === null) warnings.push(`${DOCUMENTS[name]} has no list of ${name}: nothing was counted.`);
   return list ?? [];
 }
 

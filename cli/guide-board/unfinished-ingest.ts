@@ -1,7 +1,7 @@
 import { canonicalJson, type JsonObject } from '../../src/core/canonical-json.ts';
 import type { ApiClient } from '../client/api/api-client.ts';
 
-const REASON = 'The run changed before its ingest was finished; it is ingested anew.';
+const REASON = 'The run changed before its ingest was finished; it is ingested again.';
 
 /**
  * An ingest that stopped half-way is continued, and its package keeps the metadata that it was made with. When the run

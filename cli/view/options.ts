@@ -76,7 +76,7 @@ export function parseUntil(text: string, flag: string): string {
   if (isReal) return new Date(time).toISOString();
   throw usageError(
     `${flag} takes a date, and ${JSON.stringify(text)} is none.`,
-    'Write a day like 2027-12-31 (to its end, UTC) or a time with its zone like 2027-12-31T12:00:00Z.',
+    'Write a day like 2027-12-31 (until its end, UTC) or a time with a time zone like 2027-12-31T12:00:00Z.',
   );
 }
 

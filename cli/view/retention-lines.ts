@@ -5,7 +5,7 @@ import type { Line } from './lines.ts';
 import { activeHolds, holdTexts } from './package-lines.ts';
 
 const DECISIONS: Record<Retention['reason'], string> = {
-  expired: 'may be deleted: its time is over and nobody holds it',
+  expired: 'can be deleted: it has expired and has no hold',
   retention_active: 'must be kept: it has not expired',
   never_expires: 'must be kept forever',
   held: 'must be kept: a hold blocks the deletion',

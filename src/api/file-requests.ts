@@ -6,7 +6,7 @@ export const mediaType = z
   .string()
   .check(
     z.maxLength(255),
-    z.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: *;[\x20-\x7e]*)?$/, 'is no media type'),
+    z.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: *;[\x20-\x7e]*)?$/, 'is not a media type'),
   );
 
 export const RegisterFiles = z.strictObject({

@@ -17,7 +17,7 @@ export const Readiness = z.object({
   under_way: z
     // Version 0.1.0 does not say it.
     ._default(z.array(z.string()), [])
-    .check(z.describe('what the start has begun and not ended yet: probe, leftovers, recovery')),
+    .check(z.describe('start-up work that has not finished: probe, leftovers, recovery')),
   registry: z.extend(component, { schema: z.nullable(z.string()) }),
   blob_store: z.extend(component, {
     free_bytes: z.nullable(size),

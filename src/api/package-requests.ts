@@ -22,7 +22,7 @@ export const ListPackages = z
       producer: z.optional(z.string()),
       subject: z.optional(z.string()),
       external_id: z.optional(z.string()),
-      status: z.optional(z.enum(PACKAGE_STATUSES)).check(z.describe('without it deleted packages are left out')),
+      status: z.optional(z.enum(PACKAGE_STATUSES)).check(z.describe('if omitted, deleted packages are not listed')),
       retention_class: z.optional(z.string()),
       created_after: z.optional(time),
       created_before: z.optional(time),
@@ -42,5 +42,5 @@ export const Finalize = z.strictObject({
   total_size: z.optional(size),
   files_digest: z
     .optional(z.string())
-    .check(z.describe('of the list that GET …/manifest?format=sha256sum will answer')),
+    .check(z.describe('of the list that GET …/manifest?format=sha256sum will return')),
 });

@@ -11,7 +11,7 @@ const ObjectFields = z.strictObject({
   size,
   encoding: z
     .optional(z.literal('zstd-seekable'))
-    .check(z.describe('how the bytes that are sent stand for the object; without it they are the object')),
+    .check(z.describe('how the bytes that are sent encode the object; if omitted, they are the object')),
   stored_size: z.optional(size).check(z.describe('with an encoding: of the bytes that are sent')),
   stored_digest: z.optional(digest).check(z.describe('with an encoding: of the bytes that are sent')),
   frames: z
@@ -45,8 +45,8 @@ export const CommitUpload = z.strictObject({
 });
 
 export const Downloads = z.strictObject({
-  paths: z.optional(many(path, 1_000, 1)).check(z.describe('without it: the whole package, page by page')),
+  paths: z.optional(many(path, 1_000, 1)).check(z.describe('if omitted: the whole package, page by page')),
   encodings: z
     .optional(z.array(z.literal('zstd-seekable')).check(z.maxLength(1)))
-    .check(z.describe('which the client decodes; without it every answer is what the entries say')),
+    .check(z.describe('encodings that the client can decode; if omitted, every answer is the content')),
 });

@@ -8,15 +8,15 @@ export const PartRequest = z.object({
   offset: size,
   size,
   digest: z.string(),
-  received: z.boolean().check(z.describe('arrived already: need not be sent')),
+  received: z.boolean().check(z.describe('already received: need not be sent')),
   method: z.literal('PUT'),
   url: z.string(),
-  headers: z.record(z.string(), z.string()).check(z.describe('to be sent exactly so')),
+  headers: z.record(z.string(), z.string()).check(z.describe('send these unchanged')),
   expires_at: time,
 });
 
 export const PlannedUpload = z.object({
-  upload_id: z.nullable(z.string()).check(z.describe('null when there is nothing to send')),
+  upload_id: z.nullable(z.string()).check(z.describe('null if there is nothing to send')),
   digest: z.string(),
   state: z.enum(['open', 'stored']),
   parts: z.array(PartRequest),

@@ -114,7 +114,7 @@ function makeDataFolder(dir: string): void {
     makeFolder(dir, 0o700);
   } catch (error) {
     if (hasErrno(error, 'EEXIST', 'ENOTDIR')) {
-      throw new DataFolderError('not_a_data_folder', `${dir} is no folder: ${ANOTHER_FOLDER}.`, { cause: error });
+      throw new DataFolderError('not_a_data_folder', `${dir} is not a folder: ${ANOTHER_FOLDER}.`, { cause: error });
     }
     throw notWritable(dir, error);
   }
@@ -127,10 +127,11 @@ async function assertMade(dir: string): Promise<void> {
     ? await writing(dir, () => readFile(join(dir, 'format.json'), 'utf8'))
     : '';
   if (formatOf(text)?.startsWith(FORMATS)) return;
-  const why = names === null ? 'there is no such folder' : names.length === 0 ? 'it is empty' : 'it holds other things';
+  const why =
+    names === null ? 'there is no such folder' : names.length === 0 ? 'it is empty' : 'it contains other things';
   throw new DataFolderError(
     'no_data_folder',
-    `There is no data folder at ${dir} (${why}): name the one that is meant with --data-dir or ARTIFACT_STORE_DATA_DIR. \`push --local\` and \`serve\` make a new one.`,
+    `There is no data folder at ${dir} (${why}): name the right one with --data-dir or ARTIFACT_STORE_DATA_DIR. \`push --local\` and \`serve\` create a new one.`,
   );
 }
 
@@ -143,7 +144,7 @@ async function checkFormat(dir: string): Promise<void> {
   if (format?.startsWith(FORMATS)) {
     throw new DataFolderError(
       'wrong_version',
-      `${dir} has the format ${format}, this version of artifact-store knows ${FORMAT}: use the version that made it.`,
+      `${dir} has the format ${format}, but this version of artifact-store supports ${FORMAT}: use the version that created it.`,
     );
   }
   throw new DataFolderError(
@@ -158,12 +159,12 @@ async function checkEmpty(dir: string): Promise<void> {
   const some = foreign.slice(0, 3).join(', ');
   throw new DataFolderError(
     'not_a_data_folder',
-    `${dir} holds other things (${some}) and no format.json: ${ANOTHER_FOLDER}.`,
+    `${dir} contains other things (${some}) and no format.json: ${ANOTHER_FOLDER}.`,
   );
 }
 
 const ANOTHER_FOLDER =
-  'set ARTIFACT_STORE_DATA_DIR to a folder that is empty, that does not exist, or that artifact-store made';
+  'set ARTIFACT_STORE_DATA_DIR to a folder that is empty, that does not exist, or that artifact-store created';
 
 function formatOf(text: string): string | null {
   try {
@@ -190,7 +191,7 @@ async function prepare(files: FileLayer, dir: string): Promise<Buffer> {
   if (key.length === KEY_BYTES) return key;
   throw new DataFolderError(
     'not_a_data_folder',
-    `${join(dir, 'signing.key')} has ${key.length} bytes instead of ${KEY_BYTES}: put the key back from a backup, or remove the file for a new one (URLs that were signed with the old one will be refused).`,
+    `${join(dir, 'signing.key')} has ${key.length} bytes instead of ${KEY_BYTES}: restore the key from a backup, or remove the file for a new one (URLs that were signed with the old one will be refused).`,
   );
 }
 

@@ -110,7 +110,7 @@ export function folderTree(files: FileLayer, root: string, opened: Pick<Stats, '
     spool: join(root, 'spool'),
     objectPath(key) {
       if (isObjectKey(key)) return join(root, ...key.split('/'));
-      throw new RangeError(`${JSON.stringify(String(key).slice(0, 200))} is no key that an object can have`);
+      throw new RangeError(`${JSON.stringify(String(key).slice(0, 200))} is not a key that an object can have`);
     },
     uploadPath: (id) => join(root, 'uploads', parseUploadId(id)),
     isDirectory,
@@ -119,8 +119,9 @@ export function folderTree(files: FileLayer, root: string, opened: Pick<Stats, '
     async assertRoot() {
       const { dev, ino } = await files.lstat(root);
       if (dev === opened.dev && ino === opened.ino) return;
-      const detail = 'The blob folder is another one than at the start of the service: was a volume unmounted?';
-      throw unlike(detail, `${root} was another folder: put it back, or start the service again`);
+      const detail =
+        'The blob folder is not the one that was there at the start of the service: was a volume unmounted?';
+      throw unlike(detail, `${root} was another folder: put it back, or restart the service`);
     },
   };
 }
@@ -128,7 +129,7 @@ export function folderTree(files: FileLayer, root: string, opened: Pick<Stats, '
 /** Something stands in the blob folder where the service never put it. */
 export function misplaced(path: string, what: string): StoreError {
   const detail =
-    'Something stands in the blob folder that the service never puts there: its log says what, and what to do.';
+    'There is something in the blob folder that the service never puts there: its log says what it is, and what to do.';
   return unlike(detail, `${path} is ${what}: it was put there by somebody else; remove it`);
 }
 

@@ -39,7 +39,7 @@ const SEGMENT = /^[a-z0-9_-][a-z0-9._-]{0,199}$/;
 /** A key or prefix that came from anywhere but this file. @throws RangeError */
 export function parseKey(text: string): ObjectKey {
   if (text.length > 512 || !text.split('/').every((segment) => SEGMENT.test(segment))) {
-    throw new RangeError(`${JSON.stringify(text.slice(0, 200))} is no object key`);
+    throw new RangeError(`${JSON.stringify(text.slice(0, 200))} is not an object key`);
   }
   return text as ObjectKey;
 }

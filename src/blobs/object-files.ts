@@ -45,7 +45,7 @@ export function objectFiles(files: FileLayer, tree: FolderTree): ObjectFiles {
     if (wanted.offset + wanted.size <= size) return Readable.from([]);
     throw new StoreError(
       'integrity_failure',
-      `The object ${key} has ${size} bytes; ${wanted.size} were wanted from ${wanted.offset} on.`,
+      `The object ${key} has ${size} bytes; ${wanted.size} from ${wanted.offset} on were requested.`,
     );
   }
 

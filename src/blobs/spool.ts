@@ -32,7 +32,7 @@ export interface Spooled {
 export function openSpool(files: FileLayer, directory: () => Promise<string>): Spool {
   return {
     receive: (body, { maxSize = Number.POSITIVE_INFINITY, onBytes } = {}) =>
-      storing('taking in a body', async () => {
+      storing('receiving a body', async () => {
         const checkSize = (size: number): void => {
           if (size > maxSize) throw new StoreError('body_too_large', `The body is longer than ${maxSize} bytes.`);
         };

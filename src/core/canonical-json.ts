@@ -10,11 +10,11 @@ export type JsonObject = { [key: string]: Json };
 export function canonicalJson(value: unknown): string {
   if (value === null || typeof value === 'boolean') return String(value);
   if (typeof value === 'number') {
-    if (!Number.isFinite(value)) throw new TypeError(`${value} is no JSON number`);
+    if (!Number.isFinite(value)) throw new TypeError(`${value} is not a JSON number`);
     return JSON.stringify(value);
   }
   if (typeof value === 'string') {
-    if (!value.isWellFormed()) throw new TypeError('a lone surrogate is no Unicode text');
+    if (!value.isWellFormed()) throw new TypeError('a lone surrogate is not Unicode text');
     return JSON.stringify(value);
   }
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
@@ -25,5 +25,5 @@ export function canonicalJson(value: unknown): string {
     const members = keys.filter((key) => object[key] !== undefined);
     return `{${members.map((key) => `${canonicalJson(key)}:${canonicalJson(object[key])}`).join(',')}}`;
   }
-  throw new TypeError(`a ${typeof value} is no JSON value`);
+  throw new TypeError(`a ${typeof value} is not a JSON value`);
 }

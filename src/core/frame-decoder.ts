@@ -86,10 +86,10 @@ export class FrameDecoder {
   /** @throws FrameError when bytes are missing */
   end(): void {
     if (this.#index <= this.#last) {
-      throw new FrameError(`ends inside of the frame at ${this.#table.at(this.#index).logicalAt}`);
+      throw new FrameError(`ends inside the frame at ${this.#table.at(this.#index).logicalAt}`);
     }
     if (this.#seekTable !== null && this.#tableBytes < this.#seekTable.length) {
-      throw new FrameError('ends inside of its seek table');
+      throw new FrameError('ends inside its seek table');
     }
   }
 
@@ -106,8 +106,8 @@ export class FrameDecoder {
 
   #takeTable(bytes: Buffer): void {
     const expected = this.#seekTable?.subarray(this.#tableBytes, this.#tableBytes + bytes.length);
-    if (expected === undefined || expected.length < bytes.length) throw new FrameError('goes on after its end');
-    if (!expected.equals(bytes)) throw new FrameError('has another seek table than its frames');
+    if (expected === undefined || expected.length < bytes.length) throw new FrameError('continues after its end');
+    if (!expected.equals(bytes)) throw new FrameError('has a seek table that does not match its frames');
     this.#tableBytes += bytes.length;
   }
 }

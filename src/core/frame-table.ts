@@ -76,7 +76,8 @@ export class FrameTable {
   /** What `encode` gave. @throws FrameError */
   static decode(encoded: Uint8Array): FrameTable {
     const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.length);
-    if (bytes.length % FRAME_ENTRY_SIZE !== 0) throw new FrameError('has a frame table that ends amid an entry');
+    if (bytes.length % FRAME_ENTRY_SIZE !== 0)
+      throw new FrameError('has a frame table that ends in the middle of an entry');
     const frames: FrameSizes[] = [];
     for (let at = 0; at < bytes.length; at += FRAME_ENTRY_SIZE) {
       frames.push({ stored: bytes.readUInt32LE(at), logical: bytes.readUInt32LE(at + 4) });
@@ -175,14 +176,16 @@ export function checkFrameTable(
 ): void {
   const { size, storedSize, members } = object;
   if (table.length === 0) throw new FrameError('has no frames');
-  if (table.length > FRAMES_MAX) throw new FrameError(`has ${table.length} frames; at most ${FRAMES_MAX} are taken`);
+  if (table.length > FRAMES_MAX) throw new FrameError(`has ${table.length} frames; at most ${FRAMES_MAX} are accepted`);
   for (const { logical, stored, logicalAt } of table) {
     if (logical === 0 || stored === 0) throw new FrameError(`has an empty frame at ${logicalAt}`);
     if (logical > FRAME_CONTENT_MAX) {
-      throw new FrameError(`has a frame of ${logical} bytes at ${logicalAt}; at most ${FRAME_CONTENT_MAX} are taken`);
+      throw new FrameError(
+        `has a frame of ${logical} bytes at ${logicalAt}; at most ${FRAME_CONTENT_MAX} are accepted`,
+      );
     }
     if (stored > frameSizeMax(logical)) {
-      const most = `for ${logical} bytes of content, at most ${frameSizeMax(logical)} are taken`;
+      const most = `for ${logical} bytes of content, at most ${frameSizeMax(logical)} are accepted`;
       throw new FrameError(`has a frame of ${stored} stored bytes at ${logicalAt}; ${most}`);
     }
   }

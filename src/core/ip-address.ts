@@ -84,6 +84,6 @@ export function isLinkLocal(text: string): boolean {
 
 function knownNetwork(text: string): Network {
   const network = parseNetwork(text);
-  if (network === null) throw new RangeError(`${text} is no network`);
+  if (network === null) throw new RangeError(`${text} is not a network`);
   return network;
 }

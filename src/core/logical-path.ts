@@ -14,8 +14,8 @@ export function pathProblem(text: string): string | null {
   if (text === '') return 'is empty';
   // A character has at least one byte, so the checks below never see a very long text.
   if (text.length > PATH_MAX_BYTES) return TOO_LONG;
-  if (!text.isWellFormed()) return 'is not valid Unicode (it holds half of a surrogate pair)';
-  if (holdsControl(text)) return 'holds a control character';
+  if (!text.isWellFormed()) return 'is not valid Unicode (it contains half of a surrogate pair)';
+  if (holdsControl(text)) return 'contains a control character';
   if (text.startsWith('/')) return 'is absolute: paths are relative to the package';
   if (Buffer.byteLength(text) > PATH_MAX_BYTES) return TOO_LONG;
   for (const segment of text.split('/')) {

@@ -38,8 +38,8 @@ function refuseSize(): never {
 
 /** @returns why PostgreSQL's jsonb and text refuse a text, so that a package is the same on every registry; or null */
 function textProblem(text: string): string | null {
-  if (text.includes('\u0000')) return 'holds the character U+0000, which cannot be kept';
-  return text.isWellFormed() ? null : 'holds half of a surrogate pair, which is no Unicode text';
+  if (text.includes('\u0000')) return 'contains the character U+0000, which cannot be stored';
+  return text.isWellFormed() ? null : 'contains half of a surrogate pair, which is not Unicode text';
 }
 
 /**
@@ -66,7 +66,7 @@ export function canonicalMetadata(metadata: JsonObject): string {
       if (problem !== null) refuse(fieldOf(place), problem);
     }
     if (typeof value === 'number' && !Number.isFinite(value)) {
-      refuse(fieldOf(place), 'is a number that JSON cannot keep');
+      refuse(fieldOf(place), 'is a number that JSON cannot represent');
     }
     if (typeof value !== 'object' || value === null) continue;
     if (depth >= METADATA_MAX_DEPTH) refuse(fieldOf(place), `is nested deeper than ${METADATA_MAX_DEPTH} levels`);

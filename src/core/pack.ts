@@ -88,21 +88,22 @@ export function checkMembers(
     new StoreError('invalid_pack', `The pack ${digest} ${reason}.`, { digest: member ?? digest, pack: digest });
   if (members.length === 0) throw wrong('has no members');
   if (members.length > limits.pack_members_max) {
-    throw wrong(`has ${members.length} members; at most ${limits.pack_members_max} are taken`);
+    throw wrong(`has ${members.length} members; at most ${limits.pack_members_max} are accepted`);
   }
   const seen = new Set<Digest>();
   const layout = layoutPack(members);
   for (const [index, member] of members.entries()) {
     if (seen.has(member.digest)) throw wrong(`has the member ${member.digest} twice`, member.digest);
     seen.add(member.digest);
-    if (member.size === 0) throw wrong(`has the empty member ${member.digest}: no bytes need no place`, member.digest);
+    if (member.size === 0)
+      throw wrong(`has the empty member ${member.digest}: an empty file needs no place in a pack`, member.digest);
     if (member.size > limits.pack_member_max) {
       const most = `a member has at most ${limits.pack_member_max}`;
       throw wrong(`has the member ${member.digest} of ${member.size} bytes; ${most}`, member.digest);
     }
     const at = layout.members[index]?.offset;
     if (at !== member.offset) {
-      const where = `in a tar file with these members it stands at ${at}`;
+      const where = `in a tar file with these members it is at ${at}`;
       throw wrong(`has the member ${member.digest} at ${member.offset}; ${where}`, member.digest);
     }
   }
@@ -157,7 +158,7 @@ export class PackVerifier {
   write(chunk: Uint8Array): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     for (let at = 0; at < bytes.length; ) {
-      if (this.#left === 0) throw this.#wrong('goes on after its end');
+      if (this.#left === 0) throw this.#wrong('continues after its end');
       const taken = bytes.subarray(at, at + this.#left);
       this.#take(taken);
       at += taken.length;
@@ -179,7 +180,7 @@ export class PackVerifier {
         throw this.#wrong('has another header');
       }
     } else if (this.#expecting === 'zeros') {
-      if (!bytes.equals(ZEROS.subarray(0, bytes.length))) throw this.#wrong('has other bytes than zeros');
+      if (!bytes.equals(ZEROS.subarray(0, bytes.length))) throw this.#wrong('has bytes other than zeros');
     } else if (this.#done === 0 && bytes.length === this.#left) {
       this.#compare(digestOf(bytes));
     } else {
@@ -233,7 +234,7 @@ export class PackVerifier {
 
   #wrong(reason: string): StoreError {
     const member = this.#members[this.#index];
-    const where = member ? `where its member ${member.digest} should stand` : 'where it should end';
+    const where = member ? `where its member ${member.digest} should be` : 'where it should end';
     const extras = member ? { digest: member.digest } : {};
     return new StoreError('invalid_pack', `The pack ${reason}, ${where} (byte ${this.#position}).`, extras);
   }

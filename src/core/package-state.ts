@@ -36,7 +36,7 @@ export function nextStatus(pkg: PackageFacts, event: PackageEvent): PackageStatu
   if ((sealing && event !== 'finalize') || (pkg.status === 'finalized' && next === undefined)) {
     throw new StoreError(
       'package_sealed',
-      `Package ${pkg.id} is finalized: make a new package with "supersedes": "${pkg.id}" to revise it.`,
+      `Package ${pkg.id} is finalized: create a new package with "supersedes": "${pkg.id}" to revise it.`,
     );
   }
   if (next === undefined) throw new StoreError('package_failed', `Package ${pkg.id} failed: create a new package.`);

@@ -52,8 +52,8 @@ export function checkParts(
     );
   }
   const wrong = (reason: string) => new StoreError('invalid_parts', `The parts of ${of} ${reason}.`, { digest: of });
-  if (parts.length === 0) throw wrong('are an empty list: leave it out for one part');
-  if (parts.length > limits.max_parts) throw wrong(`are ${parts.length}; at most ${limits.max_parts} are taken`);
+  if (parts.length === 0) throw wrong('are an empty list: omit it for a single part');
+  if (parts.length > limits.max_parts) throw wrong(`are ${parts.length}; at most ${limits.max_parts} are accepted`);
   const largest = Math.max(limits.single_part_max, partSizeFor(size, limits));
   const planned: PlannedPart[] = [];
   let offset = 0;
@@ -70,10 +70,10 @@ export function checkParts(
     offset += part.size;
   }
   if (offset !== size) throw wrong(`sum to ${offset} bytes, but the object has ${size} ${bytes}`);
-  if (planned.length === 1 && planned[0]?.digest !== digest) throw wrong('are one, and it has another digest');
+  if (planned.length === 1 && planned[0]?.digest !== digest) throw wrong('are a single one with another digest');
   return planned;
 }
 
 export function tooLarge(digest: Digest, size: number, max: number): StoreError {
-  return new StoreError('size_mismatch', `${digest} has ${size} bytes: at most ${max} are taken.`, { digest });
+  return new StoreError('size_mismatch', `${digest} has ${size} bytes: at most ${max} are accepted.`, { digest });
 }

@@ -9,7 +9,7 @@ export const REASON_MAX = 2_000;
 export const TEXT_SAYS = {
   empty: 'must not be empty',
   longer: (max: number) => `has more than ${String(max).replace(/\B(?=(\d{3})+$)/g, ',')} characters`,
-  unprintable: 'holds control characters or is not valid Unicode',
+  unprintable: 'contains control characters or is not valid Unicode',
   noReason: 'is needed: say why',
   noText: 'is not valid Unicode text',
 } as const;

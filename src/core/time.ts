@@ -10,10 +10,10 @@ export function canonicalTime(text: string, path: string): string {
   const wrong = () =>
     new StoreError(
       'invalid_request',
-      `The mtime of ${JSON.stringify(path)} is no RFC 3339 time between the years 0000 and 9999.`,
+      `The mtime of ${JSON.stringify(path)} is not an RFC 3339 time between the years 0000 and 9999.`,
       {
         path,
-        errors: [{ field: 'mtime', message: 'is no time that can be kept' }],
+        errors: [{ field: 'mtime', message: 'is not a time that can be stored' }],
       },
     );
   const match = RFC3339.exec(text);

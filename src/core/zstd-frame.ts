@@ -37,7 +37,7 @@ export function compressFrame(content: Uint8Array, level: number): Buffer {
 export function decompressFrame(frame: Uint8Array, size: number): Buffer {
   const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
   const declared = contentSizeOf(bytes);
-  if (declared !== size) throw new FrameError(`says that it holds ${declared} bytes, not ${size}`);
+  if (declared !== size) throw new FrameError(`declares ${declared} bytes, not ${size}`);
   const { buffer, engine } = decode(bytes, size);
   if (engine.bytesWritten !== bytes.length) {
     throw new FrameError(`has ${bytes.length - engine.bytesWritten} bytes after its end`);
@@ -88,7 +88,7 @@ function contentSizeOf(frame: Buffer): number {
   }
   switch (descriptor >> 6) {
     case 0:
-      if ((descriptor & SINGLE_SEGMENT) === 0) throw new FrameError('does not say how many bytes it holds');
+      if ((descriptor & SINGLE_SEGMENT) === 0) throw new FrameError('does not declare how many bytes it holds');
       return frame[at] as number;
     case 1:
       return frame.readUInt16LE(at) + 256;

@@ -40,7 +40,7 @@ export function createApp(options: AppOptions): Koa {
   // What fails before its answer has begun is answered and logged by `problems`.
   app.silent = true;
   app.on('error', (err: NodeJS.ErrnoException) => {
-    if (!TOLD.includes(err.code ?? '')) log.error({ err }, 'an answer broke off');
+    if (!TOLD.includes(err.code ?? '')) log.error({ err }, 'an answer was cut off');
   });
   app.use(requestLog(log, metrics));
   app.use(sameOrigin());

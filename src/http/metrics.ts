@@ -25,12 +25,12 @@ export function openMetrics(totals: () => Promise<ObjectTotals>): Metrics {
   });
   const bytes = new Counter({
     name: 'artifact_store_received_bytes_total',
-    help: 'Bytes that came in through the service itself',
+    help: 'Bytes received through the service itself',
     registers: [register],
   });
   const damaged = new Counter({
     name: 'artifact_store_damaged_total',
-    help: 'Reads that met stored bytes which are not what they were',
+    help: 'Reads that found stored bytes changed or missing',
     registers: [register],
   });
   const refreshTotals = totalsGauges(register, totals);

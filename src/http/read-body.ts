@@ -59,7 +59,7 @@ function isAwaitingContinue({ headers, httpVersion }: IncomingMessage): boolean 
 function tooSlow({ bytesPerSecond, patienceMs }: PaceRule): StoreError {
   return new StoreError(
     'request_timeout',
-    `The body came at less than ${bytesPerSecond} bytes a second for ${Math.round(patienceMs / 1_000)} seconds: send it again, faster.`,
+    `The body arrived at less than ${bytesPerSecond} bytes a second for ${Math.round(patienceMs / 1_000)} seconds: send it again, faster.`,
   );
 }
 

@@ -57,8 +57,8 @@ function bodyOf(route: Route, value: unknown, what: 'body' | 'query'): unknown {
   if (route.body === 'bytes') return undefined;
   if (route.body !== null) return validate(route.body, value, what);
   if (value === undefined) return undefined;
-  throw new StoreError('invalid_request', 'This request takes no body.', {
-    errors: [{ field: 'body', message: 'is not taken' }],
+  throw new StoreError('invalid_request', 'This request accepts no body.', {
+    errors: [{ field: 'body', message: 'is not accepted' }],
   });
 }
 

@@ -11,11 +11,8 @@ const AGE_MAX_MS = 60_000;
 export function totalsGauges(register: PrometheusRegistry, count: () => Promise<ObjectTotals>): () => Promise<void> {
   const gauge = (name: string, help: string) => new Gauge({ name, help, registers: [register] });
   const objects = gauge('artifact_store_objects', 'Objects in storage: packs, large files, manifests');
-  const content = gauge('artifact_store_content_bytes', 'Bytes of what the objects hold');
-  const stored = gauge(
-    'artifact_store_stored_bytes',
-    'Bytes of the objects in storage: fewer where they are compressed',
-  );
+  const content = gauge('artifact_store_content_bytes', 'Bytes of content in the objects');
+  const stored = gauge('artifact_store_stored_bytes', 'Bytes of the objects in storage: fewer if they are compressed');
   let countedAt = Number.NEGATIVE_INFINITY;
   let counting: Promise<void> | null = null;
 

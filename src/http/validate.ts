@@ -38,12 +38,12 @@ export function queryOf(ctx: Context): Record<string, string> {
     if (name === '__proto__') throw new StoreError('invalid_request', 'The query has the unknown field "__proto__".');
     if (typeof value !== 'string') {
       throw new StoreError('invalid_request', `The query has ${JSON.stringify(name)} more than once.`, {
-        errors: [{ field: name, message: 'stands more than once' }],
+        errors: [{ field: name, message: 'appears more than once' }],
       });
     }
     if (value.includes('\u0000') || !value.isWellFormed()) {
-      throw new StoreError('invalid_request', `The query's ${JSON.stringify(name)} is not text that can be kept.`, {
-        errors: [{ field: name.slice(0, 100).toWellFormed(), message: 'holds U+0000, or is not valid Unicode' }],
+      throw new StoreError('invalid_request', `The query's ${JSON.stringify(name)} is not text that can be stored.`, {
+        errors: [{ field: name.slice(0, 100).toWellFormed(), message: 'contains U+0000, or is not valid Unicode' }],
       });
     }
     query[name] = value;

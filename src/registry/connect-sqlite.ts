@@ -108,7 +108,7 @@ function registryError(error: unknown, damage: Damage): unknown {
   const code = String((error as { code?: unknown }).code ?? '');
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return damage.note(code, error);
   if (code === 'SQLITE_FULL') {
-    return new StoreError('no_space', 'The registry had no space left to write to.', {}, { cause: error });
+    return new StoreError('no_space', 'There is no space left to write to the registry.', {}, { cause: error });
   }
   if (/^SQLITE_(BUSY|LOCKED|PROTOCOL|NOMEM|IOERR|READONLY|CANTOPEN)/.test(code) || code === REGISTRY_CLOSED) {
     return new StoreError('unavailable', `The registry cannot be used now (${code}).`, {}, { cause: error });
@@ -121,7 +121,7 @@ function isTimeout(error: unknown): boolean {
 }
 
 function busy(cause: unknown): StoreError {
-  return new StoreError('unavailable', 'The registry is busy: others have it since long.', {}, { cause });
+  return new StoreError('unavailable', 'The registry is busy with other requests: try again.', {}, { cause });
 }
 
 const quiet = (): void => {};

@@ -17,6 +17,9 @@ export function rowsOf<Row>(result: unknown): Row[] {
  */
 export function refuseNul(values: readonly unknown[]): void {
   if (values.some((value) => typeof value === 'string' && value.includes('\u0000'))) {
-    throw new StoreError('invalid_request', 'A text of the request holds the character U+0000, which cannot be kept.');
+    throw new StoreError(
+      'invalid_request',
+      'A text in the request contains the character U+0000, which cannot be stored.',
+    );
   }
 }

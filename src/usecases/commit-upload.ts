@@ -83,6 +83,6 @@ async function begin(
   runCompletion(services, caller, claimed, parts, { received: listed }).catch((error) => {
     // What ended the upload stands in the registry and the audit.
     if (isStoreError(error) && (error.status < 500 || error.code === 'no_space')) return;
-    services.log.error({ upload: upload.id, err: error }, 'completion broke off; recovery takes it up');
+    services.log.error({ upload: upload.id, err: error }, 'the completion was interrupted; recovery continues it');
   });
 }

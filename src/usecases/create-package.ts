@@ -110,16 +110,13 @@ async function findRevision(
   const revision = await tables.packages.findOpenRevision(old.id);
   if (revision && isSameRevision(revision, input)) return revision;
   if (revision) {
-    throw alreadySuperseded(
-      `${revision.id} is being made to supersede ${old.id}: go on with it, or delete it.`,
-      revision,
-    );
+    throw alreadySuperseded(`${revision.id} is an open revision of ${old.id}: continue it, or delete it.`, revision);
   }
   const open = externalId === null ? null : await tables.packages.findOpen(input.producer, externalId);
   // That an open package itself cannot be revised is said below.
   if (open && open.id !== old.id) {
     throw alreadySuperseded(
-      `${open.id} is open and has the external id ${externalId}: go on with it, or delete it.`,
+      `${open.id} is open and has the external id ${externalId}: continue it, or delete it.`,
       open,
     );
   }

@@ -113,8 +113,8 @@ const LOST_COUNTED = 1_000;
 async function lostObjects({ registry }: Services): Promise<Check[]> {
   const lost = await registry.read.blobs.countLost(LOST_COUNTED).catch(() => 0);
   if (lost === 0) return [];
-  const many = lost === LOST_COUNTED ? `${lost} objects or more` : lost === 1 ? 'One object' : `${lost} objects`;
-  const says = `${many} in the blob store: gone, or of the wrong length. Files of packages cannot be read.`;
+  const many = lost === LOST_COUNTED ? `${lost} objects or more` : lost === 1 ? 'one object' : `${lost} objects`;
+  const says = `Lost from the blob store (gone, or of the wrong length): ${many}. Files of packages cannot be read.`;
   const advice = 'Restore them from a backup, or push the same files again: the next finalize notices either.';
   return [{ name: 'lost_objects', level: 'failure', says, advice }];
 }

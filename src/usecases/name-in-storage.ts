@@ -54,7 +54,7 @@ async function abortSurplus(
     await services.blobs.uploads.abort(upload).catch((err) => {
       services.log.warn(
         { upload: upload.id, err },
-        'an upload stays in storage that no row names: it is for the sweep',
+        'an upload that no row names stays in storage: the sweep has to remove it',
       );
     });
   });

@@ -91,7 +91,7 @@ function checkStored({ digest, size, members }: Contents, stored: StoredForm, { 
 
 function assertFew(what: string, count: number, most: number): void {
   if (count <= most) return;
-  throw new StoreError('invalid_request', `The objects have ${count} ${what} together; plan at most ${most} a call.`);
+  throw new StoreError('invalid_request', `The objects have ${count} ${what} together; plan at most ${most} per call.`);
 }
 
 /** Whether a completed upload is read from storage before it is recorded, whatever storage says of its bytes. */

@@ -111,9 +111,8 @@ export function conflictError({ path, other, kind }: Pick<PathConflict, 'path' |
     kind === 'same_after_nfc'
       ? 'they are the same text after Unicode normalization (NFC), so many file systems would make one file of them'
       : 'one is the folder of the other';
-  return new StoreError(
-    'path_conflict',
-    `${JSON.stringify(path)} cannot stand beside ${JSON.stringify(other)}: ${why}.`,
-    { path, other_path: other },
-  );
+  return new StoreError('path_conflict', `${JSON.stringify(path)} conflicts with ${JSON.stringify(other)}: ${why}.`, {
+    path,
+    other_path: other,
+  });
 }

@@ -138,7 +138,7 @@ async function spool(
   const cutter = cut ? partCutter(partSize) : null;
   const maxSize = cut ? Math.min(limits.object_size_max, partSize * limits.max_parts) : limits.object_size_max;
   if (size !== undefined && size > maxSize) {
-    throw new StoreError('body_too_large', `The body has ${size} bytes; at most ${maxSize} are taken.`);
+    throw new StoreError('body_too_large', `The body has ${size} bytes; at most ${maxSize} are accepted.`);
   }
   const spooled = await spool.receive(body, { maxSize, ...(cutter && { onBytes: cutter.update }) });
   if (cutter !== null && spooled.size > limits.single_part_max) return { spooled, parts: cutter.end() };

@@ -6,7 +6,7 @@ import { lockPackage } from './access.ts';
 import { recordChange } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
 
-/** Takes a file out of a package that is not final. @throws StoreError file_not_found, package_sealed, … */
+/** Removes a file from a package that is not finalized. @throws StoreError file_not_found, package_sealed, … */
 export async function removeFile(
   services: Services,
   caller: Caller,

@@ -35,13 +35,13 @@ export function assertSupersedable(old: PackageRecord, input: PackageInput): voi
   if (old.status !== 'finalized') {
     throw new StoreError(
       'invalid_supersedes',
-      `${old.id} is ${old.status}, and only what is finalized can be revised: go on with it, or delete it.`,
+      `${old.id} is ${old.status}, and only finalized packages can be revised: continue it, or delete it.`,
     );
   }
   if (input.external_id !== undefined && old.external_id !== null && old.external_id !== input.external_id) {
     throw new StoreError(
       'invalid_supersedes',
-      `${old.id} has the external id ${old.external_id}: a revision has the same, or leaves it out.`,
+      `${old.id} has the external id ${old.external_id}: a revision has the same, or omits it.`,
     );
   }
   if (old.producer !== input.producer) {

@@ -125,13 +125,9 @@ async function freeze(
 function assertNone(id: PackageId, missing: readonly LogicalPath[]): void {
   if (missing.length === 0) return;
   const more = missing.length > MISSING_SHOWN ? ` (the first ${MISSING_SHOWN} are named)` : '';
-  throw new StoreError(
-    'files_missing',
-    `The bytes of files of ${id} are not here${more}: send them, then finalize again.`,
-    {
-      paths: missing.slice(0, MISSING_SHOWN),
-    },
-  );
+  throw new StoreError('files_missing', `Bytes of files of ${id} are missing${more}: send them, then finalize again.`, {
+    paths: missing.slice(0, MISSING_SHOWN),
+  });
 }
 
 function assertCounts(pkg: { id: PackageId; file_count: number; total_size: number }, expected: Expected): void {
@@ -148,7 +144,7 @@ function assertList(id: PackageId, actual: Digest | null, { files_digest: wanted
   if (wanted === undefined || actual === wanted) return;
   throw new StoreError(
     'list_mismatch',
-    `The list of files of ${id} has the digest ${actual}, not ${wanted}: its files are not those that are meant.`,
+    `The list of files of ${id} has the digest ${actual}, not ${wanted}: its files are not the expected ones.`,
     { expected_digest: wanted, actual_digest: actual },
   );
 }

@@ -68,7 +68,7 @@ test('https at an http port, and http at an https port, are told at once, with t
   t.is(secure.code, 6);
   t.is(
     secure.stderr,
-    `artifact-store: https://127.0.0.1:${port} was asked by https, but that port speaks http: write http://127.0.0.1:${port}.\n`,
+    `artifact-store: https://127.0.0.1:${port} was contacted over https, but that port speaks http: use http://127.0.0.1:${port}.\n`,
   );
   const ca = await ownCa(await tempFolder(t));
   const front = await startTlsFront(service.url, await ca.sign(['127.0.0.1']));
@@ -77,7 +77,7 @@ test('https at an http port, and http at an https port, are told at once, with t
   t.is(plain.code, 6);
   t.is(
     plain.stderr,
-    `artifact-store: http://127.0.0.1:${front.port} was asked by http, but that port speaks https: write https://127.0.0.1:${front.port}.\n`,
+    `artifact-store: http://127.0.0.1:${front.port} was contacted over http, but that port speaks https: use https://127.0.0.1:${front.port}.\n`,
   );
   const nginx = await statusServer(t, [400], '<html>400 The plain HTTP request was sent to HTTPS port</html>');
   const told = await runCli(['ls', '--url', nginx.url]);

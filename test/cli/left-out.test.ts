@@ -192,7 +192,7 @@ test('a dry run refuses what the push would refuse: an empty directory, one of w
   };
   await both(2, /holds no file: there is nothing to push/);
   await writeTree(run, { 'x/a': 'A' });
-  await both(2, /holds no file but what is left out/, '--exclude', 'x');
+  await both(2, /has only files that are left out/, '--exclude', 'x');
   await both(2, /does not hold a JSON object/, '--metadata', join(folder, 'list.json'));
   await both(2, /a member "left_out"/, '--metadata', join(folder, 'taken.json'));
   await both(2, /--exclude: the pattern "!x" begins/, '--exclude', '!x');

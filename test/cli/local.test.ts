@@ -67,7 +67,7 @@ test('verbs that read make no data folder: --local says that there is none, exit
   t.is(migrated.code, 3, migrated.stderr);
   const others = {
     empty: /it is empty/,
-    foreign: /it holds other things/,
+    foreign: /it contains other things/,
     other: /other things/,
     file: /no such folder/,
   };

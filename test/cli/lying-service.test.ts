@@ -210,7 +210,7 @@ const WRONG: Array<[name: string, lies: Lies, args: string[], says: RegExp]> = [
     'an id that is a path',
     { package: { json: packageAnswer({ id: '../../x' }) } },
     ['rm', PACKAGE_ID, '--reason', 'x'],
-    /id: is no id/,
+    /id: is not an id/,
   ],
   [
     'a time that is none',
@@ -237,7 +237,7 @@ const WRONG: Array<[name: string, lies: Lies, args: string[], says: RegExp]> = [
     PUSH,
     /another length/,
   ],
-  ['a part whose headers are none', { uploads: lyingUpload({ headers: { x: 'a\r\nb: c' } }) }, PUSH, /are no headers/],
+  ['a part whose headers are none', { uploads: lyingUpload({ headers: { x: 'a\r\nb: c' } }) }, PUSH, /are not headers/],
   ['a part whose URL is none', { uploads: lyingUpload({ url: 'file:///etc/passwd' }) }, PUSH, /is no http\(s\) URL/],
   ['no upload for what was asked', { uploads: { json: { uploads: [] } } }, PUSH, /planned no upload/],
   ['bytes without a URL', { downloads: { json: downloadsOf('', { url: 'data:,' }) } }, PULL, /name no URL/],

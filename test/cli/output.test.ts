@@ -91,7 +91,7 @@ test('a push whose answer cannot be told is done all the same, and says so', asy
   const { run, env } = await bench(t);
   const { code, stderr } = await runCli(['push', run, '--producer', 'told', '--json'], { env, stdout: await full(t) });
   t.is(code, 1);
-  t.regex(stderr, /has done its work, only its answer is lost/);
+  t.regex(stderr, /did its work; only its output is lost/);
   t.like((await api.get('/v1/packages?producer=told')).body.items, [{ status: 'finalized' }]);
 });
 

@@ -112,7 +112,7 @@ else {
     t.is(few.code, 1);
     t.regex(
       few.json.error.message,
-      /has too little room; 31 MB of 31 MB are still to be written, and 24 MB are free\.$/,
+      /has too little space; 31 MB of 31 MB are still to be written, and 24 MB are free\.$/,
     );
     t.deepEqual(await readdir(disk), ['ballast'], 'nothing was begun');
   });

@@ -129,9 +129,9 @@ type Lie = (files: NamedFile[], given: ReturnType<typeof packed>) => FakeObject;
 
 const tables: Array<[what: string, lie: Lie, message: RegExp]> = [
   [
-    'that ends amid an entry',
+    'that ends in the middle of an entry',
     (_, { object }) => ({ ...object, frames: Buffer.alloc(9).toString('base64') }),
-    /amid an entry/,
+    /in the middle of an entry/,
   ],
   ['of no frames', (_, { object }) => ({ ...object, frames: '' }), /no frames/],
   [

@@ -63,7 +63,7 @@ test('a completion that storage breaks off is logged, with its upload', async (t
   };
   const broken = await commit(randomBytes(1_000));
   t.is(broken.answer.status, 202, 'not ended: recovery takes it up');
-  const told = lines.filter(({ msg }) => String(msg).startsWith('completion broke off'));
+  const told = lines.filter(({ msg }) => String(msg).startsWith('the completion was interrupted'));
   t.like(told[0], { level: 50, upload: broken.upload.upload_id, err: { code: 'unavailable' } });
   t.is(told.length, 1);
 
@@ -73,7 +73,7 @@ test('a completion that storage breaks off is logged, with its upload', async (t
     throw new StoreError('unavailable', 'no clean answer');
   };
   t.is((await commit(randomBytes(1_000))).answer.status, 409);
-  t.is(lines.filter(({ msg }) => String(msg).startsWith('completion broke off')).length, 1);
+  t.is(lines.filter(({ msg }) => String(msg).startsWith('the completion was interrupted')).length, 1);
 });
 
 test('while a large pack is read back, other packs and files are stored', async (t) => {

@@ -110,7 +110,7 @@ test('a name that was taken meanwhile: the same bytes are fine, others are not r
   t.is(done.files, 2);
   t.is(await readFile(join(root, 'cut off'), 'utf8'), 'now whole');
   await writer.write([place('other')], Buffer.from('mine'));
-  await t.throwsAsync(writer.flush(), { message: /"other" is there already, with other bytes: it is not replaced/ });
+  await t.throwsAsync(writer.flush(), { message: /"other" already exists, with different bytes: it is not replaced/ });
   t.is(await readFile(join(root, 'other'), 'utf8'), 'others');
 });
 

@@ -60,7 +60,7 @@ test('a symlink that is there first, or a file, is refused by name', async (t) =
   await symlink(outside, join(root, 'link'));
   await writeFile(join(root, 'file'), '');
   t.throws(() => write('link/x'), { message: '"link/x" is not written: "link" is a symlink there.' });
-  t.throws(() => write('file/y/x'), { message: '"file/y/x" is not written: "file" is no folder there.' });
+  t.throws(() => write('file/y/x'), { message: '"file/y/x" is not written: "file" is not a folder there.' });
   t.deepEqual(await readdir(outside), []);
 });
 

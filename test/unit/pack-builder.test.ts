@@ -132,7 +132,7 @@ test('what a message about a pack names is the file of the member', async (t) =>
   t.deepEqual(pack?.named(digest), { path: 'two', digest });
   t.like(pack?.named('sha256:unknown'), { path: 'one' });
   const error = await pack?.differs('why');
-  t.like(error, { code: 'digest_mismatch', message: 'a pack of 3 files arrived with other bytes: why' });
+  t.like(error, { code: 'digest_mismatch', message: 'a pack of 3 files arrived with the wrong bytes: why' });
 });
 
 test('a pack whose memory was given to others is the same once more, or says which file is not', async (t) => {

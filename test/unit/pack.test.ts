@@ -100,7 +100,7 @@ const refusals: Array<[string, (pack: TestPack) => Partial<TestPack>, RegExp]> =
   [
     'whose members overlap',
     ({ members: [a, b] }) => ({ members: [a, { ...b, offset: (b as PackMember).offset - 1 }] as PackMember[] }),
-    /it stands at 1536/,
+    /it is at 1536/,
   ],
   ['of another size', ({ size }) => ({ size: size + 512 }), /with these members it has/],
   ['with a member left out', ({ members }) => ({ members: members.slice(0, 2) }), /with these members it has/],

@@ -74,7 +74,7 @@ function takesFramesOf(zstd: Zstd): void {
     t.throws(() => decompressFrame(run(['--no-check', '--stream-size=6400']), CONTENT.length), {
       message: /no checksum/,
     });
-    t.throws(() => decompressFrame(run([]), CONTENT.length), { message: /does not say how many bytes/ });
+    t.throws(() => decompressFrame(run([]), CONTENT.length), { message: /does not declare how many bytes/ });
     t.deepEqual(decompressFrame(run([`--stream-size=${CONTENT.length}`]), CONTENT.length), CONTENT);
   });
 }

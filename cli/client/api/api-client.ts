@@ -48,7 +48,7 @@ export function parseServiceUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url !== null && (url.username !== '' || url.password !== '')) {
     throw usageError(
-      'The URL of the service holds a user or a password, which the service does not take.',
+      'The URL of the service contains a user or a password, which the service does not accept.',
       'Leave them out, and set ARTIFACT_STORE_TOKEN to a token of the service.',
     );
   }

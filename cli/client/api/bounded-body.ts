@@ -74,5 +74,5 @@ export async function bodyStart(body: AsyncIterable<Buffer>, max: number = SHORT
 }
 
 function tooSlow(received: number): Error {
-  return Object.assign(new Error(`the answer came too slowly: ${received} bytes of it`), { code: 'ETIMEDOUT' });
+  return Object.assign(new Error(`the answer arrived too slowly: ${received} bytes of it`), { code: 'ETIMEDOUT' });
 }

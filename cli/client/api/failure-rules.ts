@@ -28,12 +28,12 @@ const CONNECTIONS: Record<string, Rule> = {
   ENOTFOUND: { ...NO_CONNECTION, storage: 'known', says: 'has no address' },
   // No tunnel to it, through a proxy.
   ERR_PROXY_TUNNEL: { ...NO_CONNECTION, storage: 'known', says: 'cannot be reached through the proxy' },
-  ECONNRESET: { ...LOST, says: 'broke the connection off' },
-  EPIPE: { ...LOST, says: 'broke the connection off' },
-  ECONNABORTED: { ...LOST, says: 'broke the connection off' },
-  ERR_STREAM_PREMATURE_CLOSE: { ...LOST, says: 'broke the connection off' },
-  ERR_HTTP_CONTENT_LENGTH_MISMATCH: { ...LOST, says: 'broke the connection off' },
-  HPE_INVALID_EOF_STATE: { ...LOST, says: 'broke the connection off' },
+  ECONNRESET: { ...LOST, says: 'dropped the connection' },
+  EPIPE: { ...LOST, says: 'dropped the connection' },
+  ECONNABORTED: { ...LOST, says: 'dropped the connection' },
+  ERR_STREAM_PREMATURE_CLOSE: { ...LOST, says: 'dropped the connection' },
+  ERR_HTTP_CONTENT_LENGTH_MISMATCH: { ...LOST, says: 'dropped the connection' },
+  HPE_INVALID_EOF_STATE: { ...LOST, says: 'dropped the connection' },
   ETIMEDOUT: { ...LOST, says: 'does not answer' },
 };
 

@@ -71,7 +71,7 @@ export function noConnection(unreached: Unreached, error: unknown): CliError {
 export function otherProtocol(url: string): CliError {
   const [asked, speaks] = url.startsWith('https:') ? ['https', 'http'] : ['http', 'https'];
   const right = url.replace(/^https?/, speaks);
-  return new CliError(`${url} was asked by ${asked}, but that port speaks ${speaks}: write ${right}.`, {
+  return new CliError(`${url} was contacted over ${asked}, but that port speaks ${speaks}: use ${right}.`, {
     exit: EXIT.unreachable,
     code: 'unreachable',
     extras: { url },
@@ -82,8 +82,8 @@ export function otherProtocol(url: string): CliError {
 function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string };
   if (code === 'ERR_PROXY_TUNNEL') return message ?? code;
-  if (code === 'EPROTO' || code?.startsWith('ERR_SSL_')) return 'what answers there does not speak TLS as it should';
-  if (code?.startsWith('HPE_')) return 'what answers there does not speak HTTP';
+  if (code === 'EPROTO' || code?.startsWith('ERR_SSL_')) return 'the server there does not speak TLS correctly';
+  if (code?.startsWith('HPE_')) return 'the server there does not speak HTTP';
   return code ?? message ?? 'unknown';
 }
 

@@ -26,7 +26,7 @@ async function manifestFiles(client: ApiClient, pkg: Package): Promise<PackageFi
   if (digest !== pkg.manifest_digest) {
     throw broken(`The manifest of ${pkg.id} has the digest ${digest}, but ${pkg.manifest_digest} seals the package.`);
   }
-  if (problem !== null) throw notAStore(client.url, `the manifest of ${pkg.id} is none: ${problem}`);
+  if (problem !== null) throw notAStore(client.url, `the manifest of ${pkg.id} is not valid: ${problem}`);
   for (const { path } of files) assertPath(path);
   return files;
 }

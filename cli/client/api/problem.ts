@@ -48,7 +48,7 @@ function proxyProblem({ status, what, url, who, sent }: Refusal): ApiError | Cli
   const between = `A proxy between here and ${origin}`;
   if (status === 413) {
     const size = sent === undefined ? '' : ` above the ${formatBytes(sent)} of this request`;
-    const advice = `raise its limit on bodies (nginx: client_max_body_size)${size}, or pass by it (NO_PROXY) if it is one of HTTP_PROXY`;
+    const advice = `raise its limit on bodies (nginx: client_max_body_size)${size}, or bypass it (NO_PROXY) if it is one of HTTP_PROXY`;
     return new ApiError('body_too_large', status, `${between} refused ${what} as too large (413): ${advice}.`);
   }
   if (status === 407) return proxyLogin(origin);

@@ -18,7 +18,7 @@ const LISTED_MAX = 10_000;
 export async function* catFile(client: ApiClient, pkg: Package, path: string): AsyncGenerator<Buffer> {
   const page = await planFile(client, pkg, path);
   const entry = page.objects.flatMap(({ entries }) => entries).find((candidate) => candidate.path === path);
-  if (!entry) throw integrityFailure(path, 'was asked for, and another file was offered.');
+  if (!entry) throw integrityFailure(path, 'was requested, but another file was offered.');
   const { digest, size } = entry;
   const plan = new PiecePlan();
   plan.want([{ path, digest, size, mtime: null, executable: false }]);

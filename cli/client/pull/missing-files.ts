@@ -36,8 +36,7 @@ export async function* findMissing(
 ): AsyncGenerator<PackageFile[]> {
   const { hashes, signal, most, found } = options;
   const conflict = findConflict(files.map(({ path }) => path as LogicalPath));
-  if (conflict !== null)
-    throw integrityFailure(conflict.path, `cannot stand beside ${JSON.stringify(conflict.other)}.`);
+  if (conflict !== null) throw integrityFailure(conflict.path, `conflicts with ${JSON.stringify(conflict.other)}.`);
   const missing: PackageFile[] = [];
   const large: Array<{ file: PackageFile; stats: BigIntStats }> = [];
   for (const [index, file] of files.entries()) {

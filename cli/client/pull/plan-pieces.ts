@@ -44,7 +44,7 @@ export class PiecePlan {
   /** @throws CliError integrity_failure when a file was not offered */
   pieces(): Piece[] {
     const [forgotten] = this.#wanted.keys();
-    if (forgotten !== undefined) throw integrityFailure(forgotten, 'was asked for, and is not offered.');
+    if (forgotten !== undefined) throw integrityFailure(forgotten, 'was requested, but is not offered.');
     return [...this.#pieces.values()].flatMap((within) => [...within.values()].flat());
   }
 }

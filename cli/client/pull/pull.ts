@@ -131,7 +131,7 @@ class Pull {
     this.totalBytes = missing.reduce((sum, { size }) => sum + size, 0);
     const there = this.#folder.partialBytes();
     if (isSurelyTooSmall(this.#folder.root, pieces, there)) {
-      throw noSpace('has too little room', { ...this.#progress(), done: there });
+      throw noSpace('has too little space', { ...this.#progress(), done: there });
     }
     return { missing, pieces };
   }

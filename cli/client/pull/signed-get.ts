@@ -131,7 +131,7 @@ async function* fetchFrom(
     const status = response.statusCode ?? 0;
     if (status >= 300) throw refusalOf(source, status, await bodyStart(paced(response)));
     let skip = status === 206 ? ask.skip : ask.skipOfAll;
-    if (skip > SKIP_MAX) throw new SourceDamaged('storage answers all of its object where a range was asked for');
+    if (skip > SKIP_MAX) throw new SourceDamaged('storage returns the whole object although a range was requested');
     let left = size;
     for await (const piece of response as AsyncIterable<Buffer>) {
       const chunk = skip === 0 ? piece : piece.subarray(Math.min(skip, piece.length));

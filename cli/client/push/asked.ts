@@ -106,15 +106,18 @@ export function askedLines(differences: readonly AskedDifference[]): string[] {
 export function refuseOpen(pkg: Package, differences: readonly AskedDifference[]): CliError {
   const kept = `--retention-class ${pkg.retention.class}`;
   const only = differences.every(({ field }) => field === 'retention_class');
-  const otherwise = only ? `push with ${kept}` : 'push it as it was begun';
-  return new CliError([`${pkg.id} was begun before, not as asked for now:`, ...askedLines(differences)].join('\n'), {
-    exit: EXIT.refused,
-    code: 'package_differs',
-    next: isAnother(differences)
-      ? ANOTHER
-      : `Give it up with \`artifact-store rm ${pkg.id} --reason TEXT\` and push again; or ${otherwise}.`,
-    extras: { package_id: pkg.id, asked: differences },
-  });
+  const otherwise = only ? `push with ${kept}` : 'push it with its original options';
+  return new CliError(
+    [`${pkg.id} is unfinished, and was started with other options:`, ...askedLines(differences)].join('\n'),
+    {
+      exit: EXIT.refused,
+      code: 'package_differs',
+      next: isAnother(differences)
+        ? ANOTHER
+        : `Delete it with \`artifact-store rm ${pkg.id} --reason TEXT\` and push again; or ${otherwise}.`,
+      extras: { package_id: pkg.id, asked: differences },
+    },
+  );
 }
 
 /** What to do about a finalized package that is not what was asked for. */

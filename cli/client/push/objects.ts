@@ -78,7 +78,7 @@ export function fileObject(file: HashedFile, sending: Sending): SentObject {
       return new CliError(`${JSON.stringify(path)} does not have the bytes that were hashed: nothing was finalized.`, {
         exit: EXIT.failed,
         code: 'file_changed',
-        next: 'Run the command again with --rehash: then no file is taken for unchanged.',
+        next: 'Run the command again with --rehash: that reads every file.',
         extras: { path },
       });
     },
@@ -134,7 +134,7 @@ export function storedAs({ digest, size, frames }: StoredForm) {
 }
 
 export function mismatch(label: string, named: { path: string; digest: string }, why: string): CliError {
-  const message = `${label} arrived with other bytes: ${why}`;
+  const message = `${label} arrived with the wrong bytes: ${why}`;
   return new CliError(message, { exit: EXIT.integrity, code: 'digest_mismatch', extras: named });
 }
 

@@ -38,8 +38,8 @@ export async function lookForPush(
   withLeftOut(metadata, null);
   const { files, leftOut, walkOptions } = await findFiles(directory, { ...options, symlinks, special }, how);
   if (files.length === 0) {
-    const which = leftOut === null ? 'no file' : 'no file but what is left out';
-    throw usageError(`${JSON.stringify(directory)} holds ${which}: there is nothing to push.`);
+    const which = leftOut === null ? 'no file' : 'only files that are left out';
+    throw usageError(`${JSON.stringify(directory)} has ${which}: there is nothing to push.`);
   }
   return { name, files, leftOut, metadata: withLeftOut(metadata, leftOut), walkOptions };
 }

@@ -24,7 +24,7 @@ export function differs(
   const content = countDifferences(files) > 0;
   const lines = [
     ...(content ? [`The directory differs from ${pkg.id}, which is finalized:`, ...differenceLines(files)] : []),
-    ...(asked.length > 0 ? [`${pkg.id} is finalized, and is not what is asked for:`, ...askedLines(asked)] : []),
+    ...(asked.length > 0 ? [`${pkg.id} is finalized, and differs from what you ask for:`, ...askedLines(asked)] : []),
   ];
   return new CliError(lines.join('\n'), {
     exit: EXIT.refused,

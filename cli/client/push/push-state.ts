@@ -57,7 +57,7 @@ export function pushState(
         await writeFile(temporary, JSON.stringify({ package_id: packageId, ...key }), { mode: 0o600 });
         await rename(temporary, file);
       } catch (error) {
-        note(`going on without ${file}, so a push that is cut off starts anew: ${(error as Error).message}`);
+        note(`going on without ${file}, so an interrupted push starts over: ${(error as Error).message}`);
         await remove(temporary);
       }
     },

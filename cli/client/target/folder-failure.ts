@@ -76,7 +76,7 @@ export function folderFailure(thrown: unknown, progress: Progress): unknown {
   });
 }
 
-const NO_FILES = ', but no more files can be made (inodes)';
+const NO_FILES = ', but no more files can be created (inodes)';
 
 /** @param how half a sentence about the directory */
 export function noSpace(how: string, { directory, total, done, free }: Progress, cause?: unknown): CliError {

@@ -223,7 +223,7 @@ function pathOf({ folder, name }: Target): string {
 }
 
 function assertFree({ folder, name }: Target): void {
-  if (folder.look(name) !== null) throw Object.assign(new Error(`${name} is there already.`), { code: 'EEXIST' });
+  if (folder.look(name) !== null) throw Object.assign(new Error(`${name} already exists.`), { code: 'EEXIST' });
 }
 
 function isEmptyFile(stats: BigIntStats | null): boolean {

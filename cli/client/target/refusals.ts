@@ -13,7 +13,7 @@ export function refusal(
 
 /** @param stats of what is there in place of the folder; null when that is gone again */
 export function notAFolder(path: string, folder: string, stats: BigIntStats | null): CliError {
-  const what = stats?.isSymbolicLink() ? 'a symlink' : 'no folder';
+  const what = stats?.isSymbolicLink() ? 'a symlink' : 'not a folder';
   return refusal('file_refused', path, `is not written: ${JSON.stringify(folder)} is ${what} there`);
 }
 
@@ -26,9 +26,9 @@ export function differs(path: string, size: number, cutOff = false): CliError {
   return refusal(
     'file_differs',
     path,
-    `is there already, ${size === 0 ? 'empty' : 'with other bytes'}: it is not replaced`,
+    `already exists, ${size === 0 ? 'empty' : 'with different bytes'}: it is not replaced`,
     mayBeTorn
-      ? 'If a power cut left it so, remove it; else pull into another directory.'
+      ? 'If a power cut left it like this, remove it; otherwise pull into another directory.'
       : 'Pull into another directory, or move the file away.',
   );
 }
@@ -39,6 +39,6 @@ export function moved(folder: string): CliError {
     'file_refused',
     folder,
     'was moved away or replaced while files were pulled into it',
-    'Nothing was written through a symlink. See who else changes that directory, then pull again.',
+    'Nothing was written through a symlink. Find out who else changes that directory, then pull again.',
   );
 }

@@ -13,7 +13,8 @@ export function bucketAddress(
   { region, bucket, forcePathStyle }: { region: string; bucket: string; forcePathStyle: boolean },
 ): BucketAddress {
   const url = new URL(endpoint ?? awsEndpoint(region));
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new RangeError(`${url.href} is no HTTP endpoint`);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw new RangeError(`${url.href} is not an HTTP endpoint`);
   const base = url.pathname.replace(/\/+$/, '') + (forcePathStyle ? `/${bucket}` : '');
   return {
     protocol: url.protocol,

@@ -28,7 +28,7 @@ export const RULES: Record<Guarantee, Rule> = {
     holds: 'A part sent to its signed URL is stored.',
     fails: 'A part sent to its signed URL through the public endpoint was not stored',
     advice: ({ hasUploadKey, clockSkewMs }) =>
-      `${clockSkewMs === null || clocksAgree(clockSkewMs) ? '' : 'First set both clocks by NTP. '}Check ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: the service must reach it too, and no proxy may change the host or the headers${
+      `${clockSkewMs === null || clocksAgree(clockSkewMs) ? '' : 'First synchronize both clocks with NTP. '}Check ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: the service must reach it too, and no proxy may change the host or the headers${
         hasUploadKey ? '. Check that the key of ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID may write to the bucket' : ''
       }. ${READS_BACK}`,
   },
@@ -36,14 +36,14 @@ export const RULES: Record<Guarantee, Rule> = {
     'warning',
     ['wrong_body', 'other_hash', 'no_hash'],
     'A part URL accepts only the bytes that it was signed for.',
-    'A part URL accepts other bytes than it was signed for',
+    'A part URL accepts bytes that it was not signed for',
     () => `This server does not check the signed SHA-256 of a body: nothing to configure. ${READS_BACK}`,
   ),
   part_length_enforced: allRefused(
     'warning',
     ['empty_body', 'shorter_body', 'longer_body'],
     'A part URL accepts only a body of the length that it was signed for.',
-    'A part URL takes a body of another length',
+    'A part URL accepts a body of another length',
     () => `Look for a proxy in front of the storage that rewrites Content-Length. ${READS_BACK}`,
   ),
   part_copy_refused: {
@@ -54,11 +54,11 @@ export const RULES: Record<Guarantee, Rule> = {
         (trial) => trial !== undefined && trial.stored !== 'other',
       ),
     holds: 'A part URL cannot be turned into a copy of another object.',
-    fails: 'With one more header a part URL copies another object in place of the signed bytes',
+    fails: 'With one extra header a part URL stores a copy of another object instead of the signed bytes',
     advice: ({ hasUploadKey }) =>
       hasUploadKey
         ? 'The key of ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID can read objects: remove that permission. Upgrade Ceph to 19.2.6, 20.2.4 or later (CVE-2026-54330).'
-        : `Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID to a key that may only write. Upgrade Ceph to 19.2.6, 20.2.4 or later (CVE-2026-54330). ${READS_BACK}`,
+        : `Set ARTIFACT_STORE_S3_UPLOAD_ACCESS_KEY_ID to a key that can only write. Upgrade Ceph to 19.2.6, 20.2.4 or later (CVE-2026-54330). ${READS_BACK}`,
   },
   part_url_ends_with_upload: {
     weight: 'failure',
@@ -76,7 +76,7 @@ export const RULES: Record<Guarantee, Rule> = {
     'warning',
     ['expired'],
     'An expired part URL is refused.',
-    'An expired part URL is still taken',
+    'An expired part URL is still accepted',
     () => "Check the storage server's clock (NTP).",
   ),
   part_url_method_bound: {
@@ -97,8 +97,8 @@ export const RULES: Record<Guarantee, Rule> = {
       [trials.own_part, trials.own_object].every((trial) => trial?.status === 200 && trial.stored === 'right') &&
       isHarmless(trials.own_wrong_part) &&
       isHarmless(trials.own_wrong_object),
-    holds: 'The storage refuses other bytes than the service itself signed.',
-    fails: 'The storage was not seen to refuse other bytes than the service itself signed',
+    holds: "In the service's own requests the storage accepts only the bytes that were signed.",
+    fails: "In the service's own requests the storage was not seen to accept only the bytes that were signed",
     advice: () =>
       `Check ARTIFACT_STORE_S3_ENDPOINT: look for a proxy that changes bodies or headers, or a server that does not check the signed SHA-256. ${READS_BACK}`,
   },
@@ -107,7 +107,7 @@ export const RULES: Record<Guarantee, Rule> = {
     trials: ['right_checksum', 'wrong_checksum'],
     rule: ({ trials: { right_checksum: right, wrong_checksum: wrong } }) =>
       right?.status === 200 && right.stored === 'right' && isHarmless(wrong),
-    holds: 'The server checks x-amz-checksum-sha256 too; part URLs carry it.',
+    holds: 'The server also checks x-amz-checksum-sha256; part URLs contain it.',
     fails: 'The server accepts x-amz-checksum-sha256 and ignores it, or does not know it; part URLs do not use it',
     advice: () => null,
   },
@@ -132,7 +132,7 @@ export const RULES: Record<Guarantee, Rule> = {
     holds: 'A download URL for a range returns only that range.',
     fails: 'A download URL for a range also returns other bytes of the object',
     advice: () =>
-      'Callers that may not read a whole pack get its members from the service, at ARTIFACT_STORE_PUBLIC_URL: safe, but the bytes pass through it. Look for a proxy that drops or changes the Range header, or a server that lets If-Range lift it.',
+      'Callers that may not read a whole pack get its members from the service, at ARTIFACT_STORE_PUBLIC_URL: safe, but the bytes pass through it. Look for a proxy that drops or changes the Range header, or a server that lets If-Range override it.',
   },
   download_forced_attachment: {
     weight: 'warning',
@@ -148,7 +148,7 @@ export const RULES: Record<Guarantee, Rule> = {
     ['anonymous_read'],
     'Nobody can read an object without a signature.',
     'An object can be read without any signature',
-    () => 'The bucket is public: remove the policy or ACL that says so. Evidence can hold secrets.',
+    () => 'The bucket is public: remove the policy or ACL that makes it so. Evidence can contain secrets.',
   ),
   upload_key_write_only: {
     weight: 'warning',

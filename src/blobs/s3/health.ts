@@ -61,10 +61,10 @@ function verification(
     return { ...about, held: false, weight: 'note', short, says: `${short} ${when}`, advice: null };
   }
   if (!enforcing) {
-    const short = 'Every object is read back and hashed: the storage does not refuse all other bytes.';
+    const short = 'Every object is read back and hashed, because the storage does not refuse all wrong bytes.';
     return { ...about, held: false, weight: 'note', short, says: `${short} ${when}`, advice: null };
   }
-  const short = 'The storage refuses all bytes but the signed ones: objects of one part are not read back.';
+  const short = 'The storage refuses all bytes except the signed ones: objects of one part are not read back.';
   return { ...about, held: true, weight: 'note', short, says: `${short} ${when}`, advice: null };
 }
 

@@ -32,5 +32,5 @@ function parsePrefix(text: string): string {
   if (text.length <= 200 && text.split('/').every((segment) => /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(segment))) {
     return text;
   }
-  throw new RangeError(`${JSON.stringify(text)} is no prefix of keys: letters, digits, ".", "_", "-" and "/" alone.`);
+  throw new RangeError(`${JSON.stringify(text)} is not a key prefix: use only letters, digits, ".", "_", "-" and "/".`);
 }

@@ -41,7 +41,7 @@ export function bucketObjects(
       const body = Body as Readable;
       if (range !== undefined && ContentLength !== range.size) {
         body.destroy();
-        const detail = `${ref.key} does not hold ${range.size} bytes at ${range.offset}.`;
+        const detail = `${ref.key} does not have ${range.size} bytes at ${range.offset}.`;
         throw new StoreError('range_not_satisfiable', detail);
       }
       return body;

@@ -49,7 +49,7 @@ function findingOf(guarantee: Guarantee, tried: Tried): Finding & { guarantee: G
   const control = CONTROLS.find(([prefix]) => guarantee.startsWith(prefix))?.[1] ?? guarantee;
   if (!RULES[control].rule(tried) && control !== guarantee) {
     // Where nothing is taken at all, a refusal proves nothing.
-    const says = `Not known, as long as that does not hold: ${RULES[control].holds} Then: ${holds}`;
+    const says = `Unknown until this holds: ${RULES[control].holds} Then: ${holds}`;
     return { guarantee, held: false, weight: 'note', short: says, says, advice: null };
   }
   if (rule(tried)) return { guarantee, held: true, weight, short: holds, says: holds, advice: null };

@@ -51,7 +51,7 @@ const KEYS: Record<string, string> = {
     'does not know the access key: check ARTIFACT_STORE_S3_ACCESS_KEY_ID, and that the user was not removed',
   SignatureDoesNotMatch:
     'does not accept the signature: check ARTIFACT_STORE_S3_SECRET_ACCESS_KEY, ARTIFACT_STORE_S3_REGION, and that no proxy changes the Host header',
-  RequestTimeTooSkewed: 'sees another time than this machine: set both clocks by NTP',
+  RequestTimeTooSkewed: 'has another time than this machine: synchronize both clocks with NTP',
   ExpiredToken: 'says that the session credentials have expired: renew them',
   AccessDenied:
     'denies access: check that the key of ARTIFACT_STORE_S3_ACCESS_KEY_ID may read, write, list and delete in the bucket',
@@ -99,10 +99,10 @@ export function s3Error(error: unknown, doing: string, bucket: string): unknown 
   }
   // S3 says itself what is wrong: without that it may be something before it.
   if (status === 413 && code === 'HTTP 413') {
-    const advice = 'raise the limit on bodies of the proxy before it (nginx: client_max_body_size)';
+    const advice = 'raise the body limit of the proxy in front of it (nginx: client_max_body_size)';
     return told('unavailable', `The bytes were refused as too large (413) while ${doing}: ${advice}.`);
   }
-  const who = BETWEEN.has(code) ? 'storage, or a proxy before it,' : 'storage';
+  const who = BETWEEN.has(code) ? 'storage, or a proxy in front of it,' : 'storage';
   return told('unavailable', `The ${who} answered ${status} ${code} while ${doing}.`);
 }
 

@@ -31,7 +31,7 @@ export const fileRoutes: Route[] = [
     method: 'post',
     path: '/v1/packages/{id}/files',
     operationId: 'registerFiles',
-    summary: 'Registers files by path and digest: all or none; says whose bytes must be sent',
+    summary: 'Registers files by path and digest: all or none; says which bytes must be sent',
     tag: 'Packages',
     body: asked.RegisterFiles,
     json: FILE_LIST,
@@ -55,7 +55,7 @@ export const fileRoutes: Route[] = [
     method: 'get',
     path: '/v1/packages/{id}/files',
     operationId: 'listFiles',
-    summary: "Lists the package's files in the order of their paths' bytes",
+    summary: "Lists the package's files, ordered by the bytes of their paths",
     tag: 'Packages',
     query: PageQuery,
     answers: { 200: schema.FileList },
@@ -87,7 +87,7 @@ export const fileRoutes: Route[] = [
     async handle(services, { params, query, caller }, ctx) {
       refuseEncoding(ctx);
       if (ctx.get('content-range') !== '') {
-        throw new StoreError('bad_range', 'PUT takes whole files: send all of it, without Content-Range.');
+        throw new StoreError('bad_range', 'PUT accepts only whole files: send all of it, without Content-Range.');
       }
       const file = await putFile(
         services,
@@ -134,7 +134,7 @@ export const fileRoutes: Route[] = [
     method: 'delete',
     path: '/v1/packages/{id}/files/{path}',
     operationId: 'removeFile',
-    summary: 'Takes a file out of a package that is not final',
+    summary: 'Removes a file from a package that is not finalized',
     tag: 'Packages',
     answers: { 204: 'removed' },
     async handle(services, { params, caller }) {
@@ -148,7 +148,7 @@ export const fileRoutes: Route[] = [
     method: 'get',
     path: '/v1/packages/{id}/manifest',
     operationId: 'getManifest',
-    summary: "The manifest's exact bytes; format=sha256sum gives what sha256sum -c reads",
+    summary: "The manifest's exact bytes; format=sha256sum returns the list that sha256sum -c reads",
     tag: 'Packages',
     query: asked.ManifestQuery,
     answers: { 200: 'the manifest', 304: 'not modified' },

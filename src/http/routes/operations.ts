@@ -44,7 +44,7 @@ export const operationRoutes: Route[] = [
     method: 'get',
     path: '/v1/diagnosis',
     operationId: 'getDiagnosis',
-    summary: 'What an operator should look at, in words, with what to change',
+    summary: 'What an operator should check, in words, and what to change',
     tag: 'Operations',
     answers: { 200: schema.Diagnosis },
     handle: async (services) => ({ status: 200, body: { checks: await diagnose(services, services.surroundings) } }),

@@ -27,7 +27,7 @@ export const packageRoutes: Route[] = [
     method: 'post',
     path: '/v1/packages',
     operationId: 'createPackage',
-    summary: 'Registers a package; the same (producer, external_id) again gives the existing one',
+    summary: 'Registers a package; the same (producer, external_id) again returns the existing one',
     tag: 'Packages',
     body: asked.CreatePackage,
     json: PACKAGE_FIELDS,
@@ -98,7 +98,7 @@ export const packageRoutes: Route[] = [
     method: 'post',
     path: '/v1/packages/{id}/finalize',
     operationId: 'finalizePackage',
-    summary: 'Seals the package: writes its manifest, decides its expiry',
+    summary: 'Seals the package: writes its manifest, sets its expiry',
     tag: 'Packages',
     body: z.optional(asked.Finalize),
     answers: { 200: schema.Package },
@@ -164,7 +164,7 @@ function packageFilter(query: z.infer<typeof asked.ListPackages>): PackageFilter
     metadata.set(name.slice(METADATA_PREFIX.length), value);
   }
   if (metadata.size > METADATA_FILTERS_MAX) {
-    throw new StoreError('invalid_request', `At most ${METADATA_FILTERS_MAX} metadata filters are taken.`);
+    throw new StoreError('invalid_request', `At most ${METADATA_FILTERS_MAX} metadata filters are accepted.`);
   }
   return {
     producer,

@@ -41,7 +41,7 @@ export const signedRoutes: Route[] = [
     async handle(services, { params, query }, ctx) {
       const { signer, parts } = services.signedBytes;
       if (parts === null) {
-        throw new StoreError('route_not_found', 'This service stores its bytes in S3: part URLs name the bucket.');
+        throw new StoreError('route_not_found', 'This service stores its bytes in S3: part URLs lead to the bucket.');
       }
       const uploadId = parseUploadId(params.upload_id as string);
       const number = /^[1-9]\d{0,4}$/.test(params.number as string) ? Number(params.number) : 0;

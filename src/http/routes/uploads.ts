@@ -100,7 +100,7 @@ export const uploadRoutes: Route[] = [
     method: 'delete',
     path: '/v1/uploads/{upload_id}',
     operationId: 'abortUpload',
-    summary: 'Gives an open upload up',
+    summary: 'Aborts an open upload',
     tag: 'Uploads',
     answers: { 200: schema.Upload },
     async handle(services, { params, caller }) {
@@ -113,7 +113,7 @@ export const uploadRoutes: Route[] = [
     method: 'post',
     path: '/v1/packages/{id}/downloads',
     operationId: 'planDownloads',
-    summary: 'Signed GETs for the files of a package, each object named once a page',
+    summary: 'Signed GETs for the files of a package, each object listed once per page',
     tag: 'Uploads',
     query: PageQuery,
     body: z.optional(asked.Downloads),

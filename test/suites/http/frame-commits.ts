@@ -127,7 +127,7 @@ export function frameCommitsSuite(startTestService: StartTestService): void {
           };
         }),
       'invalid_pack',
-      /other bytes than zeros/,
+      /bytes other than zeros/,
     ],
     [
       'whose frames stand in another order, with their table',
@@ -157,7 +157,7 @@ export function frameCommitsSuite(startTestService: StartTestService): void {
       () =>
         blobWith(([a, b], content) => [a, { bytes: compressed(content.subarray(3_000, 5_999)), logical: b.logical }]),
       'invalid_frames',
-      /frame at 3000 that says that it holds 2999 bytes, not 3000/,
+      /frame at 3000 that declares 2999 bytes, not 3000/,
     ],
     [
       'with a frame that holds more than its table says',
@@ -167,7 +167,7 @@ export function frameCommitsSuite(startTestService: StartTestService): void {
           frameOf(content.subarray(3_000)),
         ]),
       'invalid_frames',
-      /frame at 0 that says that it holds 3001 bytes, not 3000/,
+      /frame at 0 that declares 3001 bytes, not 3000/,
     ],
     [
       'with a frame that holds more than it says itself',
@@ -271,7 +271,7 @@ export function frameCommitsSuite(startTestService: StartTestService): void {
           b,
         ]),
       'invalid_frames',
-      /frame at 0 that does not say how many bytes it holds/,
+      /frame at 0 that does not declare how many bytes it holds/,
     ],
     [
       'with a frame that names a dictionary',
@@ -310,7 +310,7 @@ export function frameCommitsSuite(startTestService: StartTestService): void {
           return encodedAs({ digest: sha256(content), size: content.length }, frames, seek);
         }),
       'invalid_frames',
-      /another seek table than its frames/,
+      /a seek table that does not match its frames/,
     ]),
   ];
   for (const [what, make, code, detail] of commits) {

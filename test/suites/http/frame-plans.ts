@@ -90,10 +90,10 @@ export function framePlansSuite(startTestService: StartTestService): void {
     ],
     ['whose frame table is empty', ({ pack }) => withFrames(pack, []), 'invalid_frames', /has no frames/],
     [
-      'whose frame table ends amid an entry',
+      'whose frame table ends in the middle of an entry',
       ({ pack }) => ({ ...pack.plan, frames: Buffer.alloc(12).toString('base64') }),
       'invalid_frames',
-      /ends amid an entry/,
+      /ends in the middle of an entry/,
     ],
     [
       'with more frames than are taken',

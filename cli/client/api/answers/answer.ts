@@ -74,10 +74,10 @@ function listsIn(value: unknown): unknown[][] {
 }
 
 /** Ids go into addresses and names of folders. */
-export const id = z.string().check(z.regex(/^[\w-]{1,128}$/, 'is no id'));
+export const id = z.string().check(z.regex(/^[\w-]{1,128}$/, 'is not an id'));
 
 /** An empty file has nothing to fetch. What is before the path decides whether it can be asked at all. */
-export const signedUrl = z.string().check(z.refine(isSignedUrl, 'is no http(s) URL'));
+export const signedUrl = z.string().check(z.refine(isSignedUrl, 'is not an http(s) URL'));
 
 function isSignedUrl(url: string): boolean {
   const [origin] = /^https?:\/\/[^\s@/?#]+(?=[/?#]|$)/.exec(url) ?? [];
@@ -85,7 +85,7 @@ function isSignedUrl(url: string): boolean {
 }
 
 /** Not a record: that takes three times as long. */
-export const headers = z.custom<Record<string, string>>(areHeaders, 'are no headers of a request');
+export const headers = z.custom<Record<string, string>>(areHeaders, 'are not headers of a request');
 
 function areHeaders(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
