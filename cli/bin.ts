@@ -20,7 +20,7 @@ if (Number(version[0]) < MAJOR || (Number(version[0]) === MAJOR && Number(versio
   );
   process.exitCode = 1;
 } else {
-  // Exit code 0 is `main`'s to give: a process that runs out of things to wait for has not done what it was asked.
+  // Only `main` gives exit code 0: a process that runs out of things to wait for has not finished its work.
   process.once('beforeExit', () => {
     console.error('artifact-store: The command ended before its work was done, which is a defect: please report it.');
     process.exit(1);

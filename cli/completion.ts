@@ -22,7 +22,7 @@ function flagsOf(verb: Verb): Flag[] {
   }));
 }
 
-/** What may stand after these words: the first words of verbs, or the second ones. */
+/** What can follow these words: the first words of verbs, or the second ones. */
 function nextWords(verbs: readonly Verb[], before: string): string[] {
   const start = before === '' ? '' : `${before} `;
   const found = verbs

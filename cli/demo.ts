@@ -34,7 +34,7 @@ interface Demo {
   client: ApiClient;
   run: string;
   step(title: string, lines: readonly Line[]): Promise<void>;
-  /** What the push keeps beside the service goes into the demo's own folder too. */
+  /** What the push remembers on the client side also goes into the demo's folder. */
   env: Record<string, string>;
 }
 

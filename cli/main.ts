@@ -84,7 +84,7 @@ async function show(out: Output, text: string, exit: Exit = EXIT.done): Promise<
   return exit;
 }
 
-/** Whoever reads that a push could not be told of must not take it for one that failed. */
+/** A message that the result could not be printed must not read as if the push had failed. */
 function doneAllTheSame(thrown: unknown): never {
   if (!(thrown instanceof CliError && thrown.code === 'output_failed')) throw thrown;
   const next = 'The command did its work; only its output is lost. Run it again where there is enough space.';

@@ -6,8 +6,8 @@ import { type Invocation, longName, optionsOf } from './program.ts';
 const ABOUT_FIELDS: ReadonlySet<string> = new Set(['invalid_request', 'invalid_metadata']);
 
 /**
- * An error about what an option said, in the words that the person typed: fields of the wire and variables of the
- * configuration mean nothing to whoever gave an option.
+ * An error about an option, in the words that the person typed: wire fields and configuration variables mean nothing to
+ * somebody who typed an option.
  */
 export function inOptionWords(error: CliError, { verb, options }: Invocation): CliError {
   const given = optionsOf(verb).filter((option) => (options as Record<string, unknown>)[keyOf(option)] !== undefined);

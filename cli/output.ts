@@ -16,7 +16,7 @@ const LINE_INTERVAL_MS = 3_000;
 /** Whoever reads JSON keeps stderr as a log. */
 const LOG_INTERVAL_MS = 10_000;
 
-/** Whoever read stdout went away (`| head`): the work ends early, and that is no error. */
+/** The reader of stdout closed the pipe (`| head`): the work ends early, and that is not an error. */
 export class ReaderGone extends Error {
   override readonly name = 'ReaderGone';
 }

@@ -15,7 +15,7 @@ export interface SessionOptions {
   version: string;
   /** Whether --local may make a data folder where there is none. */
   makesDataFolder: boolean;
-  /** Told when something is tried again. */
+  /** Told when something is retried. */
   tell: (text: string) => void;
 }
 

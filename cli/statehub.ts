@@ -20,8 +20,8 @@ export interface PostOptions {
 export const DEFAULT_POST_OPTIONS: Readonly<PostOptions> = { timeoutMs: 10_000, tries: 2, pauseMs: 500 };
 
 /**
- * Posts the event; never throws, because work that is preserved stays preserved whatever Statehub does. Tried again
- * after what may pass: no connection, no answer in time, 429 and 5xx.
+ * Posts the event; never throws, because the package stays preserved whatever Statehub does. Transient failures are
+ * retried: no connection, no answer in time, 429 and 5xx.
  */
 export async function postEvent(
   statehub: string,

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from './usecases/services.ts';
 
 /**
- * What the service does beside its requests. Nothing of it keeps the service from listening; what a start has begun and not
- * ended yet is told by /readyz.
+ * The service's background work. None of it keeps the service from listening; /readyz lists the start-up work that has
+ * not finished.
  */
 export interface Background {
   /** Names of what was begun by `start` and has not ended. */

@@ -3,7 +3,7 @@ import { PROXY_VARIABLES, type ProxyEnv, proxyEnvOf } from './core/proxy.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
 
 /**
- * The one reader of the environment. Every variable is described here; docs/operations.md and the README are held
+ * The one reader of the environment. Every variable is described here; docs/operations.md and the README are checked
  * against VARIABLES. A bad value stops the start with one message that names the variable.
  */
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true');

@@ -31,7 +31,7 @@ import type { Log } from './usecases/services.ts';
 import { VERSION } from './version.ts';
 
 const RECOVERY_INTERVAL_MS = 60_000;
-/** How long a stop waits for what the service does beside requests; as long again once nothing waits for storage any more. */
+/** How long a stop waits for background work; the same time again once nothing waits for storage any more. */
 const BACKGROUND_PATIENCE_MS = 5_000;
 
 /** What tests put in the place of the real thing, and may change. */
@@ -53,7 +53,7 @@ export interface ServiceOverrides {
 export interface Service {
   url: string;
   services: HttpServices;
-  /** Settled when what the start has begun beside listening has ended: the probe of a bucket, recovery. */
+  /** Settled when the start-up work in the background has ended: the probe of a bucket, recovery. */
   settled: Promise<void>;
   /** Settled, with the reason, when the service has stopped by itself. */
   failed: Promise<Error>;

@@ -12,10 +12,7 @@ export interface Comparison {
   leftOut: { directory: number; package: number };
 }
 
-/**
- * What a directory has that the package has not, and the other way round: by path and bytes. What is excluded is left out on
- * both sides.
- */
+/** The differences between a directory and a package, by path and bytes. Excluded files are left out on both sides. */
 export async function compareDirectory(
   client: ApiClient,
   pkg: Package,

@@ -45,8 +45,8 @@ export class Countdown {
 }
 
 /**
- * Does the work for every item, `limit` at a time. After a failure nothing new begins, and it is thrown when all that
- * had begun has ended: nothing goes on behind the caller's back.
+ * Does the work for every item, `limit` at a time. After a failure nothing new begins, and the failure is thrown once
+ * everything that had begun has ended: nothing continues behind the caller's back.
  */
 export async function forEachLimit<T>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -78,7 +78,8 @@ export function chunks<T>(items: readonly T[], size: number): T[][] {
 }
 
 /**
- * Lists, in order, that hold at most so much of everything that is counted; an item that is more is a list of its own.
+ * Splits items into lists, in order, each with at most so much of everything that is counted; an item above the limit
+ * gets its own list.
  * @param weigh how much of each an item is
  */
 export function* cut<T, Counted extends string>(

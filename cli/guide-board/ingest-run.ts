@@ -60,7 +60,7 @@ function report(run: RunDescription, progress: IngestProgress): void {
   if (run.missing.length > 0) progress.note?.(`missing in this run: ${run.missing.join(', ')}`);
 }
 
-/** Tells Statehub of a package. Never throws: what is preserved stays preserved, and can be told later. */
+/** Tells Statehub of a package. Never throws: the package stays preserved, and can be reported later. */
 export async function tellStatehub(client: ApiClient, packageId: string, target: StatehubTarget): Promise<PostOutcome> {
   try {
     const { author, workstream: workstream_id, task: task_id } = target;

@@ -60,7 +60,7 @@ async function readDocument(directory: string, file: string, maxBytes: number): 
   const refuse = (problem: string): Read => ({ problem, absent: false });
   try {
     const target = path.join(directory, file);
-    // Looked at before it is opened: opening a named pipe would wait for ever.
+    // Checked before it is opened: opening a named pipe would wait forever.
     if (!(await lstat(target)).isFile()) return refuse('is not a regular file');
     await using handle = await open(target, constants.O_RDONLY | constants.O_NOFOLLOW);
     const { size } = await handle.stat();

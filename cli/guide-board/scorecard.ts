@@ -4,7 +4,7 @@ import { asList, asObject, firstMember, firstText } from './fields.ts';
 export interface Scorecard {
   /** The weighted percentage as the scorecard states it; recomputed when it states none. */
   score: number | null;
-  /** What the levels and weights give, when every capability group has both. */
+  /** The score that follows from the levels and weights, if every capability group has both. */
   computed: number | null;
   levels: Record<string, number>;
 }

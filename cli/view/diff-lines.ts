@@ -4,7 +4,7 @@ import type { Outcome } from '../command.ts';
 import { EXIT } from '../errors.ts';
 import { formatCount, printable } from '../format.ts';
 
-/** As diff(1) has it; what was not compared is said. */
+/** Like diff(1); also says what was not compared. */
 export function diffOutcome(packageId: string, { differences, leftOut }: Comparison): Outcome {
   const equal = countDifferences(differences) === 0;
   const lines = equal

@@ -7,7 +7,7 @@ export function ingestLines(result: IngestResult): string {
   return `${pushLines(result)}\n  run       ${printable(result.run_id)}`;
 }
 
-/** The command line that tells Statehub later what it could not be told now. */
+/** The command that reports to Statehub later what could not be reported now. */
 export function postLaterCommand(
   packageId: string,
   target: StatehubTarget,

@@ -1,7 +1,7 @@
 import { printable } from '../format.ts';
 import { dim, type Piece } from '../text.ts';
 
-/** A label and what stands beside it; further texts go below the first. */
+/** A label and its value; further texts go below the first. */
 export type Line = readonly [label: string, ...texts: string[]];
 
 /** Labels in one column, texts in the next; a line break in a text does not begin a line. */

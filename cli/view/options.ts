@@ -4,7 +4,10 @@ import { usageError } from '../errors.ts';
 import { formatCount } from '../format.ts';
 import { statehubUrlProblem } from '../statehub-url.ts';
 
-/** Readers of option texts: each gives the value, or says what the option takes. `flag` is the option as it was typed. */
+/**
+ * Parsers of option texts: each returns the value, or says what the option accepts. `flag` is the option as it was
+ * typed.
+ */
 
 /** @throws CliError wrong_usage */
 export function parseCount(text: string, flag: string): number {
@@ -46,7 +49,7 @@ export function parseReason(text: string, flag: string): string {
   throw usageError(`${flag} ${problem}.`);
 }
 
-/** A variable of a shell that is not set gives an empty text: that is never what was meant. @throws CliError wrong_usage */
+/** An unset shell variable gives an empty text: that is never intended. @throws CliError wrong_usage */
 export function parseFilled(text: string, flag: string): string {
   if (text !== '') return text;
   throw usageError(`${flag} must not be empty.`);

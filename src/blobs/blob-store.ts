@@ -74,14 +74,15 @@ export interface Uploads {
   ): Promise<CompletedObject>;
 
   /**
-   * Ends an upload that was never completed and frees its parts. An unknown upload is no error. Without the backend's name,
-   * which a crash can keep from being recorded, all that was begun on the upload's key is ended.
+   * Ends an upload that was never completed and frees its parts. An unknown upload is not an error. Without the
+   * backend's name, which a crash can keep from being recorded, all that was begun on the upload's key is ended.
    */
   abort(upload: MaybeNamedUpload): Promise<void>;
 
   /**
-   * Frees what an upload leaves whose object nothing will refer to, as far as that is safe. Idempotent; an unknown upload is
-   * no error. @returns later: after an unclean completion some backends can free nothing now, and leave it to the sweep
+   * Frees what an upload leaves whose object nothing will refer to, as far as that is safe. Idempotent; an unknown
+   * upload is not an error. @returns later: after an unclean completion some backends can free nothing now, and leave
+   * it to the sweep
    */
   drop(upload: UploadHandle, completion: Completion, versionId: string | null): Promise<'dropped' | 'later'>;
 }

@@ -70,7 +70,7 @@ function take(message: ToCheckThread): void {
   }
 }
 
-/** Until its end, what is wrong with it, or nobody waits for it any more. */
+/** Until its end, until something is wrong with it, or until nobody waits for it any more. */
 async function readFile(id: number, file: number): Promise<void> {
   let position = 0;
   while (true) {

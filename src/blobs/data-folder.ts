@@ -56,7 +56,9 @@ const KEY_BYTES = 32;
 const LOCK_WATCH_MS = 1_000;
 const TEMPORARY = /^\.new-[0-9a-f]+$/;
 
-/** What may stand in a folder that is not a data folder yet: traces of a start that broke off, and a new volume's own. */
+/**
+ * What a folder that is not yet a data folder may contain: traces of an interrupted start, and files of a new volume.
+ */
 const NO_CONTENT = /^(\.new-[0-9a-f]+|lock\.sqlite(-.*)?|lost\+found)$/;
 
 export interface OpenDataFolderOptions {
@@ -175,7 +177,7 @@ function formatOf(text: string): string | null {
   }
 }
 
-/** Makes what is missing, durably, and removes what a start that broke off has left. @returns the signing key */
+/** Creates what is missing, durably, and removes what an interrupted start has left. @returns the signing key */
 async function prepare(files: FileLayer, dir: string): Promise<Buffer> {
   const blobs = join(dir, 'blobs');
   await removeTemporaries(files, dir);

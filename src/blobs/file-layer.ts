@@ -37,7 +37,7 @@ export interface FileLayer {
   rmdir(path: string): Promise<void>;
   /** Makes the names in a directory last. */
   syncDirectory(path: string): Promise<void>;
-  /** A file, or a directory with all that is in it. Follows no symlink; absence is no error. */
+  /** A file, or a directory with all that is in it. Follows no symlink; absence is not an error. */
   removeTree(path: string): Promise<void>;
   lstat(path: string): Promise<Stats>;
   readdir(path: string): Promise<Dirent[]>;

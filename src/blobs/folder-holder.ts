@@ -55,7 +55,7 @@ export async function describeHolder(dir: string): Promise<string> {
 export function watchLock(lock: FolderLock, interval: number): { lost: Promise<void>; stop(): void } {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setInterval(async () => {
-    // What cannot be looked at now is looked at again.
+    // What cannot be checked now is checked again later.
     if (await lock.stands().catch(() => true)) return;
     clearInterval(timer);
     resolve();

@@ -1,7 +1,7 @@
 import { StoreError } from '../core/errors.ts';
 import { hasErrno } from './file-layer.ts';
 
-/** What the file system's error means to a caller; anything else stays what it is. */
+/** Maps a file system error to what it means for a caller; any other error stays as it is. */
 export function storageError(error: unknown, doing: string): unknown {
   if (!hasErrno(error)) return error;
   if (error.code === 'ENOSPC' || error.code === 'EDQUOT') {
@@ -10,7 +10,7 @@ export function storageError(error: unknown, doing: string): unknown {
   return new StoreError('unavailable', `The storage failed (${error.code}) while ${doing}.`, {}, { cause: error });
 }
 
-/** @param doing what goes on, as in "while writing part 3" @throws StoreError no_space, unavailable */
+/** @param doing the action, as in "while writing part 3" @throws StoreError no_space, unavailable */
 export async function storing<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();

@@ -7,8 +7,8 @@ import { type ObjectKey, parseKey } from './key-layout.ts';
 import { sharedSync } from './shared-sync.ts';
 
 /**
- * The folder backend's tree. Objects stand under their keys (key-layout.ts); beside them, under names that no key may
- * begin with:
+ * The folder backend's tree. Objects are stored under their keys (key-layout.ts); beside them, under names that no key
+ * may begin with:
  *
  *     uploads/<upload id>/<number>.<64 hex>    a part that arrived whole: its digest is its name
  *     spool/<random>                           bytes on their way in, and what is about to be removed
@@ -17,9 +17,9 @@ export interface FolderTree {
   readonly root: string;
   readonly uploads: string;
   readonly spool: string;
-  /** @throws RangeError for what is no key */
+  /** @throws RangeError if it is not a key */
   objectPath(key: ObjectKey): string;
-  /** @throws StoreError upload_not_found for what is no upload id */
+  /** @throws StoreError upload_not_found if it is not an upload id */
   uploadPath(id: UploadId): string;
   /**
    * Is there such a directory, reached from the root without a symlink? Asked before every access, because a symlink
@@ -126,14 +126,14 @@ export function folderTree(files: FileLayer, root: string, opened: Pick<Stats, '
   };
 }
 
-/** Something stands in the blob folder where the service never put it. */
+/** There is something in the blob folder that the service never put there. */
 export function misplaced(path: string, what: string): StoreError {
   const detail =
     'There is something in the blob folder that the service never puts there: its log says what it is, and what to do.';
   return unlike(detail, `${path} is ${what}: it was put there by somebody else; remove it`);
 }
 
-/** Whoever asked is not told where the folder is; the log and the operator's doctor are. */
+/** The caller does not learn where the folder is; the log and the operator's doctor do. */
 function unlike(detail: string, where: string): StoreError {
   return new StoreError('unavailable', detail, {}, { cause: new Error(where) });
 }

@@ -12,7 +12,7 @@ import type { ObjectKey } from './key-layout.ts';
 export interface ObjectFiles {
   /** Makes the directory that the object will stand in, before anything irrevocable happens. */
   prepare(key: ObjectKey): Promise<void>;
-  /** Durable when it returns. @returns false when an object stands there already, which stays as it is */
+  /** Durable when it returns. @returns false if an object already exists there; it stays as it is */
   publish(key: ObjectKey, file: string): Promise<boolean>;
   /** @throws StoreError object_not_found, integrity_failure (the range lies outside the file) */
   open(key: ObjectKey, range?: ByteRange): Promise<Readable>;

@@ -85,7 +85,7 @@ export async function discardFile(files: FileLayer, file: string): Promise<void>
 
 /**
  * A request that is refused half way must not be destroyed, or its sender would see a broken connection instead of the
- * answer. A sender that goes away is told apart from a storage that fails.
+ * answer. A sender that goes away is distinguished from storage that fails.
  */
 export async function* chunksOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {

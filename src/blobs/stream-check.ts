@@ -7,7 +7,7 @@ import { type PackMember, PackVerifier } from '../core/pack.ts';
 import { FrameError } from '../core/zstd-frame.ts';
 import { gather } from './gather.ts';
 
-/** What an object's bytes are held against; plain data, so that it can be sent to a thread. */
+/** What an object's bytes are checked against; plain data, so that it can be sent to a thread. */
 export interface CheckPlan {
   /** Of a pack, where each must be and what digest it must have; null: a loose blob. */
   members: readonly PackMember[] | null;
@@ -106,7 +106,7 @@ function refusing(work: () => void): void {
 }
 
 /**
- * Checks a stream's bytes as they come.
+ * Checks a stream's bytes as they arrive.
  * @param take is given all bytes in their order, and may take its time; they are good until it is done
  * @returns the digest of all content, where it is wanted
  * @throws StoreError digest_mismatch, invalid_pack, invalid_frames; what the stream or `take` throws

@@ -4,7 +4,7 @@ import { StoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { ByteRange } from './blob-store.ts';
 
-/** What the signature of a part request covers, beside the method. */
+/** What the signature of a part request covers, in addition to the method. */
 export interface PartFields {
   uploadId: UploadId;
   number: number;
@@ -14,7 +14,7 @@ export interface PartFields {
   expires: number;
 }
 
-/** What the signature of a download covers, beside the method. */
+/** What the signature of a download covers, in addition to the method. */
 export interface DownloadFields {
   objectId: string;
   range?: ByteRange | undefined;

@@ -2,7 +2,8 @@
  * Every error that artifact-store answers with: code → HTTP status → title.
  *
  * The code is the contract (stable, snake_case); the title says the kind of thing in a few words; the detail, given
- * where the error is thrown, names the offending thing and says what to do. docs/errors.md is held against this table.
+ * where the error is thrown, names the offending thing and says what to do. docs/errors.md is checked against this
+ * table.
  */
 export const ERROR_TABLE = {
   bad_request: { status: 400, title: 'Not a valid HTTP request' },
@@ -84,7 +85,7 @@ export const ERROR_TABLE = {
 
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
-/** What an error may name beside its detail; every field appears as it is in the problem document. */
+/** What an error can name in addition to its detail; every field appears as it is in the problem document. */
 export interface ErrorExtras {
   path?: string;
   digest?: string;

@@ -166,8 +166,8 @@ export function seekTableSize(frames: number): number {
 }
 
 /**
- * What an object says of its frames, held against what it is to be. In a pack a frame ends where a member ends, so that a
- * member is one ranged read, and a range of frames never shows a part of a member.
+ * What an object says of its frames, checked against what it is to be. In a pack a frame ends where a member ends, so
+ * that a member is one ranged read, and a range of frames never shows a part of a member.
  * @param members of a pack; null: a loose blob @throws FrameError
  */
 export function checkFrameTable(

@@ -1,4 +1,4 @@
-/** A file's entry, and everything that is not the list of files: what is longer is no manifest. */
+/** A file's entry, and everything that is not the list of files: what is longer is not a manifest. */
 const ENTRY_MAX = 64 * 1024;
 const REST_MAX = 4 * 1024 ** 2;
 const DEPTH_MAX = 64;

@@ -5,7 +5,7 @@ export type PackageStatus = (typeof PACKAGE_STATUSES)[number];
 
 export type PackageEvent = 'register' | 'finalize' | 'fail' | 'delete';
 
-/** Every legal transition. What is not here cannot happen; the registry writes only what `nextStatus` gives. */
+/** Every legal transition. Any other transition cannot happen; the registry writes only what `nextStatus` returns. */
 const TRANSITIONS: Record<PackageStatus, Partial<Record<PackageEvent, PackageStatus>>> = {
   created: { register: 'uploading', finalize: 'finalized', fail: 'failed', delete: 'deleted' },
   uploading: { register: 'uploading', finalize: 'finalized', fail: 'failed', delete: 'deleted' },

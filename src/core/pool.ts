@@ -1,4 +1,7 @@
-/** At most `limit` things, each made when it is first needed; whoever takes one gives it back. In the order they asked. */
+/**
+ * At most `limit` resources, each made when it is first needed; every user gives its resource back. Users are served in
+ * the order in which they asked.
+ */
 export class Pool<T extends object> {
   readonly #make: () => T;
   readonly #idle: T[] = [];

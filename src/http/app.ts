@@ -23,7 +23,7 @@ export interface AppOptions {
   services: HttpServices;
   routes: readonly Route[];
   authenticate: Authenticate;
-  /** Refuse what does not come from this machine by name: when there is no token. */
+  /** Refuses requests whose names are not of this machine: used when there is no token. */
   guardLoopback: boolean;
   corsOrigins: readonly string[];
   metrics: Metrics;

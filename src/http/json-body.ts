@@ -21,9 +21,9 @@ export interface JsonBody {
 export const NO_BODY: JsonBody = { value: undefined, size: 0 };
 
 /**
- * Reads a JSON body whole, byte by byte as it came: the usual decoder would turn invalid UTF-8 into U+FFFD silently, and
- * a path or metadata would be kept that nobody sent. What the bound forbids is refused as soon as it shows, before it is
- * parsed.
+ * Reads a JSON body whole, byte by byte as it came: the usual decoder would turn invalid UTF-8 into U+FFFD silently,
+ * and a path or metadata would be kept that nobody sent. A body over its limit is refused as soon as that shows, before
+ * it is parsed.
  */
 export function jsonReader(bound: JsonBound, bounds: Bounds): (ctx: Context, share: JsonShare) => Promise<JsonBody> {
   const koa = koaBody({

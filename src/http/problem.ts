@@ -28,7 +28,7 @@ export function problems(log: Log) {
 }
 
 function present(ctx: Context, error: StoreError): void {
-  // What a handler said of the bytes that it meant to serve is not true of the problem.
+  // Headers that a handler set for the bytes that it meant to serve do not apply to the problem.
   for (const name of OF_BYTES) ctx.remove(name);
   ctx.status = error.status;
   const { headers } = error.extras as { headers?: Record<string, string> };

@@ -12,7 +12,7 @@ const SMALL_CHUNK = 1_024;
 
 /**
  * The request's body, as it arrives. The first read sends 100 Continue to a client that waits for it, so the body of a
- * request that was refused before is never sent. What is left unread is dealt with in answer-unread.ts.
+ * request that was refused before is never sent. answer-unread.ts handles what is left unread.
  * @throws StoreError request_timeout (it arrives too slowly), body_length_mismatch (it broke off)
  */
 export async function* readBody({ req, res }: Context, rule: PaceRule): AsyncGenerator<Buffer> {

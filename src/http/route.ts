@@ -33,7 +33,7 @@ export interface Request<Query, Body> {
 /** Answered as JSON; a handler that streams bytes sets the context itself and returns nothing. */
 export type Answer = { status: number; body?: unknown; headers?: Record<string, string> };
 
-/** One operation: what the router serves, what /openapi.json says and what docs/api.md is held against. */
+/** One operation: what the router serves, what /openapi.json lists and docs/api.md is checked against. */
 export interface Route {
   method: 'get' | 'post' | 'put' | 'delete';
   /** As OpenAPI writes it. A last `{path}` takes the rest of the address. */

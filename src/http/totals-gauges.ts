@@ -5,7 +5,7 @@ import type { ObjectTotals } from '../usecases/records.ts';
 const AGE_MAX_MS = 60_000;
 
 /**
- * What the blob store holds. While the registry does not answer, the gauges keep what was counted last.
+ * What the blob store holds. While the registry does not respond, the gauges keep the last count.
  * @returns brings them up to date when they are too old; never throws
  */
 export function totalsGauges(register: PrometheusRegistry, count: () => Promise<ObjectTotals>): () => Promise<void> {

@@ -18,7 +18,7 @@ export interface Committed {
 
 /**
  * Completes an upload whose parts have all arrived, verifies it, and records it. Safe to repeat: storage is told to
- * complete at most once, and later calls answer what came of it.
+ * complete at most once, and later calls return the result.
  * @throws StoreError upload_incomplete, upload_abandoned, digest_mismatch, no_space
  */
 export async function commitUpload(
@@ -59,7 +59,7 @@ async function begin(
   const listed = await services.blobs.uploads.listParts(handle);
   const received = new Map(listed.map((part) => [part.number, part]));
   const missing = parts.filter((part) => received.get(part.number)?.size !== part.size).map((part) => part.number);
-  // An expired upload can take no part any more: claiming it ends it.
+  // An expired upload accepts no more parts: claiming it ends it.
   const expired = upload.expires_at <= (await services.registry.read.now());
   if (missing.length > 0 && !expired) {
     // Somebody else may have completed it since we asked: then the parts are gone because it is done.

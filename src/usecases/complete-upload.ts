@@ -69,7 +69,7 @@ export async function runCompletion(
     // What the service delivered it cut itself from bytes that it hashed.
     const digest = completed.digest ?? (completed.partsBound && upload.channel === 'service' ? upload.digest : null);
     const { versionId } = completed;
-    // What must be read back takes time: whoever takes over then need not give the object up.
+    // Reading back takes time: after a takeover the object need not be abandoned.
     const noting = digest === null || isReadBack(upload) ? noteCompleted(services, upload.id, versionId) : null;
     // Awaited after the reading, which it need not wait for.
     noting?.catch(() => {});
@@ -123,7 +123,7 @@ async function verifyAndRecord(
   } catch (error) {
     // The registry is away: the upload stays completing, and recovery ends it.
     if (!isStoreError(error) || (error.status >= 500 && error.code !== 'no_space')) throw error;
-    // A rule forbade what the bytes were for (a path taken meanwhile), or the registry is full: they go.
+    // A rule forbade the registration (the path was taken meanwhile), or the registry is full: the bytes are removed.
     const code = error.code === 'no_space' ? 'no_space' : 'upload_abandoned';
     await failUpload(services, caller, upload, { code, detail: error.message }, 'clean');
     throw error;

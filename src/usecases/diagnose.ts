@@ -27,9 +27,9 @@ const SPACE_MIN = 1e9;
 const CLOCK_SKEW_MAX_MS = 5_000;
 
 /**
- * Everything that an operator should look at, in words, the most basic first. For authenticated callers: it names
- * folders, buckets and addresses, but never a key, a password or a token. What the backend guarantees is tried anew. Never
- * throws.
+ * Everything that an operator should check, in words, the most basic first. For authenticated callers: it names
+ * folders, buckets and addresses, but never a key, a password or a token. The guarantees of the backend are probed
+ * again. Never throws.
  */
 export async function diagnose(services: Services<WithHealth>, around: Surroundings): Promise<Check[]> {
   const [{ registry, blob_store }, free] = await Promise.all([checkReadiness(services, true), around.freeBytes()]);

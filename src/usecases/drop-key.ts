@@ -5,8 +5,8 @@ import { handleOf } from './name-in-storage.ts';
 import type { Services, WithUploads } from './services.ts';
 
 /**
- * Removes what stands under a key that nothing refers to, as far as the completion lets storage do that. What storage
- * refuses now, recovery tries again; what it can free later only stays marked for the sweep.
+ * Removes the object under a key that nothing refers to, as far as the completion allows. If storage refuses now,
+ * recovery retries; what can only be freed later stays marked for the sweep.
  */
 export async function dropKey(
   services: Services<WithUploads>,

@@ -33,7 +33,7 @@ export async function failUpload(
   if (moved) await dropKey(services, { ...upload, drop_key: true }, completion);
 }
 
-/** What a failed upload answers for ever. */
+/** What a failed upload answers from then on. */
 export function failureError(upload: UploadRecord, failure: UploadFailure): StoreError {
   const digest = failure.member ?? upload.digest;
   const { actual_digest, expected_digest = digest } = failure;

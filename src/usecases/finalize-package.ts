@@ -12,9 +12,10 @@ import type { Caller, Services, WithObjects } from './services.ts';
 import { type WrittenManifest, writeManifest } from './write-manifest.ts';
 
 /**
- * Seals a package for ever. Transaction 1 freezes its files and fixes `finalized_at`; the manifest is written; transaction
- * 2 flips the status, and what the package revises is superseded. A crash in between, or a second caller, finds or writes the
- * same manifest, so both may simply go on. Again on a finalized package: the same answer.
+ * Seals a package permanently. Transaction 1 freezes its files and fixes `finalized_at`; the manifest is written;
+ * transaction 2 flips the status, and what the package revises is superseded. After a crash in between, or with a
+ * second caller, the same manifest is found or written, so both simply continue. Again on a finalized package: the same
+ * answer.
  * @throws StoreError files_missing, count_mismatch, list_mismatch, package_empty, already_superseded, package_failed, …
  */
 export async function finalizePackage(

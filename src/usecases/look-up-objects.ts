@@ -10,8 +10,8 @@ const LOOKUPS_AT_ONCE = 16;
 const BATCH = 500;
 
 /**
- * Asks storage for each of these objects: one that is gone, or has another size, is lost; one that was lost and is there again
- * is live. That its bytes are right is not looked at. @param packageId whose files need them
+ * Asks storage for each of these objects: one that is gone, or has another size, becomes lost; one that was lost and is
+ * back becomes live. Whether its bytes are right is not checked. @param packageId whose files need them
  * @throws StoreError unavailable when storage does not answer, which says nothing of any object
  */
 export async function lookUpObjects(

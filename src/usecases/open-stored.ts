@@ -32,7 +32,7 @@ export interface Stored {
 export async function openRange(services: Services<WithReader>, stored: Stored, range: ByteRange): Promise<Readable> {
   const within = { offset: (stored.place?.offset ?? 0) + range.offset, size: range.size };
   const stream = complete(services, stored, await open(services, stored, within), range.size);
-  // A first frame that is damaged is told by an answer then, and not by a connection that breaks off without one.
+  // So a damaged first frame gets an error answer, instead of a connection that is cut without one.
   if (stored.frames !== null) await once(stream, 'readable');
   return stream;
 }

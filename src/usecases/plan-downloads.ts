@@ -32,9 +32,9 @@ export interface DownloadEntry {
 }
 
 /**
- * Signed requests for the files' bytes, each object named once a page. A pack is signed as a whole for those alone who may
- * read every blob in it; for others, the ranges that are theirs. What is stored in frames is signed only for those who decode
- * it; others get its content from this service. Files whose bytes are not here are left out of a whole
+ * Signed requests for the files' bytes, each object listed once per page. A pack is signed as a whole only for callers
+ * that may read every blob in it; for others, only the ranges that they may read. Frames are signed only for callers
+ * that decode them; others get the content from this service. Files whose bytes are not here are left out of a whole
  * package, and are an error when asked for by path.
  * @throws StoreError file_not_found, files_missing, package_deleted, integrity_failure
  */

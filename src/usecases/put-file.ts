@@ -38,9 +38,10 @@ export interface PutFileInput {
 type Content = Pick<NewFile, 'digest' | 'size'>;
 
 /**
- * Takes a file's bytes through the service, then stores and proves them like any upload. With a digest and a length they go
- * on to storage as they come, if one part may have so many; else they are spooled and hashed first. The file is registered
- * only by the transaction that proves it, so a request that fails leaves the package as it was.
+ * Takes a file's bytes through the service, then stores and proves them like any upload. With a digest and a length
+ * they are forwarded to storage as they arrive, if one part may be that large; otherwise they are spooled and hashed
+ * first. The file is registered only by the transaction that proves it, so a request that fails leaves the package as
+ * it was.
  * @throws StoreError duplicate_path, path_conflict, digest_mismatch, no_space, package_sealed, …
  */
 export async function putFile(
@@ -125,8 +126,8 @@ function mismatch(path: LogicalPath, expected: Digest, actual: Digest | undefine
 }
 
 /**
- * Takes the body in and cuts it, in one pass: what is planned as parts is what was hashed. A body of unknown length is cut
- * by the smallest part size, which bounds how long it may be.
+ * Receives the body and cuts it into parts, in one pass: the planned parts are exactly what was hashed. A body of
+ * unknown length is cut by the smallest part size, which bounds how long it may be.
  */
 async function spool(
   { blobs, limits, spool }: Services<WithUploads>,

@@ -49,7 +49,10 @@ export function assertSupersedable(old: PackageRecord, input: PackageInput): voi
   }
 }
 
-/** What is given to whoever asks for a revision again. An external id says enough; without one all must be the same. */
+/**
+ * Which open revision a repeated request returns. The external id identifies it; without one, all fields must be the
+ * same.
+ */
 export function isSameRevision(revision: PackageRecord, input: PackageInput): boolean {
   const externalId = input.external_id ?? revision.external_id;
   if (revision.producer !== input.producer || revision.external_id !== externalId) return false;
@@ -63,8 +66,8 @@ export function isSameRevision(revision: PackageRecord, input: PackageInput): bo
 }
 
 /**
- * Before a package is sealed. What its external id names by now is what it revises, or comes before that; else there would be
- * two. @throws StoreError already_superseded
+ * Checked before a package is sealed. The package that its external id refers to by now must be the one that it
+ * revises, or an earlier one; otherwise there would be two. @throws StoreError already_superseded
  */
 export async function assertTakesOver(tables: Tables, pkg: PackageRecord): Promise<void> {
   if (pkg.external_id === null) return;

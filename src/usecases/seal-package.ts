@@ -14,7 +14,7 @@ import { recordChange } from './record-change.ts';
 import { assertTakesOver } from './revisions.ts';
 import type { Caller, Services, WithReader } from './services.ts';
 
-/** What the caller means to seal; each is held against the package when it is given. */
+/** What the caller expects to seal; each given value is checked against the package. */
 export interface Expected {
   file_count?: number | undefined;
   total_size?: number | undefined;
@@ -41,8 +41,8 @@ export async function sealPackage(
     const seen = await look(services, caller, id, expected, lookedUp);
     const sealed = await services.registry.transaction(async (tables) => {
       const pkg = await lockPackage(tables, caller, id);
-      // Looking takes its time, and must not keep others waiting: it counts if nothing has changed since. Where something always
-      // does, the list is read here at last; what it got meanwhile was proven a moment ago.
+      // The check takes time and must not block others: it counts if nothing has changed since. If something always
+      // changes, the list is finally read here; files added meanwhile were proven a moment ago.
       if (pkg.files_version !== seen.version && attempt < ATTEMPTS) return null;
       const digest = pkg.files_version === seen.version ? seen.filesDigest : await listDigest(tables, id, expected);
       return freeze(tables, caller, pkg, expected, { ...seen, filesDigest: digest });

@@ -91,7 +91,7 @@ async function deliver(
     await abortUpload(services, caller, uploadId).catch((err) => {
       services.log.warn({ upload: uploadId, err }, 'the upload stays until it expires');
     });
-    // Finalized, failed or deleted meanwhile: that ended the upload, and that is what the caller must know.
+    // The package was finalized, failed or deleted meanwhile: that ended the upload, and the caller must know that.
     nextStatus(await readPackage(services.registry.read, caller, packageId), 'register');
     throw error;
   }

@@ -16,8 +16,8 @@ export interface PlannedObject extends UploadRecord {
 }
 
 /**
- * Holds a completed object against what was planned: its digest, a pack's members one by one, and frame by frame what is
- * stored in frames. Reads it once, unless it is a loose blob, stored as it is, whose digest is known.
+ * Checks a completed object against its plan: its digest, a pack's members one by one, and stored frames one by one.
+ * Reads it once, unless it is a loose blob, stored as it is, whose digest is known.
  * @param knownDigest of the stored bytes, from storage that hashed, or is proven to refuse, every byte
  * @returns what is wrong; null: nothing is
  */

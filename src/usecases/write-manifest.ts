@@ -17,9 +17,9 @@ export interface WrittenManifest {
 }
 
 /**
- * Writes the manifest of a sealed package under its key, or finds it there: whoever seals it again, after a crash or at the same
- * time, writes the same bytes. Another version of this software may have written others before it was stopped; what it wrote
- * counts when it says the same of the package and its files.
+ * Writes the manifest of a sealed package under its key, or finds it there: whoever seals it again, after a crash or at
+ * the same time, writes the same bytes. Another version of this software may have written different bytes before it was
+ * stopped; its manifest counts if it says the same of the package and its files.
  * @throws StoreError integrity_failure when something else stands there
  */
 export async function writeManifest(services: Services<WithObjects>, sealed: PackageRecord): Promise<WrittenManifest> {

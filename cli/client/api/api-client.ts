@@ -17,7 +17,7 @@ export interface ClientOptions {
   userAgent: string;
   /** What names proxies. */
   env?: ProxyEnv;
-  /** Told when something is tried again. */
+  /** Told when something is retried. */
   tell?: (text: string) => void;
 }
 
@@ -32,10 +32,10 @@ const MANIFEST_REST_MAX = 4 * 1024 ** 2;
 /** Some five million files. */
 const MANIFEST_MAX = 1024 ** 3;
 const FILES_PAGE = 1_000;
-/** What a page has when nothing is said. */
+/** The default size of a page. */
 const DEFAULT_PAGE = 100;
 
-/** Of a package, what a manifest is held against. */
+/** Of a package, what a manifest is checked against. */
 type ManifestOwner = Pick<wire.Package, 'id' | 'file_count'>;
 
 /** The files of the address bar: each segment escaped, slashes kept. */
@@ -107,7 +107,7 @@ export class ApiClient {
     return this.#post('registered', `${packagePath(id)}/files`, { files }, { items });
   }
 
-  /** Removing what is not there is no error. */
+  /** Removing something that does not exist is not an error. */
   async removeFile(id: string, path: string): Promise<void> {
     try {
       const call = { method: 'DELETE', path: `${packagePath(id)}/files/${escapePath(path)}` } as const;

@@ -132,7 +132,7 @@ export function openRequest({ url, ...options }: SignedRequest, pool: Pool, sign
   const request = open(url, { ...options, agent, signal, timeout: IDLE_MS });
   request.on('timeout', () => request.destroy(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' })));
   request.on('response', () => pool.connections.heard(url));
-  // Whoever waits for the answer is told; after that it is nobody's any more.
+  // An error reaches whoever waits for the answer; after that nobody handles it.
   request.on('error', () => {});
   return request;
 }

@@ -1,8 +1,8 @@
 import { ApiError } from '../../errors.ts';
 
 /**
- * Which failure may pass, in one table: what is not in it never does. `known`: only with somebody who has answered this
- * command before, so that a wrong address is told at once and a restart is waited for.
+ * Which failures can be transient, in one table: failures that are not in it never are. `known`: only for a host that
+ * has answered this command before, so that a wrong address is reported at once and a restart is waited for.
  */
 type When = 'always' | 'known' | 'never';
 

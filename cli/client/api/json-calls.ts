@@ -92,7 +92,8 @@ export class JsonCalls {
   }
 
   /**
-   * Asks, and hands what answers to `read`; a body that breaks off is asked for again, and read from its beginning.
+   * Sends the request and passes the answer to `read`. A body that is cut off is requested again, and read from its
+   * beginning.
    * @throws ApiError for an error status, CliError unreachable, what `read` throws
    */
   async ask<T>(call: Call, read: (answering: Answering) => Promise<T>): Promise<T> {
@@ -147,7 +148,7 @@ export class JsonCalls {
     throw problemOf({ ...refusal, who: 'service', sent: Buffer.byteLength(text ?? '') });
   }
 
-  /** Of a first contact that fails as one by the wrong protocol does, whether it is that: nothing is tried again then. */
+  /** Of a first contact that fails as one by the wrong protocol does, whether it is that: nothing is retried then. */
   async #refine(error: unknown): Promise<never> {
     const { url, connections } = this.#options;
     const { code } = error as { code?: unknown };
@@ -187,7 +188,7 @@ export class JsonCalls {
   }
 }
 
-/** What answers is something else, or lies. */
+/** The server is something else, or lies. */
 export class NotAStore extends Error {}
 
 /** As nginx and Apache answer on a port for https. */

@@ -18,8 +18,8 @@ export interface ReadManifest {
 }
 
 /**
- * Reads a manifest as it comes: what is kept of it is the list of its files. The digest is that of all bytes, also of
- * those after the first problem: whoever asked decides which of the two says more.
+ * Reads a manifest as it arrives and keeps only the list of its files. The digest covers all bytes, even those after
+ * the first problem: the caller decides which of the two says more.
  */
 export async function readManifest(bytes: AsyncIterable<Buffer>, expected: ExpectedManifest): Promise<ReadManifest> {
   const [{ ManifestFiles }, { sayIssue }] = await Promise.all([

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:tls';
 
-/** What answers at all answers at once: whoever waits here was refused already. */
+/** A server that answers at all answers at once: the request was already refused. */
 const PATIENCE_MS = 3_000;
 
 /** Whether the port of an `https:` URL speaks http, or the other way round. One short connection; nothing secret is sent. */

@@ -15,7 +15,7 @@ export function retryDelay(attempt: number, random: number): number {
 /** However many calls fail at once, people are told once in so long. */
 const TELL_EVERY_MS = 10_000;
 
-/** Tells people that something is tried again: why, and what is waited for. */
+/** Reports a retry: the reason, and what it waits for. */
 export class RetryNotes {
   readonly #tell: (text: string) => void;
   readonly #now: () => number;
@@ -26,7 +26,7 @@ export class RetryNotes {
     this.#now = now;
   }
 
-  /** @param whom `The service at http://…` @param times how often it is tried again at most */
+  /** @param whom `The service at http://…` @param times how often it is retried at most */
   retrying(whom: string, error: unknown, times: number): void {
     const now = this.#now();
     if (now - this.#told < TELL_EVERY_MS) return;

@@ -8,7 +8,7 @@ import { Downloader } from './downloader.ts';
 import { integrityFailure } from './failures.ts';
 import { PiecePlan } from './plan-pieces.ts';
 
-/** Of packages with more files, no near names are looked for: the list alone would be megabytes. */
+/** For packages with more files no similar names are searched: the list alone would be megabytes. */
 const LISTED_MAX = 10_000;
 
 /**

@@ -28,7 +28,7 @@ export function integrityFailure(path: string, problem: string): CliError {
   return new CliError(`${JSON.stringify(path)} ${problem}`, options);
 }
 
-/** Several files at once: the first is told, all are in the JSON form. @param done what was done all the same */
+/** For several files: the message names the first, the JSON form has all. @param done what was done all the same */
 export function integrityFailures(failures: readonly Failure[], done: Record<string, number>): CliError {
   const [first] = failures;
   const others = failures.length === 1 ? '' : ` ${failures.length - 1} more files have other bytes too.`;

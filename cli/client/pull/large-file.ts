@@ -61,7 +61,7 @@ export class LargeFile {
     for (const range of ranges) yield () => this.#run(range);
   }
 
-  /** When no task runs any more. What arrived without getting its name stays for the next pull. */
+  /** Called when no task runs any more. Files that arrived but have no name yet stay for the next pull. */
   async close(): Promise<void> {
     if (!this.#closed) await this.#partial.close();
     this.#closed = true;

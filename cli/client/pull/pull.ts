@@ -193,7 +193,7 @@ class Pull {
     this.#folder.close({ keep: !this.#settled && this.#mayGoOn() });
   }
 
-  /** There is something to go on with, or something that a power cut could take. */
+  /** There is something to continue with, or something that a power cut could take. */
   #mayGoOn(): boolean {
     return this.#folder.continued || this.done.files > 0 || this.#folder.hasPartial();
   }

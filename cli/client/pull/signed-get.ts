@@ -159,7 +159,10 @@ interface Ask {
   goesOn: boolean;
 }
 
-/** A signature may bind a Range of its own: then no other can be asked for, and what comes before is skipped. */
+/**
+ * A signature can include a Range: then no other range can be requested, and the bytes before the wanted ones are
+ * skipped.
+ */
 function askFor({ headers, size: all }: Source, offset: number, size: number): Ask {
   const bound = Object.entries(headers).find(([name]) => name.toLowerCase() === 'range')?.[1];
   if (bound !== undefined) {

@@ -15,8 +15,8 @@ export interface Verification {
 }
 
 /**
- * Reads every file of a package through the service and hashes it, each object once; the manifest is held against its
- * digest first. What does not match is collected, so that one bad file does not hide the next.
+ * Reads every file of a package through the service and hashes it, each object once; the manifest is checked against
+ * its digest first. Mismatches are collected, so that one bad file does not hide the next.
  * @throws CliError integrity_failure for the manifest itself
  */
 export async function verifyPackage(

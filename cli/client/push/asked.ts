@@ -5,7 +5,7 @@ import { CliError, EXIT, usageError } from '../../errors.ts';
 import { printable } from '../../format.ts';
 import { LEFT_OUT_MEMBER, type LeftOut } from '../tree/left-out.ts';
 
-/** What a person asked a package to be; what is not there was not asked for. */
+/** The properties that a person asked for; an absent one was not asked for. */
 export interface Asked {
   name?: string | undefined;
   producer?: string | undefined;

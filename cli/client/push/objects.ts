@@ -22,7 +22,7 @@ import type { ByteSource } from './part-sender.ts';
 export interface SentObject extends ByteSource {
   digest: Digest;
   size: number;
-  /** What is sent in its place; null: it is sent as it is. */
+  /** The form that is sent instead; null: the object is sent as it is. */
   stored: StoredForm | null;
   /** Of what is sent; only when it is sent in several. */
   parts: FilePart[] | null;

@@ -25,7 +25,7 @@ export interface PushLook {
 }
 
 /**
- * All that can be told of a push without the service; a dry run is this and nothing more.
+ * Everything that can be checked without the service; a dry run does only this.
  * @throws CliError for what cannot be pushed
  */
 export async function lookForPush(

@@ -5,7 +5,7 @@ import type { LeftOut } from '../tree/left-out.ts';
 import { type Asked, type AskedDifference, askedLines, type ClassDays, finalizedRemedy, REVISION } from './asked.ts';
 import type { PushOptions } from './push-order.ts';
 
-/** What a package that was made before is held against. */
+/** What an existing package is compared with. */
 export function askedBy(
   { derived, externalId, metadata, name, producer, retentionClass, subject }: PushOptions,
   leftOut: LeftOut | null,
@@ -14,7 +14,7 @@ export function askedBy(
   return derived ? given : { ...given, name, subject, metadata, left_out: leftOut };
 }
 
-/** Nothing is made so by itself: a finalized package stays what it is. */
+/** Nothing is changed automatically: a finalized package stays what it is. */
 export function differs(
   pkg: Package,
   files: Differences,

@@ -24,7 +24,7 @@ export interface PushKey {
   name: string;
 }
 
-/** A fifo in the file's place would block for ever. */
+/** A fifo in the file's place would block forever. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /** @param note news for people: an unfinished push will not be remembered */

@@ -49,8 +49,8 @@ const DEFAULT_PARALLEL = 8;
 const HASH_LIST = { items: 1_000, bytes: 256 * 1024 ** 2 };
 
 /**
- * One directory, one finalized package: every file of it, each with the bytes it has from the first look to the last, or
- * none. An interrupted push is continued by another one: what is stored is not sent again.
+ * One directory, one finalized package: every file of it, each with the bytes it has from the first look to the last,
+ * or none. The next push continues an interrupted one: stored bytes are not sent again.
  * @param env where the file is kept that remembers unfinished pushes (XDG_CACHE_HOME, HOME)
  * @param looked when the directory was looked at already
  */
@@ -95,7 +95,7 @@ interface PushDeps {
   client: ApiClient;
   options: PushOptions;
   name: string;
-  /** What a package that was made before is held against. */
+  /** What an existing package is compared with. */
   asked: Asked;
   walkOptions: WalkOptions;
   state: PushState;

@@ -23,7 +23,7 @@ export class Registrar {
     this.#limits = limits;
   }
 
-  /** Looks at what the package has from before: files that the directory no longer has are taken out. */
+  /** Checks the files that the package already has: those that are gone from the directory are removed. */
   async prepare(): Promise<void> {
     const before = Buffer.alloc(this.#files.length * RAW_DIGEST_SIZE);
     const gone: string[] = [];

@@ -72,9 +72,9 @@ export class Uploader {
   }
 
   /**
-   * Sends each object; no digest may stand twice in the list. The first failure of all ends every object that is on its
-   * way, and is what each `send` throws.
-   * @param handed told once for each object, when storage has all of its bytes and its commit is what is left
+   * Sends each object; no digest may appear twice in the list. The first failure ends every object in flight, and each
+   * `send` throws it.
+   * @param handed called once for each object, when storage has all of its bytes and only the commit is left
    */
   async send(objects: readonly SentObject[], handed: () => void = () => {}): Promise<void> {
     try {
@@ -229,7 +229,7 @@ export class Uploader {
     });
   }
 
-  /** @returns the part to try next; throws what must not be tried again */
+  /** @returns the part to try next; throws what must not be retried */
   async #afterFailure(object: SentObject, uploadId: string, part: PartRequest, error: unknown): Promise<PartRequest> {
     if (!(error instanceof ApiError)) return part;
     if (isOver(error)) throw new PlanAgain(error.detail);

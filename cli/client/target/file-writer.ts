@@ -101,7 +101,10 @@ export class FileWriter {
     this.assertSound();
   }
 
-  /** What was not written stays so. The file that the thread is at is finished: it removes what it made for it. */
+  /**
+   * Files that were not written stay unwritten. The thread finishes the file that it is writing: it removes its own
+   * temporary file.
+   */
   async close(): Promise<void> {
     this.#fail(new Error('The writer was closed.'));
     while (this.#worker !== null && this.#sent.length > 0) await this.#change();

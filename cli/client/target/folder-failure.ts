@@ -57,7 +57,7 @@ const NEXT = new Map([
   ['EPERM', 'Pull into a directory that you may write, or ask its owner.'],
 ]);
 
-/** What a person reads of an error of the file system; anything else stays as it is. */
+/** Turns an error of the file system into words for a person; any other error stays as it is. */
 export function folderFailure(thrown: unknown, progress: Progress): unknown {
   const cause = thrown instanceof FileFailure ? thrown.cause : thrown;
   if (!isSystemError(cause)) return thrown;

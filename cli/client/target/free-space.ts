@@ -30,7 +30,7 @@ export function freeSpace(folder: OpenFolder): FreeSpace | null {
 export function isSurelyTooSmall(folder: OpenFolder, files: ReadonlyArray<{ size: number }>, there: number): boolean {
   const space = spaceOf(folder);
   if (space === null || !KEEPS_ALL.has(space.type)) return false;
-  // What is kept for root, too: it may be root who asks.
+  // Includes the space reserved for root: the caller may be root.
   return surelyTaken(files) - there > space.bfree * space.bsize;
 }
 

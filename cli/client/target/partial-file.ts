@@ -8,9 +8,9 @@ import { RangeJournal } from './range-journal.ts';
 const sync = promisify(fdatasync);
 
 /**
- * A large file while it arrives, in ranges, in any order. Beside it lies a journal of the ranges that are on the disk.
- * Of what an earlier pull left, only these ranges are kept, and no byte behind the file's size; whether they are right is
- * for whoever hashes the whole file to say.
+ * A large file while it arrives, in ranges, in any order, with a journal of the ranges that are on the disk. Of an
+ * earlier pull's leftovers only these ranges are kept, and no byte beyond the file's size; whether they are right shows
+ * when the whole file is hashed.
  */
 export class PartialFile {
   /** In its folder. */
@@ -89,7 +89,7 @@ export class PartialFile {
     await sync(this.fd);
   }
 
-  /** The bytes stay, to be gone on with. */
+  /** The bytes stay, to be continued. */
   async close(): Promise<void> {
     await this.#syncing;
     this.#journal.close();

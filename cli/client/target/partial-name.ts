@@ -9,7 +9,7 @@ export function journalOf(part: string): string {
   return part.replace(/\.part$/, '.ranges');
 }
 
-/** What may be gone on with; see partial-file.ts. */
+/** A partial file that can be continued; see partial-file.ts. */
 export function isPartial(name: string): boolean {
   return /^[0-9a-f]{64}\.(part|ranges)$/.test(name);
 }

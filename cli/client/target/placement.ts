@@ -29,7 +29,7 @@ import { sameBytes } from './same-bytes.ts';
 /** Where `link` cannot be used: another mount below the folder, or a file system without hard links. */
 const NO_LINK = new Set(['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL']);
 
-/** What a file has beside its bytes. */
+/** What a file has in addition to its bytes. */
 export interface Kept {
   executable: boolean;
   mtime: Date | null;
@@ -39,7 +39,7 @@ export interface Kept {
 export interface Place {
   path: string;
   kept: Kept;
-  /** An empty file that stands there is what a pull left that was cut off: it may be replaced. */
+  /** An empty file in its place was left by an interrupted pull: it may be replaced. */
   unfinished: boolean;
 }
 
@@ -58,10 +58,10 @@ interface Target {
 }
 
 /**
- * Gives checked files their names. Nothing is written outside the directory, whatever others do to the folders in it
- * meanwhile; nothing that is there is ever replaced: a file appears under its name whole and checked, or not at all. Calls
- * are synchronous: ten thousand small files take a third of the time. Several may work in one directory at once, in threads
- * of their own.
+ * Gives checked files their names. Nothing is written outside the directory, whatever others do to its folders
+ * meanwhile. Nothing that exists is ever replaced: a file appears under its name whole and checked, or not at all.
+ * Calls are synchronous: ten thousand small files take a third of the time. Several may work in one directory at once,
+ * in threads of their own.
  */
 export class Placement {
   readonly #tree: OpenTree;
@@ -153,7 +153,7 @@ export class Placement {
     }
   }
 
-  /** Something took the name since it was looked at, or it is what a pull left that was cut off. */
+  /** Something took the name since the check, or an interrupted pull left it. */
   #placeBesideOther(temporary: string, place: Place, target: Target): void {
     const there = target.folder.look(target.name);
     if (place.unfinished && isEmptyFile(there)) this.#takeAway(target);
@@ -166,7 +166,7 @@ export class Placement {
     }
   }
 
-  /** An empty file goes. What came into it since it was looked at is put back. */
+  /** Removes an empty file. If it got content since the check, it is put back. */
   #takeAway(target: Target): void {
     const aside = this.#newName();
     renameSync(pathOf(target), this.#private.at(aside));

@@ -12,9 +12,9 @@ export function privatePrefix(packageId: string): string {
 }
 
 /**
- * The folder inside a pull's directory in which its files are made, on the same file system as their places. Its name says
- * which process owns it. A folder whose process is gone is taken over by one rename, which only one can do, and what is
- * unfinished in it is gone on with.
+ * The folder inside a pull's directory in which its files are created, on the same file system as their final places.
+ * Its name says which process owns it. A folder whose process is gone is taken over by one rename, which only one
+ * process can do, and its unfinished files are continued.
  */
 export class PrivateFolder {
   readonly folder: OpenFolder;
@@ -53,7 +53,7 @@ export class PrivateFolder {
     return opened;
   }
 
-  /** @param keep what the next pull can go on with, and what tells it that one was cut off */
+  /** @param keep what the next pull can continue with, and what shows it that one was interrupted */
   close({ keep }: { keep: boolean }): void {
     try {
       if (!keep) remove(this.#root, this.#name, this.folder);
@@ -62,7 +62,7 @@ export class PrivateFolder {
     }
   }
 
-  /** Names of large files that the next pull could go on with. */
+  /** Names of large files that the next pull could continue with. */
   partials(): string[] {
     return this.folder.names().filter((name) => name.endsWith('.part'));
   }
@@ -156,7 +156,7 @@ function moveAll(root: OpenFolder, other: string, to: OpenFolder): void {
   }
 }
 
-/** Removes all but files that may be gone on with. */
+/** Removes all but files that may be continued. */
 function clean(folder: OpenFolder): void {
   for (const name of folder.names()) {
     if (!isPartial(name) || !isOwnFile(folder.look(name))) unlink(folder, name);

@@ -6,8 +6,8 @@ import type { OpenFolder } from './open-folder.ts';
 const LINE_MAX = 10;
 
 /**
- * The ranges of a partial file that are on the disk, one line for each, so that another process may go on. It saves work
- * and proves nothing: whoever goes on hashes every byte again.
+ * The ranges of a partial file that are on the disk, one line for each, so that another process can continue. It saves
+ * work and proves nothing: whoever continues hashes every byte again.
  */
 export class RangeJournal {
   readonly #folder: OpenFolder;

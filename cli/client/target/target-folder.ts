@@ -30,7 +30,7 @@ export class TargetFolder {
     this.folders = { tree: new OpenTree(root), private: this.#private.folder, prefix };
   }
 
-  /** Makes the directory when it is not there. @param packageId whose unfinished pull is gone on with */
+  /** Creates the directory if it does not exist. @param packageId whose unfinished pull is continued */
   static open(directory: string, packageId: string): TargetFolder {
     makeFolder(resolve(directory));
     const root = OpenFolder.open(directory);

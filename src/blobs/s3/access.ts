@@ -33,7 +33,7 @@ export interface S3Access {
   clock: () => number;
   /** Aborted by `close`. */
   closed: AbortSignal;
-  /** Ends what is under way: whoever waits for storage waits no more. */
+  /** Ends everything in flight: nobody waits for storage any more. */
   close(): void;
 }
 

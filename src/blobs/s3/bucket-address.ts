@@ -7,7 +7,7 @@ export interface BucketAddress {
   path(name?: string): string;
 }
 
-/** @param endpoint null: AWS, in the region @throws TypeError, RangeError for what is no endpoint */
+/** @param endpoint null: AWS, in the region @throws TypeError, RangeError if it is not an endpoint */
 export function bucketAddress(
   endpoint: string | null,
   { region, bucket, forcePathStyle }: { region: string; bucket: string; forcePathStyle: boolean },

@@ -5,7 +5,7 @@ import type { Trial, TrialName, Tried } from './trial.ts';
 /** A `Date` header has whole seconds, and an answer takes its time. */
 const CLOCK_SKEW_MAX_MS = 60_000;
 
-/** When each guarantee holds, and what an operator is told. */
+/** When each guarantee holds, and what the operator reads. */
 export interface Rule {
   trials: readonly TrialName[];
   /** What it means when it did not hold. */

@@ -2,7 +2,7 @@ import { type ObjectKey, parseKey } from '../key-layout.ts';
 
 /** The one place that puts the prefix before a key and takes it off again. */
 export interface KeyNames {
-  /** @throws RangeError for what is no key */
+  /** @throws RangeError if it is not a key */
   toName(key: ObjectKey): string;
   /** Null: somebody else's object. */
   toKey(name: string): ObjectKey | null;

@@ -106,7 +106,7 @@ export function bucketObjects(
         const { size, digest } = spooled;
         let outcome = await writeOnce(key, spooled);
         if (outcome === 'contended') {
-          // Whoever writes it just now may have failed too: AWS says to try again.
+          // The concurrent writer may have failed too: AWS recommends a retry.
           await sleep(CONTENTION_MS);
           outcome = await writeOnce(key, spooled);
         }

@@ -22,7 +22,7 @@ export async function probeBackend(options: S3Options, signal?: AbortSignal): Pr
   const access = openAccess(options);
   const endpoint = `${access.public.protocol}//${access.public.host}`;
   const probedAt = options.clock();
-  // Who is told to stop cleans up first, where storage answers.
+  // A probe that is told to stop cleans up first, if storage responds.
   const close = (): void => void setTimeout(() => access.close(), CLEANUP_MS).unref();
   signal?.addEventListener('abort', close, { once: true });
   let seen: Told = { trials: {}, clockSkewMs: null };

@@ -4,9 +4,9 @@ import type { ProbeReport } from './probe-report.ts';
 export interface ProbeIntervals {
   /** The gateway behind an endpoint may be another one tomorrow. */
   regular: number;
-  /** After a probe that could not be carried out: whoever mends what was wrong sees it soon. */
+  /** After a probe that could not be carried out: whoever corrects the problem sees the result soon. */
   afterProblem: number;
-  /** Who asks for a probe within so long of the last one that was asked for is given that one's report. */
+  /** A probe that is requested within this time of the last requested one gets that one's report. */
   onDemand: number;
 }
 
@@ -18,7 +18,7 @@ export interface Probing {
   report(): ProbeReport | null;
   /** Settled when the first one has ended; never rejected. */
   first: Promise<void>;
-  /** Settled when a probe has ended that began after this was called, or lately for somebody else who asked. */
+  /** Settled when a probe has ended that began after this call, or shortly before it for another caller. */
   again(): Promise<void>;
   /** Ends a probe that is under way, after it has cleaned up. */
   close(): Promise<void>;

@@ -72,7 +72,10 @@ export function isTransient(error: unknown): boolean {
   return refusal.status >= 500 || refusal.status === 429 || refusal.code === 'RequestTimeout';
 }
 
-/** What an error of storage means to a caller; what is not one stays what it is. @param doing as in "writing x" */
+/**
+ * Maps an error of storage to what it means for a caller; any other error stays as it is. @param doing as in "writing
+ * x"
+ */
 export function s3Error(error: unknown, doing: string, bucket: string): unknown {
   if (error instanceof StoreError || error instanceof RangeError) return error;
   const refusal = refusalOf(error);
@@ -97,7 +100,7 @@ export function s3Error(error: unknown, doing: string, bucket: string): unknown 
   if (keys !== undefined) {
     return told('unavailable', `The storage ${keys} (${code}, bucket ${JSON.stringify(bucket)}, ${doing}).`);
   }
-  // S3 says itself what is wrong: without that it may be something before it.
+  // S3 itself says what is wrong: without such a body it may be a proxy in front of it.
   if (status === 413 && code === 'HTTP 413') {
     const advice = 'raise the body limit of the proxy in front of it (nginx: client_max_body_size)';
     return told('unavailable', `The bytes were refused as too large (413) while ${doing}: ${advice}.`);
@@ -108,7 +111,7 @@ export function s3Error(error: unknown, doing: string, bucket: string): unknown 
 
 const BETWEEN = new Set(['HTTP 502', 'HTTP 503', 'HTTP 504', 'UnreadableAnswer']);
 
-/** @param doing what goes on, as in "listing parts" @throws StoreError no_space, unavailable, object_not_found */
+/** @param doing the action, as in "listing parts" @throws StoreError no_space, unavailable, object_not_found */
 export async function asking<Result>(bucket: string, doing: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();

@@ -6,7 +6,7 @@ import { bucketObjects } from './objects.ts';
 import type { S3StoreOptions } from './options.ts';
 import { multipartUploads } from './uploads.ts';
 
-/** Whoever asks whether storage answers wants to know it now. */
+/** Whoever checks whether storage responds wants to know it now. */
 const HEALTH_PATIENCE_MS = 5_000;
 
 /** A bucket of an S3 server. No I/O until it is used. @throws TypeError, RangeError for options that cannot be */

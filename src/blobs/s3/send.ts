@@ -25,7 +25,7 @@ export interface FileRange {
 }
 
 export interface SendOptions {
-  /** A piece of a stream is good until the next one is asked for; none is asked for before the connection stands. */
+  /** A piece of a stream is valid until the next one is requested; none is requested before the connection is open. */
   body?: Uint8Array | AsyncIterable<Uint8Array>;
   agent: Agent;
   /** A connection on which nothing moves for so long is given up. */
@@ -56,7 +56,7 @@ export async function send(request: OutgoingRequest, options: SendOptions): Prom
     outgoing.end(body);
     return answered;
   }
-  // What the body failed with is why there is no answer.
+  // The failure of the body is the reason why there is no answer.
   const [answer, sent] = await Promise.allSettled([answered, writeAll(outgoing, body, secure)]);
   if (sent.status === 'rejected') throw sent.reason;
   if (answer.status === 'rejected') throw answer.reason;
@@ -90,7 +90,7 @@ function answerTo(outgoing: ClientRequest): Promise<Answer> {
 
 /**
  * Writes the body, a piece at a time: each is in the kernel before the next one is asked for, so that its memory can be
- * used again. A body that fails breaks the request off: storage must not take what came for the whole.
+ * used again. A body that fails aborts the request: storage must not take a part of it for the whole.
  */
 async function writeAll(outgoing: ClientRequest, body: AsyncIterable<Uint8Array>, secure: boolean): Promise<void> {
   let over = false;
@@ -160,7 +160,8 @@ export async function sendFile(sign: () => Promise<OutgoingRequest>, body: FileR
 }
 
 /**
- * Sends bytes as they come, once: they cannot be had again. Until the first of them is asked for, it is tried again.
+ * Sends bytes as they arrive, once: they cannot be read again. The request is retried only until the first of them is
+ * requested.
  * @param lone gives an agent for one request: a kept connection may be closed by the gateway just now, and that would end it
  * for nothing
  * @throws S3AnswerError when storage refuses it, Error of the connection, what the body throws

@@ -160,7 +160,7 @@ export function multipartUploads(
           })),
         },
       });
-      // Once, whatever comes of it: a second Complete can destroy what the first one made, later and silently.
+      // Sent once, whatever the result: a second Complete can destroy what the first one made, later and silently.
       const answer = await ask(`completing upload ${upload.id}`, () => once.send(command));
       assertClean(answer, upload, command.input.Key);
       const [first] = ordered;
@@ -178,7 +178,7 @@ export function multipartUploads(
       if (completion === 'clean') await removeObject({ key: upload.key, versionId });
       if (completion !== 'unclean') return 'dropped';
       // An Abort now can destroy what a Complete makes a moment later, and a DELETE can come before it. The sweep
-      // removes the object, if there ever is one, when nothing can be under way any more.
+      // removes the object, if one ever exists, when nothing can be in flight any more.
       return 'later';
     },
   };

@@ -14,7 +14,7 @@ export interface RequestToSign {
   address: BucketAddress;
   name: string;
   query?: Record<string, string>;
-  /** All of them are signed as headers, beside the host: who changes or omits one is refused. */
+  /** All of them are signed as headers, like the host: a request that changes or omits one is refused. */
   headers: Record<string, string>;
   expiresAt: number;
 }

@@ -7,7 +7,7 @@ export const KIB = 1024;
 export const MIB = 1024 ** 2;
 /** Of whatever is one thing: a package's metadata is the largest part of any. */
 const DOCUMENT = 4 * MIB;
-/** The most of any answer, and what is left for everything but a list's items. */
+/** The limit of any answer, and what everything except a list's items may have. */
 export const ANSWER_MAX = 64 * MIB;
 const FRAME = 64 * KIB;
 
@@ -52,8 +52,8 @@ export function page<Item extends z.ZodMiniType>(item: Item, itemMax: number) {
 }
 
 /**
- * Whether the lists of an answer, and those in their elements, have so many elements at most: a schema would look at each of
- * millions, and keep what is wrong with every one.
+ * Whether the lists of an answer, and the lists in their elements, have at most so many elements: a schema would check
+ * each of millions, and collect an issue for every one.
  */
 export function elementsWithin(value: unknown, most: number): boolean {
   let left = most;

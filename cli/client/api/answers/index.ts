@@ -1,8 +1,8 @@
 import type * as z from 'zod/mini';
 
 /**
- * What the service may answer: the wire's schemas, and beside them what this client relies on. Fields that it does not
- * know are left out. Each is loaded when it is on its way: this table loads none.
+ * What the service may answer: the wire schemas, and in addition what this client relies on. Unknown fields are
+ * dropped. Each schema is loaded when its answer is on its way: this table loads none.
  */
 const ANSWERS = {
   package: async () => (await import('./packages.ts')).package_,
