@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import test, { type ExecutionContext } from 'ava';
 import { openDataFolder } from '../../src/blobs/data-folder.ts';
 import { runCli } from '../support/cli-child.ts';
+import { untilFrozen } from '../support/frozen.ts';
 import { processEnv } from '../support/process-env.ts';
 import { tempFolder } from '../support/temp.ts';
 
@@ -41,6 +42,7 @@ test('while a service lives no other one starts on its folder, though its lock w
   const one = await serve(t, dataDir);
   // It cannot see anything yet.
   one.child.kill('SIGSTOP');
+  await untilFrozen(one.child);
   await rm(join(dataDir, 'lock.sqlite'));
   const refused = await runCli(['serve', '--port', '0', '--data-dir', dataDir]);
   t.is(refused.code, 4, refused.stderr);

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { Counts, CrashPlan, CrashRequest } from './crash-point.ts';
+import { untilFrozen } from './frozen.ts';
 
 /** A service in a process of its own, which a test kills and freezes (crash-point.ts). */
 export interface CrashProcess {
@@ -15,6 +16,8 @@ export interface CrashProcess {
   /** Recovery as it runs every minute, after whatever this process is completing has ended. */
   recover(): Promise<void>;
   signal(signal: NodeJS.Signals): void;
+  /** @returns when it stands still */
+  freeze(): Promise<void>;
   kill(): Promise<void>;
 }
 
@@ -37,7 +40,7 @@ export async function startCrashProcess(script: URL, options: object): Promise<C
   return {
     url,
     exited,
-    stopped: Promise.race([exited, once(child.stdout as Readable, 'data')]),
+    stopped: Promise.race([exited, once(child.stdout as Readable, 'data').then(() => untilFrozen(child))]),
     arm: async (plan) => {
       await ask({ arm: plan });
     },
@@ -47,6 +50,10 @@ export async function startCrashProcess(script: URL, options: object): Promise<C
     },
     signal: (signal) => {
       child.kill(signal);
+    },
+    freeze: async () => {
+      child.kill('SIGSTOP');
+      await untilFrozen(child);
     },
     kill: async () => {
       child.kill('SIGKILL');

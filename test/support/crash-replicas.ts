@@ -203,8 +203,7 @@ export class CrashReplicas implements CrashPlace {
     this.#parts += 1;
     if (this.#plan?.phase !== 'part' || this.#parts !== this.#plan.nth) return;
     const { process } = await this.#live;
-    process.signal(this.#plan.action);
-    if (this.#plan.action === 'SIGKILL') await process.exited;
+    await (this.#plan.action === 'SIGKILL' ? process.kill() : process.freeze());
     this.#stoppedAtPart.resolve();
   }
 }

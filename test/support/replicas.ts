@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { untilFrozen } from './frozen.ts';
 import type { Passage } from './relay.ts';
 import type { ReplicaServerOptions } from './replica-server.ts';
 
@@ -33,8 +34,9 @@ class Replica {
     this.exited = once(child, 'exit');
   }
 
-  frozen(): Promise<unknown> {
-    return once(this.child.stdout as NonNullable<ChildProcess['stdout']>, 'data');
+  async frozen(): Promise<void> {
+    await once(this.child.stdout as NonNullable<ChildProcess['stdout']>, 'data');
+    await untilFrozen(this.child);
   }
 
   passage(stop: Stop | null): Passage {
