@@ -65,7 +65,7 @@ if (started !== null) {
     t.deepEqual(await left(), NOTHING);
   });
 
-  test.serial('a probe that breaks off leaves nothing, wherever it does', async (t) => {
+  test.serial('a probe that is interrupted anywhere leaves nothing', async (t) => {
     const gateway = await startCarelessGateway(server);
     gateway.careless = false;
     t.teardown(() => gateway.close());
@@ -95,7 +95,7 @@ if (started !== null) {
   });
 
   test.serial(
-    'a gateway that becomes careless is seen by the next probe, and from then on commits read back',
+    'a gateway that becomes careless is noticed by the next probe, and from then on commits read back',
     async (t) => {
       const gateway = await startCarelessGateway(server);
       gateway.careless = false;
@@ -136,7 +136,7 @@ if (started !== null) {
     },
   );
 
-  test.serial('what a probe left that was killed is removed when it is old enough, and nothing else is', async (t) => {
+  test.serial('leftovers of a killed probe are removed when they are old enough, and nothing else is', async (t) => {
     const { bucket, client, left } = await versionedBucket(t);
     const put = (name: string) => client.send(new PutObjectCommand({ Bucket: bucket, Key: name, Body: 'x' }));
     const open = (name: string) => client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key: name }));

@@ -154,7 +154,7 @@ if (ceph) {
     );
   });
 
-  test.serial('a gateway that is away for a while is waited for', async (t) => {
+  test.serial('a gateway that is down for a while is waited for', async (t) => {
     const { relay, copy, api, cli, treeOf } = await place(t);
     const files = { 'large.bin': randomBytes(20 * 1024 ** 2) };
     const id = await api.preserve(files);

@@ -176,37 +176,40 @@ if (started !== null) {
     t.deepEqual(opened.slice(1), [`packages/${id}/manifest.json`]);
   });
 
-  test.serial('an internal endpoint that takes other bytes than were signed is seen, and not believed', async (t) => {
-    const gateway = await startCarelessGateway(server);
-    t.teardown(() => gateway.close());
-    const { api, id, opened } = await start(t, {
-      ARTIFACT_STORE_S3_ENDPOINT: gateway.endpoint,
-      ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: server.endpoint,
-    });
-    const { capabilities, findings } = (await api.get('/readyz')).body.blob_store;
-    t.like(capabilities, {
-      service_bytes_enforced: false,
-      part_digest_enforced: false,
-      part_url_ends_with_upload: true,
-    });
-    t.regex(JSON.stringify(findings), /the storage was not seen to accept only the bytes that were signed/);
-    const url = `/v1/packages/${id}/files`;
-    t.is((await api.call('PUT', `${url}/f`, randomBytes(1_000))).status, 201);
-    t.is((await api.call('PUT', `${url}/large`, randomBytes(2 * PART + 1))).status, 201);
-    t.is(opened.length, 2, 'each is read back once');
-    gateway.spoil = true;
-    const bytes = randomBytes(1_000);
-    const spoilt = await api.call('PUT', `${url}/g`, bytes);
-    t.is(spoilt.status, 422);
-    t.is(spoilt.body.code, 'digest_mismatch');
-    t.is(spoilt.body.expected_digest, sha256(bytes));
-    t.deepEqual(
-      (await api.get(url)).body.items.map(({ path }: { path: string }) => path),
-      ['f', 'large'],
-    );
-    const broken = await api.post(`/v1/packages/${id}/finalize`);
-    t.is(broken.body.code, 'integrity_failure', 'a manifest that was changed on its way does not seal a package');
-  });
+  test.serial(
+    'an internal endpoint that accepts bytes other than those signed is noticed, and not trusted',
+    async (t) => {
+      const gateway = await startCarelessGateway(server);
+      t.teardown(() => gateway.close());
+      const { api, id, opened } = await start(t, {
+        ARTIFACT_STORE_S3_ENDPOINT: gateway.endpoint,
+        ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: server.endpoint,
+      });
+      const { capabilities, findings } = (await api.get('/readyz')).body.blob_store;
+      t.like(capabilities, {
+        service_bytes_enforced: false,
+        part_digest_enforced: false,
+        part_url_ends_with_upload: true,
+      });
+      t.regex(JSON.stringify(findings), /the storage was not seen to accept only the bytes that were signed/);
+      const url = `/v1/packages/${id}/files`;
+      t.is((await api.call('PUT', `${url}/f`, randomBytes(1_000))).status, 201);
+      t.is((await api.call('PUT', `${url}/large`, randomBytes(2 * PART + 1))).status, 201);
+      t.is(opened.length, 2, 'each is read back once');
+      gateway.spoil = true;
+      const bytes = randomBytes(1_000);
+      const spoilt = await api.call('PUT', `${url}/g`, bytes);
+      t.is(spoilt.status, 422);
+      t.is(spoilt.body.code, 'digest_mismatch');
+      t.is(spoilt.body.expected_digest, sha256(bytes));
+      t.deepEqual(
+        (await api.get(url)).body.items.map(({ path }: { path: string }) => path),
+        ['f', 'large'],
+      );
+      const broken = await api.post(`/v1/packages/${id}/finalize`);
+      t.is(broken.body.code, 'integrity_failure', 'a manifest that was changed on its way does not seal a package');
+    },
+  );
 
   test.serial(
     'a part that cannot be delivered, a wrong digest, a body too long: an error, and nothing stays',
@@ -231,7 +234,7 @@ if (started !== null) {
     },
   );
 
-  test.serial('what streams to storage that is not known to enforce digests is read back once', async (t) => {
+  test.serial('bytes streamed to storage that is not known to enforce digests are read back once', async (t) => {
     const { api, id, spooled, opened } = await start(t, { ARTIFACT_STORE_S3_VERIFY: 'read' });
     const bytes = randomBytes(PART);
     t.is((await api.call('PUT', `/v1/packages/${id}/files/f?digest=${sha256(bytes)}`, bytes)).status, 201);
@@ -239,27 +242,30 @@ if (started !== null) {
     t.is(opened.length, 1);
   });
 
-  test.serial('other bytes than announced: both digests are told, and nothing stays', async (t) => {
-    const { api, id, bucket, spooled } = await start(t);
-    for (const size of [1, 70_000, PART]) {
-      const bytes = randomBytes(size);
-      const { status, body } = await api.call('PUT', `/v1/packages/${id}/files/f`, bytes, {
-        'repr-digest': `sha-256=:${Buffer.from(sha256('other').slice(7), 'hex').toString('base64')}:`,
-      });
-      t.is(status, 422);
-      t.like(body, {
-        code: 'digest_mismatch',
-        path: 'f',
-        expected_digest: sha256('other'),
-        actual_digest: sha256(bytes),
-      });
-    }
-    t.is(spooled.count, 0);
-    t.deepEqual(await left(bucket), { objects: 0, uploads: 0 });
-    t.deepEqual((await api.get(`/v1/packages/${id}/files`)).body.items, []);
-  });
+  test.serial(
+    'bytes that do not match the announced digest: both digests are reported, and nothing stays',
+    async (t) => {
+      const { api, id, bucket, spooled } = await start(t);
+      for (const size of [1, 70_000, PART]) {
+        const bytes = randomBytes(size);
+        const { status, body } = await api.call('PUT', `/v1/packages/${id}/files/f`, bytes, {
+          'repr-digest': `sha-256=:${Buffer.from(sha256('other').slice(7), 'hex').toString('base64')}:`,
+        });
+        t.is(status, 422);
+        t.like(body, {
+          code: 'digest_mismatch',
+          path: 'f',
+          expected_digest: sha256('other'),
+          actual_digest: sha256(bytes),
+        });
+      }
+      t.is(spooled.count, 0);
+      t.deepEqual(await left(bucket), { objects: 0, uploads: 0 });
+      t.deepEqual((await api.get(`/v1/packages/${id}/files`)).body.items, []);
+    },
+  );
 
-  test.serial('what is known already is hashed and sent nowhere; a path that is taken is refused first', async (t) => {
+  test.serial('known bytes are hashed and sent nowhere; a path that is taken is refused first', async (t) => {
     const { api, id, bucket, delivered } = await start(t);
     const bytes = randomBytes(70_000);
     const put = (path: string, digest: string, body = bytes) =>
@@ -360,7 +366,7 @@ if (started !== null) {
     },
   );
 
-  test.serial('a length beyond what is taken is refused before a byte comes', async (t) => {
+  test.serial('a length above the limit is refused before a byte arrives', async (t) => {
     const { service, id } = await start(t);
     const status = await new Promise((resolve, reject) => {
       const headers = { 'content-length': LIMITS.object_size_max + 1 };

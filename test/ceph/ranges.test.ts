@@ -45,11 +45,11 @@ if (started !== null) {
   }
 
   test.serial(
-    'where a URL is not kept to its range, who may not read a whole pack gets its own from the service',
+    'if a URL is not limited to its range, a caller that may not read a whole pack gets its own ranges from the service',
     attackOn,
     { careless: true },
   );
-  test.serial('the same where If-Range lifts the range that a URL was signed for', attackOn, {
+  test.serial('the same if If-Range overrides the range that a URL was signed for', attackOn, {
     careless: false,
     liftsRanges: true,
   });

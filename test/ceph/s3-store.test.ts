@@ -199,7 +199,7 @@ onCeph('uploads of several parts, some sent twice and in disorder, survive the g
   await intactAfterGarbage(t, store, kept);
 });
 
-onCeph('a digest is believed only of one part, on a backend that was seen to enforce it', async (t) => {
+onCeph('a digest is trusted only for one part, on a backend that was seen to enforce it', async (t) => {
   const options = optionsOf('an upload-only key');
   const believed = async (change: Partial<S3StoreOptions>): Promise<boolean> => {
     const { store } = await open(t, options, change);

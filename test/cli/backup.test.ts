@@ -83,7 +83,7 @@ test('registry first, blobs after it: every package of the registry is whole', a
   t.is(doctor.code, 0, doctor.stdout);
 });
 
-test('the other way round a package may be named whose bytes are not there, and verify says so', async (t) => {
+test('in the opposite order a package can lack its bytes, and verify reports it', async (t) => {
   let between = '';
   const backup = await backUpAndLose(t, async ({ preserve }, halves) => {
     await preserve();

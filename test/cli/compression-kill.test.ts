@@ -75,7 +75,7 @@ function killAt(
 const pathOf = ({ url }: RelayedRequest) => url.split('?', 1)[0] as string;
 
 for (const count of [1, 4, 7]) {
-  test(`a push that is killed after ${count} parts of an encoded file goes on behind them`, async (t) => {
+  test(`a push that is killed after ${count} parts of an encoded file continues after them`, async (t) => {
     const place = await bench(t, { 'large.log': halfRandom(4 * MIB) });
     const { relay, push, pull, copy, run, rows } = place;
     const killed = await push(killAt(relay, isPart, count));
@@ -125,7 +125,7 @@ test('a push that is killed at the commit of an encoded pack, and of a file, end
   t.deepEqual(await readTree(copy), await readTree(run));
 });
 
-test('a pull that is killed in the middle of an encoded file goes on where it stopped', async (t) => {
+test('a pull that is killed in the middle of an encoded file continues where it stopped', async (t) => {
   t.timeout(180_000);
   const size = (RANGES - 1) * RANGE_SIZE + 1_000;
   const place = await bench(t, { 'large.log': halfRandom(size), 'small/a': 'a', 'small/b': 'b' });

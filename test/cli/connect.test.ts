@@ -48,7 +48,7 @@ test('a token with a line break at its end is the token', async (t) => {
   }
 });
 
-test('a token that no header can carry is told with where it came from, and is not shown', async (t) => {
+test('a token that cannot be sent in a header is reported with its source, and is not shown', async (t) => {
   for (const token of ['sec ret', 'sec\nret', 'sécret', 'sec\u0000ret'.replace('\u0000', '\u0001'), ' ']) {
     const variable = await runCli(['ls'], { env: { ARTIFACT_STORE_TOKEN: token } });
     t.is(variable.code, 2);
@@ -60,7 +60,7 @@ test('a token that no header can carry is told with where it came from, and is n
   }
 });
 
-test('https at an http port, and http at an https port, are told at once, with the right address', async (t) => {
+test('https at an http port, and http at an https port, are reported at once, with the right address', async (t) => {
   const service = await startLyingService();
   t.teardown(() => service.close());
   const { port } = new URL(service.url);
@@ -85,7 +85,7 @@ test('https at an http port, and http at an https port, are told at once, with t
   t.regex(told.stderr, /that port speaks https: write https:/);
 });
 
-test("an own CA: trusted with NODE_EXTRA_CA_CERTS, for the service's URL and for signed ones; else told at once", async (t) => {
+test("an own CA: trusted with NODE_EXTRA_CA_CERTS, for the service's URL and for signed ones; otherwise reported at once", async (t) => {
   const folder = await tempFolder(t);
   const ca = await ownCa(folder);
   const [port = 0] = await freePorts(1);
@@ -122,7 +122,7 @@ test("an own CA: trusted with NODE_EXTRA_CA_CERTS, for the service's URL and for
   t.regex(other.stderr, /is for another name \(ERR_TLS_CERT_ALTNAME_INVALID\)/);
 });
 
-test('retries are told on stderr, and not with --quiet', async (t) => {
+test('retries are reported on stderr, and not with --quiet', async (t) => {
   const told = await statusServer(t, [503, 502, 200]);
   const { code, stderr, stdout } = await runCli(['ls', '--json', '--url', told.url]);
   t.is(code, 0, stderr);
@@ -135,7 +135,7 @@ test('retries are told on stderr, and not with --quiet', async (t) => {
   t.is(silent.code, 0);
 });
 
-test('what a proxy before the service says is told as such, and its markup is not quoted', async (t) => {
+test('an error of a proxy in front of the service is reported as such, and its markup is not quoted', async (t) => {
   const folder = await tempFolder(t);
   await writeTree(join(folder, 'tree'), { file: 'x' });
   const push = (url: string) =>

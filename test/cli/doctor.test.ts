@@ -18,7 +18,7 @@ test('SQLite and a folder: the data folder and its space, the database, the toke
   t.true([...checks.values()].every(({ level }) => level === 'ok'));
 });
 
-test('no token, and addresses that will not do: each is said with what to do', async (t) => {
+test('no token, and unusable addresses: each is reported with what to do', async (t) => {
   const { services, url, dispose } = await startTestService();
   t.teardown(dispose);
   const plain = await runCli(['doctor', '--url', url]);
@@ -72,7 +72,7 @@ async function onLiar(
   return { ...(await examine(t, { env }, ['the-secret-itself'], ['evidence-of-lies', new URL(s3.endpoint).host])), s3 };
 }
 
-test('a server that takes everything is not believed, and doctor fails on what no reading back can mend', async (t) => {
+test('a server that accepts everything is not trusted, and doctor fails on what reading back cannot repair', async (t) => {
   const { code, text, checks, readiness } = await onLiar(t, {});
   t.is(code, 1, 'a part URL that lives after commit is no basis for preservation');
   t.like(checks.get('part_url_ends_with_upload'), { level: 'failure' });
@@ -94,7 +94,7 @@ test('a server that takes everything is not believed, and doctor fails on what n
   );
 });
 
-test('doctor attacks the backend anew, once for everybody who asks at about the same time', async (t) => {
+test('doctor probes the backend again, once for everybody who asks at about the same time', async (t) => {
   const s3 = await startLyingS3({});
   t.teardown(() => s3.close());
   const env = {
@@ -117,7 +117,7 @@ test('doctor attacks the backend anew, once for everybody who asks at about the 
   t.is(attacks(), 2 * once);
 });
 
-test('a storage clock that is twenty minutes behind is said, with NTP', async (t) => {
+test('a storage clock that is twenty minutes behind is reported, with NTP', async (t) => {
   const { text } = await onLiar(t, { clockSkewMs: -1_200_000 });
   t.regex(
     text,

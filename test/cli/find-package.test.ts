@@ -14,7 +14,7 @@ async function find(named: string): Promise<string | undefined> {
   return (await cli('show', named, '--json')).json.id;
 }
 
-test('an external id that several producers have is named with its producer, and the message offers both spellings', async (t) => {
+test('an external id that several producers have needs its producer, and the message suggests both spellings', async (t) => {
   const one = await make('ci', 'build-7');
   const two = await make('ci-mistyped', 'build-7');
   const refused = await cli('show', 'build-7');
@@ -31,7 +31,7 @@ test('an external id that several producers have is named with its producer, and
   t.like(missing, { code: 3, json: { error: { code: 'package_not_found' } } });
 });
 
-test('producers and external ids may hold slashes: every reading is tried, and one alone may find something', async (t) => {
+test('producers and external ids may contain slashes: every reading is tried, and only one may find something', async (t) => {
   const deep = await make('team/ci', 'nightly/2026/1');
   t.is(await find('nightly/2026/1'), deep);
   t.is(await find('team/ci/nightly/2026/1'), deep);

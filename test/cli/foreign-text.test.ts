@@ -137,7 +137,7 @@ const FAILING = Object.fromEntries(
 const TEAPOT = Object.fromEntries(Object.keys(FAILING).map((route) => [route, PLAIN]));
 
 for (const [verb, { raw }] of Object.entries(LINES)) {
-  test.serial(`text of a hostile service cannot drive a terminal: ${verb}`, async (t) => {
+  test.serial(`text of a hostile service cannot control a terminal: ${verb}`, async (t) => {
     for (const [what, lies] of [
       ['an answer', LIES],
       ['a problem', FAILING],

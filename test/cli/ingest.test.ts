@@ -158,7 +158,7 @@ test('a run that changed since is refused with the differences; --revision super
   t.like((await ingest(directory)).json, { package_id: revised.json.package_id, reused: true });
 });
 
-test('what is missing or disagrees is said, stored, and no obstacle', async (t) => {
+test('missing documents and discrepancies are reported and stored, and stop nothing', async (t) => {
   const { directory } = await copyRun();
   await rm(path.join(directory, 'reports/opencmis-log-review.json'));
   const summary = path.join(directory, 'retention-summary.json');
@@ -175,7 +175,7 @@ test('what is missing or disagrees is said, stored, and no obstacle', async (t) 
   t.is(metadata.discrepancies[0].claimed.pass, 9);
 });
 
-test('an ingest that stopped half-way is continued; if the run changed since, it is begun anew', async (t) => {
+test('an ingest that stopped half-way is continued; if the run changed since, it starts again', async (t) => {
   const { directory, runId } = await copyRun();
   const { metadata, producer, name } = describeRun(await readRun(directory));
   const stopped = await api.create({ name, producer, external_id: runId, metadata });
@@ -201,7 +201,7 @@ test('an ingest that stopped half-way is continued; if the run changed since, it
   t.deepEqual((await api.get(`/v1/packages/${anew.json.package_id}`)).body.metadata.missing, anew.json.missing);
 });
 
-test('a directory that is no run: an error that names the file, and nothing registered', async (t) => {
+test('a directory that is not a run: an error that names the file, and nothing registered', async (t) => {
   const untouched = await startTestService();
   t.teardown(() => untouched.dispose());
   const { directory } = await copyRun();
@@ -237,7 +237,7 @@ function assertNoBytes(t: ExecutionContext, sent: string, files: Map<string, Buf
   t.false(sent.includes('PLACEHOLDER'), 'what looks like a secret in the evidence');
 }
 
-test('Statehub is told id, digests and a summary, and gets no byte of any file', async (t) => {
+test('Statehub gets id, digests and a summary, and no byte of any file', async (t) => {
   const hub = await startStatehub();
   t.teardown(() => hub.close());
   const { directory, runId } = await copyRun();
@@ -262,7 +262,7 @@ test('Statehub is told id, digests and a summary, and gets no byte of any file',
   assertNoBytes(t, `${request?.headers}${request?.body}`, await filesOf(directory));
 });
 
-test('a Statehub that is down fails nothing; the command that is printed tells it later', async (t) => {
+test('a Statehub that is down fails nothing; the printed command reports to it later', async (t) => {
   const hub = await startStatehub();
   await hub.close();
   const { directory } = await copyRun();

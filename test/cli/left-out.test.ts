@@ -47,7 +47,7 @@ async function writeHostile(run: string): Promise<void> {
   await chmod(join(run, 'closed'), 0);
 }
 
-test('all that cannot be pushed is told at once, the same by push, --dry-run, diff and verify --against', async (t) => {
+test('everything that cannot be pushed is reported at once, the same by push, --dry-run, diff and verify --against', async (t) => {
   const { relay, run, cli, push } = await bench(t);
   const id = await api.preserve({ fine: 'F' });
   await writeHostile(run);
@@ -82,7 +82,7 @@ test('all that cannot be pushed is told at once, the same by push, --dry-run, di
   );
 });
 
-test('of very many problems the first hundred are told, and how many there are', async (t) => {
+test('of very many problems the first hundred are reported, and the total', async (t) => {
   const { run, push } = await bench(t);
   for (let nth = 0; nth < 130; nth += 1) await symlink('x', join(run, `link-${String(nth).padStart(3, '0')}`));
   const { code, json, stderr } = await push();

@@ -13,7 +13,7 @@ import { readTree, writeTree } from '../support/tree.ts';
 
 const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 
-test('--local does without a service: push, ls, pull, verify on a data folder', async (t) => {
+test('--local works without a service: push, ls, pull, verify on a data folder', async (t) => {
   const folder = await tempFolder(t);
   await writeTree(folder, { 'run/a b': 'A', 'run/empty': '' });
   const env = { XDG_CACHE_HOME: join(folder, 'cache') };
@@ -33,7 +33,7 @@ test('--local does without a service: push, ls, pull, verify on a data folder', 
   t.truthy(migrated.json.schema);
 });
 
-test('verbs that read make no data folder: --local says that there is none, exit 3', async (t) => {
+test('verbs that read create no data folder: --local reports that there is none, exit 3', async (t) => {
   const folder = await tempFolder(t);
   await writeTree(folder, { 'foreign/notes.txt': 'mine', file: 'F', 'other/format.json': '{"format":"mine"}' });
   await mkdir(join(folder, 'empty'));

@@ -44,7 +44,7 @@ async function run(t: ExecutionContext, lies: Lies, ...args: string[]): Promise<
 const PUSH = ['push', 'tree', '--producer', 'tests'];
 const PULL = ['pull', PACKAGE_ID, 'copy'];
 
-test.serial('what this service answers where it does not lie is taken', async (t) => {
+test.serial('the answers of this service that are not lies are accepted', async (t) => {
   for (const args of [['ls'], ['show', PACKAGE_ID], ['verify', PACKAGE_ID], ['eligible'], ['doctor'], PUSH, PULL]) {
     const { result } = await run(t, {}, ...args);
     t.is(result.code, 0, `${args[0]}: ${result.stderr}`);
@@ -119,7 +119,7 @@ for (const [name, element] of [
   });
 }
 
-test.serial('more items than were asked for are no page', async (t) => {
+test.serial('more items than were requested are not a page', async (t) => {
   const items = Array(201).fill(sealed());
   const { result } = await run(t, { packages: { json: { items, next_cursor: null } } }, 'ls', '--all');
   t.is(result.code, 6);
@@ -264,7 +264,7 @@ for (const [name, lies, args, says] of WRONG) {
   });
 }
 
-test.serial('fields that a newer service adds are no error, and are left out', async (t) => {
+test.serial('fields that a newer service adds are not an error, and are dropped', async (t) => {
   const pkg = { ...sealed(), colour: 'green', retention: { ...sealed().retention, colour: 'green' } };
   const { result } = await run(t, { package: { json: pkg } }, 'show', PACKAGE_ID, '--json');
   t.is(result.code, 0);
@@ -278,7 +278,7 @@ for (const [name, host] of [
   ['IPv4 written as IPv6', '[::ffff:a9fe:a9fe]'],
   ['a number', '2852039166'],
 ] as const) {
-  test.serial(`a signed URL to a link-local address is not asked: ${name}`, async (t) => {
+  test.serial(`a signed URL to a link-local address is not contacted: ${name}`, async (t) => {
     const { result } = await run(t, { downloads: { json: downloadsOf(`http://${host}`) } }, ...PULL);
     t.is(result.code, 6, result.stderr);
     t.regex(result.stderr, /is not contacted: .+ is a link-local address/);

@@ -41,7 +41,7 @@ async function full(t: ExecutionContext): Promise<number> {
   return handle.fd;
 }
 
-test('whatever a verb writes to stdout: what is not taken ends with exit 1 and the reason', async (t) => {
+test('a verb whose stdout cannot be written ends with exit 1 and the reason', async (t) => {
   const { folder, run, env } = await bench(t);
   const reason = ['--reason', 'a test'];
   const migrated = await openDataFolder(join(folder, 'migrated'));
@@ -87,7 +87,7 @@ test('whatever a verb writes to stdout: what is not taken ends with exit 1 and t
   }
 });
 
-test('a push whose answer cannot be told is done all the same, and says so', async (t) => {
+test('a push whose result cannot be printed is done nevertheless, and says so', async (t) => {
   const { run, env } = await bench(t);
   const { code, stderr } = await runCli(['push', run, '--producer', 'told', '--json'], { env, stdout: await full(t) });
   t.is(code, 1);
@@ -95,7 +95,7 @@ test('a push whose answer cannot be told is done all the same, and says so', asy
   t.like((await api.get('/v1/packages?producer=told')).body.items, [{ status: 'finalized' }]);
 });
 
-test('a file that takes only the beginning is no success: cat ends with exit 1', async (t) => {
+test('a file that accepts only the beginning is not a success: cat ends with exit 1', async (t) => {
   const { folder, env } = await bench(t);
   const out = join(folder, 'out');
   // In blocks of 1 KiB: the last write before the limit is cut short, without an error.
@@ -106,7 +106,7 @@ test('a file that takes only the beginning is no success: cat ends with exit 1',
   t.is((await stat(out)).size, 1_000 * 1_024);
 });
 
-test('a write that is cut short is gone on with, and what closing says counts', async (t) => {
+test('a short write is continued, and an error at close counts', async (t) => {
   const taken: Uint8Array[] = [];
   const calls = {
     write: async (_fd: number, bytes: Uint8Array) => {
@@ -147,7 +147,7 @@ test('a reader that goes away does not hide what was found', async (t) => {
   await t.throwsAsync(ended, { code: 3 } as object);
 });
 
-test('stderr that cannot be written ends nothing, of the service neither', async (t) => {
+test('stderr that cannot be written stops nothing, not even the service', async (t) => {
   const { folder, run, env } = await bench(t);
   const pushed = await runCli(['push', run, '--producer', 'mute', '--json'], { env, stderr: await full(t) });
   t.is(pushed.code, 0);

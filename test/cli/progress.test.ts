@@ -50,7 +50,7 @@ async function bench(t: ExecutionContext, overrides: ServiceOverrides = {}) {
   };
 }
 
-test('a push that goes on: what was sent before counts at once, and commit and finalize have words of their own', async (t) => {
+test('a resumed push: what was sent before counts at once, and commit and finalize have their own words', async (t) => {
   const { relay, push, said } = await bench(t);
   let child: ChildProcess | undefined;
   let parts = 0;
@@ -79,7 +79,7 @@ test('a push that goes on: what was sent before counts at once, and commit and f
   t.notRegex(done.stderr, /^(committing|finalizing) .* left$/m);
 });
 
-test('while the service reads the bytes once more the push says that it verifies', async (t) => {
+test('while the service reads the bytes back the push reports that it verifies', async (t) => {
   let told: (() => Promise<void>) | undefined;
   // The service answers a commit that takes more than 5 s with “verifying”.
   const { files } = recordingFileLayer(async ({ name, to }) => {
@@ -93,7 +93,7 @@ test('while the service reads the bytes once more the push says that it verifies
   t.regex(done.stderr, /^verifying /m);
 });
 
-test('push --json says on stderr now and then how far it is, and nothing with --quiet', async (t) => {
+test('push --json reports its progress on stderr now and then, and nothing with --quiet', async (t) => {
   const { relay, push, said } = await bench(t);
   relay.before = async (request) => {
     if (isFinalize(request)) await said(/^finalizing █{24} {2}3\/3 files/m);

@@ -97,7 +97,7 @@ test.serial('loopback, and what NO_PROXY names, never go through a proxy', async
   t.deepEqual(proxy.seen, []);
 });
 
-test.serial('a proxy that is away, refuses, or wants a login is told with its variable', async (t) => {
+test.serial('a proxy that is down, refuses, or wants a login is reported with its variable', async (t) => {
   const { proxy, cli } = await place(t, 'http');
   const [free = 0] = await freePorts(1);
   const dead = `http://127.0.0.1:${free}`;

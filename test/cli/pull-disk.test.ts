@@ -39,7 +39,7 @@ function smallFiles(count: number, size: number): Record<string, Buffer> {
   return Object.fromEntries(Array.from({ length: count }, (_, n) => [`group-${n % 9}/${n}`, randomBytes(size)]));
 }
 
-test('a directory that may not be written: exit 1, which one, and nothing of the ways it was reached by', async (t) => {
+test('a directory that may not be written: exit 1, its name, and no internal path', async (t) => {
   const { folder, pull } = await place(t, smallFiles(3, 10));
   // Permissions mean nothing to root.
   const uid = process.getuid?.() === 0 ? 65_534 : undefined;
@@ -81,7 +81,7 @@ test('a file that is larger than one may be: exit 1, and its name', async (t) =>
 
 if (!mayMount()) console.log('# this user may not mount: the disk that is really full is not tested here');
 else {
-  test('a full disk: exit 1, how much is needed and free; with room, the same command goes on', async (t) => {
+  test('a full disk: exit 1, how much is needed and free; with enough space, the same command continues', async (t) => {
     const { folder, pull, expected } = await place(t, smallFiles(900, 4_000));
     const disk = await mountFor(t, join(folder, 'disk'), 'mount -t tmpfs -o size=4m tmpfs "$1"');
     await writeFile(join(disk, 'ballast'), Buffer.alloc(2 * MIB));
@@ -104,7 +104,7 @@ else {
     t.deepEqual(await privateFolders(copy), []);
   });
 
-  test('a package that surely does not fit: exit 1 before anything is written', async (t) => {
+  test('a package that certainly does not fit: exit 1 before anything is written', async (t) => {
     const { folder, pull } = await place(t, { 'large.bin': randomBytes(30 * MIB) }, false);
     const disk = await mountFor(t, join(folder, 'disk'), 'mount -t tmpfs -o size=31m tmpfs "$1"');
     await writeFile(join(disk, 'ballast'), Buffer.alloc(8 * MIB));

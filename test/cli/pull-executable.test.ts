@@ -56,7 +56,7 @@ test('executable files are executable again, as the umask allows; times come wit
   for (const path of ['bin/tool.sh', 'bin/program']) t.is(await mtimeOf(`private/${path}`), LONG_AGO * 1_000);
 });
 
-test('a file that is there without its executable bit gets it, which is told; no bit is taken, nothing else changes', async (t) => {
+test('an existing file without its executable bit gets it, which is reported; no bit is removed, nothing else changes', async (t) => {
   const { folder, pull, modesIn, mtimeOf } = await place(t);
   await pull('copy', '022');
   const at = (path: string) => join(folder, 'copy', path);

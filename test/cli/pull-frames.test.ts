@@ -73,7 +73,7 @@ test('one small file is one ranged read of the frame that holds it', async (t) =
   );
 });
 
-test('a connection that dies amid a frame is taken up where it broke', async (t) => {
+test('a connection that dies in the middle of a frame is continued where it broke', async (t) => {
   const files = smallFiles();
   const { object } = packed(files);
   const { pull, store, arrived } = await placeFakePackage(t, files, { objects: [object] });
@@ -90,7 +90,7 @@ test('a connection that dies amid a frame is taken up where it broke', async (t)
   t.regex(store.seen[1]?.range ?? '', new RegExp(`^bytes=${half}-`));
 });
 
-test('a server that knows no ranges sends everything, and the right frames are taken', async (t) => {
+test('a server that ignores ranges sends everything, and the right frames are used', async (t) => {
   const files = [...smallFiles(), { path: 'large.log', bytes: halfRandom(17 * MIB) }];
   const objects = [packed(files.slice(0, COUNT)).object, large(files[COUNT] as NamedFile)];
   const { pull, store, arrived } = await placeFakePackage(t, files, { objects });
@@ -102,7 +102,7 @@ test('a server that knows no ranges sends everything, and the right frames are t
   await arrived();
 });
 
-test('an expired URL amid frames: fresh ones are asked for, in whatever form the bytes are by then', async (t) => {
+test('an expired URL in the middle of frames: fresh ones are requested, in whatever form the bytes are by then', async (t) => {
   const files = smallFiles();
   const { pack, object } = packed(files);
   const { pull, store, arrived } = await placeFakePackage(t, files, { objects: [object] });
@@ -156,7 +156,7 @@ const tables: Array<[what: string, lie: Lie, message: RegExp]> = [
   ],
 ];
 for (const [what, lie, message] of tables) {
-  test(`a service that tells a frame table ${what} is found out before anything is read`, async (t) => {
+  test(`a service that returns a frame table ${what} is caught before anything is read`, async (t) => {
     const files = smallFiles();
     const { pull, store, copy } = await placeFakePackage(t, files, { objects: [lie(files, packed(files))] });
     const error = await t.throwsAsync<CliError>(pull(), { code: 'integrity_failure' });

@@ -133,7 +133,7 @@ test('an object that storage cut off: what it has is written, the rest is named'
   t.is((await verify()).failures.length, 5);
 });
 
-test('a server that knows no ranges sends everything, and the right bytes are taken', async (t) => {
+test('a server that ignores ranges sends everything, and the right bytes are used', async (t) => {
   const files = [...randomFiles(50, 8 * KIB), { path: 'large', bytes: randomBytes(20 * 1024 * KIB) }];
   const objects = [
     packed(files.slice(0, 50)),
@@ -149,7 +149,7 @@ test('a server that knows no ranges sends everything, and the right bytes are ta
   t.deepEqual((await verify()).failures, []);
 });
 
-test('503, 429, 500 and resets are got over', async (t) => {
+test('a pull survives 503, 429, 500 and resets', async (t) => {
   const files = [...randomFiles(20, 8 * KIB), { path: 'large', bytes: randomBytes(9 * 1024 * KIB) }];
   const objects = [
     packed(files.slice(0, 20)),

@@ -124,7 +124,7 @@ else {
   }
 
   for (const count of [40, 600]) {
-    test(`a power cut when a pull of ${count} files has ended takes nothing of them`, async (t) => {
+    test(`a power cut after a pull of ${count} files loses none of them`, async (t) => {
       const { folder, pull, expected } = await place(t, count);
       const { mounted, cut } = await openDisk(t, folder);
       const done = await pull(join(mounted, 'new/copy'));

@@ -162,7 +162,7 @@ const DAMAGES: Array<{
 ];
 for (const { what, damage, ranges } of DAMAGES) {
   // One after the other: each takes two processes, and a file of 42 MB.
-  test.serial(`what a pull before left is trusted in nothing: ${what}`, async (t) => {
+  test.serial(`leftovers of an earlier pull are not trusted: ${what}`, async (t) => {
     const place = await bench(t);
     t.is((await cutOff(place, 3)).signal, 'SIGKILL');
     await damage(await leftOf(place.copy));
@@ -175,7 +175,7 @@ for (const { what, damage, ranges } of DAMAGES) {
   });
 }
 
-test('what a pull before left under another name, or through a symlink, is not written to', async (t) => {
+test('leftovers of an earlier pull under another name, or through a symlink, are not written to', async (t) => {
   const place = await bench(t);
   const outside = await writeTree(await tempFolder(t), { linked: 'mine', 'led to': 'mine too' });
   for (const replace of [link, symlink]) {
@@ -195,7 +195,7 @@ test('what a pull before left under another name, or through a symlink, is not w
   }
 });
 
-test('an empty file, as a power cut leaves it: written after a pull that was cut off, else refused', async (t) => {
+test('an empty file, as a power cut leaves it: replaced after an interrupted pull, otherwise refused', async (t) => {
   const place = await bench(t);
   const { copy, pull, expected } = place;
   await cutOff(place, 1);

@@ -44,7 +44,7 @@ async function bench(t: ExecutionContext): Promise<Bench> {
 
 const NAMED = ['--external-id', 'build-1'];
 
-test('a longer class than a finalized package has is refused, with the command that keeps it as long', async (t) => {
+test('a longer class than that of a finalized package is refused, with the command that keeps it as long', async (t) => {
   const { push, cli } = await bench(t);
   const first = await push(...NAMED, '--retention-class', 'transient');
   t.is(first.code, 0, first.stderr);
@@ -62,7 +62,7 @@ test('a longer class than a finalized package has is refused, with the command t
   for (const same of [['--retention-class', 'transient'], []]) t.is((await push(...NAMED, ...same)).code, 0);
 });
 
-test('for ever, a shorter class, another name, subject or metadata: refused, and --revision makes it so', async (t) => {
+test('forever, a shorter class, another name, subject or metadata: refused, and --revision applies it', async (t) => {
   const { api, push, folder } = await bench(t);
   const metadata = join(folder, 'metadata.json');
   await writeFile(metadata, '{"n": 1, "of": ["a"]}');
@@ -94,7 +94,7 @@ test('for ever, a shorter class, another name, subject or metadata: refused, and
   }
 });
 
-test('content and options that differ are told together', async (t) => {
+test('different content and different options are reported together', async (t) => {
   const { push, run } = await bench(t);
   t.is((await push(...NAMED, '--name', 'one')).code, 0);
   await writeFile(join(run, 'a'), 'another A');
@@ -109,7 +109,7 @@ for (const [how, args] of [
   ['an external id', NAMED],
   ['none', []],
 ] as const) {
-  test(`an unfinished push that is begun anew with another class sends nothing, with ${how}`, async (t) => {
+  test(`an unfinished push that is started again with another class sends nothing, with ${how}`, async (t) => {
     const { relay, push, api } = await bench(t);
     const begun = await push(...args, '--retention-class', 'transient', '--no-finalize');
     t.is(begun.code, 0, begun.stderr);

@@ -112,7 +112,7 @@ test('a cache that is wrong about a large file that is compressed does no harm: 
   t.like(await digestsOf(pushed.json.package_id), { 'one part': digestOf(content) });
 });
 
-test('a cache that is wrong about a large file stops the push, and --rehash gets over it', async (t) => {
+test('a cache that is wrong about a large file stops the push, and --rehash solves it', async (t) => {
   const { run, env, push, mark } = await workplace(t);
   await writeTree(run, { 'one part': randomBytes(2 * MIB) });
   await lie(env, run, 'one part', digestOf(`never ${mark}`));

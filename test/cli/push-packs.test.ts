@@ -62,7 +62,7 @@ test('small files are sent in packs, each digest once, and come back byte for by
   t.deepEqual(await readTree(copy), await readTree(run));
 });
 
-test('what another package has is left out of packs', async (t) => {
+test('blobs that another package has are left out of packs', async (t) => {
   const { run, push } = await workplace(t);
   const files = tree(30);
   const entries = Object.entries(files);
@@ -77,7 +77,7 @@ test('what another package has is left out of packs', async (t) => {
   t.is(more.json.uploaded.bytes, 20 * 1_024 + 3 * 1_024);
 });
 
-test('a single new file goes without a frame', async (t) => {
+test('a single new file is sent without a frame', async (t) => {
   const { run, push } = await workplace(t);
   await writeTree(run, tree(20));
   t.is((await push('--name', 'before')).code, 0);
@@ -98,7 +98,7 @@ function once(relay: Relay, fits: (request: RelayedRequest) => boolean, act: () 
   };
 }
 
-test('a file that changes after it was packed stops the push; nothing is finalized, and it can go on', async (t) => {
+test('a file that changes after it was packed stops the push; nothing is finalized, and the push can continue', async (t) => {
   const { relay, run, push } = await workplace(t);
   await writeTree(run, tree(40));
   once(relay, isPart, () => appendFile(join(run, 'file 0002'), ' more'));

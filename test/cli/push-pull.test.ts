@@ -162,7 +162,7 @@ test('--path pulls what matches: ** crosses folders, * does not', async (t) => {
   t.deepEqual(await pull('x/**', 'three'), ['x/b.json', 'x/y/c.json', 'x/y/d.txt']);
 });
 
-test('a path or glob that no file has: exit 3, near names, and no folder is made', async (t) => {
+test('a path or glob that no file has: exit 3, similar names, and no folder is created', async (t) => {
   const { folder, run, cli } = await workplace(t);
   await writeTree(run, { 'logs/run.log': unique(), 'logs/deep/error.log': unique(), 'reports/report.html': unique() });
   const { json } = await cli('push', run, '--producer', 'tests', '--json');
@@ -229,7 +229,7 @@ async function findObject(text: string): Promise<[path: string, bytes: Buffer]> 
   throw new Error(`no object holds ${text}`);
 }
 
-test('bytes that are not what they were: verify names each file, pull and cat end with 5', async (t) => {
+test('damaged bytes: verify names each file, pull and cat end with 5', async (t) => {
   const { run, copy, cli } = await workplace(t);
   const bad = unique('goes bad');
   await writeTree(run, { bad, good: unique() });

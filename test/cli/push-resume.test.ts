@@ -102,7 +102,7 @@ function failOnce(relay: Relay, failures: Array<[(request: RelayedRequest) => bo
   };
 }
 
-test('lost connections, 429, 503 and 403 in the middle are got over', async (t) => {
+test('a push survives lost connections, 429, 503 and 403 in the middle', async (t) => {
   const { relay, push } = await bench(t);
   const posts = (end: string) => (request: RelayedRequest) => request.method === 'POST' && request.url.endsWith(end);
   failOnce(relay, [
@@ -125,7 +125,7 @@ test('lost connections, 429, 503 and 403 in the middle are got over', async (t) 
   );
 });
 
-test('storage that cannot be reached is told with its address and what was to be sent', async (t) => {
+test('storage that cannot be reached is reported with its address and what was to be sent', async (t) => {
   const { relay, push } = await bench(t);
   relay.before = async (request) => (isPart(request) ? 'drop' : 'pass');
   const pushed = await push();
@@ -136,7 +136,7 @@ test('storage that cannot be reached is told with its address and what was to be
   t.is((await push()).code, 0);
 });
 
-test('an upload that the service gave up is planned again', async (t) => {
+test('an upload that the service abandoned is planned again', async (t) => {
   const { relay, push } = await bench(t);
   let aborted = '';
   relay.before = async (request) => {
@@ -152,7 +152,7 @@ test('an upload that the service gave up is planned again', async (t) => {
   t.is(pushed.json.uploaded.objects, PACKS);
 });
 
-test('making a package without an external id is not repeated: it could make two', async (t) => {
+test('creating a package without an external id is not retried: it could create two', async (t) => {
   const { relay, push } = await bench(t);
   const creates = ({ method, url }: RelayedRequest) => method === 'POST' && url === '/v1/packages';
   failOnce(relay, [[creates, 'drop']]);

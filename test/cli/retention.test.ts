@@ -55,7 +55,7 @@ test('what never expires cannot be extended', async (t) => {
   t.regex((await cli('retention', id)).stdout, /expires\s+never\n.*must be kept forever/);
 });
 
-test('a retained package is not deleted; a hold blocks even an expired one; released, it goes', async (t) => {
+test('a retained package is not deleted; a hold blocks even an expired one; after its release it is deleted', async (t) => {
   const id = await preserve({ retention_class: 'transient' });
   const retained = await cli('rm', id, '--reason', 'cleaning up', '--json');
   t.is(retained.code, 4);
@@ -86,7 +86,7 @@ async function eligibleIds(): Promise<string[]> {
   return listed.json.items.map((item: { package_id: string }) => item.package_id);
 }
 
-test('release names the hold when there are several, and says when there is none', async (t) => {
+test('release requires a hold id if there are several, and reports if there is none', async (t) => {
   const id = await preserve();
   t.is((await cli('release', id, '--reason', 'r')).code, 3);
   const holds = [];
@@ -99,7 +99,7 @@ test('release names the hold when there are several, and says when there is none
   t.regex((await cli('release', id, '--reason', 'r')).stdout, new RegExp(holds[0]));
 });
 
-test('retention tells the history; a reason cannot drive a terminal', async (t) => {
+test('retention prints the history; a reason cannot control a terminal', async (t) => {
   const id = await preserve();
   await cli('extend', id, '--days', '1', '--reason', 'red \u001b[31malert');
   const shown = await cli('retention', id);

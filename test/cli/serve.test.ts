@@ -115,7 +115,7 @@ async function storeLarge(url: string): Promise<{ file: string; digest: string }
   return { file: `${url}/v1/packages/${id}/files/f`, digest: sha256(bytes) };
 }
 
-test.serial('SIGTERM: no new connection, what is under way ends whole, the folder is let go, exit 0', async (t) => {
+test.serial('SIGTERM: no new connection, requests in flight finish, the folder is released, exit 0', async (t) => {
   const dir = join(await tempFolder(t), 'data');
   const { child, url, ended } = await serve(t, ['--data-dir', dir, '--json']);
   const { file, digest } = await storeLarge(url);

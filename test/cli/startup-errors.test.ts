@@ -76,7 +76,7 @@ test.serial('a data folder in use names who holds it', async (t) => {
   t.is((await fetch(`${service.url}/readyz`)).status, 200, 'the holder goes on');
 });
 
-test.serial('a folder that holds other things', async (t) => {
+test.serial('a folder that contains other things', async (t) => {
   const dir = await tempFolder(t);
   await writeTree(dir, { 'thesis.tex': 'mine' });
   const names = [dir, 'thesis.tex', 'ARTIFACT_STORE_DATA_DIR'];

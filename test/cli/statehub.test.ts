@@ -29,7 +29,7 @@ test('the event arrives once, as it is, at /progress/', async (t) => {
   t.deepEqual(JSON.parse(received[0]?.body ?? ''), EVENT);
 });
 
-test('what may pass is tried again, what will not is not', async (t) => {
+test('transient failures are retried, others are not', async (t) => {
   const passing = await statehub(t, [503, 201]);
   t.deepEqual(await postEvent(passing.url, EVENT, QUICK), { posted: true });
   t.is(passing.received.length, 2);

@@ -46,7 +46,7 @@ for (const [members, calls] of [
   });
 }
 
-test('what is told of progress adds up to the files, however little of them is sent', async (t) => {
+test('the reported progress adds up to the files, however little of them is sent', async (t) => {
   const service = await startTestService();
   t.teardown(() => service.dispose());
   const api = apiOf(service.url);

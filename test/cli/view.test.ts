@@ -70,7 +70,7 @@ test('show takes an id or an external id that is unique, and the newest of its r
   t.is((await cli('show', 'run-nowhere')).code, 3);
 });
 
-test('show says name, files, expiry in words, holds and link; text from elsewhere cannot drive a terminal', async (t) => {
+test('show prints name, files, expiry in words, holds and link; text from elsewhere cannot control a terminal', async (t) => {
   const id = await api.preserve(
     { 'a.txt': 'abc', 'b.txt': 'defg' },
     { name: 'a name', metadata: { colour: 'red\u009b31m', list: [1, 2], nested: { x: 1 } } },
@@ -169,7 +169,7 @@ test('expiry in words, at the borders of its units', (t) => {
   t.is(sayExpiry(null, now), 'never');
 });
 
-test('expiry in words: today and the distance that is said give the date that is said', (t) => {
+test('expiry in words: today plus the printed distance gives the printed date', (t) => {
   const time = fc.date({ min: new Date('2000-01-01'), max: new Date('2200-01-01'), noInvalidDate: true });
   const near = fc.integer({ min: -4 * DAY_MS, max: 4 * DAY_MS });
   const property = fc.property(time, fc.oneof(near, fc.integer({ min: -4e12, max: 4e12 })), (today, distance) => {

@@ -50,7 +50,7 @@ async function pushes(
   return stderr;
 }
 
-test('a home that is not there or may not be written stops no push, with or without an external id', async (t) => {
+test('a home that is missing or not writable stops no push, with or without an external id', async (t) => {
   const { folder, args } = await bench(t);
   // Root may write everything.
   const uid = IS_ROOT ? STRANGER : undefined;
@@ -82,7 +82,7 @@ test('a cache that is a file, lies below /proc, or is named relative to nothing'
   }
 });
 
-test('a cache on a disk that takes nothing more', async (t) => {
+test('a cache on a full disk', async (t) => {
   const { folder, args } = await bench(t);
   const script = `ulimit -f 0; exec ${process.execPath} ${BIN} ${args.map((word) => `'${word}'`).join(' ')}`;
   const { stdout, stderr } = await promisify(execFile)('bash', ['--norc', '-c', script], {
@@ -107,7 +107,7 @@ test('fifos where the cache should be block nothing', async (t) => {
   await pushes(t, args, { XDG_CACHE_HOME: cache });
 });
 
-test('a folder that cannot be made ends the command, wherever it was to be', async (t) => {
+test('a folder that cannot be created ends the command, wherever it is', async (t) => {
   const { folder, args } = await bench(t);
   const pushed = await runCli(args, { env: env({ XDG_CACHE_HOME: join(folder, 'cache') }) });
   const pulled = await runCli(['pull', pushed.json.package_id, '/proc/none/copy'], { env: env({}) });

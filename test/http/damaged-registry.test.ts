@@ -69,7 +69,7 @@ test('a check in the background finds damaged pages that nobody has asked for, a
   t.regex(registry.advice, /restore the registry from a backup/);
 });
 
-test('whoever meets damaged pages is answered registry_damaged, and readiness remembers it', async (t) => {
+test('a request that meets damaged pages gets registry_damaged, and readiness remembers it', async (t) => {
   const { dataDir, id } = await damaged(t);
   const { api } = await start(t, dataDir);
   t.is((await api.get('/readyz')).status, 200, 'nobody knows yet');

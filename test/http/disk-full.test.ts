@@ -260,7 +260,7 @@ for (const name of ['create', 'write', 'sync', 'link', 'mkdir'] as const) {
   });
 }
 
-test.serial('the rest of a body that is refused half way is not read, nor what stands behind it', async (t) => {
+test.serial('the rest of a body that is refused half way is not read, nor what follows it', async (t) => {
   const { api, service, fill } = t.context;
   const id = await api.create();
   fill({ name: 'write', fit: 2 });

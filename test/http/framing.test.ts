@@ -156,7 +156,7 @@ test('an error behind a whole request is answered after that request', async (t)
   t.is((await apiOf(url).get(`/v1/packages/${id}/files/f`)).body, 'whole');
 });
 
-test('a body that breaks off in its chunks leaves nothing', async (t) => {
+test('a body that is cut off in its chunks leaves nothing', async (t) => {
   const { url } = t.context.service;
   const { host } = new URL(url);
   const id = await apiOf(url).create();

@@ -45,7 +45,7 @@ function formsOf(secret: string): string[] {
   return [secret, encodeURIComponent(secret), bytes.toString('hex'), [...bytes].join(','), ...inBase64];
 }
 
-test('no secret and no byte of anybody’s gets into the log, whatever is done to the service', async (t) => {
+test('no secret and no byte of evidence gets into the log, whatever is done to the service', async (t) => {
   t.timeout(120_000);
   const canary = (what: string): string => `${what}-${randomBytes(12).toString('hex')}`;
   const secrets = {

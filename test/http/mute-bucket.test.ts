@@ -58,7 +58,7 @@ async function leaveAborting({ services: { registry } }: Service, packageId: str
   });
 }
 
-test('with a bucket that never answers the service listens, says what is under way and is not ready, and stops', async (t) => {
+test('with a bucket that never responds the service listens, reports what is under way, is not ready, and stops', async (t) => {
   const endpoint = await muteServer(t);
   const dataDir = await tempFolder(t);
   const first = await start(t, endpoint, dataDir);

@@ -103,7 +103,7 @@ test('a sender is not cut off while storage is slow', async (t) => {
   t.not(held, null);
 });
 
-test('a sender is not cut off because the service itself stood still', async (t) => {
+test('a sender is not cut off because the service itself was blocked', async (t) => {
   const patience = 1_500;
   let isReading = false;
   const { files } = recordingFileLayer((effect) => {

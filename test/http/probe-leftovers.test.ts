@@ -3,7 +3,7 @@ import { startScriptedS3 } from '../support/scripted-s3.ts';
 import { startTestService } from '../support/service.ts';
 
 /** An hour cannot be waited for: a scripted bucket says that something is that old. */
-test('a start removes what a probe left that was killed long ago', async (t) => {
+test('a start removes the leftovers of a probe that was killed long ago', async (t) => {
   const version = (key: string, date: string) =>
     `<Version><Key>${key}</Key><VersionId>v7</VersionId><LastModified>${date}</LastModified></Version>`;
   const old = version('probe/0f/source', '2020-01-01T00:00:00Z') + version('probe/1f/source', new Date().toISOString());

@@ -245,7 +245,7 @@ test('an instance that still has its lease is left alone; a start of the service
   t.like(body, { state: 'failed', failure: { code: 'upload_abandoned' } });
 });
 
-test('a commit that storage broke off is abandoned at once, and the bytes are sent again', async (t) => {
+test('a commit that storage interrupted is abandoned at once, and the bytes are sent again', async (t) => {
   const running = await start(t);
   const planned = await arrived(running);
   running.failing(({ name, to }) => name === 'link' && (to ?? '').includes('objects'));
@@ -334,7 +334,7 @@ test('recoveries that run at once end everything once', async (t) => {
   await sendsAgain(t, running, dead);
 });
 
-test('a start removes what no living upload needs, and nothing else', async (t) => {
+test('a start removes what no open upload needs, and nothing else', async (t) => {
   const dataDir = await tempFolder(t);
   const first = await start(t, dataDir);
   const living = await arrived(first);

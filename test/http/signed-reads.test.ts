@@ -3,7 +3,7 @@ import { attackSignedRanges, sharePack, tryUnsignedRanges } from '../suites/sign
 import { apiOf } from '../support/api.ts';
 import { startTestService } from '../support/service.ts';
 
-test('a URL that was signed for a range gives that range alone, whatever headers come with it', async (t) => {
+test('a URL signed for a range returns only that range, whatever headers come with it', async (t) => {
   t.timeout(120_000);
   const service = await startTestService();
   t.teardown(() => service.dispose());
@@ -12,7 +12,7 @@ test('a URL that was signed for a range gives that range alone, whatever headers
   await attackSignedRanges(t, pack);
 });
 
-test('a URL that was signed for the whole, and a file, give any range', async (t) => {
+test('a URL signed for the whole object, and a file, return any range', async (t) => {
   t.timeout(120_000);
   const service = await startTestService();
   t.teardown(() => service.dispose());

@@ -34,7 +34,7 @@ test('while storage takes a file, its sender waits as long as it must', async (t
   t.deepEqual(seen.filter(Boolean), [], 'no limit on a silence that is the service’s own');
 });
 
-test('a completion that storage breaks off is logged, with its upload', async (t) => {
+test('a completion that storage interrupts is logged, with its upload', async (t) => {
   const lines: Array<Record<string, unknown>> = [];
   const sink = new Writable({
     write(chunk, _encoding, done) {

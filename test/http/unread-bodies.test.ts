@@ -86,7 +86,7 @@ test('chunked JSON is read no further than the limit of its call', async (t) => 
   t.true(read < 1024 ** 2 + MOST_READ, `${read} bytes were read`);
 });
 
-test('JSON in one packet is held to the limit of its call too', async (t) => {
+test('JSON in one packet is also limited by its call', async (t) => {
   const { url } = await start(t);
   const api = apiOf(url);
   const id = await api.create();

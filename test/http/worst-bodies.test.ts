@@ -13,7 +13,7 @@ const LONGEST_TURN_MS = 100;
 /** Garbage collection can lengthen a turn by chance, but not every time. */
 const TRIES = 3;
 
-test('no request holds the event loop for long, whatever its body is', async (t) => {
+test('no request blocks the event loop for long, whatever its body', async (t) => {
   t.timeout(300_000);
   const service = await startTestService();
   t.teardown(() => service.dispose());

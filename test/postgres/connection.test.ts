@@ -29,7 +29,7 @@ if (postgres !== null) {
   test.after.always('stop PostgreSQL', () => postgres.close());
   const script = new URL('../support/migrate-process.ts', import.meta.url);
 
-  test('of many processes that migrate at once, one does and all succeed', async (t) => {
+  test('if many processes migrate at once, one does the work and all succeed', async (t) => {
     const url = await postgres.createDatabase();
     const runs = await Promise.all(
       Array.from(
@@ -107,7 +107,7 @@ if (postgres !== null) {
     t.is(await registry.read.packages.get('pkg_none' as PackageId), null, 'and works again');
   });
 
-  test('a connection says who it is, and gives up waiting', async (t) => {
+  test('a connection has a name, and gives up waiting', async (t) => {
     const db = connectPostgres(await postgres.createDatabase());
     const settings = ['application_name', 'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'];
     const { rows } = await db.raw(

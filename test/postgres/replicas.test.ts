@@ -112,7 +112,7 @@ if (postgres !== null) {
     t.deepEqual(await other.registry.read.files.missing(id, 10), []);
   });
 
-  test('an event that has its number already keeps later ones out of a list, and nobody from adding', async (t) => {
+  test('an event that already has its number keeps later ones out of a list, and blocks no writer', async (t) => {
     const { service, other, api, db } = await replicas(t);
     const id = (await api.create()) as PackageId;
     const add = (tables: Tables, reason: string) =>
@@ -133,7 +133,7 @@ if (postgres !== null) {
     );
   });
 
-  test('a list of the audit that takes long keeps nobody from adding', async (t) => {
+  test('a slow list of the audit blocks no writer', async (t) => {
     const { other, api, db } = await replicas(t);
     const id = (await api.create()) as PackageId;
     const reading = Promise.withResolvers<void>();

@@ -14,7 +14,7 @@ const HOUR = 3_600_000;
 
 /** What every backend holds of `ObjectReader`. */
 export function objectReaderSuite(check: Check): void {
-  check('a download URL gives the object, until it expires, to who did not alter it', async (t, { store }) => {
+  check('a download URL returns the object until it expires, unless it was altered', async (t, { store }) => {
     const { ref, bytes } = await stored(store, randomBytes(70_000));
     const objectId = newId('obj', Date.now());
     const sign = (expiresAt: number, range?: ByteRange): Promise<SignedRequest> =>
@@ -63,7 +63,7 @@ export function objectReaderSuite(check: Check): void {
     same(t, await read(store, ref.key), bytes, 'a reader that goes away disturbs nobody');
   });
 
-  check('what is absent: open says so, stat is null, remove is no error', async (t, { store }) => {
+  check('an absent object: open says so, stat is null, remove is not an error', async (t, { store }) => {
     const ref = { key: freshKey(), versionId: null };
     const error = await t.throwsAsync(store.objects.open(ref));
     t.true(isStoreError(error, 'object_not_found'));
@@ -78,7 +78,7 @@ export function objectReaderSuite(check: Check): void {
     t.deepEqual(await store.uploads.listParts(unknown), []);
   });
 
-  check('a reader goes on reading what is removed meanwhile', async (t, { store }) => {
+  check('a reader continues reading an object that is removed meanwhile', async (t, { store }) => {
     const { ref, bytes } = await stored(store, randomBytes(2 * MIB));
     const stream = await store.objects.open(ref);
     await store.objects.remove(ref);
@@ -87,7 +87,7 @@ export function objectReaderSuite(check: Check): void {
     same(t, Buffer.concat(seen), bytes);
   });
 
-  check('the list is ordered by key and holds the prefix alone', async (t, { store }) => {
+  check('the list is ordered by key and has only keys with the prefix', async (t, { store }) => {
     const id = newId('pkg', Date.now());
     const names = ['a/b', 'a-b', 'a.b', 'a0', 'b', 'a/a/a', 'a/a.a', 'ab/c'];
     const keys = names.map((last) => `packages/${id}/${last}` as ObjectKey);

@@ -34,7 +34,7 @@ export function blobStoreSuite(test: TestFn, { name, guarantees, open }: BlobSto
     t.deepEqual(Object.fromEntries(GUARANTEES.map((name) => [name, health.guarantees[name]])), guarantees);
   });
 
-  check('what is no key leads nowhere', async (t, { store }) => {
+  check('a text that is not a key leads nowhere', async (t, { store }) => {
     const hostile = [
       '',
       '/',
@@ -72,7 +72,7 @@ export function blobStoreSuite(test: TestFn, { name, guarantees, open }: BlobSto
     }
   });
 
-  check('health tells what it found, and never throws', async (t, { store }) => {
+  check('health reports what it found, and never throws', async (t, { store }) => {
     const health = await store.health();
     t.is(health.kind, store.kind);
     t.true(health.ok);

@@ -22,7 +22,7 @@ const PART = 5 * MIB;
 
 /** What every backend holds of `Uploads`. */
 export function uploadsSuite(check: Check): void {
-  check('an object of one part comes back as it went', async (t, { store }) => {
+  check('an object of one part comes back unchanged', async (t, { store }) => {
     for (const size of [1, 2, 65_535, 65_536, 65_537, MIB - 1, MIB, MIB + 1]) {
       const upload = await plan(store, randomBytes(size));
       t.is((await upload.send(1)).status, 200);
@@ -107,7 +107,7 @@ export function uploadsSuite(check: Check): void {
   });
 
   check(
-    'of completions that race one makes the object, whole',
+    'if completions race, one creates the object, whole',
     async (t, { store }) => {
       for (const sizes of [[200_000], [PART, 7]]) {
         const size = sizes.reduce((sum, part) => sum + part, 0);
@@ -122,7 +122,7 @@ export function uploadsSuite(check: Check): void {
     { needs: 'completion_exclusive' },
   );
 
-  check('after completion a part request, late or under way, fails and changes nothing', async (t, { store }) => {
+  check('after completion a part request, late or in flight, fails and changes nothing', async (t, { store }) => {
     const upload = await plan(store, randomBytes(200_000));
     await upload.send(1);
     const underWay = openSigned(await upload.sign(1));
@@ -136,7 +136,7 @@ export function uploadsSuite(check: Check): void {
   });
 
   check(
-    'an object that stands is never replaced by another upload',
+    'an existing object is never replaced by another upload',
     async (t, { store }) => {
       const first = await plan(store, randomBytes(1_000));
       await first.send(1);
@@ -149,7 +149,7 @@ export function uploadsSuite(check: Check): void {
     { needs: 'object_overwrite_refused' },
   );
 
-  check('an aborted upload takes no parts and cannot be completed; aborting is idempotent', async (t, { store }) => {
+  check('an aborted upload accepts no parts and cannot be completed; aborting is idempotent', async (t, { store }) => {
     const upload = await plan(store, randomBytes(1_000));
     await upload.send(1);
     await store.uploads.abort(upload.handle);
@@ -162,7 +162,7 @@ export function uploadsSuite(check: Check): void {
     await t.notThrowsAsync(store.uploads.abort({ ...unknown, storageUploadId: unknown.id }));
   });
 
-  check('an upload whose name was not kept is ended by its key, and no other', async (t, { store }) => {
+  check('an upload whose name was not recorded is ended by its key, and no other is', async (t, { store }) => {
     const upload = await plan(store, randomBytes(1_000));
     const other = await plan(store, randomBytes(1_000));
     await upload.send(1);
@@ -205,7 +205,7 @@ export function uploadsSuite(check: Check): void {
     same(t, await read(store, upload.ref.key), bytes);
   });
 
-  check('a part passes through as it comes, and only as planned', async (t, { store }) => {
+  check('a part is forwarded as it arrives, and only if it matches the plan', async (t, { store }) => {
     const bytes = randomBytes(400_000);
     const upload = await plan(store, bytes);
     const other = randomBytes(bytes.length);

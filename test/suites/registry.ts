@@ -31,7 +31,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     });
   }
 
-  check('files are listed in the order of the bytes of their paths, and page there', async (t, one) => {
+  check('files are listed and paged in the order of the bytes of their paths', async (t, one) => {
     const id = await addPackage(one);
     const paths = [
       'Z',
@@ -68,7 +68,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     t.deepEqual(await one.read.files.missing(id, 100), seen as LogicalPath[]);
   });
 
-  check('folders and names that normalize alike are found beside what looks alike only', async (t, one) => {
+  check('folders and names that normalize alike are found among names that only look alike', async (t, one) => {
     const id = await addPackage(one);
     const standing = ['a/b', 'ä', 'x.y/z', 'x'];
     await one.transaction((tables) =>
@@ -124,7 +124,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     t.deepEqual(await one.read.packages.listEligible(4_999, null, ALL, 3), []);
   });
 
-  check('what is written is read as it was: bytes, truth values, nothing, and numbers up to 2^53', async (t, one) => {
+  check('values are read back as written: bytes, booleans, null, and numbers up to 2^53', async (t, one) => {
     const max = Number.MAX_SAFE_INTEGER;
     const id = await addPackage(one, { metadata: { n: 1, truth: true, nothing: null, text: '1' } });
     const digest = digestOf('large');
@@ -334,7 +334,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     t.is((await one.read.files.page(id, null, 2))[0]?.path, path as LogicalPath);
   });
 
-  check('U+0000 is refused wherever it comes, and the registry goes on', async (t, one) => {
+  check('U+0000 is refused everywhere, and the registry continues', async (t, one) => {
     for (const attempt of [
       () => one.read.packages.list({ producer: 'a\u0000' }, ALL, 1),
       () => one.read.packages.list({ metadata: new Map([['a\u0000', 'x']]) }, ALL, 1),
@@ -429,7 +429,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     t.is((await two.read.packages.get(id))?.name, 'changed');
   });
 
-  check('batches that meet in opposite orders all end', async (t, one, two) => {
+  check('batches in opposite orders all finish', async (t, one, two) => {
     const files = Array.from({ length: 60 }, (_, n) => ({ ...fileOf(`f${n}`), digest: digestOf(`content ${n}`) }));
     const orders = [files, files.toReversed()];
     for (let round = 0; round < 12; round++) {
@@ -505,7 +505,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
     }
   });
 
-  check('whoever follows the audit misses no event, whatever ends when', async (t, one, two) => {
+  check('a reader that follows the audit misses no event, whatever order transactions end in', async (t, one, two) => {
     const total = 60;
     const id = await addPackage(one);
     const writing = Promise.all(

@@ -147,7 +147,7 @@ test('the key is durable, bytes and name, before anything is signed with it', as
   t.true(effects.slice(link).some(({ name, path }) => name === 'syncDirectory' && path === dir));
 });
 
-test('a start that fails at any effect leaves a folder that the next start takes', async (t) => {
+test('a start that fails at any effect leaves a folder that the next start accepts', async (t) => {
   const names: EffectName[] = ['create', 'write', 'sync', 'link', 'mkdir', 'syncDirectory', 'rename'];
   for (const name of names) {
     const dir = await tempFolder(t);

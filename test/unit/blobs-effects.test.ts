@@ -159,7 +159,7 @@ test('an object of the service is written, synced, linked, and its directory syn
   t.deepEqual(taken(), [`unlink ${key}`, `syncDirectory ${dir}`]);
 });
 
-test('a full disk is no_space, wherever it shows, leaves no file, and the store goes on', async (t) => {
+test('a full disk is no_space wherever it shows, leaves no file, and the store continues', async (t) => {
   const { store, fail, root } = await open(t);
   const bytes = randomBytes(1_000);
   const faults: Array<[EffectName, string]> = [

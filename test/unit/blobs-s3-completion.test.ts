@@ -106,7 +106,7 @@ test('a clean 200 gives the version, and no digest that nobody proved', async (t
   });
 });
 
-test('a part that has another size is missing: nothing is sent', async (t) => {
+test('a part with another size counts as missing: nothing is sent', async (t) => {
   const { store, server } = await open(t, { status: 200, body: result(UPLOAD.key) });
   const error = await t.throwsAsync(store.uploads.complete(UPLOAD, [{ ...PART, size: 101 }]));
   t.true(isStoreError(error, 'upload_incomplete'));
@@ -133,7 +133,7 @@ async function* manifest(): AsyncGenerator<Uint8Array> {
   yield Buffer.from('{}');
 }
 
-test('a manifest that somebody else is writing is tried once more, whether theirs stands then or not', async (t) => {
+test('a manifest that somebody else is writing is retried once, whether theirs exists by then or not', async (t) => {
   const puts = ({ server }: { server: ScriptedS3 }) => server.requests.filter(({ method }) => method === 'PUT').length;
   const ours: Contended = await contended(t, [409, 200], () => puts(ours) === 2);
   t.is((await ours.store.objects.write(MANIFEST, manifest())).digest, digestOf('{}'));
@@ -148,7 +148,7 @@ test('a manifest that somebody else is writing is tried once more, whether their
   t.is(puts(never), 2);
 });
 
-test('what is dropped: aborted if never completed, removed if completed cleanly, else left alone', async (t) => {
+test('dropping an upload: aborted if never completed, removed if completed cleanly, otherwise left alone', async (t) => {
   const { store, server } = await open(t, null);
   const seen = async (drop: Promise<unknown>, outcome = 'dropped'): Promise<string[]> => {
     t.is(await drop, outcome);

@@ -114,7 +114,7 @@ test('a probe that broke off proves nothing', (t) => {
   t.deepEqual(report.findings, [], 'one problem is told once');
 });
 
-test('where nothing is taken at all, refusals prove nothing', (t) => {
+test('if nothing is accepted at all, refusals prove nothing', (t) => {
   const report = reportOn({ ...PERFECT, part: refused() });
   t.false(report.held.part_digest_enforced);
   t.false(report.held.part_copy_refused);

@@ -12,7 +12,7 @@ function reportOf(probedAt: number, problem: string | null = null): ProbeReport 
   );
 }
 
-test('who asks at once shares one probe, and whoever asks soon after has its report', async (t) => {
+test('simultaneous requests share one probe, and a request soon after gets its report', async (t) => {
   let probes = 0;
   const probing = startProbing(
     async () => reportOf(++probes),

@@ -92,7 +92,7 @@ for (const level of [1, 2, 3, 4]) {
   });
 }
 
-test('a symlink in place of an object is refused, and what it leads to stays', async (t) => {
+test('a symlink in place of an object is refused, and its target stays', async (t) => {
   const planted = await open(t);
   const key = await store(planted, BYTES);
   const path = await plant(planted, key);
@@ -166,7 +166,7 @@ test('a store does not open on a spool that is a symlink', async (t) => {
   await refused(t, join(dir, 'blobs', 'spool'), opening);
 });
 
-test('names that are no keys are passed over; the folder keeps its own names to itself', async (t) => {
+test('names that are not keys are skipped; the folder does not expose its own names', async (t) => {
   const planted = await open(t);
   const key = await store(planted, BYTES);
   await writeFile(join(planted.root, 'objects', 'Notes of somebody.txt'), 'x');
@@ -208,7 +208,7 @@ test('a file that lost bytes is an integrity failure, never a short answer', asy
   t.true(isStoreError(error, 'integrity_failure'));
 });
 
-test('a blob folder that is another one than at the start says of no object that it is gone', async (t) => {
+test('a blob folder that is not the one of the start reports no object as gone', async (t) => {
   const planted = await open(t);
   const key = await store(planted, BYTES);
   await rename(planted.root, join(planted.outside, 'unmounted'));

@@ -36,7 +36,7 @@ test('what was signed is accepted until it expires, and not a moment longer', (t
   );
 });
 
-test('a signature fits its own fields alone', (t) => {
+test('a signature matches only its own fields', (t) => {
   fc.assert(
     fc.property(partFields, partFields, downloadFields, downloadFields, (a, b, c, d) => {
       if (JSON.stringify(a) !== JSON.stringify(b)) t.not(signer.signPart(a), signer.signPart(b));

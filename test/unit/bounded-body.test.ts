@@ -29,7 +29,7 @@ async function answer(
 
 const endlessly = (response: ServerResponse) => writeEndlessly(response, Buffer.alloc(65_536, 'x'));
 
-test('of an endless answer so much is read as it may have, and its connection ends', async (t) => {
+test('an endless answer is read up to its limit, and its connection ends', async (t) => {
   const error = await answer(t, endlessly);
   t.is((await bodyStart(paced(error.response))).length, SHORT_BODY);
   await error.closed;

@@ -82,7 +82,7 @@ test('hashes and part digests are those of the bytes, in threads and without', a
   t.is(few[0]?.digest, sha256(Buffer.from('S')));
 });
 
-test('a file that is no longer the one that was found has no hash', async (t) => {
+test('a file that was replaced since it was found has no hash', async (t) => {
   const folder = await tempFolder(t);
   await mkdir(join(folder, 'x'));
   for (const many of [1, 200]) {

@@ -22,7 +22,7 @@ function answered(status: number, code: ErrorCode = 'internal'): ApiError {
   return new ApiError(code, status, 'why');
 }
 
-test('what may pass, of the service and of storage, known and new', (t) => {
+test('transient failures of the service and of storage, known and new', (t) => {
   const table: Array<[error: unknown, service: boolean, isNew: boolean, storage: boolean, newStorage: boolean]> = [
     [failed('ECONNREFUSED'), true, false, true, true],
     [failed('EHOSTUNREACH'), true, false, true, true],
@@ -78,7 +78,7 @@ test('what may pass, of the service and of storage, known and new', (t) => {
   }
 });
 
-test('what may have arrived is not sent again where twice is not the same as once', async (t) => {
+test('a request that may have arrived is not sent again if it must not run twice', async (t) => {
   t.false(mayHaveArrived(failed('ECONNREFUSED')));
   t.false(mayHaveArrived(failed('ETIMEDOUT', { syscall: 'connect' })));
   t.true(mayHaveArrived(failed('ETIMEDOUT')));
@@ -115,7 +115,7 @@ test('what may have arrived is not sent again where twice is not the same as onc
   ]);
 });
 
-test('retries are told once in ten seconds, however many calls fail', (t) => {
+test('retries are reported once in ten seconds, however many calls fail', (t) => {
   const told: string[] = [];
   let now = 0;
   const notes = new RetryNotes(

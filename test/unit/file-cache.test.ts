@@ -158,7 +158,7 @@ test('a locked cache is told, and does no harm', async (t) => {
   t.deepEqual(await known(), ALL);
 });
 
-test('an entry with a flipped bit is not believed', async (t) => {
+test('an entry with a flipped bit is not trusted', async (t) => {
   const { file, remember, known } = await bench(t);
   await remember();
   const db = new Sqlite(file);
@@ -176,7 +176,7 @@ test('an entry with a flipped bit is not believed', async (t) => {
   t.deepEqual(await known(), ['z']);
 });
 
-test('what is gone goes, and what no push has seen for long', async (t) => {
+test('entries are removed if the file is gone or no push has seen it for long', async (t) => {
   const { run, file, remember, known, folder } = await bench(t);
   const count = (): number => {
     const db = new Sqlite(file, { readonly: true });

@@ -83,7 +83,7 @@ test('the fixture run: identity, counts, commits, reports and score as they stan
   t.deepEqual([described.missing, described.discrepancies, described.warnings], [[], [], []]);
 });
 
-test('an older run: what newer runs have is said to be missing, and nothing else changes', async (t) => {
+test('an older run: what newer runs have is reported as missing, and nothing else changes', async (t) => {
   const directory = await copyRun();
   const newer = [
     'sources.lock.json',
@@ -123,7 +123,7 @@ test('files of a check group that are not there are missing by name', async (t) 
   t.deepEqual((await describe(directory)).missing, ['artifacts/open-cmis-tck/tck/']);
 });
 
-test('a summary that disagrees: computed counts are stored, both are kept, the difference is said', async (t) => {
+test('a summary that disagrees: computed counts are stored, both are kept, the difference is reported', async (t) => {
   const directory = await copyRun();
   await edit(directory, 'retention-summary.json', (summary) => {
     summary.evidence_counts = { pass: 3 };

@@ -46,6 +46,6 @@ test('brackets and commas in strings count for nothing, behind escaped quotes ei
   t.false(measured('"\\\\",', { depth: 1, values: 0 }));
 });
 
-test('what is no JSON is no failure of the meter', (t) => {
+test('text that is not JSON does not fail the meter', (t) => {
   for (const text of [']]]]', '}{', '\u0000', '"', ',']) t.true(measured(text, { depth: 5, values: MANY }));
 });

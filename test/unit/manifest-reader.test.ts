@@ -85,7 +85,7 @@ test('a manifest as the service writes it, with blanks in it, and without files'
   t.like(await read(empty, 0, [1]), { problem: null, files: [] });
 });
 
-test('what is no manifest of the package has a problem, and its digest all the same', async (t) => {
+test('bytes that are not a manifest of the package have a problem, and nevertheless their digest', async (t) => {
   const entry = { path: 'a', sha256: HEX, size: 1 };
   const of = (files: unknown, id: unknown = ID) => JSON.stringify({ files, package: { id } });
   for (const [text, problem] of [

@@ -61,7 +61,7 @@ function told(
   return inOptionWords(error, { verb, args: [], options, common: {} });
 }
 
-test('what the service says of a field is said of the option that was typed', (t) => {
+test('the service’s message about a field names the option that was typed', (t) => {
   const mapped = told('push', { producer: 'x', externalId: 'y' }, [
     { field: 'producer', message: 'must not be empty' },
     { field: 'external_id', message: 'Too big: expected string' },
@@ -82,7 +82,7 @@ test('what the service says of a field is said of the option that was typed', (t
   t.is(member.message, '--metadata (its member a.b) is a number.');
 });
 
-test('what no option said is told as it came', (t) => {
+test('a message about no option is printed unchanged', (t) => {
   const untold = 'The body breaks the schema: x.';
   t.is(told('push', {}, [{ field: 'producer', message: 'x' }]).message, untold);
   t.is(told('push', { producer: 'p' }, [{ field: 'files.0.path', message: 'x' }]).message, untold);

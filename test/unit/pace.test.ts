@@ -14,7 +14,7 @@ function paced() {
   };
 }
 
-test('patience is used up by waiting, and by nothing else', (t) => {
+test('only waiting uses up patience', (t) => {
   const { pace, pass } = paced();
   pass(1e9);
   t.is(pace.patienceLeftMs(), 30_000, 'nobody waits yet');
@@ -41,7 +41,7 @@ test('bytes give patience back, never more than there was', (t) => {
   t.is(pace.patienceLeftMs(), 30_000);
 });
 
-test('who keeps the rate is waited for without end, who stays below it is not', (t) => {
+test('a sender above the rate is waited for without limit, a sender below it is not', (t) => {
   const at = paced();
   for (let n = 0; n < 1_000; n += 1) {
     at.pace.wait();

@@ -176,7 +176,7 @@ test('a pack whose memory was given to others is the same once more, or says whi
   await t.throwsAsync(memory.hold(), { message: /ended/ });
 });
 
-test('a file that is no longer the one that was found is not packed', async (t) => {
+test('a file that was replaced since it was found is not packed', async (t) => {
   const folder = await writeTree(await tempFolder(t), { a: 'A', b: 'B', c: 'C' });
   const files = [...(await walk(folder, LOOK))];
   await writeFile(join(folder, 'b'), 'BB');

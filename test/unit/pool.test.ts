@@ -10,7 +10,7 @@ function numbers(limit: number): { pool: Pool<{ n: number }>; made: () => number
   return { pool: new Pool(limit, make), made: () => made };
 }
 
-test('things are made when they are needed, so many and no more; those who wait get them in their order', async (t) => {
+test('resources are made when needed, up to the limit; waiting users get them in order', async (t) => {
   const { pool, made } = numbers(2);
   t.is(made(), 0);
   const [one, two] = [await pool.take(), pool.takeNow()];
@@ -25,7 +25,7 @@ test('things are made when they are needed, so many and no more; those who wait 
   t.is(made(), 2);
 });
 
-test('of a pool that has ended nobody gets anything, those who wait neither: they get the first reason', async (t) => {
+test('a pool that has ended gives nothing: waiting users get the first reason', async (t) => {
   const { pool } = numbers(1);
   const one = await pool.take();
   const waiting = pool.take();

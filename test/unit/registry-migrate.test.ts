@@ -27,7 +27,7 @@ test('a rerun applies nothing', async (t) => {
   await second.close();
 });
 
-test('of many processes that migrate at once, one does and all succeed', async (t) => {
+test('if many processes migrate at once, one does the work and all succeed', async (t) => {
   const script = new URL('../support/migrate-process.ts', import.meta.url);
   const runs = await Promise.all(
     Array.from(
@@ -43,7 +43,7 @@ test('of many processes that migrate at once, one does and all succeed', async (
   t.is(runs.filter((applied) => applied.length > 0).length, 1);
 });
 
-test('a newer schema is refused and says what to do; nothing is changed', async (t) => {
+test('a newer schema is refused with what to do; nothing is changed', async (t) => {
   const db = connectSqlite(t.context.file);
   await migrate(db);
   await db('knex_migrations').insert({

@@ -21,7 +21,7 @@ async function runWithoutCeph(t: ExecutionContext, env: Record<string, string>) 
 const NOT_RUN =
   /Pulling from Ceph did not run: needs a Ceph with its S3 gateway \(ceph, .*radosgw-admin not found\)\. Run, as root on Debian 12: .*apt-get install .*radosgw/;
 
-test('what cannot run on this machine is named in the last lines, with what to do, and fails nothing', async (t) => {
+test('tests that cannot run on this machine are listed in the last lines, with what to do, and fail nothing', async (t) => {
   const { code, output, last } = await runWithoutCeph(t, {});
   t.is(code, 0, output);
   t.regex(last, NOT_RUN, output);

@@ -3,7 +3,7 @@ import test from 'ava';
 import { sharedServer, shareServers } from '../support/shared-servers.ts';
 import { tempFolder } from '../support/temp.ts';
 
-test.serial('one is started when the first asks, given to all who ask, and stopped at the end', async (t) => {
+test.serial('a shared server starts at the first request, is given to all, and stops at the end', async (t) => {
   let running = 0;
   let started = 0;
   const offer = {

@@ -74,7 +74,7 @@ test('what cannot be a value is an error, and the next statement is answered as 
   await thread.close();
 });
 
-test('who waits too long for the registry is told that it is unavailable, and others go on', async (t) => {
+test('a request that waits too long for the registry is told that it is unavailable, and others continue', async (t) => {
   const file = join(await tempFolder(t), 'registry.sqlite');
   const db = connectSqlite(file, 50);
   t.teardown(() => db.destroy());

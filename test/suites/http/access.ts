@@ -86,7 +86,7 @@ export function accessSuite(startTestService: StartTestService): void {
     await service.dispose();
   });
 
-  test('origins that the operator named may call, and no others are told that they may', async (t) => {
+  test('origins that the operator configured may call, and no others are allowed', async (t) => {
     const service = await startTestService({ env: { ARTIFACT_STORE_CORS_ORIGINS: 'https://ui.example' } });
     const preflight = await raw(
       `${service.url}/v1/packages`,
@@ -107,7 +107,7 @@ export function accessSuite(startTestService: StartTestService): void {
     await t.throwsAsync(() => startService(config), { message: /ARTIFACT_STORE_ADMIN_TOKEN/ });
   });
 
-  test('a port in use is said, with the variable to change', async (t) => {
+  test('a port in use is reported, with the variable to change', async (t) => {
     const service = await startTestService();
     const { port } = new URL(service.url);
     await t.throwsAsync(() => startTestService({ env: { ARTIFACT_STORE_PORT: port } }), {

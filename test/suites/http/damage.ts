@@ -90,7 +90,7 @@ export function damageSuite(startTestService: StartTestService): void {
     t.is(Number(/^artifact_store_damaged_total (\d+)$/m.exec(body)?.[1]), expected.length);
   }
 
-  test.serial('a small file of which a byte changed is answered with 500, and nothing of it', async (t) => {
+  test.serial('a small file with a changed byte gets 500, and none of its bytes are sent', async (t) => {
     const damaged = await start(t);
     const { api } = damaged;
     const id = await api.preserve({ 'a/b.txt': 'what was stored' });
@@ -134,7 +134,7 @@ export function damageSuite(startTestService: StartTestService): void {
     });
   }
 
-  test.serial('a member of a pack that changed is answered with 500, and its neighbours are served', async (t) => {
+  test.serial('a changed member of a pack gets 500, and its neighbours are served', async (t) => {
     const damaged = await start(t);
     const { api } = damaged;
     const id = await preservePacked(api, [{ one: 'the first', two: 'the second', three: 'the third' }]);
@@ -235,7 +235,7 @@ export function damageSuite(startTestService: StartTestService): void {
     }
   }
 
-  test.serial('a signed URL gives what storage has, and never a byte more than was announced', async (t) => {
+  test.serial('a signed URL returns what storage has, and never more bytes than announced', async (t) => {
     const damaged = await start(t);
     const { api, service } = damaged;
     const id = await api.preserve({ f: '0123456789' });
@@ -271,7 +271,7 @@ export function damageSuite(startTestService: StartTestService): void {
     t.is((await ask({ range: 'bytes=0-3', 'if-range': '"x"' })).status, 500, 'so is this');
   });
 
-  test.serial('a range of which storage gives less than it has breaks off, and is told', async (t) => {
+  test.serial('a range that storage cuts short is cut off, and reported', async (t) => {
     const damaged = await start(t);
     const { api, service } = damaged;
     const content = randomBytes(LARGE);

@@ -26,7 +26,7 @@ export function filesSuite(startTestService: StartTestService): void {
     });
   }
 
-  test('registering says what is missing, and the same again is no error', async (t) => {
+  test('registering reports what is missing, and repeating it is not an error', async (t) => {
     const { api } = t.context;
     const id = await api.create();
     const first = await api.post(`/v1/packages/${id}/files`, { files: [file('a'), file('empty', '')] });
@@ -80,7 +80,7 @@ export function filesSuite(startTestService: StartTestService): void {
     });
   }
 
-  test('names that only begin alike are no conflict', async (t) => {
+  test('names that only begin alike do not conflict', async (t) => {
     const { api } = t.context;
     const id = await api.create();
     const paths = ['a', 'a.b', 'a-b/c', 'a b', 'ab/c', 'a0', 'a\\b'];
@@ -92,7 +92,7 @@ export function filesSuite(startTestService: StartTestService): void {
     );
   });
 
-  test('of batches that race with paths that cannot stand together, one wins', async (t) => {
+  test('if batches with conflicting paths race, one wins', async (t) => {
     const { api } = t.context;
     for (const pair of [
       ['é', 'e\u0301'],
@@ -137,7 +137,7 @@ export function filesSuite(startTestService: StartTestService): void {
     });
   }
 
-  test('a body that is not UTF-8 is refused, not mended', async (t) => {
+  test('a body that is not UTF-8 is refused, not repaired', async (t) => {
     const { api } = t.context;
     const id = await api.create();
     const [before, after] = JSON.stringify({ files: [file('X')] }).split('"X"');
@@ -147,7 +147,7 @@ export function filesSuite(startTestService: StartTestService): void {
     t.is(answer.body.code, 'invalid_json');
   });
 
-  test('PUT stores the bytes as they come, checks the digest, and GET gives them back', async (t) => {
+  test('PUT stores the bytes as they arrive and checks the digest, and GET returns them', async (t) => {
     const { api, service } = t.context;
     const id = await api.create();
     const url = `/v1/packages/${id}/files/${encodeURIComponent('dir with blank')}/${encodeURIComponent('ä?#%2F.txt')}`;
@@ -256,7 +256,7 @@ export function filesSuite(startTestService: StartTestService): void {
     t.is(empty.headers.get('content-length'), '0');
   });
 
-  test('a file whose bytes have not come is said to be missing', async (t) => {
+  test('a file whose bytes have not arrived is reported as missing', async (t) => {
     const { api } = t.context;
     const id = await api.create();
     await api.post(`/v1/packages/${id}/files`, { files: [file('a', 'never sent')] });
@@ -265,7 +265,7 @@ export function filesSuite(startTestService: StartTestService): void {
     t.like(answer.body, { code: 'files_missing', path: 'a' });
   });
 
-  test('files can be taken out of a package that is not final', async (t) => {
+  test('files can be removed from a package that is not finalized', async (t) => {
     const { api } = t.context;
     const id = await api.create();
     await api.store(id, { a: 'one', b: 'two!' });
@@ -288,7 +288,7 @@ export function filesSuite(startTestService: StartTestService): void {
     t.deepEqual(seen, ['Z', 'a/1', 'a/2', 'b', '\uffff', '\u{10000}']);
   });
 
-  test('a fragment or an encoded body is no whole file', async (t) => {
+  test('a fragment or an encoded body is not a whole file', async (t) => {
     const { api } = t.context;
     const id = await api.create();
     const fragment = await api.call('PUT', `/v1/packages/${id}/files/f`, '56789', { 'content-range': 'bytes 5-9/10' });
@@ -303,7 +303,7 @@ export function filesSuite(startTestService: StartTestService): void {
     t.is((await api.get(`/v1/packages/${id}/files`)).body.items.length, 0);
   });
 
-  test('registering the same bytes again keeps what the request does not say', async (t) => {
+  test('registering the same bytes again keeps the fields that the request omits', async (t) => {
     const { api } = t.context;
     const id = await api.create();
     const said = { media_type: 'text/plain', mtime: '2026-01-02T03:04:05.123456789Z', executable: true };
@@ -313,7 +313,7 @@ export function filesSuite(startTestService: StartTestService): void {
     t.like((await api.get(`/v1/packages/${id}/files`)).body.items[0], { ...said, state: 'stored' });
   });
 
-  test('mtimes keep nanoseconds and become UTC; what cannot be kept is refused', async (t) => {
+  test('mtimes keep nanoseconds and become UTC; times that cannot be stored are refused', async (t) => {
     const { api } = t.context;
     const id = await api.create();
     const put = (mtime: string) => api.post(`/v1/packages/${id}/files`, { files: [file('a', 'x', { mtime })] });
@@ -345,7 +345,7 @@ export function filesSuite(startTestService: StartTestService): void {
     t.like((await api.get(`/v1/packages/${id}`)).body, { file_count: 900, total_size: 900 * size });
   });
 
-  test('a thousand paths of five hundred folders are no burden', async (t) => {
+  test('a thousand paths of five hundred folders cost little', async (t) => {
     const { api } = t.context;
     const id = await api.create();
     const files = Array.from({ length: 1_000 }, (_, n) => {

@@ -27,7 +27,7 @@ export function finalizeSuite(startTestService: StartTestService): void {
     t.is((await api.post(`/v1/packages/${id}/finalize`, { files_digest: 'sha256:x' })).body.code, 'invalid_digest');
   });
 
-  test('files that change while they are looked over are not sealed in the place of those that were meant', async (t) => {
+  test('files that change during the check are not sealed instead of the expected ones', async (t) => {
     const { api, service } = t.context;
     const id = await api.create();
     await api.store(id, { a: 'first', b: 'looked up' });
@@ -71,7 +71,7 @@ export function finalizeSuite(startTestService: StartTestService): void {
     t.deepEqual(await registry.read.packages.listDeletedSealed(), []);
   });
 
-  test('a manifest that another version wrote before it was stopped counts, when it says the same', async (t) => {
+  test('a manifest that another version wrote before it was stopped counts if it says the same', async (t) => {
     const { api, service } = t.context;
     const files = { 'a "quoted" \\ {name}': 'one', b: 'two', 'c]': 'three' };
     let written = '';
@@ -108,7 +108,7 @@ export function finalizeSuite(startTestService: StartTestService): void {
     });
   }
 
-  test('every upload that is given up is told in the audit, whatever gave it up', async (t) => {
+  test('every aborted upload is in the audit, whatever aborted it', async (t) => {
     const { api, service } = t.context;
     const reasons = async (id: string) =>
       (await api.get(`/v1/audit?package_id=${id}&action=upload.aborted`)).body.items.map(
@@ -137,7 +137,7 @@ export function finalizeSuite(startTestService: StartTestService): void {
     t.truthy(service);
   });
 
-  test('the audit of a commit does not tell whether somebody else had the bytes', async (t) => {
+  test('the audit of a commit does not reveal whether somebody else had the bytes', async (t) => {
     const { api } = t.context;
     const details = [];
     for (const producer of ['one', 'another']) {

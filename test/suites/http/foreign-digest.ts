@@ -135,7 +135,7 @@ export function foreignDigestSuite(startTestService: StartTestService): void {
     }
   });
 
-  test('who has the bytes proves it by sending them, and then one object serves both', async (t) => {
+  test('sending the bytes proves possession, and then one object serves both packages', async (t) => {
     const { services } = t.context;
     const owner = await packageOf(services, alice);
     await putFile(services, alice, owner, { path, replace: false }, body('both have it'));

@@ -368,7 +368,7 @@ export function frameCommitsSuite(startTestService: StartTestService): void {
     });
   }
 
-  test('other bytes than the stored digest says do not arrive', async (t) => {
+  test('bytes that do not match the stored digest do not arrive', async (t) => {
     const { api } = t.context;
     const files = { a: text(900), b: text(3_000) };
     const log = Buffer.from(text(200 * KIB));
@@ -400,7 +400,7 @@ export function frameCommitsSuite(startTestService: StartTestService): void {
     t.like(said, { expected_digest: stored_digest, actual_digest: right.plan.stored_digest });
   });
 
-  test.serial('a frame that claims 256 KiB and holds a gigabyte is refused with little memory', async (t) => {
+  test.serial('a frame that declares 256 KiB and holds a gigabyte is refused, using little memory', async (t) => {
     const claimed = 256 * KIB;
     const content = Buffer.alloc(claimed);
     content.write(text(40));

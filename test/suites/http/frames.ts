@@ -160,7 +160,7 @@ export function framesSuite(startTestService: StartTestService, { runs }: { runs
     t.is(sha256(suffix.bytes), sha256(content.subarray(-5_000)));
   });
 
-  test('who decodes gets the stored object and its frames; who does not, the content by exact ranges', async (t) => {
+  test('a client that decodes gets the stored object and its frames; others get the content by exact ranges', async (t) => {
     const { api, service } = t.context;
     const files: Files = { a: text(900), b: text(40_000), c: text(70) };
     const log = halfRandom(2 * MIB + 77);
@@ -207,7 +207,7 @@ export function framesSuite(startTestService: StartTestService, { runs }: { runs
     t.deepEqual([unknown.status, unknown.body.code], [422, 'invalid_request']);
   });
 
-  test('who may not read all of an encoded pack gets its own bytes alone, through the service', async (t) => {
+  test('a caller that may not read all of an encoded pack gets only its own bytes, through the service', async (t) => {
     const { api, service } = t.context;
     const own: Files = { 'mine 1': text(300), 'mine 2': text(20_000) };
     const files: Files = { ...own, secret: text(400), 'secret 2': text(600) };

@@ -10,7 +10,7 @@ import { testOfService } from '../../support/service-suite.ts';
 export function lostObjectsSuite(startTestService: StartTestService): void {
   const test = testOfService(startTestService);
 
-  test('bytes that are gone are seen before the seal, sent again, and there for whoever needs them', async (t) => {
+  test('missing bytes are noticed before the seal, sent again, and there for every package that needs them', async (t) => {
     const { api, service } = t.context;
     const files = { 'a.txt': 'kept', 'b.txt': 'vanishes' };
     const before = await api.preserve(files);
@@ -53,7 +53,7 @@ export function lostObjectsSuite(startTestService: StartTestService): void {
     t.deepEqual(await states(api, other, { g: 'put again' }), { g: 'stored' });
   });
 
-  test('a pack that is gone takes all of its files along, and only those', async (t) => {
+  test('all files of a lost pack count as missing, and only those', async (t) => {
     const { api, service } = t.context;
     const packed = { a: 'in the pack', b: 'in it too' };
     await preservePacked(api, [packed, { c: 'in another pack' }]);
@@ -68,7 +68,7 @@ export function lostObjectsSuite(startTestService: StartTestService): void {
     t.is((await api.get(`/v1/packages/${id}/files/b?redirect=false`)).body, 'in it too');
   });
 
-  test('an object that is there again is live again, and nothing has to be sent', async (t) => {
+  test('an object that is back is live again, and nothing has to be sent', async (t) => {
     const { api, service } = t.context;
     await api.preserve({ f: 'comes back' });
     const [key] = await remove(service, 'comes back');
@@ -103,7 +103,7 @@ export function lostObjectsSuite(startTestService: StartTestService): void {
     t.is((await keysOf(service, 'raced over')).length, 1);
   });
 
-  test('storage that does not answer says nothing of any object', async (t) => {
+  test('storage that does not respond says nothing about any object', async (t) => {
     const { service, api } = t.context;
     const id = await api.create();
     await api.store(id, { f: 'only silent' });
@@ -120,7 +120,7 @@ export function lostObjectsSuite(startTestService: StartTestService): void {
     t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
   });
 
-  test('who reads lost bytes is told which object is gone, by its id, and nothing of places', async (t) => {
+  test('a read of lost bytes names the missing object by its id, and reveals no location', async (t) => {
     const { service, api } = t.context;
     const id = await api.preserve({ f: 'read in vain' });
     await remove(service, 'read in vain');

@@ -14,7 +14,7 @@ export function operationsSuite(
     return service;
   }
 
-  test('/healthz says that the process lives, to everybody', async (t) => {
+  test('/healthz reports to everybody that the process is alive', async (t) => {
     const { url } = await start(t, { env: { ARTIFACT_STORE_ADMIN_TOKEN: 'a token of sixteen'.replaceAll(' ', '-') } });
     const answer = await apiOf(url).get('/healthz');
     t.is(answer.status, 200);
@@ -22,7 +22,7 @@ export function operationsSuite(
     t.is((await apiOf(url).get('/v1/healthz')).status, 404, 'it is at the root');
   });
 
-  test('/readyz tells both halves with kind, ok, latency and capabilities', async (t) => {
+  test('/readyz reports both halves with kind, ok, latency and capabilities', async (t) => {
     const { url } = await start(t);
     const { status, body } = await apiOf(url).get('/readyz');
     t.is(status, 200);
@@ -37,7 +37,7 @@ export function operationsSuite(
     if (kinds.blob_store === 'folder') t.true(body.blob_store.free_bytes > 0);
   });
 
-  test('/metrics has a histogram of requests by operation, and counts bytes that came in', async (t) => {
+  test('/metrics has a histogram of requests by operation, and counts received bytes', async (t) => {
     const { url } = await start(t);
     const api = apiOf(url);
     const id = await api.create();
@@ -63,7 +63,7 @@ export function operationsSuite(
     t.false(text.includes(id), 'no ids: every one would be a series of its own');
   });
 
-  test('/v1/limits names all that a client must know, as positive numbers', async (t) => {
+  test('/v1/limits lists everything that a client must know, as positive numbers', async (t) => {
     const { url } = await start(t);
     const { status, body } = await apiOf(url).get('/v1/limits');
     t.is(status, 200);
@@ -89,7 +89,7 @@ export function operationsSuite(
     t.like(body, { single_part_max: 256 * 1024 ** 2, part_size: 64 * 1024 ** 2 });
   });
 
-  test('every answer has an X-Request-Id of its own, and a problem names the same', async (t) => {
+  test('every answer has its own X-Request-Id, and a problem has the same one', async (t) => {
     const { url } = await start(t);
     const api = apiOf(url);
     const answers = await Promise.all(

@@ -172,7 +172,7 @@ export function packsSuite(startTestService: StartTestService): void {
     });
   }
 
-  test('a blob stands once in a plan, whether loose or in packs', async (t) => {
+  test('a blob appears once in a plan, whether loose or in packs', async (t) => {
     const { api } = t.context;
     const files = texts('x', 'y');
     const id = await packageWith(api, files);
@@ -221,7 +221,7 @@ export function packsSuite(startTestService: StartTestService): void {
     t.is(urls.size, 1);
   });
 
-  test('who may not read all of a pack gets signatures for its own ranges only', async (t) => {
+  test('a caller that may not read all of a pack gets signatures only for its own ranges', async (t) => {
     const { api, service } = t.context;
     const files = texts('mine 1', 'mine 2', 'secret', 'mine 3');
     const id = await packageWith(api, files, { producer: 'alice' });

@@ -12,7 +12,7 @@ export function partUrlsSuite(startTestService: StartTestService): void {
   const limits = { url_lifetime: 3600 };
   const test = testOfService(startTestService, { limits });
 
-  test('a part URL takes exactly its bytes, and dies with its upload', async (t) => {
+  test('a part URL accepts exactly its bytes, and ends with its upload', async (t) => {
     const { api, service } = t.context;
     const bytes = Buffer.from('exactly these bytes');
     const { upload } = await planOne(api, bytes);
@@ -47,7 +47,7 @@ export function partUrlsSuite(startTestService: StartTestService): void {
     t.truthy(service);
   });
 
-  test('a part is taken with the headers of its plan alone', async (t) => {
+  test('a part is accepted only with the headers of its plan', async (t) => {
     const { api } = t.context;
     const bytes = Buffer.from('exactly so');
     const { upload } = await planOne(api, bytes);
@@ -77,7 +77,7 @@ export function partUrlsSuite(startTestService: StartTestService): void {
     t.is((await api.send(part, bytes)).status, 200);
   });
 
-  test('an expired URL is told so, and a fresh one works; an expired upload is planned anew', async (t) => {
+  test('an expired URL is reported as such, and a fresh one works; an expired upload is planned again', async (t) => {
     const service = await startTestService();
     const api = apiOf(service.url);
     const bytes = Buffer.from('too late');

@@ -41,7 +41,7 @@ export function racesSuite(startTestService: StartTestService): void {
     }
   });
 
-  test('a package is superseded once: the others are told, or given the same revision', async (t) => {
+  test('a package is superseded once: other requests are refused or get the same revision', async (t) => {
     const { api } = t.context;
     const fields = { name: 'n', producer: 'superseded', external_id: 'run' };
     const old = await api.preserve({ a: 'superseded' }, fields);
@@ -60,7 +60,7 @@ export function racesSuite(startTestService: StartTestService): void {
     t.deepEqual(others.map((answer) => answer.status).toSorted(), [201, ...Array(AT_ONCE - 1).fill(409)]);
   });
 
-  test('an external id that a failing package gives back names one package at any time', async (t) => {
+  test('an external id that a failing package releases refers to one package at any time', async (t) => {
     const { api } = t.context;
     const fields = { name: 'n', producer: 'given back', external_id: 'run' };
     for (let round = 0; round < 5; round++) {

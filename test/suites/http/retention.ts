@@ -29,7 +29,7 @@ export function retentionSuite(startTestService: StartTestService): void {
     t.regex(answer.body.detail, /raw-evidence/);
   });
 
-  test('extensions count from the current expiry, must be later, and are told in events and audit', async (t) => {
+  test('extensions count from the current expiry, must be later, and are recorded in events and audit', async (t) => {
     const { api } = t.context;
     const id = await api.preserve({ a: 'kept' });
     const before = (await api.get(`/v1/packages/${id}/retention`)).body;
@@ -73,7 +73,7 @@ export function retentionSuite(startTestService: StartTestService): void {
     t.is(answer.body.code, 'never_expires');
   });
 
-  test('finalize decides: the later of what stands and finalized_at + days', async (t) => {
+  test('finalize sets the later of the current expiry and finalized_at + days', async (t) => {
     const service = await startTestService();
     const api = apiOf(service.url);
     const id = await api.create({ retention_class: 'transient' });
@@ -124,7 +124,7 @@ export function retentionSuite(startTestService: StartTestService): void {
     }
   });
 
-  test('eligible lists what is expired and not held, soonest first, page by page; nothing goes by itself', async (t) => {
+  test('eligible lists expired packages without a hold, soonest first, page by page; nothing is deleted automatically', async (t) => {
     const service = await startTestService();
     const api = apiOf(service.url);
     const ids: string[] = [];
@@ -146,7 +146,7 @@ export function retentionSuite(startTestService: StartTestService): void {
     await service.dispose();
   });
 
-  test('changing a class changes no package that exists', async (t) => {
+  test('changing a class changes no existing package', async (t) => {
     const { mkdtemp, rm, writeFile } = await import('node:fs/promises');
     const dir = await mkdtemp('/tmp/artifact-store-classes-');
     const file = `${dir}/classes.json`;

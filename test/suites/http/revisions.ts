@@ -41,7 +41,7 @@ export function revisionsSuite(startTestService: StartTestService): void {
     t.like(late, { status: 200, body: { id: revision.body.id } }, 'a retry that comes late too');
   });
 
-  test('a second open revision is refused, and the first one named', async (t) => {
+  test('a second open revision is refused, and the message names the first one', async (t) => {
     const { api } = t.context;
     const fields = { name: 'n', producer: 'second' };
     for (const named of [{ external_id: 'run' }, {}]) {
@@ -63,7 +63,7 @@ export function revisionsSuite(startTestService: StartTestService): void {
     }
   });
 
-  test('only what is finalized can be revised, by its producer, under its external id', async (t) => {
+  test('only finalized packages can be revised, by their producer, under their external id', async (t) => {
     const { api } = t.context;
     const fields = { name: 'n', producer: 'rules', external_id: 'run' };
     const open = await api.create(fields);
@@ -97,7 +97,7 @@ export function revisionsSuite(startTestService: StartTestService): void {
     });
   }
 
-  test('when the newest of a chain is deleted, the nearest that lives is current again', async (t) => {
+  test('when the newest of a chain is deleted, the nearest existing one is current again', async (t) => {
     const { api } = t.context;
     const fields = { ...SCRATCH, producer: 'chain', external_id: 'run' };
     const a = await api.preserve({ a: '1' }, fields);
@@ -118,7 +118,7 @@ export function revisionsSuite(startTestService: StartTestService): void {
     t.is(await supersededBy(api, a), null);
   });
 
-  test('whatever is made, finalized, failed and deleted when, an external id names one current package at most', async (t) => {
+  test('in any order of creations, finalizations, failures and deletions, an external id refers to at most one current package', async (t) => {
     t.timeout(300_000);
     let run = 0;
     await fc.assert(

@@ -15,7 +15,7 @@ export function uploadsSuite(startTestService: StartTestService, part = 40): voi
   const bytesOf = (title: string, parts: number) =>
     Buffer.concat([Buffer.from(title), Buffer.alloc(part * parts, 'parts ')]).subarray(0, part * parts);
 
-  test('one part: plan, send, commit, and the file is stored; committing again says the same', async (t) => {
+  test('one part: plan, send, commit, and the file is stored; committing again returns the same', async (t) => {
     const { api } = t.context;
     const bytes = Buffer.from('one part');
     const { id, upload } = await planOne(api, bytes);
@@ -93,7 +93,7 @@ export function uploadsSuite(startTestService: StartTestService, part = 40): voi
     t.not(next.upload_id, upload.upload_id, 'a failed upload is never handed out again');
   });
 
-  test('commits that race complete once, and all say stored', async (t) => {
+  test('racing commits complete once, and all return stored', async (t) => {
     const { api } = t.context;
     const bytes = bytesOf('racing', 2.25);
     const { id, upload } = await planOne(api, bytes, part);
@@ -105,7 +105,7 @@ export function uploadsSuite(startTestService: StartTestService, part = 40): voi
     t.is((await api.get(`/v1/audit?package_id=${id}&action=upload.committed`)).body.items.length, 1);
   });
 
-  test('aborting ends an upload, again is no error, and a commit cannot follow', async (t) => {
+  test('aborting ends an upload, repeating it is not an error, and a commit cannot follow', async (t) => {
     const { api } = t.context;
     const { upload } = await planOne(api, Buffer.from('never mind'));
     const url = `/v1/uploads/${upload.upload_id}`;
@@ -226,7 +226,7 @@ export function uploadsSuite(startTestService: StartTestService, part = 40): voi
     );
   });
 
-  test('a plan with another size or other parts ends the open upload of before, and opens a right one', async (t) => {
+  test('a plan with another size or other parts ends the previous open upload, and opens a right one', async (t) => {
     const { api } = t.context;
     const bytes = bytesOf('other parts', 3);
     const half = bytes.length / 2;
