@@ -26,6 +26,7 @@ import { type ServeOptions, serve, stopServing, urlOf } from './http/serve.ts';
 import { openLog } from './log.ts';
 import { quickCheck } from './registry/quick-check.ts';
 import type { Registry } from './registry/registry.ts';
+import { COMMIT_PATIENCE_MS } from './usecases/commit-upload.ts';
 import { recover } from './usecases/recover.ts';
 import type { Log } from './usecases/services.ts';
 import { VERSION } from './version.ts';
@@ -48,6 +49,8 @@ export interface ServiceOverrides {
   registryCheckDelay?: number;
   /** How often the bucket is probed. */
   probeIntervals?: Partial<ProbeIntervals>;
+  /** How long a commit waits for its verification before it answers `verifying`, ms. */
+  commitPatience?: number;
 }
 
 export interface Service {
@@ -122,6 +125,7 @@ export async function startService(
       meters: metrics,
       instance: randomUUID(),
       running: new Map(),
+      commitPatienceMs: overrides.commitPatience ?? COMMIT_PATIENCE_MS,
       underWay: beside.underWay,
       publicUrl,
       signRange: (download) => downloadRequest(signedBytes.signer, publicUrl(), download),

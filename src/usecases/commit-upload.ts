@@ -8,8 +8,8 @@ import { abandoned, failureError } from './fail-upload.ts';
 import { nameInStorage } from './name-in-storage.ts';
 import type { Caller, Services, WithReader, WithUploads } from './services.ts';
 
-/** How long a commit waits for its verification before it answers `verifying`. */
-const PATIENCE_MS = 5_000;
+/** How long a commit waits for its verification before it answers `verifying`, if nothing else is said. */
+export const COMMIT_PATIENCE_MS = 5_000;
 
 export interface Committed {
   upload: UploadRecord;
@@ -31,7 +31,7 @@ export async function commitUpload(
   const running = services.running.get(uploadId);
   if (running) {
     const timer = new AbortController();
-    const patience = sleep(PATIENCE_MS, undefined, { signal: timer.signal }).catch(() => {});
+    const patience = sleep(services.commitPatienceMs, undefined, { signal: timer.signal }).catch(() => {});
     // What went wrong is read from the registry below, as everybody else reads it.
     await Promise.race([running.catch(() => {}), patience]);
     timer.abort();

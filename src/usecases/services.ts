@@ -48,6 +48,8 @@ export interface Services<Store = unknown> {
   instance: string;
   /** Completions that this process is working on, so that a second commit waits for the first. */
   running: Map<UploadId, Promise<void>>;
+  /** How long a commit waits for its verification before it answers `verifying`. */
+  commitPatienceMs: number;
   /** What the start of this process has begun and not ended yet, by names for operators: probe, recovery. */
   underWay: () => string[];
   /** How clients reach the service; known once it listens. */

@@ -81,11 +81,10 @@ test('a resumed push: what was sent before counts at once, and commit and finali
 
 test('while the service reads the bytes back the push reports that it verifies', async (t) => {
   let told: (() => Promise<void>) | undefined;
-  // The service answers a commit that takes more than 5 s with “verifying”.
   const { files } = recordingFileLayer(async ({ name, to }) => {
     if (name === 'link' && to?.includes('/objects/sha256/')) await told?.();
   });
-  const { push, said } = await bench(t, { files });
+  const { push, said } = await bench(t, { files, commitPatience: 500 });
   told = () => said(/^verifying █{24} {2}\d\/3 files {2}26 MB {2}\d+\.\d s$/m);
   const done = await push([]);
   t.is(done.code, 0, done.stderr);

@@ -3,6 +3,7 @@ import { startServiceProcess } from '../bench/service-process.ts';
 import { apiOf } from '../support/api.ts';
 import { builtBin } from '../support/built.ts';
 import { getLarge, type LargeBody, largeBody, putLarge } from '../support/large-body.ts';
+import { usualOrLong } from '../support/long.ts';
 import { tempFolder } from '../support/temp.ts';
 
 /** What the service may need at most, whatever the size of a file (README.md, docs/performance.md). */
@@ -10,7 +11,7 @@ const MEMORY_MAX = 200e6;
 
 /**
  * One file through the built service, a process of its own: in without a digest, in with one, and out. 4 GiB are measured by
- * test/bench/service.ts; memory that grows with the file would show with a quarter of them.
+ * test/bench/service.ts; memory that grows with the file would show with a tenth of them.
  */
 export async function passLargeFiles(
   t: ExecutionContext,
@@ -49,9 +50,11 @@ export async function passLargeFiles(
   t.is(await getLarge(`${path('announced')}?redirect=false`), announced.digest);
 }
 
-const GIB = 1024 ** 3;
+const MIB = 1024 ** 2;
+/** Twice what the service may need, at least. */
+const LARGE = usualOrLong(400 * MIB, 1024 * MIB);
 
 /** @param announced how many bytes come with their digest */
-export function largeBodies(announced = GIB): { plain: LargeBody; announced: LargeBody } {
-  return { plain: largeBody(GIB, 1), announced: largeBody(announced, 2) };
+export function largeBodies(announced = LARGE): { plain: LargeBody; announced: LargeBody } {
+  return { plain: largeBody(LARGE, 1), announced: largeBody(announced, 2) };
 }

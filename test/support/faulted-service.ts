@@ -10,6 +10,7 @@ import { FrameDecoder } from '../../src/core/frame-decoder.ts';
 import { FrameTable } from '../../src/core/frame-table.ts';
 import { openLog } from '../../src/log.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
+import { COMMIT_PATIENCE_MS } from '../../src/usecases/commit-upload.ts';
 import { mapLimit } from '../../src/usecases/map-limit.ts';
 import { recover } from '../../src/usecases/recover.ts';
 import { type Api, apiOf } from './api.ts';
@@ -91,6 +92,7 @@ export async function startFaulted(
   });
   const service = await startTestService({
     limits: LIMITS,
+    commitPatience: COMMIT_PATIENCE_MS,
     log: openLog('info', sink),
     env: {
       ARTIFACT_STORE_DATABASE_URL: through.href,

@@ -23,6 +23,8 @@ export type StartTestService = (options?: TestServiceOptions) => Promise<TestSer
 
 /** Longer than any test: a process for each check of each service would be too many. */
 const NEVER_MS = 3_600_000;
+/** A commit is answered when it has ended, however busy the machine is. */
+const COMMIT_PATIENCE_MS = 60_000;
 
 /** The real service, in this process, on a free port, with a data folder of its own. */
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
@@ -34,7 +36,8 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     ARTIFACT_STORE_LOG_LEVEL: 'silent',
     ...options.env,
   });
-  const service = await startService(config, { timeShift: () => shift, registryCheckDelay: NEVER_MS, ...options });
+  const own = { timeShift: () => shift, registryCheckDelay: NEVER_MS, commitPatience: COMMIT_PATIENCE_MS };
+  const service = await startService(config, { ...own, ...options });
   await service.settled;
   return {
     ...service,
