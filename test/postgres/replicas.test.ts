@@ -138,8 +138,10 @@ if (postgres !== null) {
     const id = (await api.create()) as PackageId;
     const reading = Promise.withResolvers<void>();
     const added = Promise.withResolvers<void>();
-    const { query } = db.client;
-    db.client.query = async function held(connection: unknown, statement: { sql: string }) {
+    // Of the client that only reads, too: both are of the one class that this database has.
+    const client = Object.getPrototypeOf(db.client);
+    const { query } = client;
+    client.query = async function held(connection: unknown, statement: { sql: string }) {
       if (/^select .* from "audit_events"/.test(statement.sql)) {
         reading.resolve();
         await added.promise;
