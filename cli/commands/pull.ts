@@ -11,7 +11,7 @@ export const pull = defineVerb<Options>({
   name: 'pull',
   summary: "write a package's files into a directory",
   description:
-    'Writes the files of a package below DIR and checks every byte against its digest. Restores the executable bit. An existing file with the same bytes is skipped, except for that bit; one with different bytes is never replaced, and nothing is written outside DIR (exit 4). If the stored bytes of a file do not match, it is not written; all other files are, and every failed file is listed (exit 5). To resume an interrupted pull, run it again.',
+    'Writes the files of a package below DIR and checks every byte against its digest. Restores the executable bit. An existing file with the same bytes is skipped, except for that bit; one with different bytes is never replaced, and nothing is written outside DIR (exit 4). If the stored bytes of a file do not match, it is not written; all other files are (exit 5; --json lists every damaged file). To resume an interrupted pull, run it again.',
   examples: ['pull PACKAGE ./copy', "pull PACKAGE ./copy --path 'reports/**' --preserve"],
   client: true,
   continues: 'Run the same command again: it continues where it stopped.',

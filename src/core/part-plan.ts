@@ -70,7 +70,7 @@ export function checkParts(
     offset += part.size;
   }
   if (offset !== size) throw wrong(`sum to ${offset} bytes, but the object has ${size} ${bytes}`);
-  if (planned.length === 1 && planned[0]?.digest !== digest) throw wrong('are a single one with another digest');
+  if (planned.length === 1 && planned[0]?.digest !== digest) throw wrong('are a single part with another digest');
   return planned;
 }
 

@@ -190,7 +190,7 @@ test('a dry run refuses what the push would refuse: an empty directory, one of w
       t.regex(refused.json.error.message, message);
     }
   };
-  await both(2, /holds no file: there is nothing to push/);
+  await both(2, /has no file: there is nothing to push/);
   await writeTree(run, { 'x/a': 'A' });
   await both(2, /has only files that are left out/, '--exclude', 'x');
   await both(2, /does not hold a JSON object/, '--metadata', join(folder, 'list.json'));

@@ -86,5 +86,5 @@ test('a call with more members than one may have is refused', async (t) => {
   const objects = PACKS.slice(0, 2).map(({ digest, size, members }) => ({ digest, size, members }));
   const answer = await api.post(`/v1/packages/${id}/uploads`, { objects });
   t.is(answer.status, 422);
-  t.regex(answer.body.detail, /6 members together; plan at most 5 a call/);
+  t.regex(answer.body.detail, /6 members together; plan at most 5 per call/);
 });

@@ -59,7 +59,7 @@ test('a home that is missing or not writable stops no push, with or without an e
   for (const home of ['/nonexistent', closed]) {
     const notes = await pushes(t, [...args, '--name', home], { HOME: home }, uid);
     t.regex(notes, /going on without the cache .*files\.1\.sqlite/);
-    t.regex(notes, /a push that is cut off starts anew/);
+    t.regex(notes, /an interrupted push starts over/);
   }
   await pushes(t, [...args, '--external-id', 'with one'], { HOME: '/nonexistent' }, uid);
 });
@@ -90,7 +90,7 @@ test('a cache on a full disk', async (t) => {
   });
   t.like(JSON.parse(stdout), { status: 'finalized', file_count: 2 });
   t.regex(stderr, /going on without the cache/);
-  t.regex(stderr, /a push that is cut off starts anew/);
+  t.regex(stderr, /an interrupted push starts over/);
 });
 
 test('fifos where the cache should be block nothing', async (t) => {

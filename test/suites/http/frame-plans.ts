@@ -210,7 +210,7 @@ export function framePlansSuite(startTestService: StartTestService): void {
       'whose one part has the digest of the content',
       ({ blob }) => ({ ...blob.plan, parts: [{ digest: blob.plan.digest, size: blob.plan.stored_size }] }),
       'invalid_parts',
-      /has another digest/,
+      /with another digest/,
     ],
     [
       'whose parts are those of the content',
