@@ -168,13 +168,19 @@ if (started !== null) {
     },
   );
 
-  test.serial('with ARTIFACT_STORE_S3_VERIFY=read everything is read back once, the manifest too', async (t) => {
-    const { api, id, opened } = await start(t, { ARTIFACT_STORE_S3_VERIFY: 'read' });
-    t.is((await api.call('PUT', `/v1/packages/${id}/files/f`, randomBytes(2 * PART + 1))).status, 201);
-    t.is(opened.length, 1);
-    t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
-    t.deepEqual(opened.slice(1), [`packages/${id}/manifest.json`]);
-  });
+  test.serial(
+    'with ARTIFACT_STORE_S3_VERIFY=read everything is read back once, manifest and decision too',
+    async (t) => {
+      const { api, id, opened } = await start(t, { ARTIFACT_STORE_S3_VERIFY: 'read' });
+      t.is((await api.call('PUT', `/v1/packages/${id}/files/f`, randomBytes(2 * PART + 1))).status, 201);
+      t.is(opened.length, 1);
+      t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
+      const [manifest, decision, ...more] = opened.slice(1);
+      t.is(manifest, `packages/${id}/manifest.json`);
+      t.true(decision?.startsWith(`packages/${id}/decisions/`), decision);
+      t.deepEqual(more, []);
+    },
+  );
 
   test.serial(
     'an internal endpoint that accepts bytes other than those signed is noticed, and not trusted',

@@ -114,7 +114,8 @@ if (server && postgres) {
       for await (const object of witness.listObjectsV2(bucket, '', true)) names.push((object as { name: string }).name);
       t.is(names.filter((name) => name.startsWith('preserved/objects/')).length, 4);
       t.is(names.filter((name) => /manifest\.json$/.test(name)).length, 2);
-      t.is(names.length, 6, 'nothing else is left');
+      t.is(names.filter((name) => /\/decisions\/evt_\w+\.json$/.test(name)).length, 2);
+      t.is(names.length, 8, 'nothing else is left');
       const manifest = await text(await witness.getObject(bucket, `preserved/packages/${package_id}/manifest.json`));
       t.is(sha256(manifest), manifest_digest);
     } finally {

@@ -238,7 +238,12 @@ const WRONG: Array<[name: string, lies: Lies, args: string[], says: RegExp]> = [
     /another length/,
   ],
   ['a part whose headers are none', { uploads: lyingUpload({ headers: { x: 'a\r\nb: c' } }) }, PUSH, /are not headers/],
-  ['a part whose URL is none', { uploads: lyingUpload({ url: 'file:///etc/passwd' }) }, PUSH, /is not an http\(s\) URL/],
+  [
+    'a part whose URL is none',
+    { uploads: lyingUpload({ url: 'file:///etc/passwd' }) },
+    PUSH,
+    /is not an http\(s\) URL/,
+  ],
   ['no upload for what was asked', { uploads: { json: { uploads: [] } } }, PUSH, /planned no upload/],
   ['bytes without a URL', { downloads: { json: downloadsOf('', { url: 'data:,' }) } }, PULL, /name no URL/],
 ];
