@@ -23,11 +23,3 @@ export function keepHeapSmall(): void {
   setFlagsFromString('--no-parallel-scavenge');
   setFlagsFromString('--heap-growing-percent=50');
 }
-
-/**
- * Lets the heap of a service become twice as large as what was alive. What waits in a busy service is collected often otherwise:
- * a tenth of its CPU for some 15 MB (docs/performance.md).
- */
-export function letServiceHeapGrow(): void {
-  setFlagsFromString('--heap-growing-percent=100');
-}

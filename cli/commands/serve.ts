@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { defineVerb } from '../command.ts';
-import { letServiceHeapGrow } from '../lean-heap.ts';
 import { parseFilled } from '../view/options.ts';
 
 interface Options {
@@ -39,7 +38,6 @@ export const serve = defineVerb<Options>({
       ...(port === undefined ? {} : { ARTIFACT_STORE_PORT: port }),
       ...(dataDir === undefined ? {} : { ARTIFACT_STORE_DATA_DIR: dataDir }),
     });
-    letServiceHeapGrow();
     const service = await startService(config);
     let ended: Error | null = null;
     try {
