@@ -82,7 +82,7 @@ test('https at an http port, and http at an https port, are reported at once, wi
   const nginx = await statusServer(t, [400], '<html>400 The plain HTTP request was sent to HTTPS port</html>');
   const told = await runCli(['ls', '--url', nginx.url]);
   t.is(told.code, 6);
-  t.regex(told.stderr, /that port speaks https: write https:/);
+  t.regex(told.stderr, /that port speaks https: use https:/);
 });
 
 test("an own CA: trusted with NODE_EXTRA_CA_CERTS, for the service's URL and for signed ones; otherwise reported at once", async (t) => {

@@ -8,8 +8,8 @@ import { startTestService } from '../support/service.ts';
 import { digestNumber, MANY_PARTS, PART_SIZE, WORST_BODIES } from '../support/worst-bodies.ts';
 import type { FromSender, ToSender } from '../support/worst-sender.ts';
 
-/** How long nobody else gets a turn. */
-const LONGEST_TURN_MS = 100;
+/** CPU time. Half of it and less where the core is not shared; beside other test files it takes up to twice as long. */
+const LONGEST_TURN_MS = 250;
 /** Garbage collection can lengthen a turn by chance, but not every time. */
 const TRIES = 3;
 
