@@ -184,7 +184,7 @@ test('names that no package can hold are refused before anything is sent', async
   await mkdir(run);
   const empty = await push();
   t.is(empty.code, 2);
-  t.regex(empty.json.error.message, /holds no file/);
+  t.regex(empty.json.error.message, /has no file/);
   await rm(run, { recursive: true });
   t.is((await push()).code, 2);
   t.deepEqual(

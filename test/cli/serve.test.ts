@@ -62,7 +62,7 @@ test.serial('the first log line has the URL, and stdout stays empty', async (t) 
   t.like(first, { url, data_dir: dir });
   t.true(first.msg.includes(url));
   t.true(
-    rest.some(({ msg }) => /only loopback/.test(msg)),
+    rest.some(({ msg }) => /loopback only/.test(msg)),
     'it says that there is no token',
   );
   t.is(out.stdout, '');
