@@ -17,6 +17,7 @@ const SUITES = [
   'test/ceph/foreign-digest.test.ts',
   'test/ceph/frame-commits.test.ts',
   'test/ceph/frames.test.ts',
+  'test/ceph/decisions.test.ts',
   'test/ceph/lost-objects.test.ts',
   'test/ceph/lying-part.test.ts',
   'test/ceph/openapi.test.ts',
