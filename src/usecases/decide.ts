@@ -9,8 +9,8 @@ import type { Services, WithObjects } from './services.ts';
 
 /** How many decisions are written at once. */
 const CONCURRENCY = 8;
-/** Of one package; what is left goes with its next decision, or with recovery. */
-const AT_ONCE = 100;
+/** There are more of a package only after an upgrade. */
+const BATCH = 100;
 
 /**
  * A change of how long a package is kept: one transaction in the registry, which decides; then storage has it too, beside the
@@ -21,36 +21,41 @@ export async function decide<T>(
   services: Services<WithObjects>,
   id: PackageId,
   work: (tables: Tables) => Promise<T>,
+  tell = writeDecisions,
 ): Promise<T> {
   const result = await services.registry.transaction(work);
-  await writeDecisions(services, id);
+  await tell(services, id);
   return result;
 }
 
 /** The same for what would happen twice if it were asked again. @throws StoreError decision_unwritten */
-export async function decideOnce<T>(
+export function decideOnce<T>(
   services: Services<WithObjects>,
   id: PackageId,
   work: (tables: Tables) => Promise<T>,
 ): Promise<T> {
-  const result = await services.registry.transaction(work);
-  try {
-    await writeDecisions(services, id);
-  } catch (cause) {
-    services.log.error({ err: cause, package: id }, 'storage could not be told of a decision');
-    throw new StoreError(
-      'decision_unwritten',
-      `The registry has recorded it, but storage could not be told yet: the service goes on trying. Look at the retention of ${id} before you ask again.`,
-      { package_id: id },
-      { cause },
-    );
-  }
-  return result;
+  return decide(services, id, work, async () => {
+    try {
+      await writeDecisions(services, id);
+    } catch (cause) {
+      services.log.error({ err: cause, package: id }, 'storage could not be told of a decision');
+      throw new StoreError(
+        'decision_unwritten',
+        `The registry has recorded it, but storage could not be told yet: the service goes on trying. Look at the retention of ${id} before you ask again.`,
+        { package_id: id },
+        { cause },
+      );
+    }
+  });
 }
 
-/** Writes what storage does not have yet of a package's decisions. */
+/** Writes all that storage does not have yet of a package's decisions. */
 export async function writeDecisions(services: Services<WithObjects>, id: PackageId): Promise<void> {
-  await write(services, await services.registry.read.retention.unwritten(id, AT_ONCE));
+  for (;;) {
+    const events = await services.registry.read.retention.unwritten(id, BATCH);
+    await write(services, events);
+    if (events.length < BATCH) return;
+  }
 }
 
 /** Any number of times, in any order: each has its key, which only ever gets these bytes. */

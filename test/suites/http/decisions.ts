@@ -2,6 +2,7 @@ import { text } from 'node:stream/consumers';
 import type { BlobStore } from '../../../src/blobs/blob-store.ts';
 import { canonicalJson } from '../../../src/core/canonical-json.ts';
 import { StoreError } from '../../../src/core/errors.ts';
+import type { PackageId } from '../../../src/core/ids.ts';
 import { recover } from '../../../src/usecases/recover.ts';
 import { apiOf } from '../../support/api.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
@@ -56,6 +57,22 @@ export function decisionsSuite(startTestService: StartTestService): void {
     );
   });
 
+  test('a new decision is in storage when it is acknowledged, however many were there before an upgrade', async (t) => {
+    const { api, service } = t.context;
+    const id = await api.preserve({ a: 'old' });
+    const old = { package_id: id as PackageId, action: 'extended' as const, at: 1, actor: 'local', reason: 'before' };
+    await service.services.registry.transaction(async ({ retention }) => {
+      for (let n = 0; n < 250; n += 1) {
+        const event = { ...old, id: `evt_0_${n}`, hold_id: null, expires_before: 1, expires_after: 2 };
+        await retention.addEvent(event, true);
+      }
+    });
+    t.is((await api.post(`/v1/packages/${id}/retention/extensions`, { days: 1, reason: 'new' })).status, 200);
+    const told = await decisionsOf(service, id);
+    t.is(told.length, 252);
+    t.true(told.some(({ reason }) => reason === 'new'));
+  });
+
   test('what never was finalized leaves nothing but its holds and extensions', async (t) => {
     const { api, service } = t.context;
     const id = await api.create();
@@ -105,6 +122,7 @@ export function decisionsSuite(startTestService: StartTestService): void {
 }
 
 interface Told {
+  reason: string | null;
   id: string;
   at: string;
   action: string;
