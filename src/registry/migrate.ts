@@ -16,6 +16,9 @@ export class NewerSchemaError extends Error {
 
 type Migrations = typeof MIGRATIONS;
 
+/** How long to wait for another process that migrates the same SQLite file: some minutes for millions of rows. */
+const MIGRATION_TIMEOUT_MS = 3_600_000;
+
 function sourceOf(migrations: Migrations): Knex.MigrationSource<string> {
   return {
     getMigrations: async () => migrations.map(({ name }) => name),
@@ -35,9 +38,19 @@ function sourceOf(migrations: Migrations): Knex.MigrationSource<string> {
  * @param migrations as this version has them; fewer, for tests, as an earlier one had them @throws NewerSchemaError
  */
 export async function migrate(db: Knex, migrations: Migrations = MIGRATIONS): Promise<SchemaVersion> {
+  if (isPostgres(db)) return migrateNow(db, migrations);
+  const [{ timeout }] = await db.raw('pragma busy_timeout');
+  await db.raw(`pragma busy_timeout = ${MIGRATION_TIMEOUT_MS}`);
+  try {
+    return await migrateNow(db, migrations);
+  } finally {
+    await db.raw(`pragma busy_timeout = ${timeout}`);
+  }
+}
+
+async function migrateNow(db: Knex, migrations: Migrations): Promise<SchemaVersion> {
   return db.transaction(async (trx) => {
     if (isPostgres(trx)) {
-      // Another's migration may take long, and so may ours.
       await trx.raw('set local lock_timeout = 0; set local statement_timeout = 0');
       await trx.raw(`select pg_advisory_xact_lock(hashtext('artifact-store'))`);
     }

@@ -27,6 +27,8 @@ const STATEMENTS_KEPT = 500;
  * another process wrote in between. Ours always mean to write: they take the lock at their first statement.
  */
 const BEGIN = 'BEGIN IMMEDIATE';
+/** How long a statement waits for what another process has locked, milliseconds. */
+const BUSY_TIMEOUT_MS = 5_000;
 const ROLLBACK = /^rollback;?$/i;
 const NOTHING = { changes: 0, lastInsertRowid: 0 };
 
@@ -38,8 +40,8 @@ function open(file: string): Database {
   const opened = new Sqlite(file);
   // For the owner alone, also once it is copied out of the data folder; SQLite's other files take it over.
   if (file !== ':memory:') chmodSync(file, 0o600);
-  opened.pragma('busy_timeout = 5000');
-  opened.pragma('journal_mode = WAL');
+  opened.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  useWal(opened);
   // A COMMIT that was answered survives a power failure.
   opened.pragma('synchronous = FULL');
   // In pages. Digests stand at random places of their index: registering a thousand files changes a thousand pages of it, and
@@ -47,6 +49,23 @@ function open(file: string): Database {
   opened.pragma('wal_autocheckpoint = 16000');
   opened.pragma('foreign_keys = ON');
   return opened;
+}
+
+/**
+ * When several processes change a new file to WAL at the same moment, SQLite refuses some of them without waiting for its
+ * busy timeout. A file that is in WAL already needs no lock for this.
+ */
+function useWal(opened: Database): void {
+  const deadline = Date.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      opened.pragma('journal_mode = WAL');
+      return;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'SQLITE_BUSY' || Date.now() > deadline) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
 }
 
 function statementOf(sql: string): Statement<Binding[]> {

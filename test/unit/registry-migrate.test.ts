@@ -1,7 +1,10 @@
 import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import anyTest, { type TestFn } from 'ava';
 import { MIGRATIONS } from '../../migrations/index.ts';
 import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
@@ -41,6 +44,39 @@ test('if many processes migrate at once, one does the work and all succeed', asy
     ),
   );
   t.is(runs.filter((applied) => applied.length > 0).length, 1);
+});
+
+test('many connections can open a new registry at the same moment', async (t) => {
+  const workers = Array.from(
+    { length: 6 },
+    () => new Worker(new URL('../../src/registry/sqlite-worker.ts', import.meta.url)),
+  );
+  const open = async (file: string) => {
+    const answers = workers.map((worker) => once(worker, 'message'));
+    for (const worker of workers) worker.postMessage({ open: file });
+    return (await Promise.all(answers)).map(([answer]) => answer.failed);
+  };
+  await open(':memory:');
+  // SQLite refuses some of them in about one round of ten.
+  for (let round = 0; round < 60; round++) {
+    t.deepEqual(await open(join(t.context.dir, `${round}.sqlite`)), Array(6).fill(undefined));
+  }
+  await Promise.all(workers.map((worker) => worker.terminate()));
+});
+
+test('a migration waits for another that takes longer than the busy timeout', async (t) => {
+  const [one, two] = [connectSqlite(t.context.file), connectSqlite(t.context.file)];
+  await two.raw('pragma busy_timeout = 0');
+  const release = await new Promise<() => void>((held) => {
+    void one.transaction((trx) => trx.raw('select 1').then(() => new Promise<void>((resolve) => held(resolve))));
+  });
+  const migrating = migrate(two);
+  await setTimeout(300);
+  release();
+  t.is((await migrating).applied.length, MIGRATIONS.length);
+  const [{ timeout }] = await two.raw('pragma busy_timeout');
+  t.is(timeout, 0, 'as it was before');
+  await Promise.all([one.destroy(), two.destroy()]);
 });
 
 test('a newer schema is refused with what to do; nothing is changed', async (t) => {
