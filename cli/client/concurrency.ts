@@ -89,16 +89,20 @@ export function* cut<T, Counted extends string>(
 ): Generator<T[]> {
   const counted = Object.keys(most) as Counted[];
   let list: T[] = [];
-  let held = new Map<Counted, number>();
+  const held = { ...most };
+  const begin = (): void => {
+    list = [];
+    for (const name of counted) held[name] = 0;
+  };
+  begin();
   for (const item of items) {
     const weight = weigh(item);
-    if (list.length > 0 && counted.some((name) => (held.get(name) ?? 0) + weight[name] > most[name])) {
+    if (list.length > 0 && counted.some((name) => held[name] + weight[name] > most[name])) {
       yield list;
-      list = [];
-      held = new Map();
+      begin();
     }
     list.push(item);
-    for (const name of counted) held.set(name, (held.get(name) ?? 0) + weight[name]);
+    for (const name of counted) held[name] += weight[name];
   }
   if (list.length > 0) yield list;
 }

@@ -7,7 +7,6 @@ import { DigestClaims } from '../../cli/client/push/digest-claims.ts';
 import type { SentObject } from '../../cli/client/push/objects.ts';
 import { packObject } from '../../cli/client/push/pack-object.ts';
 import type { FileList } from '../../cli/client/tree/file-list.ts';
-import { RAW_DIGEST_SIZE } from '../../cli/client/tree/file-list.ts';
 import { buildPack, cutPacks, packMemory } from '../../cli/client/tree/pack-builder.ts';
 import { PackMemory } from '../../cli/client/tree/pack-memory.ts';
 import { Readers } from '../../cli/client/tree/readers.ts';
@@ -59,11 +58,9 @@ async function packsOf(
   const indexes = Array.from({ length: files.length }, (_, index) => index).filter((index) => files.size(index) > 0);
   const objects: SentObject[] = [];
   for (const list of cutPacks(indexes, (index) => files.size(index), LIMITS)) {
-    const pack = buildPack({ files: list.map((index) => files.at(index)), memory }, () => {});
+    const pack = buildPack({ files: files.batch(list), memory }, () => {});
     if (!pack.ok) throw new Error('a file could not be read');
-    for (const [place, index] of list.entries()) {
-      files.setDigest(index, pack.digests.subarray(place * RAW_DIGEST_SIZE, (place + 1) * RAW_DIGEST_SIZE));
-    }
+    files.setDigests(list, pack.digests);
     const wanted = list.filter((index) => !stored(index)).filter((index) => claims.claim(index));
     const held = {
       digest: pack.digest,
@@ -142,16 +139,10 @@ test('a pack whose memory was given to others is the same once more, or says whi
   const indexes = [1, 2, 3, 4, 5, 6, 7, 8];
   const readers = new Readers();
   const pool = new Pool(1, () => new SharedArrayBuffer(packMemory(LIMITS)));
-  const memory = new PackMemory(
-    indexes.map((index) => files.at(index)),
-    readers,
-    pool,
-  );
+  const memory = new PackMemory(files, indexes, readers, pool);
   for (const wanted of [indexes, [2, 5, 7], [4]]) {
     await memory.hold();
-    for (const [place, index] of indexes.entries()) {
-      files.setDigest(index, memory.digests.subarray(place * RAW_DIGEST_SIZE, (place + 1) * RAW_DIGEST_SIZE));
-    }
+    files.setDigests(indexes, memory.digests);
     const compress = (memory: SharedArrayBuffer, frames: readonly number[]) => readers.compress(memory, frames, 1);
     const object = (await packObject(files, indexes, wanted, memory, compress)) as SentObject;
     const first = Buffer.from(bytesOf(object));
@@ -178,7 +169,7 @@ test('a pack whose memory was given to others is the same once more, or says whi
 
 test('a file that was replaced since it was found is not packed', async (t) => {
   const folder = await writeTree(await tempFolder(t), { a: 'A', b: 'B', c: 'C' });
-  const files = [...(await walk(folder, LOOK))];
+  const files = (await walk(folder, LOOK)).batch([0, 1, 2]);
   await writeFile(join(folder, 'b'), 'BB');
   const memory = new SharedArrayBuffer(packMemory(LIMITS));
   t.like(

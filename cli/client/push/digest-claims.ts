@@ -15,15 +15,14 @@ export class DigestClaims {
 
   /** @returns false when another file with the same digest was first, or this one before */
   claim(index: FileIndex): boolean {
-    const digest = this.#files.rawDigest(index);
     const mask = this.#owners.length - 1;
-    for (let place = digest.readUInt32LE() & mask; ; place = (place + 1) & mask) {
+    for (let place = this.#files.digestStart(index) & mask; ; place = (place + 1) & mask) {
       const owner = this.#owners[place] as FileIndex;
       if (owner === NOBODY) {
         this.#owners[place] = index;
         return true;
       }
-      if (this.#files.rawDigest(owner).equals(digest)) return false;
+      if (this.#files.sameDigest(owner, index)) return false;
     }
   }
 }

@@ -14,7 +14,7 @@ export async function filesDigest(files: FileList): Promise<Digest> {
     const end = Math.min(start + LINES, files.length);
     let lines = '';
     for (let index = start; index < end; index += 1) {
-      lines += sha256sumLine(files.rawDigest(index).toString('hex'), files.path(index));
+      lines += sha256sumLine(files.hexDigest(index), files.path(index));
     }
     hash.update(lines);
     await nextTurn();

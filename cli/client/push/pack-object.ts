@@ -35,14 +35,7 @@ export async function packObject(
   pack: PackBytes,
   compress: Compress,
 ): Promise<SentObject | null> {
-  const blobs = new Map<Digest, { digest: Digest; size: number; index: FileIndex }>();
-  for (const index of indexes) {
-    const blob = { digest: files.digest(index), size: files.size(index), index };
-    if (!blobs.has(blob.digest)) blobs.set(blob.digest, blob);
-  }
-  const digests = new Set(wanted.map((index) => files.digest(index)));
-  const { members, size } = layoutPack(blobs.values());
-  const kept = members.filter((member) => digests.has(member.digest));
+  const { members, kept, size } = membersOf(files, indexes, wanted);
   if (kept.length === 0) return null;
   const arrange = (): Content =>
     kept.length === members.length && kept.length > 1
@@ -68,8 +61,22 @@ export async function packObject(
         pack.release();
       },
     },
-    (about) => files.path(blobs.get(about)?.index ?? (indexes[0] as FileIndex)),
+    (about) => files.path(indexes.find((index) => files.digest(index) === about) ?? (indexes[0] as FileIndex)),
   );
+}
+
+/** Each blob of the files once, where it stands in the pack of them all, and those of them that are wanted. */
+function membersOf(files: FileList, indexes: readonly FileIndex[], wanted: readonly FileIndex[]) {
+  const sizes = new Map<Digest, { digest: Digest; size: number }>();
+  const digests = new Set<Digest>();
+  const isWanted = new Set(wanted);
+  for (const index of indexes) {
+    const digest = files.digest(index);
+    if (!sizes.has(digest)) sizes.set(digest, { digest, size: files.size(index) });
+    if (isWanted.has(index)) digests.add(digest);
+  }
+  const { members, size } = layoutPack(sizes.values());
+  return { members, size, kept: members.filter(({ digest }) => digests.has(digest)) };
 }
 
 /** To the beginning of the memory. */

@@ -3,7 +3,7 @@ import { partSizeFor } from '../../../src/core/part-plan.ts';
 import { Pool } from '../../../src/core/pool.ts';
 import { Countdown, cut, forEachLimit } from '../concurrency.ts';
 import type { FileCache } from '../tree/file-cache.ts';
-import { type FileIndex, type FileList, RAW_DIGEST_SIZE } from '../tree/file-list.ts';
+import type { FileIndex, FileList } from '../tree/file-list.ts';
 import { fileSeemsCompressible } from '../tree/hash-file.ts';
 import { hashFiles } from '../tree/hash-files.ts';
 import { cutPacks, packMemory } from '../tree/pack-builder.ts';
@@ -155,12 +155,12 @@ export class PackageFiller {
 
   async #sendPack({ indexes, registered }: List): Promise<void> {
     if (this.#failure) return;
-    const files = indexes.map((index) => this.#files.at(index));
-    const pack = new PackMemory(files, this.#deps.readers, this.#memory);
+    const pack = new PackMemory(this.#files, indexes, this.#deps.readers, this.#memory);
     try {
       const readAt = Date.now();
       await pack.hold();
-      const wrong = this.#takeDigests(indexes, pack.digests);
+      // Of which another digest was remembered.
+      const wrong = this.#files.setDigests(indexes, pack.digests);
       this.#deps.cache.save(this.#files, indexes, readAt);
       const missing = registered
         ? [...without(indexes, wrong), ...(await this.#deps.registrar.register(wrong, true))]
@@ -181,17 +181,6 @@ export class PackageFiller {
     } finally {
       pack.release();
     }
-  }
-
-  /** @returns those of which another digest was remembered */
-  #takeDigests(indexes: readonly FileIndex[], digests: Uint8Array): FileIndex[] {
-    const wrong: FileIndex[] = [];
-    for (const [place, index] of indexes.entries()) {
-      const raw = digests.subarray(place * RAW_DIGEST_SIZE, (place + 1) * RAW_DIGEST_SIZE);
-      if (this.#files.hasDigest(index) && !this.#files.rawDigest(index).equals(raw)) wrong.push(index);
-      this.#files.setDigest(index, raw);
-    }
-    return wrong;
   }
 
   async #sendLarge({ indexes, registered }: List): Promise<void> {

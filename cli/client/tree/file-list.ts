@@ -1,12 +1,10 @@
 import type { BigIntStats } from 'node:fs';
-import { type Digest, digestFromBytes, digestToBytes, EMPTY_DIGEST } from '../../../src/core/digest.ts';
+import { type Digest, digestToBytes, EMPTY_DIGEST } from '../../../src/core/digest.ts';
 import type { LogicalPath } from '../../../src/core/logical-path.ts';
 import type { ComparedFile } from '../compare.ts';
+import { CTIME, DEV, type FileBatch, IDENTITY_FIELDS, INO, identityAt, MTIME, SIZE } from './file-batch.ts';
 import type { FileIdentity, FoundFile } from './local-file.ts';
 
-/** dev, ino, size, mtime, ctime (nanoseconds): what tells that a file is still the same one. */
-const IDENTITY_FIELDS = 5;
-const [DEV, INO, SIZE, MTIME, CTIME] = [0, 1, 2, 3, 4];
 export const IDENTITY_SIZE = IDENTITY_FIELDS * 8;
 export const RAW_DIGEST_SIZE = 32;
 const FIRST_FILES = 1_024;
@@ -62,7 +60,7 @@ export class FileList {
   add(path: string, absolute: string, stats: BigIntStats): void {
     const index = this.#length;
     if (index === this.#ends.length) this.#growFiles();
-    const start = index === 0 ? 0 : (this.#ends[index - 1] as number);
+    const start = this.#start(index);
     while (this.#paths.length - start < path.length * 3) this.#growPaths();
     this.#ends[index] = start + this.#paths.write(path, start);
     const at = index * IDENTITY_FIELDS;
@@ -79,8 +77,7 @@ export class FileList {
   }
 
   path(index: FileIndex): LogicalPath {
-    const start = index === 0 ? 0 : (this.#ends[index - 1] as number);
-    return this.#paths.toString('utf8', start, this.#ends[index]) as LogicalPath;
+    return this.#paths.toString('utf8', this.#start(index), this.#end(index)) as LogicalPath;
   }
 
   /** Without symlinks, so that it can be opened with O_NOFOLLOW. */
@@ -103,9 +100,41 @@ export class FileList {
   }
 
   identity(index: FileIndex): FileIdentity {
-    const at = index * IDENTITY_FIELDS;
-    const field = (which: number) => this.#identities[at + which] as bigint;
-    return { dev: field(DEV), ino: field(INO), size: field(SIZE), mtimeNs: field(MTIME), ctimeNs: field(CTIME) };
+    return identityAt(this.#identities, index);
+  }
+
+  /** Whether the file that was looked at now is the one that was found. */
+  isStill(index: FileIndex, stats: BigIntStats): boolean {
+    const [identities, at] = [this.#identities, index * IDENTITY_FIELDS];
+    return (
+      identities[at + SIZE] === stats.size &&
+      identities[at + MTIME] === stats.mtimeNs &&
+      identities[at + CTIME] === stats.ctimeNs &&
+      identities[at + INO] === stats.ino &&
+      identities[at + DEV] === stats.dev
+    );
+  }
+
+  /** Some of the files, for a thread that reads them. */
+  batch(indexes: readonly FileIndex[]): FileBatch {
+    const ends = new Uint32Array(indexes.length);
+    const identities = new BigInt64Array(indexes.length * IDENTITY_FIELDS);
+    const [from, to] = [Buffer.from(this.#identities.buffer), Buffer.from(identities.buffer)];
+    let end = 0;
+    for (const [place, index] of indexes.entries()) {
+      from.copy(to, place * IDENTITY_SIZE, index * IDENTITY_SIZE, (index + 1) * IDENTITY_SIZE);
+      end += this.#elsewhere.has(index)
+        ? Buffer.byteLength(this.absolute(index))
+        : this.#end(index) - this.#start(index);
+      ends[place] = end;
+    }
+    const paths = Buffer.allocUnsafeSlow(end);
+    for (const [place, index] of indexes.entries()) {
+      const at = place === 0 ? 0 : (ends[place - 1] as number);
+      if (this.#elsewhere.has(index)) paths.write(this.absolute(index), at);
+      else this.#paths.copy(paths, at, this.#start(index), this.#end(index));
+    }
+    return { root: this.root, paths, ends, identities };
   }
 
   /** The identity as IDENTITY_SIZE bytes: a view, not a copy. */
@@ -141,8 +170,7 @@ export class FileList {
     let [low, high] = [0, this.#length];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const start = middle === 0 ? 0 : (this.#ends[middle - 1] as number);
-      const order = this.#paths.compare(wanted, 0, wanted.length, start, this.#ends[middle]);
+      const order = this.#paths.compare(wanted, 0, wanted.length, this.#start(middle), this.#end(middle));
       if (order === 0) return middle;
       if (order < 0) low = middle + 1;
       else high = middle;
@@ -174,7 +202,22 @@ export class FileList {
 
   /** Of a file that has one. */
   digest(index: FileIndex): Digest {
-    return digestFromBytes(this.rawDigest(index));
+    return `sha256:${this.hexDigest(index)}` as Digest;
+  }
+
+  /** The 64 hex digits alone. */
+  hexDigest(index: FileIndex): string {
+    const at = index * RAW_DIGEST_SIZE;
+    return this.#digests.toString('hex', at, at + RAW_DIGEST_SIZE);
+  }
+
+  /** Its first four bytes, which are as good as any number. */
+  digestStart(index: FileIndex): number {
+    return this.#digests.readUInt32LE(index * RAW_DIGEST_SIZE);
+  }
+
+  sameDigest(one: FileIndex, other: FileIndex): boolean {
+    return this.#compareDigest(one, this.#digests, other) === 0;
   }
 
   /** A view of 32 bytes. */
@@ -191,6 +234,31 @@ export class FileList {
     this.#digests.set(raw, index * RAW_DIGEST_SIZE);
     this.#hashed[index] = 1;
     if (parts) this.#parts.set(index, parts);
+  }
+
+  /** @param digests of these files, 32 bytes each, in their order @returns those that had another one */
+  setDigests(indexes: readonly FileIndex[], digests: Uint8Array): FileIndex[] {
+    const raw = Buffer.from(digests.buffer, digests.byteOffset, digests.length);
+    const others: FileIndex[] = [];
+    for (const [place, index] of indexes.entries()) {
+      if (this.hasDigest(index) && this.#compareDigest(index, raw, place) !== 0) others.push(index);
+      raw.copy(this.#digests, index * RAW_DIGEST_SIZE, place * RAW_DIGEST_SIZE, (place + 1) * RAW_DIGEST_SIZE);
+      this.#hashed[index] = 1;
+    }
+    return others;
+  }
+
+  #compareDigest(index: FileIndex, digests: Uint8Array, place: number): number {
+    const [at, otherAt] = [index * RAW_DIGEST_SIZE, place * RAW_DIGEST_SIZE];
+    return this.#digests.compare(digests, otherAt, otherAt + RAW_DIGEST_SIZE, at, at + RAW_DIGEST_SIZE);
+  }
+
+  #start(index: FileIndex): number {
+    return index === 0 ? 0 : (this.#ends[index - 1] as number);
+  }
+
+  #end(index: FileIndex): number {
+    return this.#ends[index] as number;
   }
 
   #growFiles(): void {

@@ -10,14 +10,15 @@ import {
   writeMemberHeader,
 } from '../../../src/core/pack.ts';
 import { cut } from '../concurrency.ts';
+import { type FileBatch, filesOf } from './file-batch.ts';
 import { RAW_DIGEST_SIZE } from './file-list.ts';
-import { type ReadFailure, type ReadJob, readFull, readUnchanged } from './read-whole.ts';
+import { type ReadFailure, readFull, readUnchanged } from './read-whole.ts';
 
 type PackLimits = Pick<Limits, 'pack_member_max' | 'pack_members_max' | 'pack_target'>;
 
 /** Files that become one pack, and the memory in which it is built. */
 export interface PackJob {
-  files: ReadJob[];
+  files: FileBatch;
   memory: SharedArrayBuffer;
 }
 
@@ -48,10 +49,10 @@ export function cutPacks<T>(files: Iterable<T>, sizeOf: (file: T) => number, lim
  */
 export function buildPack({ files, memory }: PackJob, count: (bytes: number) => void): PackOutcome {
   const pack = Buffer.from(memory);
-  const digests = Buffer.alloc(files.length * RAW_DIGEST_SIZE);
+  const digests = Buffer.alloc(files.ends.length * RAW_DIGEST_SIZE);
   const seen = new Set<string>();
-  let end = 0;
-  for (const [index, file] of files.entries()) {
+  let [index, end] = [0, 0];
+  for (const file of filesOf(files)) {
     const size = Number(file.identity.size);
     const at = end + MEMBER_HEADER_SIZE;
     const read = readUnchanged(file, (fd) => (readFull(fd, pack, at, size) ? true : null));
@@ -59,6 +60,7 @@ export function buildPack({ files, memory }: PackJob, count: (bytes: number) => 
     count(size);
     const hex = hash('sha256', pack.subarray(at, at + size), 'hex');
     digests.write(hex, index * RAW_DIGEST_SIZE, 'hex');
+    index += 1;
     if (seen.has(hex)) continue;
     seen.add(hex);
     end = frameMember(pack, end, `sha256:${hex}` as Digest, size);

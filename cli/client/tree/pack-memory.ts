@@ -1,7 +1,7 @@
 import type { Digest } from '../../../src/core/digest.ts';
 import type { Pool } from '../../../src/core/pool.ts';
-import { RAW_DIGEST_SIZE } from './file-list.ts';
-import { type FoundFile, fileChanged } from './local-file.ts';
+import { type FileIndex, type FileList, RAW_DIGEST_SIZE } from './file-list.ts';
+import { fileChanged } from './local-file.ts';
 import type { Readers, ReadPack } from './readers.ts';
 
 /** A pack whose bytes need not be in memory all the time. */
@@ -22,14 +22,16 @@ export interface PackBytes {
  * read into it: the system has to find each page.
  */
 export class PackMemory implements PackBytes {
-  readonly #files: readonly FoundFile[];
+  readonly #files: FileList;
+  readonly #indexes: readonly FileIndex[];
   readonly #readers: Readers;
   readonly #pool: Pool<SharedArrayBuffer>;
   #memory: SharedArrayBuffer | null = null;
   #pack: ReadPack | null = null;
 
-  constructor(files: readonly FoundFile[], readers: Readers, pool: Pool<SharedArrayBuffer>) {
+  constructor(files: FileList, indexes: readonly FileIndex[], readers: Readers, pool: Pool<SharedArrayBuffer>) {
     this.#files = files;
+    this.#indexes = indexes;
     this.#readers = readers;
     this.#pool = pool;
   }
@@ -57,7 +59,7 @@ export class PackMemory implements PackBytes {
     if (this.#memory !== null) return;
     const memory = await this.#pool.take();
     this.#memory = memory;
-    const pack = await this.#readers.pack(this.#files, memory);
+    const pack = await this.#readers.pack(this.#files, this.#indexes, memory);
     const before = this.#pack;
     if (before !== null) this.#assertSame(before, pack);
     this.#pack = pack;
@@ -70,14 +72,14 @@ export class PackMemory implements PackBytes {
 
   #assertSame(before: ReadPack, now: ReadPack): void {
     if (before.digest === now.digest) return;
-    const changed = this.#files.findIndex((_, place) => {
+    const changed = this.#indexes.findIndex((_, place) => {
       const at = place * RAW_DIGEST_SIZE;
       return Buffer.compare(
         before.digests.subarray(at, at + RAW_DIGEST_SIZE),
         now.digests.subarray(at, at + RAW_DIGEST_SIZE),
       );
     });
-    throw fileChanged((this.#files[Math.max(0, changed)] as FoundFile).path);
+    throw fileChanged(this.#files.path(this.#indexes[Math.max(0, changed)] as FileIndex));
   }
 
   get #read(): ReadPack {

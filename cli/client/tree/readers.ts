@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Digest } from '../../../src/core/digest.ts';
 import { partSizeFor } from '../../../src/core/part-plan.ts';
 import { cut } from '../concurrency.ts';
-import type { FilePart } from './file-list.ts';
+import type { FileIndex, FileList, FilePart } from './file-list.ts';
 import type { FramesJob, FramesOutcome, HashJob, HashOutcome, StoredFile } from './hash-file.ts';
 import { type FoundFile, fileChanged, fileError } from './local-file.ts';
 import type { PackOutcome } from './pack-builder.ts';
@@ -117,11 +117,12 @@ export class Readers {
   }
 
   /** Builds a pack of small files, in their order. @throws CliError file_changed, file_unreadable */
-  async pack(files: readonly FoundFile[], memory: SharedArrayBuffer): Promise<ReadPack> {
-    const jobs = files.map(({ absolute, identity }) => ({ absolute, identity }));
-    const outcome = await this.#do<PackOutcome>({ pack: { files: jobs, memory } }, files);
-    if (!outcome.ok) throw failureOf(files[outcome.file] as FoundFile, outcome);
-    this.files += files.length;
+  async pack(files: FileList, indexes: readonly FileIndex[], memory: SharedArrayBuffer): Promise<ReadPack> {
+    const job = { files: files.batch(indexes), memory };
+    const sizes = indexes.map((index) => ({ size: files.size(index) }));
+    const outcome = await this.#do<PackOutcome>({ pack: job }, sizes);
+    if (!outcome.ok) throw failureOf(files.at(indexes[outcome.file] as FileIndex), outcome);
+    this.files += indexes.length;
     return outcome;
   }
 

@@ -7,7 +7,7 @@ import { usageError } from '../../errors.ts';
 import type { Exclude } from './exclude.ts';
 import { FileList } from './file-list.ts';
 import type { LeftOutList } from './left-out.ts';
-import { fileChanged, fileError, identityOf, sameIdentity } from './local-file.ts';
+import { fileChanged, fileError } from './local-file.ts';
 import { readability } from './readable.ts';
 import { invalidName, refusedEntry, unreadableEntry, WalkProblems } from './walk-problems.ts';
 
@@ -57,7 +57,7 @@ export async function assertSame(before: FileList, options: WalkOptions): Promis
   const compare: Visit = (path, _absolute, stats) => {
     const expected = next < before.length ? before.path(next) : null;
     if (expected === path) {
-      if (!sameIdentity(identityOf(stats), before.identity(next))) throw fileChanged(path);
+      if (!before.isStill(next, stats)) throw fileChanged(path);
       next += 1;
       return;
     }
