@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import test from 'ava';
 import fc from 'fast-check';
 import { DigestClaims } from '../../cli/client/push/digest-claims.ts';
+import { filesOf } from '../../cli/client/tree/file-batch.ts';
 import { FileList } from '../../cli/client/tree/file-list.ts';
 import { digestOf, digestToBytes } from '../../src/core/digest.ts';
 import { comparePaths } from '../../src/core/logical-path.ts';
@@ -53,6 +54,34 @@ test('a list grows past its first room and keeps everything', (t) => {
     if (index % 3 === 0) t.is(files.digest(index), digestOf(path));
   }
   t.is(files.length, 5_000);
+});
+
+test('a batch holds the files as they were found, wherever they are', (t) => {
+  const text = fc.string({ minLength: 1, maxLength: 6, unit: fc.constantFrom('a', '/', '.', 'é', '日', '😀') });
+  const name = text.filter((path) => !path.startsWith('/'));
+  fc.assert(
+    fc.property(fc.uniqueArray(name), fc.func(fc.boolean()), (names, chosen) => {
+      const files = new FileList('/root/folder');
+      for (const [index, path] of names.sort(comparePaths).entries()) {
+        const absolute = index % 3 === 1 ? `/root/folder/ëlsewhere/${index}` : `/root/folder/${path}`;
+        const big = 2n ** 62n + BigInt(index);
+        files.add(path, absolute, stats({ dev: big, ino: big + 1n, mtimeNs: -big, ctimeNs: big + 2n }));
+      }
+      const indexes = names.flatMap((path, index) => (chosen(path) ? [index] : []));
+      const expected = indexes.map((index) => ({ absolute: files.absolute(index), identity: files.identity(index) }));
+      t.deepEqual([...filesOf(structuredClone(files.batch(indexes)))], expected);
+    }),
+  );
+});
+
+test('digests that are set together are told where others were known', (t) => {
+  const files = listOf(['a', 'b', 'c', 'd']);
+  const raw = (text: string) => digestToBytes(digestOf(text));
+  files.setDigest(1, raw('B'));
+  files.setDigest(3, raw('wrong'));
+  t.deepEqual(files.setDigests([1, 2, 3], Buffer.concat([raw('B'), raw('C'), raw('D')])), [3]);
+  t.false(files.hasDigest(0));
+  for (const [index, text] of ['B', 'C', 'D'].entries()) t.is(files.digest(index + 1), digestOf(text));
 });
 
 test('years that RFC 3339 cannot write are the nearest that it can', (t) => {
