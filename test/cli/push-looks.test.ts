@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
-import { cliOf } from '../support/cli-process.ts';
+import { runCli } from '../support/cli-child.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';
@@ -24,16 +24,16 @@ test('a push reads each new file once, and asks nothing of it but in its two loo
   const names = Array.from({ length: FILES }, (_, nth) => `group-${nth % 7}/file-${nth}`);
   await writeTree(run, Object.fromEntries(names.map((name) => [name, `content of ${name}`])));
   const calls = join(folder, 'calls');
-  const cli = cliOf({
+  const env = {
     ARTIFACT_STORE_URL: service.url,
     XDG_CACHE_HOME: join(folder, 'cache'),
     RECORDED_FOLDER: run,
     RECORDED_CALLS: calls,
     NODE_OPTIONS: `--import=${RECORDER}`,
-  });
+  };
   const asked = async (...args: string[]): Promise<Array<Record<string, number>>> => {
     await rm(calls, { force: true });
-    const pushed = await cli('push', run, '--producer', 'tests', '--json', ...args);
+    const pushed = await runCli(['push', run, '--producer', 'tests', '--json', ...args], { env, alone: true });
     t.is(pushed.code, 0, pushed.stderr + pushed.stdout);
     const lines = (await readFile(calls, 'utf8')).split('\n');
     return names.map((name) => countCalls(lines.filter((line) => line.endsWith(` ${name}`))));
