@@ -27,6 +27,7 @@ export type CliCode =
   | 'file_differs'
   | 'package_differs'
   | 'data_folder'
+  | 'store_refused'
   | 'bad_config'
   | 'output_failed';
 
@@ -134,6 +135,8 @@ export function toCliError(thrown: unknown): CliError {
     const exit = (error as Error & { code: string }).code === 'no_data_folder' ? EXIT.notFound : EXIT.refused;
     return new CliError(error.message, { exit, code: 'data_folder' });
   }
+  if (error.name === 'StoreRefusedError')
+    return new CliError(error.message, { exit: EXIT.refused, code: 'store_refused' });
   if (error.name === 'RunError') return new CliError(error.message, { exit: EXIT.failed, code: 'failed' });
   if (error.name === 'AbortError') return interrupted();
   return new CliError(error.message, { exit: EXIT.failed, code: 'failed', cause: error });

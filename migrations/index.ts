@@ -5,6 +5,8 @@ import * as storedForms from './0003_stored_forms.ts';
 import * as lighterRows from './0004_lighter_rows.ts';
 import * as lifecycle from './0005_lifecycle.ts';
 import * as decisions from './0006_decisions.ts';
+import * as storeIdentity from './0007_store_identity.ts';
+import * as sweeps from './0008_sweeps.ts';
 
 /** Append-only, in order: a migration that was released is never changed. */
 export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration }> = [
@@ -14,4 +16,6 @@ export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration
   { name: '0004_lighter_rows', migration: lighterRows },
   { name: '0005_lifecycle', migration: lifecycle },
   { name: '0006_decisions', migration: decisions },
+  { name: '0007_store_identity', migration: storeIdentity },
+  { name: '0008_sweeps', migration: sweeps },
 ];

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { parseDuration } from './core/duration.ts';
 import { PROXY_VARIABLES, type ProxyEnv, proxyEnvOf } from './core/proxy.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
 
@@ -24,6 +25,16 @@ const key = z
   .string()
   .trim()
   .regex(/^[\x21-\x7e]+$/, 'must contain only ASCII characters, and no spaces');
+
+const DURATION_SAYS = 'must be a duration: 0s, 30m, 24h, 7d';
+/** In milliseconds. */
+const duration = z.string().transform((value, ctx) => {
+  const ms = parseDuration(value);
+  if (ms !== null) return ms;
+  ctx.addIssue({ code: 'custom', message: DURATION_SAYS });
+  return z.NEVER;
+});
+const INTERVAL_MIN_MS = 60_000;
 
 export const VARIABLES = {
   HOST: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
@@ -86,6 +97,16 @@ export const VARIABLES = {
       z.array(z.url({ protocol: /^https?$/ }).refine((origin) => URL.parse(origin)?.origin === origin, 'is no origin')),
     )
     .describe('origins that browsers may call from, separated by commas'),
+  SWEEP_INTERVAL: z
+    .union([
+      z.literal('off').transform(() => null),
+      duration.refine((ms) => ms >= INTERVAL_MIN_MS, 'must be off, or a duration of a minute or more'),
+    ])
+    .default(null)
+    .describe('how often the service sweeps by itself: `24h`; `off`: only when it is asked to'),
+  SWEEP_GRACE: duration
+    .default(86_400_000)
+    .describe('how long what nothing needs stays before a sweep removes it: `0s`, `30m`, `24h`, `7d`'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
@@ -129,6 +150,10 @@ export interface Config {
   adminToken: string | null;
   retentionClassesFile: string | null;
   corsOrigins: readonly string[];
+  /** How often the service sweeps by itself, ms; null: never. */
+  sweepInterval: number | null;
+  /** How long what nothing needs stays condemned, ms. */
+  sweepGrace: number;
   logLevel: Values['LOG_LEVEL'];
 }
 
@@ -151,6 +176,8 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     adminToken: values.ADMIN_TOKEN ?? null,
     retentionClassesFile: values.RETENTION_CLASSES ?? null,
     corsOrigins: values.CORS_ORIGINS,
+    sweepInterval: values.SWEEP_INTERVAL,
+    sweepGrace: values.SWEEP_GRACE,
     logLevel: values.LOG_LEVEL,
   });
 }

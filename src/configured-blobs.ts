@@ -3,7 +3,7 @@ import type { BlobStore } from './blobs/blob-store.ts';
 import type { StreamChecker } from './blobs/check-thread.ts';
 import type { DataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, hasErrno } from './blobs/file-layer.ts';
-import { openFolderStore } from './blobs/fs-store.ts';
+import { type FolderStore, openFolderStore } from './blobs/fs-store.ts';
 import type { ObjectKey } from './blobs/key-layout.ts';
 import type { ProbeReport } from './blobs/s3/probe-report.ts';
 import { PROBE_INTERVALS, type ProbeIntervals, startProbing } from './blobs/s3/probing.ts';
@@ -18,10 +18,16 @@ import type { Log } from './usecases/services.ts';
 /** The blob store that the configuration names, and what goes with it. */
 export interface ConfiguredBlobs {
   blobs: BlobStore;
+  /** Where it is, in words for operators. */
+  place: string;
+  /** On this machine: the service asks it before it listens, and does not start when it does not answer. */
+  local: boolean;
   spool: Spool;
   signedBytes: SignedBytes;
-  /** What is to be done once the service listens, one after the other. */
-  afterStart: ReadonlyArray<{ name: string; work: (signal: AbortSignal) => Promise<unknown> }>;
+  /** Before the service listens, and only of a local one: removes what a process that died left. */
+  cleanUp(): Promise<void>;
+  /** What is to be done once the service listens, one after the other; `owned`: once the store is known to be the registry's. */
+  afterStart: ReadonlyArray<{ name: string; owned: boolean; work: (signal: AbortSignal) => Promise<unknown> }>;
   /** Ends what waits for storage. */
   close(): Promise<void>;
 }
@@ -51,7 +57,23 @@ async function openFolder({
 }: BlobsOptions): Promise<ConfiguredBlobs> {
   const signer = urlSigner(signingKey);
   const store = await openFolderStore({ root: folder.blobsDir, files, signer, checker, publicUrl });
-  // What a process that died left in the folder: files on their way in, and parts of uploads that have ended.
+  const signedBytes = { signer, parts: store };
+  const cleanUp = () => cleanFolder(store, registry);
+  const place = `folder ${folder.blobsDir}`;
+  return {
+    blobs: store,
+    place,
+    local: true,
+    spool: store.spool,
+    signedBytes,
+    cleanUp,
+    afterStart: [],
+    close: () => store.close(),
+  };
+}
+
+/** What a process that died left in the folder: files on their way in, and parts of uploads that have ended. */
+async function cleanFolder(store: FolderStore, registry: Registry): Promise<void> {
   await store.cleanTemporaries();
   // The folder is this process's, and nothing is planned before it listens: what is read here stays so.
   const unended = await registry.read.uploads.listUnended();
@@ -65,8 +87,6 @@ async function openFolder({
   for (const { id, key, state, storage_upload_id } of left.values()) {
     if (state === 'open' && storage_upload_id !== null) await store.uploads.create(key as ObjectKey, id);
   }
-  const signedBytes = { signer, parts: store };
-  return { blobs: store, spool: store.spool, signedBytes, afterStart: [], close: () => store.close() };
 }
 
 async function openBucket(
@@ -110,17 +130,25 @@ async function openBucket(
   });
   return {
     blobs,
+    place: placeOf(s3),
+    local: false,
     spool,
     signedBytes: { signer, parts: null },
+    cleanUp: async () => {},
     afterStart: [
-      { name: 'probe', work: firstProbe },
-      { name: 'leftovers', work: leftovers },
+      { name: 'probe', owned: false, work: firstProbe },
+      { name: 'leftovers', owned: true, work: leftovers },
     ],
     async close() {
       // Requests that wait for storage need not wait for the probe to clean up.
       await Promise.all([blobs.close(), probing.close()]);
     },
   };
+}
+
+function placeOf({ bucket, prefix, endpoint }: S3Config): string {
+  const below = prefix === null ? '' : `, prefix ${JSON.stringify(prefix)}`;
+  return `bucket ${JSON.stringify(bucket)}${below} at ${endpoint ?? 'AWS'}`;
 }
 
 function tellFindings({ problem, enforcing, findings }: ProbeReport, log: Log): void {

@@ -7,6 +7,7 @@ import { openCheckThread } from './blobs/check-thread.ts';
 import { type DataFolder, type OpenDataFolderOptions, openDataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
 import { freeBytes } from './blobs/fs-health.ts';
+import { ownedStore } from './blobs/owned-store.ts';
 import type { ProbeIntervals } from './blobs/s3/probing.ts';
 import { downloadRequest } from './blobs/signed-urls.ts';
 import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
@@ -26,12 +27,19 @@ import { type ServeOptions, serve, stopServing, urlOf } from './http/serve.ts';
 import { openLog } from './log.ts';
 import { quickCheck } from './registry/quick-check.ts';
 import type { Registry } from './registry/registry.ts';
+import { type StoreIdentification, storeIdentification } from './store-identification.ts';
 import { COMMIT_PATIENCE_MS } from './usecases/commit-upload.ts';
+import { identifyStore } from './usecases/identify-store.ts';
 import { recover } from './usecases/recover.ts';
 import type { Log } from './usecases/services.ts';
+import { sweepWhenDue } from './usecases/sweep.ts';
 import { VERSION } from './version.ts';
 
 const RECOVERY_INTERVAL_MS = 60_000;
+/** How often the schedule is looked at, at least. */
+const SWEEP_LOOK_MS = 60_000;
+/** How long a start waits for a bucket to say whose it is. */
+const IDENTIFICATION_PATIENCE_MS = 3_000;
 /** How long a stop waits for background work; the same time again once nothing waits for storage any more. */
 const BACKGROUND_PATIENCE_MS = 5_000;
 
@@ -99,7 +107,7 @@ export async function startService(
     const signingKey = derive(key, 'url');
     const checker = openCheckThread();
     closers.push(() => checker.close());
-    const { blobs, spool, signedBytes, afterStart, ...store } = await openConfiguredBlobs(config.s3, {
+    const { spool, signedBytes, ...store } = await openConfiguredBlobs(config.s3, {
       folder,
       files,
       checker,
@@ -111,6 +119,12 @@ export async function startService(
     });
     const closeStore = once(store.close);
     closers.push(closeStore);
+    const places = { registry: describeDatabase(config), store: store.place };
+    const identification = storeIdentification(() => identifyStore({ registry, blobs: store.blobs }, places), log);
+    await identification.begin(store.local ? null : IDENTIFICATION_PATIENCE_MS);
+    if (store.local) identification.assertOwned();
+    await store.cleanUp();
+    const blobs = ownedStore(store.blobs, identification.assertOwned);
 
     const metrics = openMetrics(() => registry.read.blobs.totals());
     closers.push(async () => metrics.close());
@@ -127,6 +141,9 @@ export async function startService(
       running: new Map(),
       commitPatienceMs: overrides.commitPatience ?? COMMIT_PATIENCE_MS,
       underWay: beside.underWay,
+      storeId: identification.id,
+      sweepGraceMs: config.sweepGrace,
+      inBackground: (name, work) => void beside.run(name, work),
       publicUrl,
       signRange: (download) => downloadRequest(signedBytes.signer, publicUrl(), download),
       cursors: cursorCodec(derive(key, 'cursor')),
@@ -154,14 +171,15 @@ export async function startService(
     const server = await listen(app.callback(), { ...config, bounds, log });
     closers.push(() => stopServing(server));
     url = urlOf(server, config.host);
-    const settled = startBackground(beside, services, afterStart);
+    const settled = startBackground(beside, services, identification, store.afterStart);
+    if (config.sweepInterval !== null) scheduleSweeps(beside, services, config.sweepInterval, settled);
     await announce(folder, publicUrl(), config, log);
     if (config.databaseUrl === null) {
       beside.run('the check of the registry', (signal) =>
         checkRegistry(registry, folder.registryFile, log, signal, overrides.registryCheckDelay),
       );
     }
-    const failed = folder.lost.then(async (error) => {
+    const failed = Promise.race<Error>([folder.lost, identification.refused]).then(async (error) => {
       log.error({ err: error }, 'the service stops');
       await stop().catch((err) => log.error({ err }, 'the stop failed'));
       return error;
@@ -206,15 +224,29 @@ async function prepareRegistry(registry: Registry, classes: RetentionClasses): P
 async function startBackground(
   { start, repeat }: Background,
   services: HttpServices,
+  identification: StoreIdentification,
   afterStart: ConfiguredBlobs['afterStart'],
 ): Promise<void> {
-  const recovered = repeat('recovery', RECOVERY_INTERVAL_MS, (signal) => recover(services, signal));
+  const identified = start('identity', (signal) => identification.settle(signal));
+  const recovered = repeat('recovery', RECOVERY_INTERVAL_MS, async (signal) => {
+    await identified;
+    if (identification.id() !== null) await recover(services, signal);
+  });
   let before: Promise<unknown> = Promise.resolve();
-  for (const { name, work } of afterStart) {
-    const after = before;
-    before = start(name, (signal) => after.then(() => work(signal)));
+  for (const { name, owned, work } of afterStart) {
+    const after = owned ? Promise.all([before, identified]) : before;
+    before = start(name, async (signal) => {
+      await after;
+      if (!owned || identification.id() !== null) await work(signal);
+    });
   }
-  await Promise.all([recovered, before]);
+  await Promise.all([identified, recovered, before]);
+}
+
+/** Any service looks, and of all of them one sweeps in each interval. */
+function scheduleSweeps(beside: Background, services: HttpServices, interval: number, settled: Promise<void>): void {
+  const pause = Math.min(interval, SWEEP_LOOK_MS);
+  settled.then(() => beside.repeat('the schedule of sweeps', pause, () => sweepWhenDue(services, interval)));
 }
 
 /** A registry whose pages are damaged says so when it is asked for one of them, and here before. */

@@ -18,6 +18,7 @@ import { retention } from './retention.ts';
 import { rm } from './rm.ts';
 import { serve } from './serve.ts';
 import { show } from './show.ts';
+import { sweep } from './sweep.ts';
 import { verify } from './verify.ts';
 
 /** Every verb, in the order of the help. `main` hands it to who needs it: no verb imports it. */
@@ -39,6 +40,7 @@ export const VERBS: readonly Verb[] = [
   release,
   eligible,
   rm,
+  sweep,
   doctor,
   migrate,
   completion,

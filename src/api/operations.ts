@@ -17,7 +17,10 @@ export const Readiness = z.object({
   under_way: z
     // Version 0.1.0 does not say it.
     ._default(z.array(z.string()), [])
-    .check(z.describe('start-up work that has not finished: probe, leftovers, recovery')),
+    .check(z.describe('start-up work that has not finished: identity, probe, leftovers, recovery')),
+  store_id: z
+    .optional(z.nullable(z.string()))
+    .check(z.describe('of the store; null: it is not known yet whether it belongs to the registry')),
   registry: z.extend(component, { schema: z.nullable(z.string()) }),
   blob_store: z.extend(component, {
     free_bytes: z.nullable(size),

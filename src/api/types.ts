@@ -8,6 +8,8 @@ import type * as operations from './operations.ts';
 import type * as packageRequests from './package-requests.ts';
 import type * as packages from './packages.ts';
 import type * as retention from './retention.ts';
+import type * as sweepRequests from './sweep-requests.ts';
+import type * as sweeps from './sweeps.ts';
 import type * as transferRequests from './transfer-requests.ts';
 import type * as uploads from './uploads.ts';
 
@@ -36,4 +38,6 @@ export type Retention = z.infer<typeof retention.Retention>;
 export type AuditEvent = z.infer<typeof audit.AuditEvent>;
 export type AuditList = z.infer<typeof audit.AuditList>;
 export type Readiness = z.infer<typeof operations.Readiness>;
+export type Sweep = z.infer<typeof sweeps.Sweep>;
+export type StartSweep = z.infer<typeof sweepRequests.StartSweep>;
 export type Diagnosis = z.infer<typeof operations.Diagnosis>;

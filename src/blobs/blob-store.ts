@@ -80,6 +80,12 @@ export interface Uploads {
   abort(upload: MaybeNamedUpload): Promise<void>;
 
   /**
+   * What storage has begun, and neither completed nor aborted, in the order of keys. None where what ended without the service is
+   * removed before it starts.
+   */
+  listBegun(): AsyncIterable<BegunUpload>;
+
+  /**
    * Frees what an upload leaves whose object nothing will refer to, as far as that is safe. Idempotent; an unknown
    * upload is not an error. @returns later: after an unclean completion some backends can free nothing now, and leave
    * it to the sweep
@@ -113,6 +119,9 @@ export interface Objects extends ObjectReader {
 
   /** Removing what does not exist is no error. Readers that have it open go on reading. */
   remove(ref: ObjectRef): Promise<void>;
+
+  /** The same of many, in as few requests as the backend allows. When it throws, some of them may be removed. */
+  removeMany(refs: readonly ObjectRef[]): Promise<void>;
 }
 
 /** What the registry remembers of an upload, handed back with every call. */
@@ -124,6 +133,14 @@ export interface UploadHandle {
 
 /** The same of an upload that the backend may know, without its name having been recorded. */
 export type MaybeNamedUpload = Omit<UploadHandle, 'storageUploadId'> & { storageUploadId: string | null };
+
+/** An upload as storage lists it. */
+export interface BegunUpload {
+  key: ObjectKey;
+  /** All that `create` may have called it. */
+  names: readonly string[];
+  begunAt: number;
+}
 
 /**
  * What is known of an upload's one completion: that none was sent, that storage answered it cleanly, or neither (an

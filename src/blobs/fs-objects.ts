@@ -23,6 +23,7 @@ export function folderObjects(
   objects: ObjectFiles,
   spoolFolder: () => Promise<string>,
 ): Objects {
+  const remove: Objects['remove'] = ({ key }) => storing(`removing ${key}`, () => objects.remove(key));
   return {
     open: ({ key }, range) => storing(`opening ${key}`, () => objects.open(key, range)),
 
@@ -62,6 +63,10 @@ export function folderObjects(
         }
       }),
 
-    remove: ({ key }) => storing(`removing ${key}`, () => objects.remove(key)),
+    remove,
+
+    async removeMany(refs) {
+      for (const ref of refs) await remove(ref);
+    },
   };
 }

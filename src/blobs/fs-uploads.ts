@@ -90,6 +90,8 @@ export function folderUploads(
   }
 
   return {
+    async *listBegun() {},
+
     delivery: 'whole',
     abort,
 

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import type { FileLayer } from './file-layer.ts';
@@ -11,6 +12,11 @@ export interface Spool {
    * @throws StoreError body_too_large, body_length_mismatch (it broke off), no_space, unavailable
    */
   receive(body: AsyncIterable<Uint8Array>, options?: SpoolOptions): Promise<Spooled>;
+
+  /** Files that nobody has written to since `before`, ms. */
+  listLeft(before: number): Promise<Array<{ file: string; size: number }>>;
+
+  remove(file: string): Promise<void>;
 }
 
 export interface SpoolOptions {
@@ -31,6 +37,20 @@ export interface Spooled {
 /** @param directory gives the folder to write in, checked; asked for every body */
 export function openSpool(files: FileLayer, directory: () => Promise<string>): Spool {
   return {
+    listLeft: (before) =>
+      storing('looking at the spool', async () => {
+        const folder = await directory();
+        const left: Array<{ file: string; size: number }> = [];
+        for (const entry of await files.readdir(folder)) {
+          const file = join(folder, entry.name);
+          const stat = await files.lstat(file).catch(() => null);
+          if (stat?.isFile() && stat.mtimeMs < before) left.push({ file, size: stat.size });
+        }
+        return left;
+      }),
+
+    remove: (file) => discardFile(files, file),
+
     receive: (body, { maxSize = Number.POSITIVE_INFINITY, onBytes } = {}) =>
       storing('receiving a body', async () => {
         const checkSize = (size: number): void => {

@@ -33,9 +33,23 @@ export function openMetrics(totals: () => Promise<ObjectTotals>): Metrics {
     help: 'Reads that found stored bytes changed or missing',
     registers: [register],
   });
+  const freedObjects = new Counter({
+    name: 'artifact_store_freed_objects_total',
+    help: 'Objects that sweeps removed',
+    registers: [register],
+  });
+  const freedBytes = new Counter({
+    name: 'artifact_store_freed_bytes_total',
+    help: 'Bytes in storage that sweeps freed',
+    registers: [register],
+  });
   const refreshTotals = totalsGauges(register, totals);
   return {
     damaged: () => damaged.inc(),
+    freed(objects, size) {
+      freedObjects.inc(objects);
+      freedBytes.inc(size);
+    },
     observe: (operation, method, status, seconds) =>
       requests.observe({ operation, method, status: String(status) }, seconds),
     received: (count) => bytes.inc(count),

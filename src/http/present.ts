@@ -21,7 +21,7 @@ export function iso(time: number): string {
 
 /** What everybody may know: no folder, bucket, address, database or role is named. */
 export function presentReadiness(
-  { ready, registry, blob_store, under_way }: Readiness,
+  { ready, registry, blob_store, store_id, under_way }: Readiness,
   version: string,
 ): wire.Readiness {
   const component = ({ kind, ok, latency_ms, error_code }: RegistryHealth | BlobHealth) => ({
@@ -34,6 +34,7 @@ export function presentReadiness(
     status: ready ? 'ready' : 'not_ready',
     version,
     under_way,
+    store_id,
     registry: { ...component(registry), schema: registry.schema },
     blob_store: {
       ...component(blob_store),

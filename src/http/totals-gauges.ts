@@ -13,6 +13,8 @@ export function totalsGauges(register: PrometheusRegistry, count: () => Promise<
   const objects = gauge('artifact_store_objects', 'Objects in storage: packs, large files, manifests');
   const content = gauge('artifact_store_content_bytes', 'Bytes of content in the objects');
   const stored = gauge('artifact_store_stored_bytes', 'Bytes of the objects in storage: fewer if they are compressed');
+  const condemned = gauge('artifact_store_condemned_objects', 'Objects that nothing needs, until a sweep removes them');
+  const condemnedBytes = gauge('artifact_store_condemned_bytes', 'Bytes of those objects in storage');
   let countedAt = Number.NEGATIVE_INFINITY;
   let counting: Promise<void> | null = null;
 
@@ -23,6 +25,8 @@ export function totalsGauges(register: PrometheusRegistry, count: () => Promise<
     objects.set(totals.objects);
     content.set(totals.size);
     stored.set(totals.stored_size);
+    condemned.set(totals.condemned);
+    condemnedBytes.set(totals.condemned_size);
   }
   return async () => {
     if (performance.now() - countedAt < AGE_MAX_MS) return;

@@ -21,6 +21,8 @@ export type AuditAction =
   | 'object.damaged'
   | 'object.lost'
   | 'object.found'
+  | 'object.condemned'
+  | 'object.removed'
   | 'retention.set'
   | 'retention.extended'
   | 'hold.placed'

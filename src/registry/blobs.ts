@@ -9,7 +9,8 @@ import { located } from './locations.ts';
 import { addBlobs, blobOfEach } from './numbers.ts';
 import { isHolding, isLost, objectStates, revive } from './object-states.ts';
 import type { Reads } from './reads.ts';
-import { byDigest, idRows, recordset } from './recordset.ts';
+import { byDigest, digestRows, idRows, recordset } from './recordset.ts';
+import { isNeeded, unneededObjects } from './unneeded-objects.ts';
 
 export interface ObjectRecord {
   id: string;
@@ -37,7 +38,13 @@ export interface ObjectTotals {
   objects: number;
   size: number;
   stored_size: number;
+  /** Of those, what waits to be removed. */
+  condemned: number;
+  condemned_size: number;
 }
+
+/** An object beside what storage lists. */
+export type KeptObject = Pick<ObjectRecord, 'id' | 'key' | 'state' | 'version_id' | 'stored_size'>;
 
 /** Where a blob's bytes are. */
 export interface StoredAt {
@@ -81,6 +88,8 @@ function fromRow(row: ObjectRow): ObjectRecord {
 
 /** Blobs, the objects that hold bytes, and which bytes are where. */
 export function blobTable(db: Knex) {
+  const unneeded = unneededObjects(db);
+
   /**
    * Of PostgreSQL: others who retain, or who add a location, are not in the way of this lock; who condemns waits, or was before. Then
    * its statement saw what it had found, which another one asks for. @param rows a recordset with a `digest`
@@ -104,6 +113,7 @@ export function blobTable(db: Knex) {
 
   return {
     ...objectStates(db),
+    ...unneeded,
 
     /**
      * Takes the locks of these blobs' rows until the transaction ends (making the rows when they are new), so that of two
@@ -220,6 +230,53 @@ export function blobTable(db: Knex) {
       return new Map(rows.map((row) => [row.id, fromRow(row)]));
     },
 
+    /** Objects whose bytes count: half of them the oldest, half the newest. */
+    async sample(count: number): Promise<Array<Pick<ObjectRecord, 'key' | 'version_id' | 'stored_size'>>> {
+      const half = (direction: 'asc' | 'desc') =>
+        db('objects')
+          .whereRaw(isHolding('objects'))
+          .orderBy('no', direction)
+          .limit(Math.ceil(count / 2))
+          .select('key', 'version_id', 'stored_size');
+      const [oldest, newest] = [await half('asc'), await half('desc')];
+      return [...new Map([...oldest, ...newest].map((row) => [row.key, row])).values()];
+    },
+
+    /** The next objects of blobs, of any state, in the order of their keys. */
+    async keysAfter(key: string, limit: number): Promise<KeptObject[]> {
+      return db('objects')
+        .where('key', '>', key)
+        .whereNot({ kind: 'manifest' })
+        .orderBy('key')
+        .limit(limit)
+        .select('id', 'key', 'state', 'version_id', 'stored_size');
+    },
+
+    /** Whether these keys have objects, and whether those are gone. */
+    async statesByKey(keys: readonly string[]): Promise<Map<string, 'kept' | 'gone'>> {
+      const rows: Array<{ key: string; state: ObjectState }> = rowsOf(
+        await db.raw('select o.key as key, o.state as state from ? r cross join objects o where o.key = r.id', [
+          idRows(db, keys),
+        ]),
+      );
+      return new Map(rows.map(({ key, state }) => [key, state === 'gone' ? 'gone' : 'kept']));
+    },
+
+    /** Those of these digests that a file of a living package has. */
+    async neededAmong(digests: readonly Digest[]): Promise<Set<Digest>> {
+      const rows: Array<{ digest: Buffer }> = rowsOf(
+        await db.raw(`select b.digest as digest from ? where ${isNeeded('b.no')}`, [
+          blobOfEach(db, digestRows(db, digests)),
+        ]),
+      );
+      return new Set(rows.map(({ digest }) => digestFromBytes(digest)));
+    },
+
+    /** Whether a living package needs bytes that no object holds. */
+    async anyLostIsNeeded(): Promise<boolean> {
+      return (await db('lost_blobs as x').whereRaw(isNeeded('x.blob_no')).first('x.blob_no')) !== undefined;
+    },
+
     /** The encoded frame tables of those objects that are stored in frames. */
     async frames(ids: readonly string[]): Promise<Map<string, Buffer>> {
       const wanted = idRows(db, ids);
@@ -240,7 +297,14 @@ export function blobTable(db: Knex) {
         .first(
           db.raw('count(*) as objects, coalesce(sum(size), 0) as size, coalesce(sum(stored_size), 0) as stored_size'),
         );
-      return { objects: Number(row.objects), size: Number(row.size), stored_size: Number(row.stored_size) };
+      const condemned = await unneeded.countCondemned();
+      return {
+        objects: Number(row.objects),
+        size: Number(row.size),
+        stored_size: Number(row.stored_size),
+        condemned: condemned.objects,
+        condemned_size: condemned.bytes,
+      };
     },
 
     /** Bytes of these objects in storage. */

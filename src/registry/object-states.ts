@@ -43,7 +43,7 @@ export function bestObject(blob: string): string {
 }
 
 /** A condition: no object holds the blob. */
-function isHeldByNone(blob: string): string {
+export function isHeldByNone(blob: string): string {
   return `not (${isPlain(blob)}) and not exists (select 1 from ${objectsOf(blob)} and ${isHolding('o')})`;
 }
 
@@ -55,6 +55,25 @@ function blobsWithin(rows: Knex.Raw, db: Knex): Knex.Raw {
      where o.id = r.id and l.object_no = o.no`,
     [rows, rows],
   );
+}
+
+/**
+ * Locks all blobs that these objects hold, in the order of their digests, then the objects. An upload that adds a location, and
+ * whoever registers a file with known bytes, lock the blob too: each is seen by the other one's next statement. SQLite has one
+ * writer. @param strength `update` also waits for those who retain (invariant 6)
+ */
+export async function lockBlobsOf(
+  db: Knex,
+  ids: readonly string[],
+  strength: 'update' | 'no key update',
+): Promise<void> {
+  if (!isPostgres(db)) return;
+  await db.raw(`select b.no from blobs b where b.no in (?) order by b.digest for ${strength}`, [
+    blobsWithin(idRows(db, ids), db),
+  ]);
+  await db.raw('select o.no from objects o where o.id in (select r.id from ? r) order by o.no for no key update', [
+    idRows(db, ids),
+  ]);
 }
 
 /** Moves of objects from state to state. In a transaction, which takes the rows' locks of all their blobs first. */
@@ -100,15 +119,7 @@ export function objectStates(db: Knex) {
   ): Promise<string[]> {
     const illegal = from.find((state) => !canMoveObject(state, to));
     if (illegal !== undefined) throw new RangeError(`an object never goes from ${illegal} to ${to}`);
-    if (isPostgres(db)) {
-      // An upload that adds a location has locked the blob: it is seen here, or it sees what is done here.
-      await db.raw('select b.no from blobs b where b.no in (?) order by b.digest for no key update', [
-        blobsWithin(idRows(db, ids), db),
-      ]);
-      await db.raw('select o.no from objects o where o.id in (select r.id from ? r) order by o.no for no key update', [
-        idRows(db, ids),
-      ]);
-    }
+    await lockBlobsOf(db, ids, 'no key update');
     const rows: Array<{ id: string }> = rowsOf(
       await db.raw(
         `update objects set state = ?, state_since = ?

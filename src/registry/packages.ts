@@ -4,10 +4,10 @@ import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { indexedScalars } from '../core/metadata.ts';
 import type { PackageStatus } from '../core/package-state.ts';
-import { isPostgres } from './dialect.ts';
+import { isPostgres, rowsOf } from './dialect.ts';
 import type { Reads } from './reads.ts';
 import { onlyReadable } from './reads.ts';
-import { recordset } from './recordset.ts';
+import { idRows, recordset } from './recordset.ts';
 
 export interface PackageRecord {
   id: PackageId;
@@ -151,6 +151,23 @@ export function packageTable(db: Knex) {
         pkg.id,
         rows,
       ]);
+    },
+
+    /** Whether there is any package, whatever became of it. */
+    async any(): Promise<boolean> {
+      return (await db('packages').first('no')) !== undefined;
+    },
+
+    /** Those of these packages whose files are frozen, or that were deleted: storage may have a manifest of them. */
+    async sealedAmong(ids: readonly PackageId[]): Promise<Set<PackageId>> {
+      const rows: Array<{ id: PackageId }> = rowsOf(
+        await db.raw(
+          `select p.id as id from ? r cross join packages p where p.id = r.id
+           and (p.sealed_at is not null or p.finalized_at is not null or p.deleted_at is not null)`,
+          [idRows(db, ids)],
+        ),
+      );
+      return new Set(rows.map(({ id }) => id));
     },
 
     async get(id: PackageId): Promise<PackageRecord | null> {

@@ -3,12 +3,15 @@ import type { BlobTable } from './blobs.ts';
 import type { FileTable } from './files.ts';
 import type { PackageTable } from './packages.ts';
 import type { RetentionTable } from './retention.ts';
+import type { StoreTable } from './stores.ts';
+import type { SweepTable } from './sweeps.ts';
 import type { UploadTable } from './uploads.ts';
 
 /** What of every table only reads: all that there is outside of a transaction, and a part of what there is in one. */
 export interface ReadTables {
   packages: Pick<
     PackageTable,
+    | 'any'
     | 'get'
     | 'findCurrent'
     | 'findOpen'
@@ -18,6 +21,7 @@ export interface ReadTables {
     | 'listEligible'
     | 'listSealing'
     | 'listDeletedSealed'
+    | 'sealedAmong'
   >;
   files: Pick<
     FileTable,
@@ -45,6 +49,15 @@ export interface ReadTables {
     | 'storedSize'
     | 'whollyReadable'
     | 'countLost'
+    | 'sample'
+    | 'listUnneeded'
+    | 'listDue'
+    | 'listRemoving'
+    | 'countCondemned'
+    | 'keysAfter'
+    | 'statesByKey'
+    | 'neededAmong'
+    | 'anyLostIsNeeded'
   >;
   uploads: Pick<
     UploadTable,
@@ -64,9 +77,11 @@ export interface ReadTables {
   >;
   retention: Pick<
     RetentionTable,
-    'unwritten' | 'listUnwritten' | 'listClasses' | 'getClass' | 'events' | 'getHold' | 'holds'
+    'unwritten' | 'eventsAmong' | 'listUnwritten' | 'listClasses' | 'getClass' | 'events' | 'getHold' | 'holds'
   >;
   audit: Pick<AuditTable, 'page'>;
+  stores: Pick<StoreTable, 'getId' | 'getReconciledAt'>;
+  sweeps: Pick<SweepTable, 'get' | 'list'>;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;
 }

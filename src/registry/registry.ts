@@ -11,6 +11,8 @@ import { lostRace } from './postgres-errors.ts';
 import { readOnly } from './read-only.ts';
 import type { ReadTables } from './read-tables.ts';
 import { type RetentionTable, retentionTable } from './retention.ts';
+import { type StoreTable, storeTable } from './stores.ts';
+import { type SweepTable, sweepTable } from './sweeps.ts';
 import { type UploadTable, uploadTable } from './uploads.ts';
 
 /** Every table, bound to one transaction. */
@@ -21,6 +23,8 @@ export interface Tables extends ReadTables {
   uploads: UploadTable;
   retention: RetentionTable;
   audit: AuditTable;
+  stores: StoreTable;
+  sweeps: SweepTable;
 }
 
 export interface Registry {
@@ -68,6 +72,8 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     uploads: uploadTable(scope),
     retention: retentionTable(scope),
     audit: auditTable(scope),
+    stores: storeTable(scope),
+    sweeps: sweepTable(scope),
     now: async () => (await time(scope)) + shift(),
   });
 

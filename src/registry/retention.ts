@@ -2,6 +2,8 @@ import type { Knex } from 'knex';
 import type { DecisionAction } from '../core/decision.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { RetentionClasses } from '../core/retention.ts';
+import { rowsOf } from './dialect.ts';
+import { idRows } from './recordset.ts';
 
 export interface HoldRecord {
   id: string;
@@ -95,6 +97,14 @@ export function retentionTable(db: Knex) {
         .whereRaw('to_write = true')
         .whereIn('id', [...ids])
         .update({ to_write: false });
+    },
+
+    /** Those of these ids that events have. */
+    async eventsAmong(ids: readonly string[]): Promise<Set<string>> {
+      const rows: Array<{ id: string }> = rowsOf(
+        await db.raw('select e.id as id from ? r cross join retention_events e where e.id = r.id', [idRows(db, ids)]),
+      );
+      return new Set(rows.map(({ id }) => id));
     },
 
     /** Oldest first. */

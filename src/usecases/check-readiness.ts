@@ -1,5 +1,6 @@
 import type { BlobHealth } from '../blobs/blob-store.ts';
 import { isStoreError } from '../core/errors.ts';
+import type { StoreId } from '../core/store-identity.ts';
 
 export type { BlobHealth };
 
@@ -20,6 +21,8 @@ export interface Readiness {
   ready: boolean;
   registry: RegistryHealth;
   blob_store: BlobHealth;
+  /** Null: it is not known yet whether the store is the registry's. */
+  store_id: StoreId | null;
   /** What the start has begun and not ended yet. */
   under_way: string[];
 }
@@ -27,7 +30,9 @@ export interface Readiness {
 /** Asks both halves of the store whether they answer. Never throws. @param afresh also probes the backend once more */
 export async function checkReadiness(services: Services<WithHealth>, afresh = false): Promise<Readiness> {
   const [registry, blob_store] = await Promise.all([checkRegistry(services), services.blobs.health(afresh)]);
-  return { ready: registry.ok && blob_store.ok, registry, blob_store, under_way: services.underWay() };
+  const store_id = services.storeId();
+  const ready = registry.ok && blob_store.ok && store_id !== null;
+  return { ready, registry, blob_store, store_id, under_way: services.underWay() };
 }
 
 async function checkRegistry({ registry }: Services): Promise<RegistryHealth> {

@@ -32,12 +32,16 @@ const CLOCK_SKEW_MAX_MS = 5_000;
  * again. Never throws.
  */
 export async function diagnose(services: Services<WithHealth>, around: Surroundings): Promise<Check[]> {
-  const [{ registry, blob_store }, free] = await Promise.all([checkReadiness(services, true), around.freeBytes()]);
+  const [{ registry, blob_store, store_id }, free] = await Promise.all([
+    checkReadiness(services, true),
+    around.freeBytes(),
+  ]);
   return [
     dataFolder(around, free),
     registryCheck(registry, around),
     ...(registry.ok && registry.kind === 'postgres' ? [await databaseClock(services)] : []),
     blobStore(blob_store),
+    ...(blob_store.ok ? [identity(store_id)] : []),
     ...(registry.ok ? [...(await storedBytes(services)), ...(await lostObjects(services))] : []),
     ...(blob_store.ok ? blob_store.findings.map(finding) : []),
     ...(registry.kind === 'sqlite' && blob_store.kind === 's3' ? [BOTH_HALVES] : []),
@@ -97,6 +101,14 @@ function blobStore({ kind, place, ok, latency_ms, error }: BlobHealth): Check {
       advice: null,
     };
   return { name, level: 'failure', says: `Blobs are in ${what}, which does not work: ${error}`, advice: null };
+}
+
+function identity(id: string | null): Check {
+  const name = 'store_identity';
+  if (id !== null) return { name, level: 'ok', says: `The store belongs to this registry (${id}).`, advice: null };
+  const says = 'It is not known yet whether the store belongs to this registry: nothing is written to it.';
+  const advice = 'The log says what storage answered: the service needs to read, list and write below its prefix.';
+  return { name, level: 'failure', says, advice };
 }
 
 async function storedBytes({ registry }: Services): Promise<Check[]> {

@@ -11,13 +11,13 @@ const BATCH = 500;
 
 /**
  * Asks storage for each of these objects: one that is gone, or has another size, becomes lost; one that was lost and is
- * back becomes live. Whether its bytes are right is not checked. @param packageId whose files need them
+ * back becomes live. Whether its bytes are right is not checked. @param packageId whose files need them; null: a sweep has compared both sides
  * @throws StoreError unavailable when storage does not answer, which says nothing of any object
  */
 export async function lookUpObjects(
   services: Services<WithReader>,
   caller: Caller,
-  packageId: PackageId,
+  packageId: PackageId | null,
   ids: readonly string[],
 ): Promise<void> {
   for (let start = 0; start < ids.length; start += BATCH) {
@@ -42,7 +42,7 @@ export async function lookUpObjects(
 async function mark(
   { registry, log }: Services,
   caller: Caller,
-  packageId: PackageId,
+  packageId: PackageId | null,
   gone: readonly ObjectRecord[],
   back: readonly ObjectRecord[],
 ): Promise<void> {

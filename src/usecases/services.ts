@@ -3,6 +3,7 @@ import type { StreamChecker } from '../blobs/check-thread.ts';
 import type { Spool } from '../blobs/spool.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { Limits } from '../core/limits.ts';
+import type { StoreId } from '../core/store-identity.ts';
 import type { Reads } from '../registry/reads.ts';
 import type { Registry } from '../registry/registry.ts';
 
@@ -27,6 +28,8 @@ export interface Log {
 export interface Meters {
   /** Stored bytes were found that are not what they were. */
   damaged(): void;
+  /** A sweep removed so many objects of so many bytes. */
+  freed(objects: number, bytes: number): void;
 }
 
 /** Parts of the blob store. A use case names those that it needs, as in `Services<WithUploads & WithReader>`. */
@@ -52,6 +55,12 @@ export interface Services<Store = unknown> {
   commitPatienceMs: number;
   /** What the start of this process has begun and not ended yet, by names for operators: probe, recovery. */
   underWay: () => string[];
+  /** Of the store, which is the registry's; null as long as storage has not said so. */
+  storeId: () => StoreId | null;
+  /** How long what nothing needs stays condemned before it is removed; ms. */
+  sweepGraceMs: number;
+  /** Goes on after the request that asked for it; ends with the service. */
+  inBackground: (name: string, work: (signal: AbortSignal) => Promise<unknown>) => void;
   /** How clients reach the service; known once it listens. */
   publicUrl: () => string;
   /** A signed URL of this very service for a range of an object's content, whatever form it is stored in. No I/O. */

@@ -20,6 +20,8 @@ const DEFAULTS: Config = {
   adminToken: null,
   retentionClassesFile: null,
   corsOrigins: [],
+  sweepInterval: null,
+  sweepGrace: 86_400_000,
   logLevel: 'info',
 };
 

@@ -235,6 +235,14 @@ export class ApiClient {
     return this.#get('diagnosis', '/v1/diagnosis');
   }
 
+  startSweep(body: wire.StartSweep): Promise<wire.Sweep> {
+    return this.#post('sweep', '/v1/operations/sweeps', body, { once: true });
+  }
+
+  sweep(id: string): Promise<wire.Sweep> {
+    return this.#get('sweep', `/v1/operations/sweeps/${encodeURIComponent(id)}`);
+  }
+
   #get<Name extends AnswerName>(answer: Name, path: string, query: Query = {}): Promise<AnswerOf<Name>> {
     return this.#calls.json({ method: 'GET', path, query, answer });
   }

@@ -17,3 +17,8 @@ export function formatUploadName({ s3Id, checksums }: UploadName): string {
 export function parseUploadName(text: string): UploadName {
   return text.startsWith(MARK) ? { s3Id: text.slice(MARK.length), checksums: true } : { s3Id: text, checksums: false };
 }
+
+/** What the registry may have kept of an upload that S3 lists. */
+export function namesOf(s3Id: string): string[] {
+  return [true, false].map((checksums) => formatUploadName({ s3Id, checksums }));
+}

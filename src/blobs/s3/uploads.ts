@@ -9,8 +9,16 @@ import {
 } from '@aws-sdk/client-s3';
 import { StoreError } from '../../core/errors.ts';
 import type { PlannedPart } from '../../core/part-plan.ts';
-import type { MaybeNamedUpload, Objects, ReceivedPart, SignedRequest, UploadHandle, Uploads } from '../blob-store.ts';
-import type { ObjectKey } from '../key-layout.ts';
+import type {
+  BegunUpload,
+  MaybeNamedUpload,
+  Objects,
+  ReceivedPart,
+  SignedRequest,
+  UploadHandle,
+  Uploads,
+} from '../blob-store.ts';
+import { OBJECTS_PREFIX, type ObjectKey } from '../key-layout.ts';
 import { checkedChunks } from '../part-rules.ts';
 import { OWN_URL_MS } from './access.ts';
 import type { Bucket } from './bucket.ts';
@@ -18,7 +26,7 @@ import type { S3StoreOptions } from './options.ts';
 import { checksumOf, partRequest } from './part-requests.ts';
 import { isNoSuchObject, isNoSuchUpload } from './s3-errors.ts';
 import { sendFile, sendStream } from './send.ts';
-import { formatUploadName, parseUploadName } from './upload-name.ts';
+import { formatUploadName, namesOf, parseUploadName } from './upload-name.ts';
 
 /** Uploads as S3's multipart uploads. @param removeObject of what a completed one has made */
 export function multipartUploads(
@@ -101,8 +109,27 @@ export function multipartUploads(
     return begun.flatMap((upload) => (upload.Key === Key && upload.UploadId ? [upload.UploadId] : []));
   }
 
+  async function* listBegun(): AsyncGenerator<BegunUpload> {
+    let from: { KeyMarker: string; UploadIdMarker: string } | null = null;
+    do {
+      const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({
+        Bucket: access.bucket,
+        Prefix: names.toNamePrefix(OBJECTS_PREFIX),
+        ...from,
+      });
+      const page = await ask('listing the uploads that were begun', () => client.send(command));
+      for (const { Key = '', UploadId = '', Initiated } of page.Uploads ?? []) {
+        const key = names.toKey(Key);
+        if (key !== null) yield { key, names: namesOf(UploadId), begunAt: Initiated?.getTime() ?? 0 };
+      }
+      const { NextKeyMarker = '', NextUploadIdMarker = '' } = page;
+      from = page.IsTruncated ? { KeyMarker: NextKeyMarker, UploadIdMarker: NextUploadIdMarker } : null;
+    } while (from !== null);
+  }
+
   return {
     delivery: 'parts',
+    listBegun,
     listParts,
     abort,
 

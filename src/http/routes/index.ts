@@ -4,6 +4,7 @@ import { operationRoutes } from './operations.ts';
 import { packageRoutes } from './packages.ts';
 import { retentionRoutes } from './retention.ts';
 import { signedRoutes } from './signed.ts';
+import { sweepRoutes } from './sweeps.ts';
 import { uploadRoutes } from './uploads.ts';
 
 /** Every operation of the service; the router, /openapi.json and the tests of docs/api.md all read this. */
@@ -13,5 +14,6 @@ export const ROUTES: readonly Route[] = [
   ...uploadRoutes,
   ...retentionRoutes,
   ...operationRoutes,
+  ...sweepRoutes,
   ...signedRoutes,
 ];

@@ -22,6 +22,7 @@ const ANSWERS = {
   limits: async () => (await import('./operations.ts')).limits,
   readiness: async () => (await import('./operations.ts')).readiness,
   diagnosis: async () => (await import('./operations.ts')).diagnosis,
+  sweep: async () => (await import('./operations.ts')).sweep,
   audit: async () => (await import('./operations.ts')).audit,
 } as const;
 

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { AuditEvent } from '../../../../src/api/audit.ts';
 import { Diagnosis, LimitsAnswer, Readiness } from '../../../../src/api/operations.ts';
+import { Sweep } from '../../../../src/api/sweeps.ts';
 import type { Limits } from '../../../../src/core/limits.ts';
 import { document, isShallow, KIB, MIB, page, TOO_DEEP } from './answer.ts';
 
@@ -35,6 +36,7 @@ const CheckedLimits = z.pipe(
 export const limits = document(CheckedLimits);
 export const readiness = document(Readiness);
 export const diagnosis = document(Diagnosis);
+export const sweep = document(Sweep);
 export const audit = page(
   z.extend(AuditEvent, {
     detail: z.intersection(

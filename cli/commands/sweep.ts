@@ -1,0 +1,29 @@
+import { defineVerb } from '../command.ts';
+
+interface Options {
+  apply?: boolean;
+  reconcile?: boolean;
+}
+
+export const sweep = defineVerb<Options>({
+  name: 'sweep',
+  summary: 'find and free the bytes that nothing needs any more',
+  description:
+    'Lists what the store holds that no package needs: objects, leftovers of uploads, files on their way in. With --apply it acts: what is not needed is condemned, and what was condemned longer ago than ARTIFACT_STORE_SWEEP_GRACE (24 h) and is still not needed is removed. A package that needs condemned bytes again keeps them. --reconcile compares registry and store after a restore; until then sweeps refuse to act.',
+  examples: ['sweep', 'sweep --apply', 'sweep --json'],
+  client: true,
+  options: [
+    { flags: '--apply', description: 'act; without it nothing is changed' },
+    { flags: '--reconcile', description: 'after a restore: compare both sides, and let sweeps act again' },
+  ],
+  continues: 'The sweep goes on in the service: GET /v1/operations/sweeps lists it.',
+  async run(context, _args, { apply = false, reconcile = false }) {
+    const [{ watchSweep }, { sweepOutcome }] = await Promise.all([
+      import('../client/watch-sweep.ts'),
+      import('../view/sweep-lines.ts'),
+    ]);
+    const client = await context.client();
+    const began = await client.startSweep({ apply, reconcile });
+    return sweepOutcome(await watchSweep(client, began, (text) => context.out.note(text)));
+  },
+});

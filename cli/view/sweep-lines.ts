@@ -1,0 +1,66 @@
+import type { Sweep } from '../../src/api/types.ts';
+import type { Outcome } from '../command.ts';
+import { CliError, EXIT } from '../errors.ts';
+import { countOf, formatBytes } from '../format.ts';
+import { alignLines, type Line } from './lines.ts';
+
+type Report = Sweep['report'];
+type Kind = Exclude<keyof Report, 'unknown_packages' | 'requests' | 'freed'>;
+
+/** What is said of each kind: when the sweep acted, and when it only listed. */
+const SAYS: Record<Kind, readonly [label: string, acted: string, listed: string]> = {
+  unneeded: ['not needed', 'condemned now', '--apply condemns them'],
+  waiting: ['condemned', 'their grace is not over', 'their grace is not over'],
+  due: ['grace over', 'removed', '--apply removes them'],
+  leftovers: ['leftovers of uploads', 'removed', '--apply removes them'],
+  unknown: ['unknown', 'removed', '--apply removes them'],
+  unknown_kept: ['unknown, kept', 'a file may need them', 'a file may need them'],
+  young: ['too young to judge', 'looked at next time', 'looked at next time'],
+  missing: ['missing', 'not in storage: push or restore them', 'not in storage: push or restore them'],
+  unfinished_uploads: ['unfinished uploads', 'aborted', '--apply aborts them'],
+  unfinished_kept: ['unfinished, kept', 'storage may have completed them', 'storage may have completed them'],
+  spool: ['old spool files', 'removed', '--apply removes them'],
+};
+const NOUNS: Partial<Record<Kind, string>> = {
+  unfinished_uploads: 'upload',
+  unfinished_kept: 'upload',
+  spool: 'file',
+};
+const WITHOUT_BYTES: readonly Kind[] = ['unfinished_uploads', 'unfinished_kept'];
+
+/** What a sweep found and did, in lines. @throws CliError when it failed */
+export function sweepOutcome(sweep: Sweep): Outcome {
+  const { id, state, error, apply, report } = sweep;
+  if (state !== 'done') throw failureOf(sweep, error);
+  const kinds = (Object.keys(SAYS) as Kind[]).filter((kind) => report[kind].count > 0);
+  const lines = kinds.map((kind): Line => {
+    const [label, acted, listed] = SAYS[kind];
+    const { count, bytes } = report[kind];
+    const size = WITHOUT_BYTES.includes(kind) ? '' : `, ${formatBytes(bytes)}`;
+    return [label, `${countOf(count, NOUNS[kind] ?? 'object')}${size}: ${apply ? acted : listed}`];
+  });
+  if (report.unknown_packages.length > 0) {
+    const [first, ...more] = report.unknown_packages;
+    const others = more.length === 0 ? '' : ` and ${more.length} more`;
+    lines.push(['not in the registry', `${first}${others}: the registry is older than the store`]);
+  }
+  const summary = apply ? `${formatBytes(report.freed.bytes)} freed` : 'nothing was changed';
+  const head = `Sweep ${id}: ${kinds.length === 0 ? 'nothing to free' : summary} (${countOf(report.requests, 'request')} to storage).`;
+  return { json: sweep, text: lines.length === 0 ? head : [`${head}\n`, ...alignLines(lines.map(indented))] };
+}
+
+function indented([label, ...texts]: Line): Line {
+  return [`  ${label}`, ...texts];
+}
+
+function failureOf({ id, state }: Sweep, error: Sweep['error']): CliError {
+  if (error?.code === 'registry_older') {
+    return new CliError(error.detail, { exit: EXIT.refused, code: 'registry_older' });
+  }
+  const why = state === 'interrupted' ? 'its service stopped' : (error?.detail ?? 'no reason was given');
+  return new CliError(`Sweep ${id} did not end: ${why}`, {
+    exit: EXIT.failed,
+    code: 'failed',
+    next: 'Run it again: what it has done stays done.',
+  });
+}

@@ -1,0 +1,182 @@
+import type { Knex } from 'knex';
+import { LIVING_STATUSES } from '../core/package-state.ts';
+import { rowsOf } from './dialect.ts';
+import { isHeldByNone, lockBlobsOf } from './object-states.ts';
+import { idRows } from './recordset.ts';
+
+/** An object, by its key inside the registry, as the sweep goes through them. */
+export interface SweptObject {
+  no: number;
+  id: string;
+  key: string;
+  version_id: string | null;
+  /** In storage. */
+  stored_size: number;
+}
+
+const COLUMNS = 'o.no as no, o.id as id, o.key as key, o.version_id as version_id, o.stored_size as stored_size';
+const LIVING = LIVING_STATUSES.map((status) => `'${status}'`).join(', ');
+
+/** A condition: a file of a living package has the blob, proven or not. @param blobNo an expression */
+export function isNeeded(blobNo: string): string {
+  return `exists (select 1 from package_files f join packages p on p.no = f.package_no
+    where f.blob_no = ${blobNo} and p.status in (${LIVING}))`;
+}
+
+/** A condition: a live object other than `o` holds the blob `b`, and its bytes there are not known to be wrong. */
+const IS_ELSEWHERE = `(
+  (b.object_no <> o.no and b.quarantined_at is null and (select x.state from objects x where x.no = b.object_no) = 'live')
+  or exists (select 1 from blob_locations m join objects x on x.no = m.object_no
+    where m.blob_no = b.no and m.object_no <> o.no and m.quarantined_at is null and x.state = 'live'))`;
+
+/** A condition: no blob that the object `o` holds is needed, or each that is has another place. */
+function isUnneeded(orElsewhere: boolean): string {
+  const needs = `${isNeeded('b.no')}${orElsewhere ? ` and not ${IS_ELSEWHERE}` : ''}`;
+  return `not exists (select 1 from blobs b where b.object_no = o.no and ${needs})
+    and not exists (select 1 from blob_locations l join blobs b on b.no = l.blob_no where l.object_no = o.no and ${needs})`;
+}
+
+/** A condition: bytes of the object `o` are known to be wrong. It is kept for whoever looks into that, as long as they are needed. */
+const IS_QUARANTINED = `(
+  exists (select 1 from blobs b where b.object_no = o.no and b.quarantined_at is not null)
+  or exists (select 1 from blob_locations l where l.object_no = o.no and l.quarantined_at is not null))`;
+
+/** Objects of blobs that no living package needs, and their way out of the registry. Manifests are never among them. */
+export function unneededObjects(db: Knex) {
+  /** Of the next `limit` objects those that match. @returns also where the next page begins; null: there is none */
+  async function page(
+    states: string,
+    condition: string,
+    after: number,
+    limit: number,
+    bindings: readonly number[] = [],
+  ): Promise<{ objects: SweptObject[]; next: number | null }> {
+    const rows: Array<SweptObject & { matches: boolean | number }> = rowsOf(
+      await db.raw(
+        `with page as materialized (
+           select * from objects where no > ? and state in (${states}) and kind <> 'manifest' order by no limit ?)
+         select ${COLUMNS}, case when ${condition} then true else false end as matches from page o order by o.no`,
+        [after, limit, ...bindings],
+      ),
+    );
+    const objects = rows.filter(({ matches }) => matches).map(({ matches: _, ...object }) => object);
+    return { objects, next: rows.length < limit ? null : (rows.at(-1)?.no ?? null) };
+  }
+
+  /** One after the other: of two that hold the same bytes, the first to be condemned leaves the other one needed. */
+  async function moveUnneeded(id: string, orElsewhere: boolean, now: number): Promise<boolean> {
+    const kept = orElsewhere ? `and not ${IS_QUARANTINED}` : '';
+    const rows = rowsOf(
+      await db.raw(
+        `update objects set state = 'condemned', state_since = ? where no in (
+           select o.no from objects o where o.id = ? and o.state in ('live', 'lost') and ${isUnneeded(orElsewhere)} ${kept})
+         returning 1`,
+        [now, id],
+      ),
+    );
+    return rows.length > 0;
+  }
+
+  return {
+    /** Whether an object, a page of which is looked at, may be condemned. Without locks: whoever condemns looks again. */
+    listUnneeded: (after: number, limit: number) =>
+      page(`'live', 'lost'`, `${isUnneeded(true)} and (${isUnneeded(false)} or not ${IS_QUARANTINED})`, after, limit),
+
+    /** Condemned at or before `before`, ms. */
+    listDue: (before: number, after: number, limit: number) =>
+      page(`'condemned'`, 'o.state_since <= ?', after, limit, [before]),
+
+    /** Storage is being told to remove them, or was when a process died. */
+    listRemoving: (after: number, limit: number) => page(`'removing'`, 'true', after, limit),
+
+    /** How many are condemned, and their bytes in storage. */
+    async countCondemned(): Promise<{ objects: number; bytes: number }> {
+      const row = await db('objects')
+        .whereRaw(`state <> 'live' and state = 'condemned'`)
+        .first(db.raw('count(*) as objects, coalesce(sum(stored_size), 0) as bytes'));
+      return { objects: Number(row.objects), bytes: Number(row.bytes) };
+    },
+
+    /**
+     * Condemns those of these objects that are not needed, seen under the locks of all blobs that they hold: whoever registers a file
+     * with one of them was before, and is seen, or comes later, and makes the object live again (invariant 6).
+     * @returns the ids of those that are condemned
+     */
+    async condemn(ids: readonly string[], now: number): Promise<string[]> {
+      await lockBlobsOf(db, ids, 'update');
+      const condemned: string[] = [];
+      for (const orElsewhere of [false, true]) {
+        for (const id of ids)
+          if (!condemned.includes(id) && (await moveUnneeded(id, orElsewhere, now))) condemned.push(id);
+      }
+      return condemned;
+    },
+
+    /**
+     * From now on the bytes of these objects count no more, and nothing takes that back. Only of those that were condemned at or
+     * before `before`, ms, and are still not needed; what is needed is live again. @returns the ids of those that storage is to remove
+     */
+    async beginRemoving(ids: readonly string[], before: number, now: number): Promise<string[]> {
+      await lockBlobsOf(db, ids, 'update');
+      const rows = idRows(db, ids);
+      const due = `o.id in (select r.id from ? r) and o.state = 'condemned' and o.state_since <= ?`;
+      await db.raw(
+        `update objects set state = 'live', state_since = ? where no in (
+           select o.no from objects o where ${due} and not (${isUnneeded(true)}))`,
+        [now, rows, before],
+      );
+      const removing: Array<{ id: string; no: number }> = rowsOf(
+        await db.raw(
+          `update objects set state = 'removing', state_since = ? where no in (select o.no from objects o where ${due})
+           returning id, no`,
+          [now, rows, before],
+        ),
+      );
+      const gone = idRows(
+        db,
+        removing.map(({ id }) => id),
+      );
+      await db.raw(
+        `insert into lost_blobs (blob_no) select distinct b.no from ? r cross join objects o cross join blobs b
+         where o.id = r.id and (b.object_no = o.no or exists (
+           select 1 from blob_locations l where l.object_no = o.no and l.blob_no = b.no)) and ${isHeldByNone('b')}
+         on conflict (blob_no) do nothing`,
+        [gone],
+      );
+      return removing.map(({ id }) => id);
+    },
+
+    /** Storage has removed these: nothing is there any more. The rows stay, their keys are never used again. */
+    async setGone(ids: readonly string[], now: number): Promise<void> {
+      await lockBlobsOf(db, ids, 'update');
+      const rows = idRows(db, ids);
+      const nos: number[] = rowsOf<{ no: number }>(
+        await db.raw(
+          `update objects set state = 'gone', state_since = ? where state = 'removing' and id in (select r.id from ? r)
+           returning no`,
+          [now, rows],
+        ),
+      ).map(({ no }) => Number(no));
+      if (nos.length === 0) return;
+      const those = nos.map(() => '?').join(', ');
+      await db.raw(`delete from blob_locations where object_no in (${those})`, nos);
+      // What else has the bytes becomes the first place.
+      const other = (column: string): string =>
+        `(select l.${column} from blob_locations l where l.blob_no = blobs.no order by l.object_no limit 1)`;
+      const moved: Array<{ no: number; object_no: number | null }> = rowsOf(
+        await db.raw(
+          `update blobs set object_no = ${other('object_no')}, "offset" = ${other('"offset"')},
+             quarantined_at = ${other('quarantined_at')},
+             size = case when ${other('object_no')} is null then null else size end
+           where object_no in (${those}) returning no, object_no`,
+          nos,
+        ),
+      );
+      const promoted = moved.filter(({ object_no }) => object_no !== null);
+      for (const { no, object_no } of promoted) await db('blob_locations').where({ blob_no: no, object_no }).delete();
+      // Of what nobody has sent, nothing is lost.
+      await db.raw('delete from lost_blobs where (select b.object_no from blobs b where b.no = blob_no) is null');
+      await db.raw(`delete from object_frames where object_no in (${those})`, nos);
+    },
+  };
+}

@@ -1,0 +1,111 @@
+import type { ObjectStat } from '../blobs/blob-store.ts';
+import { OBJECTS_PREFIX, type ObjectKey, ownerOf } from '../blobs/key-layout.ts';
+import { mergeByKey } from '../core/merge-by-key.ts';
+import { isHolding } from '../core/object-state.ts';
+import { isFinal } from '../core/upload-state.ts';
+import type { KeptObject } from '../registry/blobs.ts';
+import type { Services, WithReader } from './services.ts';
+
+const BATCH = 1_000;
+
+/** Something in the store that no object of the registry is. */
+export interface Stray {
+  key: ObjectKey;
+  size: number;
+  /**
+   * `leftover`: its upload ended without an object, or its object was removed before. `unknown`: the registry knows no such upload.
+   * `wanted`: neither, but a file of a living package has this digest.
+   */
+  kind: 'leftover' | 'unknown' | 'wanted';
+}
+
+export interface Comparison {
+  /** Told of every key in the store. */
+  seen(key: ObjectKey): void;
+  /** The registry has these, the store does not, or not whole; or it has them again. */
+  differing(objects: readonly KeptObject[]): Promise<void>;
+  strays(strays: readonly Stray[]): Promise<void>;
+  /** Not in the registry, and too young to say why. */
+  young(size: number): void;
+}
+
+type Listed = ObjectStat & { key: ObjectKey };
+
+/**
+ * Walks all objects of blobs in the store and in the registry side by side, a page of each in memory. What no version of this software
+ * can have written is passed over. @param before what is younger is not judged, ms
+ */
+export async function compareStore(
+  services: Services<WithReader>,
+  before: number,
+  comparison: Comparison,
+): Promise<void> {
+  const differing = batches<KeptObject>((objects) => comparison.differing(objects));
+  const strays = batches<Listed>(async (listed) => comparison.strays(await judge(services, listed)));
+  const listed = services.blobs.objects.list(OBJECTS_PREFIX);
+  for await (const { left: stored, right: kept } of mergeByKey(listed, keptObjects(services))) {
+    if (stored !== null) comparison.seen(stored.key);
+    if (kept !== null && kept.state !== 'gone') {
+      if (differs(stored, kept)) await differing.add(kept);
+    } else if (stored !== null && ownerOf(stored.key)?.kind === 'blob') {
+      if (stored.modifiedAt > before) comparison.young(stored.size);
+      else await strays.add(stored);
+    }
+  }
+  await differing.end();
+  await strays.end();
+}
+
+function differs(stored: Listed | null, { state, stored_size }: KeptObject): boolean {
+  const stands = stored?.size === stored_size;
+  return state === 'lost' ? stands : isHolding(state) && !stands;
+}
+
+async function* keptObjects({ registry }: Services): AsyncGenerator<KeptObject> {
+  for (let after = ''; ; ) {
+    const page = await registry.read.blobs.keysAfter(after, BATCH);
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined) return;
+    after = last.key;
+  }
+}
+
+/** What the registry says of keys that it has no object under: those of uploads that have not ended are left out. */
+async function judge({ registry }: Services, listed: readonly Listed[]): Promise<Stray[]> {
+  const owned = listed.flatMap((each) => {
+    const owner = ownerOf(each.key);
+    return owner?.kind === 'blob' ? [{ ...each, ...owner }] : [];
+  });
+  const uploads = await registry.read.uploads.getMany(owned.map(({ uploadId }) => uploadId));
+  const byId = new Map(uploads.map((upload) => [upload.id, upload]));
+  const objects = await registry.read.blobs.statesByKey(owned.map(({ key }) => key));
+  const needed = await registry.read.blobs.neededAmong(owned.map(({ digest }) => digest));
+  return owned.flatMap(({ key, size, uploadId, digest }): Stray[] => {
+    const upload = byId.get(uploadId);
+    // Recorded since the registry was read.
+    if (objects.get(key) === 'kept') return [];
+    if (objects.get(key) === 'gone') return [{ key, size, kind: 'leftover' }];
+    if (upload === undefined) return [{ key, size, kind: needed.has(digest) ? 'wanted' : 'unknown' }];
+    if (!isFinal(upload.state)) return [];
+    // One that was committed has an object, or its key is to be dropped: else the registry is not what it was.
+    const isOver = upload.state !== 'committed' || upload.drop_key;
+    return [{ key, size, kind: isOver ? 'leftover' : 'wanted' }];
+  });
+}
+
+function batches<Item>(work: (items: readonly Item[]) => Promise<void>) {
+  let held: Item[] = [];
+  const end = async (): Promise<void> => {
+    const items = held;
+    held = [];
+    if (items.length > 0) await work(items);
+  };
+  return {
+    end,
+    async add(item: Item): Promise<void> {
+      held.push(item);
+      if (held.length === BATCH) await end();
+    },
+  };
+}

@@ -1,0 +1,129 @@
+import { OBJECTS_PREFIX, type ObjectKey, ownerOf, PACKAGES_PREFIX, STORE_KEY } from '../blobs/key-layout.ts';
+import { isStoreError } from '../core/errors.ts';
+import { newId } from '../core/ids.ts';
+import {
+  judgeStore,
+  parseStore,
+  type StoreFacts,
+  type StoreId,
+  type StoreRefusal,
+  storeBytes,
+} from '../core/store-identity.ts';
+import { mapLimit } from './map-limit.ts';
+import type { Services, WithObjects } from './services.ts';
+
+/** Registry and store do not belong together; `message` says what to do. The service must not work on them. */
+export class StoreRefusedError extends Error {
+  override readonly name = 'StoreRefusedError';
+  readonly code: StoreRefusal;
+
+  constructor(code: StoreRefusal, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Of so many objects of the registry at least one must be in a store that has no id yet. */
+const SAMPLE = 16;
+/** More is not read of what should be some eighty bytes. */
+const MARK_MAX_BYTES = 4_096;
+
+/** Where both are, in words for operators. */
+export interface StorePlaces {
+  registry: string;
+  store: string;
+}
+
+type Needed = Pick<Services<WithObjects>, 'registry' | 'blobs'>;
+
+/**
+ * Finds out whether the registry and the store belong together; gives both the same id when they do and have none. In this order:
+ * registry, store. So of any number of services that start at once one id wins, and a crash in between is harmless.
+ * @throws StoreRefusedError when they do not; StoreError unavailable when storage does not say
+ */
+export async function identifyStore({ registry, blobs }: Needed, places: StorePlaces): Promise<StoreId> {
+  const facts = await gather({ registry, blobs });
+  const verdict = judgeStore(facts);
+  switch (verdict) {
+    case 'same':
+      return facts.registryId as StoreId;
+    case 'take':
+      return settle({ registry, blobs }, places, facts.storageId as StoreId);
+    case 'give':
+      return settle({ registry, blobs }, places, newId('sto', await registry.read.now()) as StoreId);
+    default:
+      throw new StoreRefusedError(verdict, refusal(verdict, places));
+  }
+}
+
+/** @param proposed counts when the registry has no id */
+async function settle({ registry, blobs }: Needed, places: StorePlaces, proposed: StoreId): Promise<StoreId> {
+  const id = await registry.transaction(async ({ stores, now }) => {
+    await stores.setId(proposed, await now());
+    return (await stores.getId()) as StoreId;
+  });
+  try {
+    await blobs.objects.write(STORE_KEY, once(storeBytes(id)));
+  } catch (error) {
+    if (!isStoreError(error, 'integrity_failure')) throw error;
+    // Another registry was there in the meantime.
+    throw new StoreRefusedError('foreign_store', refusal('foreign_store', places));
+  }
+  return id;
+}
+
+async function gather({ registry, blobs }: Needed): Promise<StoreFacts> {
+  const storageId = await readMark(blobs);
+  const registryId = await registry.read.stores.getId();
+  const sample = await registry.read.blobs.sample(SAMPLE);
+  const hasPackages = await hasAny(blobs, PACKAGES_PREFIX);
+  const settled = registryId !== null && storageId !== null;
+  const found = settled
+    ? []
+    : await mapLimit(sample, SAMPLE, async ({ key, version_id, stored_size }) => {
+        const stat = await blobs.objects.stat({ key: key as ObjectKey, versionId: version_id });
+        return stat?.size === stored_size;
+      });
+  return {
+    registryId,
+    storageId,
+    registryInUse: sample.length > 0 || (await registry.read.packages.any()),
+    registryHolds: sample.length > 0,
+    hasPackages,
+    hasAnything: hasPackages || (await hasAny(blobs, OBJECTS_PREFIX)),
+    hasSample: found.includes(true),
+  };
+}
+
+async function readMark({ objects }: WithObjects): Promise<StoreFacts['storageId']> {
+  const ref = { key: STORE_KEY, versionId: null };
+  const stat = await objects.stat(ref);
+  if (stat === null) return null;
+  if (stat.size > MARK_MAX_BYTES) return 'foreign';
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of await objects.open(ref)) chunks.push(chunk as Uint8Array);
+  return parseStore(Buffer.concat(chunks)) ?? 'foreign';
+}
+
+/** Whether there is a key that this software has given. */
+async function hasAny({ objects }: WithObjects, prefix: string): Promise<boolean> {
+  for await (const { key } of objects.list(prefix)) if (ownerOf(key) !== null) return true;
+  return false;
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+const NEW_STORE = 'To begin a new store, name an empty folder, bucket or ARTIFACT_STORE_S3_PREFIX.';
+
+function refusal(verdict: StoreRefusal, { registry, store }: StorePlaces): string {
+  switch (verdict) {
+    case 'foreign_store':
+      return `The store (${store}) does not belong to the registry (${registry}): nothing was changed. Correct the configuration. ${NEW_STORE}`;
+    case 'empty_store':
+      return `The registry (${registry}) has packages, but the store (${store}) has none of their bytes: nothing was changed. Name the store that has them, or restore it from a backup.`;
+    case 'registry_lost':
+      return `The store (${store}) has packages, but the registry (${registry}) knows none: nothing was changed. Restore the registry from a backup, or correct the configuration. ${NEW_STORE}`;
+  }
+}

@@ -1,0 +1,51 @@
+import { type ObjectKey, ownerOf, PACKAGES_PREFIX } from '../blobs/key-layout.ts';
+import type { PackageId } from '../core/ids.ts';
+import type { Services, WithReader } from './services.ts';
+
+const BATCH = 1_000;
+
+type Entry = { packageId: PackageId; decisionId: string | null };
+
+/** Packages of which the store has something that the registry does not know. */
+export interface UnknownPackages {
+  /** Whose files it does not know: what it takes for unneeded may be theirs. */
+  manifests: Set<PackageId>;
+  /** Held, extended or deleted without its knowing. */
+  decisions: Set<PackageId>;
+}
+
+/**
+ * Where the store has a manifest or a decision that the registry does not know, the registry is older than the store, as after a
+ * restore: it always knows first. @param since older decisions an operator has looked at, ms; null: none @param seen told of every key
+ */
+export async function unknownPackages(
+  { registry, blobs }: Services<WithReader>,
+  since: number | null,
+  seen: (key: ObjectKey) => void,
+): Promise<UnknownPackages> {
+  const unknown: UnknownPackages = { manifests: new Set(), decisions: new Set() };
+  let batch: Entry[] = [];
+  const judge = async (): Promise<void> => {
+    const entries = batch;
+    batch = [];
+    const manifests = entries.filter(({ decisionId }) => decisionId === null).map(({ packageId }) => packageId);
+    const decisions = entries.flatMap(({ decisionId }) => (decisionId === null ? [] : [decisionId]));
+    const sealed = manifests.length === 0 ? new Set() : await registry.read.packages.sealedAmong(manifests);
+    const events = decisions.length === 0 ? new Set() : await registry.read.retention.eventsAmong(decisions);
+    for (const { packageId, decisionId } of entries) {
+      if (decisionId === null && !sealed.has(packageId)) unknown.manifests.add(packageId);
+      if (decisionId !== null && !events.has(decisionId)) unknown.decisions.add(packageId);
+    }
+  };
+  for await (const { key, modifiedAt } of blobs.objects.list(PACKAGES_PREFIX)) {
+    seen(key);
+    const owner = ownerOf(key);
+    if (owner === null || owner.kind === 'blob') continue;
+    const decisionId = owner.kind === 'decision' ? owner.decisionId : null;
+    if (decisionId !== null && since !== null && modifiedAt <= since) continue;
+    batch.push({ packageId: owner.packageId, decisionId });
+    if (batch.length === BATCH) await judge();
+  }
+  await judge();
+  return unknown;
+}

@@ -1,0 +1,85 @@
+import type { ObjectKey } from '../blobs/key-layout.ts';
+import type { SweptObject } from '../registry/unneeded-objects.ts';
+import { recordChanges } from './record-change.ts';
+import type { Caller, Services, WithObjects } from './services.ts';
+
+/** Looked at in one statement. */
+const PAGE = 500;
+/** Moved in one transaction. */
+const BATCH = 50;
+
+/** Objects that a process was removing when it died. Another one may be at it now: that does no harm. */
+export async function removeBegun(
+  services: Services<WithObjects>,
+  removed: (objects: readonly SweptObject[]) => Promise<void>,
+): Promise<void> {
+  for (let after: number | null = 0; after !== null; ) {
+    const page = await services.registry.read.blobs.listRemoving(after, PAGE);
+    await remove(services, page.objects);
+    await removed(page.objects);
+    after = page.next;
+  }
+}
+
+/**
+ * Removes what was condemned at or before `before`, ms, and is still not needed. First the registry says that the bytes count no more,
+ * then storage is told, then the registry forgets where they were: a crash in between leaves work for `removeBegun`, and whoever wakes
+ * up late can only hit a key that is never used again. @param act left out: they are only listed
+ */
+export async function removeDue(
+  services: Services<WithObjects>,
+  caller: Caller,
+  before: number,
+  act: boolean,
+  told: (objects: readonly SweptObject[]) => Promise<void>,
+): Promise<void> {
+  for (let after: number | null = 0; after !== null; ) {
+    const page = await services.registry.read.blobs.listDue(before, after, PAGE);
+    if (!act) await told(page.objects);
+    else {
+      for (let start = 0; start < page.objects.length; start += BATCH) {
+        const removing = await begin(services, caller, before, page.objects.slice(start, start + BATCH));
+        await remove(services, removing);
+        await told(removing);
+      }
+    }
+    after = page.next;
+  }
+}
+
+/** @returns those that storage is to remove now */
+async function begin(
+  { registry }: Services,
+  caller: Caller,
+  before: number,
+  objects: readonly SweptObject[],
+): Promise<SweptObject[]> {
+  return registry.transaction(async (tables) => {
+    const at = await tables.now();
+    const asked = objects.map(({ id }) => id);
+    const ids = new Set(await tables.blobs.beginRemoving(asked, before, at));
+    const removing = objects.filter(({ id }) => ids.has(id));
+    await recordChanges(
+      tables,
+      caller,
+      removing.map(({ id, key, stored_size }) => ({
+        at,
+        action: 'object.removed',
+        package_id: null,
+        subject_id: id,
+        reason: 'No living package has needed it since it was condemned.',
+        detail: { key, stored_size },
+      })),
+    );
+    return removing;
+  });
+}
+
+async function remove({ blobs, registry }: Services<WithObjects>, objects: readonly SweptObject[]): Promise<void> {
+  if (objects.length === 0) return;
+  await blobs.objects.removeMany(
+    objects.map(({ key, version_id }) => ({ key: key as ObjectKey, versionId: version_id })),
+  );
+  const ids = objects.map(({ id }) => id);
+  await registry.transaction(async ({ blobs: table, now }) => table.setGone(ids, await now()));
+}
