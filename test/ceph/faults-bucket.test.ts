@@ -14,6 +14,7 @@ import {
   onFaulted,
   startFaulted,
 } from '../support/faulted-service.ts';
+import { sampled } from '../support/long.ts';
 import { POSTGRES } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
 import { createBucket, freshBucketName } from '../support/s3-harness.ts';
@@ -92,7 +93,7 @@ const MOMENTS: Moment[] = [
 ];
 
 onCeph('connections to the gateway that are reset or cut: the push ends well', async (t, place) => {
-  for (const [of, n, point, end] of MOMENTS) {
+  for (const [of, n, point, end] of sampled(MOMENTS)) {
     const what = `${end} at ${of} ${n}, ${typeof point === 'string' ? point : JSON.stringify(point)}`;
     await endsWell(t, place, what, async () => {
       await place.gateway.once({ point, of: nth(n, asks[of]), act: (link) => link[end]() });

@@ -13,6 +13,7 @@ import {
   nth,
   onFaulted,
 } from '../support/faulted-service.ts';
+import { sampled } from '../support/long.ts';
 import { OWN_POSTGRES, type OwnPostgres } from '../support/postgres.ts';
 import type { PostgresProcess } from '../support/postgres-process.ts';
 import { required } from '../support/required.ts';
@@ -60,7 +61,7 @@ type Moment = readonly [name: string, of: Sql, n: number, point: Point];
 /** At each of these moments, in a push of its own. */
 function faultAt(title: string, moments: readonly Moment[], fault: (link: Link) => unknown): void {
   onBoth(title, async (t, place) => {
-    for (const [name, of, n, point] of moments) {
+    for (const [name, of, n, point] of sampled(moments)) {
       await endsWell(t, place, `${name} ${n}, ${point}`, async () => {
         await place.database.once({ point, of: nth(n, of), act: fault });
         return undefined;
@@ -110,13 +111,13 @@ faultAt(
 );
 
 onBoth('the database is killed while the gateway works: the push ends well', async (t, place) => {
-  for (const [name, point] of [
+  for (const [name, point] of sampled([
     ['complete', 'sent'],
     ['complete', 'answering'],
     ['read', 'answering'],
     ['manifest', 'sent'],
     ['manifest', 'answering'],
-  ] as const) {
+  ] as const)) {
     await endsWell(t, place, `${name}, ${point}`, async () => {
       await place.gateway.once({ point, of: asks[name], act: restart });
       return undefined;

@@ -17,6 +17,7 @@ import {
   onFaulted,
   type Tree,
 } from '../support/faulted-service.ts';
+import { sampled } from '../support/long.ts';
 import { POSTGRES } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
 import { createBucket } from '../support/s3-harness.ts';
@@ -49,7 +50,7 @@ if (postgres) {
 /** Killed at each of these moments, in a push of its own, and started again at once. */
 function killedAt(title: string, moments: readonly Moment[]): void {
   onCeph(title, async (t, place) => {
-    for (const [of, n, point] of moments) {
+    for (const [of, n, point] of sampled(moments)) {
       const what = `killed at ${of} ${n}, ${typeof point === 'string' ? point : JSON.stringify(point)}`;
       await endsWell(t, place, what, () => restartAt(place, asks[of], n, point));
     }

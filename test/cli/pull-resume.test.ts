@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { RANGE_SIZE } from '../../cli/client/target/file-ranges.ts';
 import { apiOf } from '../support/api.ts';
 import { runCli } from '../support/cli-child.ts';
+import { sampled } from '../support/long.ts';
 import { journaled, privateFolders, untilJournaled } from '../support/pull-journal.ts';
 import { type Relay, type RelayedRequest, startRelay } from '../support/relay.ts';
 import { startTestService } from '../support/service.ts';
@@ -160,7 +161,7 @@ const DAMAGES: Array<{
     ranges: RANGES,
   },
 ];
-for (const { what, damage, ranges } of DAMAGES) {
+for (const { what, damage, ranges } of sampled(DAMAGES)) {
   // One after the other: each takes two processes, and a file of 42 MB.
   test.serial(`leftovers of an earlier pull are not trusted: ${what}`, async (t) => {
     const place = await bench(t);

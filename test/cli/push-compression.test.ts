@@ -7,6 +7,7 @@ import { digestFromBytes } from '../../src/core/digest.ts';
 import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { sha256 } from '../support/api.ts';
 import { runCli } from '../support/cli-child.ts';
+import { usualOrLong } from '../support/long.ts';
 import { required } from '../support/required.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -92,7 +93,7 @@ function logs(): Record<string, string | Uint8Array> {
 const sum = (objects: readonly StoredObject[], field: 'size' | 'stored_size') =>
   objects.reduce((all, object) => all + object[field], 0);
 
-for (const how of ['auto', 'off', '1', '19'] as const) {
+for (const how of usualOrLong(['auto', 'off'] as const, ['auto', 'off', '1', '19'] as const)) {
   test(`--compression ${how}: a compressible directory is stored, and pulled byte for byte`, async (t) => {
     t.timeout(180_000);
     const { push, objects, assertPulled } = await place(t, logs());

@@ -48,9 +48,9 @@ export interface Stored {
 
 export interface CrashSuite {
   open(): Promise<CrashPlace>;
-  /** In each phase. */
+  /** In each phase; `freezes` by which phase it is. */
   kills: number;
-  freezes: number;
+  freezes(phase: number): number;
   /** Sizes of files that are not packed; some are of several parts. */
   large: readonly number[];
   /** The blob store cannot free what is left of a completion that has no clean answer: that is the sweep's. */
@@ -68,9 +68,9 @@ export function crashSuite(suite: CrashSuite): void {
   let counted: Promise<Counts> | undefined;
   const newRun = (name: string) => makeRun(suite, `${name} of ${seed}`);
 
-  for (const phase of PHASES) {
+  for (const [nthPhase, phase] of PHASES.entries()) {
     for (const action of ['SIGKILL', 'SIGSTOP'] as const) {
-      const times = action === 'SIGKILL' ? suite.kills : suite.freezes;
+      const times = action === 'SIGKILL' ? suite.kills : suite.freezes(nthPhase);
       for (let n = 0; n < times; n++) {
         // Spread over the phase, at random within each stretch.
         const where = (n + random()) / times;
