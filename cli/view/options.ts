@@ -16,6 +16,23 @@ export function parseCount(text: string, flag: string): number {
   throw usageError(`${flag} must be a whole number above 0, not ${JSON.stringify(text)}.`);
 }
 
+/** @throws CliError wrong_usage */
+export function parsePercent(text: string, flag: string): number {
+  const percent = /^\d{1,3}%?$/.test(text) ? Number.parseInt(text, 10) : -1;
+  if (percent >= 0 && percent <= 100) return percent;
+  throw usageError(`${flag} must be a whole number from 0 to 100, not ${JSON.stringify(text)}.`);
+}
+
+const SIZE_UNITS: Record<string, number> = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
+
+/** `0`, `500MB`, `20 GB`: powers of 1000, as sizes are printed. @throws CliError wrong_usage */
+export function parseSize(text: string, flag: string): number {
+  const [, digits, unit = ''] = /^(\d{1,15}) ?([kKMGT]?B)?$/.exec(text) ?? [];
+  const bytes = digits === undefined ? Number.NaN : Number(digits) * (SIZE_UNITS[unit.toUpperCase()] ?? Number.NaN);
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw usageError(`${flag} must be a size like 500MB or 20GB, not ${JSON.stringify(text)}.`);
+}
+
 const LEVEL_MAX = 19;
 
 /** @throws CliError wrong_usage */

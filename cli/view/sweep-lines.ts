@@ -10,6 +10,8 @@ type Kind = Exclude<keyof Report, 'unknown_packages' | 'requests' | 'freed'>;
 /** What is said of each kind: when the sweep acted, and when it only listed. */
 const SAYS: Record<Kind, readonly [label: string, acted: string, listed: string]> = {
   unneeded: ['not needed', 'condemned now', '--apply condemns them'],
+  sparse: ['sparse packs', 'written anew', '--apply writes them anew'],
+  rewritten: ['written anew', 'in their place', 'in their place'],
   waiting: ['condemned', 'their grace is not over', 'their grace is not over'],
   due: ['grace over', 'removed', '--apply removes them'],
   leftovers: ['leftovers of uploads', 'removed', '--apply removes them'],

@@ -14,6 +14,8 @@ export const Sweep = z.object({
   error: z.nullable(z.object({ code: z.string(), detail: z.string() })),
   report: z.object({
     unneeded: amount('objects that no living package needs: condemned, when it acts'),
+    sparse: amount('packs that are mostly dead, or small: written anew, when it acts'),
+    rewritten: amount('what was written in their place'),
     waiting: amount('condemned objects whose grace is not over'),
     due: amount('condemned objects whose grace is over: removed, when it acts'),
     leftovers: amount('what uploads left that ended without an object: removed, when it acts'),

@@ -8,6 +8,10 @@ export interface Amount {
 export interface SweepReport {
   /** Nothing needs them; condemned now, when the sweep acts. */
   unneeded: Amount;
+  /** Packs that are mostly dead, or small: their needed members are written anew, when the sweep acts. Bytes in storage. */
+  sparse: Amount;
+  /** What was written in their place. */
+  rewritten: Amount;
   /** Condemned, and their time is not over. */
   waiting: Amount;
   /** Condemned, and their time is over: removed now, when the sweep acts. */
@@ -41,6 +45,8 @@ const none = (): Amount => ({ count: 0, bytes: 0 });
 export function emptyReport(): SweepReport {
   return {
     unneeded: none(),
+    sparse: none(),
+    rewritten: none(),
     waiting: none(),
     due: none(),
     leftovers: none(),

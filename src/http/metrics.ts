@@ -33,22 +33,22 @@ export function openMetrics(totals: () => Promise<ObjectTotals>): Metrics {
     help: 'Reads that found stored bytes changed or missing',
     registers: [register],
   });
-  const freedObjects = new Counter({
-    name: 'artifact_store_freed_objects_total',
-    help: 'Objects that sweeps removed',
-    registers: [register],
-  });
-  const freedBytes = new Counter({
-    name: 'artifact_store_freed_bytes_total',
-    help: 'Bytes in storage that sweeps freed',
-    registers: [register],
-  });
+  const ofSweeps = (name: string, help: string) =>
+    new Counter({ name: `artifact_store_${name}_total`, help, registers: [register] });
+  const sweeps = ofSweeps('sweeps', 'Sweeps that ended');
+  const freedObjects = ofSweeps('freed_objects', 'Objects that sweeps removed');
+  const freedBytes = ofSweeps('freed_bytes', 'Bytes in storage that sweeps freed');
+  const rewrittenBytes = ofSweeps('rewritten_bytes', 'Bytes in storage that sweeps wrote in the place of sparse packs');
+  const sweepRequests = ofSweeps('sweep_requests', 'Requests to storage that sweeps made');
   const refreshTotals = totalsGauges(register, totals);
   return {
     damaged: () => damaged.inc(),
-    freed(objects, size) {
-      freedObjects.inc(objects);
-      freedBytes.inc(size);
+    swept({ freed, rewritten, requests }) {
+      sweeps.inc();
+      freedObjects.inc(freed.count);
+      freedBytes.inc(freed.bytes);
+      rewrittenBytes.inc(rewritten.bytes);
+      sweepRequests.inc(requests);
     },
     observe: (operation, method, status, seconds) =>
       requests.observe({ operation, method, status: String(status) }, seconds),

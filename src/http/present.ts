@@ -7,8 +7,8 @@ import type {
   FileRecord,
   HoldRecord,
   PackageRecord,
+  PackageUpload,
   RetentionEventRecord,
-  UploadRecord,
 } from '../usecases/records.ts';
 import type { Caller } from '../usecases/services.ts';
 import type { PartRequest } from '../usecases/sign-parts.ts';
@@ -103,7 +103,7 @@ export function presentPart(part: PartRequest): wire.PartRequest {
   };
 }
 
-export function presentUpload(upload: UploadRecord, parts: wire.Upload['parts']): wire.Upload {
+export function presentUpload(upload: PackageUpload, parts: wire.Upload['parts']): wire.Upload {
   return {
     upload_id: upload.id,
     package_id: upload.package_id,

@@ -8,6 +8,7 @@ import { provenFor, type Wanted, wantedRows } from './file-proofs.ts';
 import { located } from './locations.ts';
 import { addBlobs, blobOfEach } from './numbers.ts';
 import { isHolding, isLost, objectStates, revive } from './object-states.ts';
+import { packMembers } from './pack-members.ts';
 import type { Reads } from './reads.ts';
 import { byDigest, digestRows, idRows, recordset } from './recordset.ts';
 import { isNeeded, unneededObjects } from './unneeded-objects.ts';
@@ -114,6 +115,7 @@ export function blobTable(db: Knex) {
   return {
     ...objectStates(db),
     ...unneeded,
+    ...packMembers(db),
 
     /**
      * Takes the locks of these blobs' rows until the transaction ends (making the rows when they are new), so that of two

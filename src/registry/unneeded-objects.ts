@@ -15,7 +15,7 @@ export interface SweptObject {
 }
 
 const COLUMNS = 'o.no as no, o.id as id, o.key as key, o.version_id as version_id, o.stored_size as stored_size';
-const LIVING = LIVING_STATUSES.map((status) => `'${status}'`).join(', ');
+export const LIVING = LIVING_STATUSES.map((status) => `'${status}'`).join(', ');
 
 /** A condition: a file of a living package has the blob, proven or not. @param blobNo an expression */
 export function isNeeded(blobNo: string): string {
@@ -24,7 +24,7 @@ export function isNeeded(blobNo: string): string {
 }
 
 /** A condition: a live object other than `o` holds the blob `b`, and its bytes there are not known to be wrong. */
-const IS_ELSEWHERE = `(
+export const IS_ELSEWHERE = `(
   (b.object_no <> o.no and b.quarantined_at is null and (select x.state from objects x where x.no = b.object_no) = 'live')
   or exists (select 1 from blob_locations m join objects x on x.no = m.object_no
     where m.blob_no = b.no and m.object_no <> o.no and m.quarantined_at is null and x.state = 'live'))`;
@@ -37,9 +37,20 @@ function isUnneeded(orElsewhere: boolean): string {
 }
 
 /** A condition: bytes of the object `o` are known to be wrong. It is kept for whoever looks into that, as long as they are needed. */
-const IS_QUARANTINED = `(
+export const IS_QUARANTINED = `(
   exists (select 1 from blobs b where b.object_no = o.no and b.quarantined_at is not null)
   or exists (select 1 from blob_locations l where l.object_no = o.no and l.quarantined_at is not null))`;
+
+/** When what is condemned may be removed: condemned at or before these times, ms. */
+export interface Due {
+  /** Of what no package needs. */
+  unneeded: number;
+  /** Of what has another place, and may still be read here by URLs that were signed before. */
+  elsewhere: number;
+}
+
+/** A condition: what is condemned may be removed. Its parameters are those of `Due`. */
+const IS_DUE = `o.state_since <= case when ${isUnneeded(false)} then cast(? as bigint) else cast(? as bigint) end`;
 
 /** Objects of blobs that no living package needs, and their way out of the registry. Manifests are never among them. */
 export function unneededObjects(db: Knex) {
@@ -82,9 +93,9 @@ export function unneededObjects(db: Knex) {
     listUnneeded: (after: number, limit: number) =>
       page(`'live', 'lost'`, `${isUnneeded(true)} and (${isUnneeded(false)} or not ${IS_QUARANTINED})`, after, limit),
 
-    /** Condemned at or before `before`, ms. */
-    listDue: (before: number, after: number, limit: number) =>
-      page(`'condemned'`, 'o.state_since <= ?', after, limit, [before]),
+    /** Those whose time is over. */
+    listDue: (due: Due, after: number, limit: number) =>
+      page(`'condemned'`, IS_DUE, after, limit, [due.unneeded, due.elsewhere]),
 
     /** Storage is being told to remove them, or was when a process died. */
     listRemoving: (after: number, limit: number) => page(`'removing'`, 'true', after, limit),
@@ -113,23 +124,24 @@ export function unneededObjects(db: Knex) {
     },
 
     /**
-     * From now on the bytes of these objects count no more, and nothing takes that back. Only of those that were condemned at or
-     * before `before`, ms, and are still not needed; what is needed is live again. @returns the ids of those that storage is to remove
+     * From now on the bytes of these objects count no more, and nothing takes that back. Only of those whose time is over, and that
+     * are still not needed; what is needed is live again. @returns the ids of those that storage is to remove
      */
-    async beginRemoving(ids: readonly string[], before: number, now: number): Promise<string[]> {
+    async beginRemoving(ids: readonly string[], due: Due, now: number): Promise<string[]> {
       await lockBlobsOf(db, ids, 'update');
       const rows = idRows(db, ids);
-      const due = `o.id in (select r.id from ? r) and o.state = 'condemned' and o.state_since <= ?`;
+      const those = `o.id in (select r.id from ? r) and o.state = 'condemned' and ${IS_DUE}`;
+      const bindings = [rows, due.unneeded, due.elsewhere];
       await db.raw(
         `update objects set state = 'live', state_since = ? where no in (
-           select o.no from objects o where ${due} and not (${isUnneeded(true)}))`,
-        [now, rows, before],
+           select o.no from objects o where ${those} and not (${isUnneeded(true)}))`,
+        [now, ...bindings],
       );
       const removing: Array<{ id: string; no: number }> = rowsOf(
         await db.raw(
-          `update objects set state = 'removing', state_since = ? where no in (select o.no from objects o where ${due})
+          `update objects set state = 'removing', state_since = ? where no in (select o.no from objects o where ${those})
            returning id, no`,
-          [now, rows, before],
+          [now, ...bindings],
         ),
       );
       const gone = idRows(

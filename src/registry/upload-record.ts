@@ -7,7 +7,8 @@ import type { UploadFailure, UploadState } from '../core/upload-state.ts';
 
 export interface UploadRecord {
   id: UploadId;
-  package_id: PackageId;
+  /** Null: it is the service's own, as a pack that is written anew. */
+  package_id: PackageId | null;
   channel: 'direct' | 'service';
   kind: 'blob' | 'pack';
   digest: Digest;
@@ -33,6 +34,9 @@ export interface UploadRecord {
   created_at: number;
   expires_at: number;
 }
+
+/** As its package's readers see it. */
+export type PackageUpload = UploadRecord & { package_id: PackageId };
 
 export type NewUpload = Pick<
   UploadRecord,

@@ -157,8 +157,10 @@ export function uploadTable(db: Knex) {
      * Moves open uploads of a package to aborting; storage is told afterwards. @param only left out: all of them
      * @returns those that were open still
      */
-    async abortOpen(packageId: PackageId, only?: readonly UploadId[]): Promise<UploadId[]> {
-      const open = db('uploads').where({ package_id: packageId, state: 'open' });
+    async abortOpen(packageId: PackageId | null, only?: readonly UploadId[]): Promise<UploadId[]> {
+      const open = db('uploads').where({ state: 'open' });
+      if (packageId === null) open.whereNull('package_id');
+      else open.where({ package_id: packageId });
       if (only !== undefined) open.whereIn('id', [...only]);
       const rows: Array<{ id: UploadId }> = rowsOf(
         await db.raw(`update uploads set state = 'aborting' where id in (?) and state = 'open' returning id`, [

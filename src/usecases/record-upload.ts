@@ -1,3 +1,4 @@
+import type { JsonObject } from '../core/canonical-json.ts';
 import type { StoredForm } from '../core/frame-table.ts';
 import { newId } from '../core/ids.ts';
 import type { Tables } from '../registry/registry.ts';
@@ -21,12 +22,14 @@ export async function recordUpload(
   onRecord?: OnRecord,
 ): Promise<boolean | null> {
   const contents = contentsOf(upload);
+  const { package_id: packageId } = upload;
   return services.registry.transaction(async (tables) => {
     // Always the package before the blobs, as everybody who needs both: and no file that is being registered is missed.
-    await tables.packages.lock(upload.package_id);
+    if (packageId !== null) await tables.packages.lock(packageId);
     const now = await tables.now();
     const stored = await tables.blobs.lock(contents, now);
-    const duplicate = stored.size === contents.length;
+    // What the service writes anew is a copy by intention.
+    const duplicate = packageId !== null && stored.size === contents.length;
     const change = { drop_key: duplicate, owner: null, lease_until: null, ...completedAt(upload, now) };
     if (!(await tables.uploads.move(upload.id, 'completing', 'committed', change, services.instance))) return null;
     if (!duplicate) {
@@ -46,11 +49,11 @@ export async function recordUpload(
       await tables.blobs.addLocations(id, contents);
     }
     await onRecord?.(tables);
-    const files = await tables.files.prove(upload.package_id, contents);
+    const proven: JsonObject = packageId === null ? {} : { files: await tables.files.prove(packageId, contents) };
     await recordChange(tables, caller, {
       at: now,
       action: 'upload.committed',
-      package_id: upload.package_id,
+      package_id: packageId,
       subject_id: upload.id,
       detail: {
         digest: upload.digest,
@@ -58,7 +61,7 @@ export async function recordUpload(
         ...(upload.encoding === 'identity' ? {} : { encoding: upload.encoding, stored_size: upload.stored_size }),
         ...(upload.kind === 'pack' ? { members: contents.length } : {}),
         // Not whether the store had the bytes before: that tells that somebody else has them (invariant 7).
-        files,
+        ...proven,
       },
     });
     return !duplicate;

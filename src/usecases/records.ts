@@ -5,4 +5,4 @@ export type { FileRecord } from '../registry/files.ts';
 export type { PackageFilter, PackageRecord } from '../registry/packages.ts';
 export type { HoldRecord, RetentionEventRecord } from '../registry/retention.ts';
 export type { SweepRecord } from '../registry/sweeps.ts';
-export type { UploadRecord } from '../registry/upload-record.ts';
+export type { PackageUpload } from '../registry/upload-record.ts';

@@ -1,5 +1,5 @@
 import type { ObjectKey } from '../blobs/key-layout.ts';
-import type { SweptObject } from '../registry/unneeded-objects.ts';
+import type { Due, SweptObject } from '../registry/unneeded-objects.ts';
 import { recordChanges } from './record-change.ts';
 import type { Caller, Services, WithObjects } from './services.ts';
 
@@ -22,23 +22,23 @@ export async function removeBegun(
 }
 
 /**
- * Removes what was condemned at or before `before`, ms, and is still not needed. First the registry says that the bytes count no more,
+ * Removes what was condemned long enough ago and is still not needed. First the registry says that the bytes count no more,
  * then storage is told, then the registry forgets where they were: a crash in between leaves work for `removeBegun`, and whoever wakes
  * up late can only hit a key that is never used again. @param act left out: they are only listed
  */
 export async function removeDue(
   services: Services<WithObjects>,
   caller: Caller,
-  before: number,
+  due: Due,
   act: boolean,
   told: (objects: readonly SweptObject[]) => Promise<void>,
 ): Promise<void> {
   for (let after: number | null = 0; after !== null; ) {
-    const page = await services.registry.read.blobs.listDue(before, after, PAGE);
+    const page = await services.registry.read.blobs.listDue(due, after, PAGE);
     if (!act) await told(page.objects);
     else {
       for (let start = 0; start < page.objects.length; start += BATCH) {
-        const removing = await begin(services, caller, before, page.objects.slice(start, start + BATCH));
+        const removing = await begin(services, caller, due, page.objects.slice(start, start + BATCH));
         await remove(services, removing);
         await told(removing);
       }
@@ -51,13 +51,13 @@ export async function removeDue(
 async function begin(
   { registry }: Services,
   caller: Caller,
-  before: number,
+  due: Due,
   objects: readonly SweptObject[],
 ): Promise<SweptObject[]> {
   return registry.transaction(async (tables) => {
     const at = await tables.now();
     const asked = objects.map(({ id }) => id);
-    const ids = new Set(await tables.blobs.beginRemoving(asked, before, at));
+    const ids = new Set(await tables.blobs.beginRemoving(asked, due, at));
     const removing = objects.filter(({ id }) => ids.has(id));
     await recordChanges(
       tables,

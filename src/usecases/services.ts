@@ -4,6 +4,7 @@ import type { Spool } from '../blobs/spool.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { Limits } from '../core/limits.ts';
 import type { StoreId } from '../core/store-identity.ts';
+import type { SweepReport } from '../core/sweep-report.ts';
 import type { Reads } from '../registry/reads.ts';
 import type { Registry } from '../registry/registry.ts';
 
@@ -28,8 +29,8 @@ export interface Log {
 export interface Meters {
   /** Stored bytes were found that are not what they were. */
   damaged(): void;
-  /** A sweep removed so many objects of so many bytes. */
-  freed(objects: number, bytes: number): void;
+  /** A sweep ended. */
+  swept(report: SweepReport): void;
 }
 
 /** Parts of the blob store. A use case names those that it needs, as in `Services<WithUploads & WithReader>`. */

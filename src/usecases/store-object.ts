@@ -2,12 +2,13 @@ import type { UploadHandle } from '../blobs/blob-store.ts';
 import { blobKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
+import type { StoredForm } from '../core/frame-table.ts';
 import { newId, type PackageId, type UploadId } from '../core/ids.ts';
-import type { LogicalPath } from '../core/logical-path.ts';
+import type { PackMember } from '../core/pack.ts';
 import { nextStatus } from '../core/package-state.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
-import { abortUpload } from './abort-upload.ts';
+import { abortOpen, abortUpload, finishAbort } from './abort-upload.ts';
 import { readPackage } from './access.ts';
 import { claimForCompletion, runCompletion } from './complete-upload.ts';
 import { nameInStorage } from './name-in-storage.ts';
@@ -22,8 +23,12 @@ export interface Delivery {
   /** Bytes per ms. */
   slowest: number;
   bring: (upload: UploadHandle) => Promise<unknown>;
-  /** What it is the content of, for whoever is told that it took too long. */
-  path: LogicalPath;
+  /** What it is the content of, for whoever is told that it took too long: a file, or what the service calls it. */
+  path: string;
+  /** Of a pack; left out: a loose blob. */
+  members?: readonly PackMember[];
+  /** What is delivered in the place of the content. */
+  stored?: StoredForm | null;
 }
 
 /** An upload of the service's own ends within the request; one that a crash left open is aborted after this. */
@@ -32,14 +37,15 @@ const SERVICE_UPLOAD_LIFETIME_MS = 3_600_000;
 /**
  * Makes an object of the service's own out of bytes that `bring` delivers, verifies it, and records it for the package. The
  * upload's row is there before storage knows it: what a crash leaves, recovery aborts. It knows nothing of files.
+ * @param packageId null: it is a copy of the service's own, kept although the bytes are in storage
  * @param onRecord is done by the transaction that records it
  */
 export async function storeObject(
   services: Services<WithUploads & WithReader>,
   caller: Caller,
-  packageId: PackageId,
+  packageId: PackageId | null,
   delivery: Delivery,
-  onRecord: OnRecord,
+  onRecord?: OnRecord,
 ): Promise<void> {
   const { digest, size, parts } = delivery;
   const uploadId = await services.registry.transaction(async (tables) => {
@@ -57,21 +63,21 @@ export async function storeObject(
         created_at: now,
         expires_at: now + SERVICE_UPLOAD_LIFETIME_MS + Math.ceil(size / delivery.slowest),
         parts,
-        members: null,
-        stored: null,
+        members: delivery.members ?? null,
+        stored: delivery.stored ?? null,
       },
     ]);
     return id;
   });
   const upload = await deliver(services, caller, packageId, uploadId, delivery);
-  await runCompletion(services, caller, upload, parts, { onRecord });
+  await runCompletion(services, caller, upload, parts, onRecord === undefined ? {} : { onRecord });
 }
 
 /** Hands the bytes to storage and claims the upload; what fails here leaves none of them. @returns the upload, claimed */
 async function deliver(
   services: Services<WithUploads>,
   caller: Caller,
-  packageId: PackageId,
+  packageId: PackageId | null,
   uploadId: UploadId,
   { bring, path }: Delivery,
 ): Promise<UploadRecord> {
@@ -88,11 +94,26 @@ async function deliver(
       path,
     });
   } catch (error) {
-    await abortUpload(services, caller, uploadId).catch((err) => {
+    await abortOwn(services, caller, packageId, uploadId).catch((err) => {
       services.log.warn({ upload: uploadId, err }, 'the upload stays until it expires');
     });
     // The package was finalized, failed or deleted meanwhile: that ended the upload, and the caller must know that.
-    nextStatus(await readPackage(services.registry.read, caller, packageId), 'register');
+    if (packageId !== null) nextStatus(await readPackage(services.registry.read, caller, packageId), 'register');
     throw error;
   }
+}
+
+async function abortOwn(
+  services: Services<WithUploads>,
+  caller: Caller,
+  packageId: PackageId | null,
+  id: UploadId,
+): Promise<void> {
+  if (packageId !== null) {
+    await abortUpload(services, caller, id);
+    return;
+  }
+  await services.registry.transaction((tables) => abortOpen(tables, caller, null, { only: [id] }));
+  const upload = await services.registry.read.uploads.get(id);
+  if (upload?.state === 'aborting') await finishAbort(services, upload);
 }

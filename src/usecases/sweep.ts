@@ -1,5 +1,6 @@
 import { isStoreError, StoreError } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
+import { DEFAULT_REWRITE, type RewriteRules } from '../core/rewrite-rules.ts';
 import { addTo, emptyReport, type SweepReport } from '../core/sweep-report.ts';
 import type { SweepRecord } from '../registry/sweeps.ts';
 import type { SweptObject } from '../registry/unneeded-objects.ts';
@@ -9,6 +10,7 @@ import { dropLateKeys, endUnfinished } from './free-leftovers.ts';
 import { unknownPackages } from './inspect-packages.ts';
 import { lookUpObjects } from './look-up-objects.ts';
 import { removeBegun, removeDue } from './remove-objects.ts';
+import { rewritePacks } from './rewrite-packs.ts';
 import { type Caller, type Services, SYSTEM, type WithObjects, type WithUploads } from './services.ts';
 
 export interface SweepOptions {
@@ -16,6 +18,8 @@ export interface SweepOptions {
   apply: boolean;
   /** Compares both sides although the store knows of packages that the registry does not: from then on sweeps may act. */
   reconcile: boolean;
+  /** Which packs are written anew. */
+  rewrite: RewriteRules;
 }
 
 /** Of what `unknown_packages` names. */
@@ -35,7 +39,8 @@ export async function startSweep(services: Needed, caller: Caller, options: Swee
   const report = emptyReport();
   const { sweep, now } = await registry.transaction(async (tables) => {
     const now = await tables.now();
-    const sweep = { id: newId('swp', now), asked_by: caller.actor, ...options, started_at: now, report };
+    const { apply, reconcile } = options;
+    const sweep = { id: newId('swp', now), asked_by: caller.actor, apply, reconcile, started_at: now, report };
     await tables.sweeps.add(sweep);
     return { sweep, now };
   });
@@ -48,9 +53,9 @@ export async function startSweep(services: Needed, caller: Caller, options: Swee
         return { code: isStoreError(thrown) ? thrown.code : 'internal', message };
       },
     );
-    services.meters.freed(report.freed.count, report.freed.bytes);
+    services.meters.swept(report);
     await registry.transaction(async (tables) => tables.sweeps.end(sweep.id, report, failure, await tables.now()));
-    services.log.info({ sweep: sweep.id, ...options, ...report }, 'a sweep ended');
+    services.log.info({ sweep: sweep.id, apply: options.apply, ...report }, 'a sweep ended');
   });
   return (await registry.read.sweeps.get(sweep.id, now)) as SweepRecord;
 }
@@ -70,7 +75,7 @@ export async function listSweeps({ registry }: Services, limit: number): Promise
 /** What the schedule does whenever it looks: of any number of services one begins a sweep. @param interval ms */
 export async function sweepWhenDue(services: Needed, interval: number): Promise<void> {
   const isDue = await services.registry.transaction(async ({ sweeps, now }) => sweeps.isDue(await now(), interval));
-  if (isDue) await startSweep(services, SYSTEM, { apply: true, reconcile: false });
+  if (isDue) await startSweep(services, SYSTEM, { apply: true, reconcile: false, rewrite: DEFAULT_REWRITE });
 }
 
 /**
@@ -80,7 +85,7 @@ export async function sweepWhenDue(services: Needed, interval: number): Promise<
 async function sweepNow(
   services: Needed,
   caller: Caller,
-  { apply, reconcile }: SweepOptions,
+  { apply, reconcile, rewrite }: SweepOptions,
   id: string,
   report: SweepReport,
   signal: AbortSignal,
@@ -119,13 +124,27 @@ async function sweepNow(
     await removeStrays(services, before, mayRemoveUnknown, report, pause);
   }
 
+  await rewritePacks(services, rewrite, apply, {
+    async found(packs) {
+      for (const { stored_size } of packs) addTo(report.sparse, stored_size);
+      await pause();
+    },
+    async written(storedSize) {
+      addTo(report.rewritten, storedSize);
+      // Opened, sent, listed, completed, and read once.
+      report.requests += 5;
+      await pause();
+    },
+  });
+
   const removed = async (objects: readonly SweptObject[]): Promise<void> => {
     for (const { stored_size } of objects) addTo(report.freed, stored_size);
     report.requests += Math.ceil(objects.length / KEYS_AT_ONCE);
     await pause();
   };
   if (apply) await removeBegun(services, removed);
-  await removeDue(services, caller, before, apply, async (objects) => {
+  const due = { unneeded: before, elsewhere: now - Math.max(grace, services.limits.url_lifetime * 1_000) };
+  await removeDue(services, caller, due, apply, async (objects) => {
     for (const { stored_size } of objects) addTo(report.due, stored_size);
     if (apply) await removed(objects);
     else report.requests += Math.ceil(objects.length / KEYS_AT_ONCE);

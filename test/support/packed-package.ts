@@ -9,8 +9,12 @@ export type PackedFiles = Record<string, string | Uint8Array>;
  * A finalized package whose files lie in these packs, in the order given; what a pack has already is not put into it
  * again. @returns its id
  */
-export async function preservePacked(api: Api, packs: readonly PackedFiles[]): Promise<string> {
-  const id = await api.create();
+export async function preservePacked(
+  api: Api,
+  packs: readonly PackedFiles[],
+  fields: Record<string, unknown> = {},
+): Promise<string> {
+  const id = await api.create(fields);
   for (const files of packs) {
     const entries = Object.entries(files).map(([path, content]) => {
       const bytes = Buffer.from(content as Uint8Array);

@@ -1,14 +1,12 @@
 import type { Digest } from '../../../src/core/digest.ts';
 import { cutPackFrames, type StoredForm } from '../../../src/core/frame-table.ts';
+import { PACK_FRAME_SIZE } from '../../../src/core/frame-writer.ts';
 import { layoutPack, type PackMember } from '../../../src/core/pack.ts';
 import { FRAME_CONTENT_MAX } from '../../../src/core/zstd-frame.ts';
 import type { FileIndex, FileList } from '../tree/file-list.ts';
 import { compactPack } from '../tree/pack-builder.ts';
 import type { PackBytes } from '../tree/pack-memory.ts';
 import { memoryObject, type SentObject } from './objects.ts';
-
-/** Content of one frame, about: a small file is one ranged read of a frame, and a frame must hold many of them. */
-const FRAME_SIZE = 256 * 1024;
 
 /** As Readers.compress does it, or not at all. */
 type Compress = (memory: SharedArrayBuffer, frames: readonly number[]) => Promise<StoredForm | null>;
@@ -42,7 +40,8 @@ export async function packObject(
       ? { digest: pack.digest, size, members }
       : moveTogether(pack.bytes(), kept);
   const content = arrange();
-  const frames = content.members === null ? [content.size] : cutPackFrames(content.members, content.size, FRAME_SIZE);
+  const frames =
+    content.members === null ? [content.size] : cutPackFrames(content.members, content.size, PACK_FRAME_SIZE);
   const fits = frames.every((frame) => frame <= FRAME_CONTENT_MAX);
   const stored = fits ? await compress(pack.memory(), frames) : null;
   let isArranged = true;

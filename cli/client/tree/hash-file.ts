@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { type Digest, digestFromBytes, digestOf } from '../../../src/core/digest.ts';
 import type { StoredForm } from '../../../src/core/frame-table.ts';
+import { FrameWriter, isWorth, seemsCompressible } from '../../../src/core/frame-writer.ts';
 import { type PartCutter, partCutter } from '../../../src/core/part-cutter.ts';
 import { compressFrame, FRAMES_MAX } from '../../../src/core/zstd-frame.ts';
-import { FrameWriter, isWorth, seemsCompressible } from './compression.ts';
 import type { FilePart } from './file-list.ts';
 import { type ReadFailure, type ReadJob, readFull, readUnchanged } from './read-whole.ts';
 

@@ -1,5 +1,5 @@
 import type { StoredForm } from '../../../src/core/frame-table.ts';
-import { compressInPlace } from './compression.ts';
+import { compressInPlace } from '../../../src/core/frame-writer.ts';
 import {
   type FramesJob,
   type FramesOutcome,

@@ -1,5 +1,6 @@
 import { StartSweep } from '../../api/sweep-requests.ts';
 import * as schema from '../../api/sweeps.ts';
+import { DEFAULT_REWRITE } from '../../core/rewrite-rules.ts';
 import { getSweep, listSweeps, startSweep } from '../../usecases/sweep.ts';
 import { presentSweep } from '../present-sweep.ts';
 import { type Route, route } from '../route.ts';
@@ -17,7 +18,12 @@ export const sweepRoutes: Route[] = [
     body: StartSweep,
     answers: { 202: schema.Sweep },
     async handle(services, { body, caller }) {
-      const options = { apply: body.apply ?? false, reconcile: body.reconcile ?? false };
+      const { apply = false, reconcile = false, max_dead, max_rewrite } = body;
+      const rewrite = {
+        maxDead: max_dead === undefined ? DEFAULT_REWRITE.maxDead : max_dead / 100,
+        maxRewrite: max_rewrite ?? DEFAULT_REWRITE.maxRewrite,
+      };
+      const options = { apply, reconcile, rewrite };
       return { status: 202, body: presentSweep(await startSweep(services, caller, options)) };
     },
   }),

@@ -1,0 +1,4 @@
+import { rewriteSuite } from '../suites/http/rewrite.ts';
+import { onCeph } from '../support/ceph-service.ts';
+
+await onCeph('rewrite', rewriteSuite);
