@@ -26,15 +26,15 @@ const key = z
   .trim()
   .regex(/^[\x21-\x7e]+$/, 'must contain only ASCII characters, and no spaces');
 
-const DURATION_SAYS = 'must be a duration: 0s, 30m, 24h, 7d';
-/** In milliseconds. */
-const duration = z.string().transform((value, ctx) => {
-  const ms = parseDuration(value);
-  if (ms !== null) return ms;
-  ctx.addIssue({ code: 'custom', message: DURATION_SAYS });
-  return z.NEVER;
-});
+const duration = z.string().refine((text) => parseDuration(text) !== null, 'must be a duration: 0s, 30m, 24h, 7d');
 const INTERVAL_MIN_MS = 60_000;
+/** Of something that the service does by itself. */
+const interval = z
+  .string()
+  .refine(
+    (text) => text === 'off' || (parseDuration(text) ?? 0) >= INTERVAL_MIN_MS,
+    'must be off, or a duration of a minute or more: 30m, 24h, 7d',
+  );
 
 export const VARIABLES = {
   HOST: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
@@ -97,15 +97,11 @@ export const VARIABLES = {
       z.array(z.url({ protocol: /^https?$/ }).refine((origin) => URL.parse(origin)?.origin === origin, 'is no origin')),
     )
     .describe('origins that browsers may call from, separated by commas'),
-  SWEEP_INTERVAL: z
-    .union([
-      z.literal('off').transform(() => null),
-      duration.refine((ms) => ms >= INTERVAL_MIN_MS, 'must be off, or a duration of a minute or more'),
-    ])
-    .default(null)
+  SWEEP_INTERVAL: interval
+    .default('off')
     .describe('how often the service sweeps by itself: `24h`; `off`: only when it is asked to'),
   SWEEP_GRACE: duration
-    .default(86_400_000)
+    .default('24h')
     .describe('how long what nothing needs stays before a sweep removes it: `0s`, `30m`, `24h`, `7d`'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
@@ -176,8 +172,8 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     adminToken: values.ADMIN_TOKEN ?? null,
     retentionClassesFile: values.RETENTION_CLASSES ?? null,
     corsOrigins: values.CORS_ORIGINS,
-    sweepInterval: values.SWEEP_INTERVAL,
-    sweepGrace: values.SWEEP_GRACE,
+    sweepInterval: parseDuration(values.SWEEP_INTERVAL),
+    sweepGrace: parseDuration(values.SWEEP_GRACE) ?? 0,
     logLevel: values.LOG_LEVEL,
   });
 }

@@ -75,6 +75,14 @@ const GOOD: Record<string, Array<[string, Partial<Config>]>> = {
     ['https://board.example', { corsOrigins: ['https://board.example'] }],
     ['https://a.example, http://b.example:81', { corsOrigins: ['https://a.example', 'http://b.example:81'] }],
   ],
+  SWEEP_INTERVAL: [
+    ['off', { sweepInterval: null }],
+    ['7d', { sweepInterval: 7 * 86_400_000 }],
+  ],
+  SWEEP_GRACE: [
+    ['0s', { sweepGrace: 0 }],
+    ['30m', { sweepGrace: 1_800_000 }],
+  ],
   LOG_LEVEL: [
     ['trace', { logLevel: 'trace' }],
     ['silent', { logLevel: 'silent' }],
@@ -118,6 +126,8 @@ const BAD: Record<string, string[]> = {
   S3_UPLOAD_ACCESS_KEY_ID: ['two words'],
   S3_UPLOAD_SECRET_ACCESS_KEY: ['ümlaut'],
   CORS_ORIGINS: ['*', 'board.example', 'https://board.example/path', 'https://ok.example,nonsense'],
+  SWEEP_INTERVAL: ['on', '0s', '59s', '24', '1 d'],
+  SWEEP_GRACE: ['off', '24', '-1h', '1w', '1.5h'],
   LOG_LEVEL: ['loud', 'INFO'],
 };
 
