@@ -35,11 +35,9 @@ export function storeIdentification(
   async function ask(): Promise<void> {
     try {
       id = await identify();
-      log.info({ store: id }, 'the store is that of the registry');
     } catch (error) {
       last = error;
       if (error instanceof StoreRefusedError) throw error;
-      log.warn({ err: error }, 'storage does not say whose it is: nothing is written to it until it does');
     } finally {
       attempt = null;
     }
@@ -60,6 +58,9 @@ export function storeIdentification(
       if (patience === null || (await within(patience, attempt))) await attempt;
     },
     async settle(signal) {
+      // Not before: the service's first line is its URL.
+      if (id === null)
+        log.warn({ err: last }, 'storage has not said whose it is: nothing is written to it until it does');
       while (id === null && !signal.aborted) {
         try {
           attempt ??= ask();

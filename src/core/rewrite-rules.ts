@@ -4,7 +4,7 @@ export interface PackUse {
   size: number;
   /** In storage. */
   stored_size: number;
-  /** Of its members that are needed and stand nowhere else. */
+  /** What members that are needed and stand nowhere else take in it, with their headers. */
   live_size: number;
   live_members: number;
 }

@@ -17,7 +17,7 @@ export interface SparsePack {
   /** In storage. */
   stored_size: number;
   encoding: Encoding;
-  /** Bytes of its members that are needed and stand nowhere else. */
+  /** What members that are needed and stand nowhere else take in it, with their headers. */
   live_size: number;
   live_members: number;
 }
@@ -32,6 +32,9 @@ const LIVE_MEMBERS = `(
   select b.digest, b.size, l."offset" from blob_locations l join blobs b on b.no = l.blob_no
     where l.object_no = o.no and ${isNeeded('b.no')} and not ${IS_ELSEWHERE}) m`;
 
+/** As `sizeInPack` says it: files of some bytes are mostly header, which is not dead. */
+const SIZE_IN_PACK = '512 + ((m.size + 511) / 512) * 512';
+
 /** Packs, by what of them is needed: for those that are written anew. */
 export function packMembers(db: Knex) {
   return {
@@ -43,7 +46,7 @@ export function packMembers(db: Knex) {
              select * from objects where no > ? and state = 'live' and kind = 'pack' order by no limit ?)
            select o.no as no, o.id as id, o.key as key, o.version_id as version_id, o.digest as digest, o.size as size,
              o.stored_size as stored_size, o.encoding as encoding,
-             (select coalesce(sum(m.size), 0) from ${LIVE_MEMBERS}) as live_size,
+             (select coalesce(sum(${SIZE_IN_PACK}), 0) from ${LIVE_MEMBERS}) as live_size,
              (select count(*) from ${LIVE_MEMBERS}) as live_members,
              case when ${IS_QUARANTINED} then 1 else 0 end as quarantined
            from page o order by o.no`,

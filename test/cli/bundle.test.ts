@@ -115,6 +115,7 @@ test('no verb of a client loads a library of the service, nor TLS for a URL with
     ['verify', id],
     ['retention', id],
     ['eligible'],
+    ['sweep'],
     ['doctor'],
   ];
   const all = [pushed];

@@ -54,6 +54,7 @@ test('verbs that read create no data folder: --local reports that there is none,
     ['release', 'x', ...reason],
     ['eligible'],
     ['rm', 'x', ...reason],
+    ['sweep'],
     ['doctor'],
   ];
   const readers = VERBS.filter(({ client, makesDataFolder }) => client && !makesDataFolder);

@@ -63,6 +63,7 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
     ['release', id, ...reason],
     ['eligible'],
     ['rm', await api.create(), ...reason],
+    ['sweep'],
     ['doctor'],
     ['migrate', '--data-dir', migrated.dir],
     ['completion', 'bash'],

@@ -31,8 +31,11 @@ const SUITES = [
   'test/ceph/races.test.ts',
   'test/ceph/ranges.test.ts',
   'test/ceph/retention.test.ts',
+  'test/ceph/rewrite.test.ts',
   'test/ceph/s3-store.test.ts',
   'test/ceph/service.test.ts',
+  'test/ceph/store-identity.test.ts',
+  'test/ceph/sweep.test.ts',
   'test/ceph/uploads.test.ts',
   'test/ceph/version-0.1.0.test.ts',
 ];

@@ -74,6 +74,13 @@ export function rewriteSuite(startTestService: StartTestService): void {
     await assertReads(t, service, id, Object.fromEntries(Object.entries(all).slice(0, 7)));
   });
 
+  test('a pack of tiny files, which is mostly headers, is left as it is while they are needed', async (t) => {
+    const { service, api } = await place(t, 8_000);
+    await preservePacked(api, [files(20, (n) => Buffer.from(`a few bytes: ${n}`))]);
+    t.like((await sweepOf(api, { apply: true })).report, { sparse: { count: 0 }, rewritten: { count: 0 } });
+    t.is((await packsOf(service)).length, 1);
+  });
+
   test('a pack of which one file is needed becomes that file', async (t) => {
     const { service, api } = await place(t);
     const all = files(8, CONTENTS.text);

@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import type { Knex } from 'knex';
+import type { BlobStore } from '../../../src/blobs/blob-store.ts';
+import type { StreamChecker } from '../../../src/blobs/check-thread.ts';
+import type { ObjectKey } from '../../../src/blobs/key-layout.ts';
+import { digestOf } from '../../../src/core/digest.ts';
+import { isStoreError } from '../../../src/core/errors.ts';
+import type { PackageId } from '../../../src/core/ids.ts';
+import { DEFAULT_LIMITS } from '../../../src/core/limits.ts';
+import { openRegistry, type Registry } from '../../../src/registry/registry.ts';
+import { readFile } from '../../../src/usecases/read-file.ts';
+import { recover } from '../../../src/usecases/recover.ts';
+import { type Services, SYSTEM } from '../../../src/usecases/services.ts';
+import { startSweep } from '../../../src/usecases/sweep.ts';
+import { type MemoryStore, memoryStore } from './memory-store.ts';
+import { Killed, Schedule } from './schedule.ts';
+
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+const GRACE_MS = 10 * MINUTE;
+/** More steps than any schedule takes. */
+const STEPS_MAX = 20_000;
+
+const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A registry, a store in memory, and services on both whose every step is decided by a schedule. */
+export class World {
+  readonly schedule = new Schedule();
+  readonly #registry: Registry;
+  readonly #db: Knex;
+  readonly #memory: MemoryStore;
+  readonly #clock: { shift: number };
+  readonly #checker: StreamChecker;
+  readonly #running = new Set<Promise<void>>();
+  readonly failures: unknown[] = [];
+  #processes = 0;
+
+  private constructor(registry: Registry, db: Knex, clock: { shift: number }, checker: StreamChecker) {
+    this.#registry = registry;
+    this.#db = db;
+    this.#clock = clock;
+    this.#checker = checker;
+    this.#memory = memoryStore(() => Date.now() + clock.shift);
+  }
+
+  /** @param lab an empty registry, used for one world at a time */
+  static async open({ registry, db, clock, checker }: Lab): Promise<World> {
+    clock.shift = 0;
+    for (const table of TABLES) await db(table).delete();
+    await registry.transaction(async (tables) => {
+      await tables.retention.syncClasses({ 'raw-evidence': 1 });
+      await tables.stores.setId('sto_model' as never, 1);
+    });
+    return new World(registry, db, clock, checker);
+  }
+
+  pass(ms: number): void {
+    this.schedule.log.push(`${ms / MINUTE} min pass`);
+    this.#clock.shift += ms;
+  }
+
+  /** A service of its own process. @param name for the log */
+  service(name: string): Services<BlobStore> {
+    const process = `${name} ${++this.#processes}`;
+    const gate = <T>(what: string, work: () => Promise<T>) => this.schedule.gate(process, what, work);
+    const { store, spool } = this.#memory;
+    const registry: Registry = {
+      ...this.#registry,
+      read: gatedReads(this.#registry.read, gate),
+      transaction: (work) => gate('transaction', () => this.#registry.transaction(work)),
+    };
+    return {
+      registry,
+      blobs: { ...store, uploads: gated(store.uploads, gate), objects: gated(store.objects, gate) },
+      spool,
+      checker: this.#checker,
+      limits: DEFAULT_LIMITS,
+      log: QUIET,
+      meters: { damaged() {}, swept() {} },
+      instance: process,
+      running: new Map(),
+      commitPatienceMs: 3_600_000,
+      underWay: () => [],
+      storeId: () => 'sto_model' as never,
+      sweepGraceMs: GRACE_MS,
+      inBackground: (what, work) => this.#begin(`${process}, ${what}`, () => work(new AbortController().signal)),
+      publicUrl: () => 'http://model',
+      signRange: () => ({ method: 'GET', url: 'memory:', headers: {}, expiresAt: 0 }),
+    };
+  }
+
+  /** Bytes that a client sends by a part's URL. */
+  async send(services: Services, uploadId: string, number: number, bytes: Buffer): Promise<void> {
+    await this.schedule.gate(services.instance, `part ${number}`, async () => {
+      this.#memory.uploads.get(uploadId as never)?.set(number, bytes);
+    });
+  }
+
+  /** A process dies: what it was about to do is not done. */
+  dies(instance: string): void {
+    this.schedule.kill(instance);
+  }
+
+  /** Somebody who does something; refusals of the service end it, and so does the death of its process. */
+  begin(what: string, work: () => Promise<unknown>): void {
+    this.#begin(what, work);
+  }
+
+  #begin(what: string, work: () => Promise<unknown>): void {
+    const done: Promise<void> = work().then(
+      () => {},
+      (error: unknown) => {
+        if (!(error instanceof Killed) && !isStoreError(error)) this.failures.push(new Error(what, { cause: error }));
+      },
+    );
+    this.#running.add(done);
+    void done.then(() => this.#running.delete(done));
+  }
+
+  /** Until nobody has anything to do. @param choose which of so many goes on */
+  async run(choose: (waiting: number) => number): Promise<void> {
+    await this.schedule.settle();
+    for (let steps = 0; this.schedule.waiting > 0; steps += 1) {
+      if (steps > STEPS_MAX) throw new Error('the schedule does not end');
+      await this.schedule.step(choose(this.schedule.waiting));
+    }
+  }
+
+  /** Time passes, recovery and sweeps run undisturbed: what is left then is meant to stay. */
+  async comeToRest(): Promise<void> {
+    const last = this.service('the last one');
+    const first = () => 0;
+    this.pass(MINUTE);
+    for (let round = 0; round < 2; round += 1) {
+      this.begin('recovery', () => recover(last));
+      await this.run(first);
+      // Uploads expire after a week.
+      this.pass(8 * DAY);
+    }
+    for (let round = 0; round < 3; round += 1) {
+      this.begin('sweep', () => startSweep(last, SYSTEM, SWEEP));
+      await this.run(first);
+      this.pass(DAY);
+    }
+  }
+
+  /** No finalized package has lost a byte. @throws AssertionError */
+  async assertWhole(): Promise<void> {
+    const files = await this.#db('package_files as f')
+      .join('packages as p', 'p.no', 'f.package_no')
+      .join('blobs as b', 'b.no', 'f.blob_no')
+      .where('p.status', 'finalized')
+      .select('p.id', 'f.path', 'b.digest');
+    const reader = { ...this.service('the reader'), registry: this.#registry, blobs: this.#memory.store };
+    for (const { id, path, digest } of files) {
+      const hex = `sha256:${(digest as Buffer).toString('hex')}` as ReturnType<typeof digestOf>;
+      const at = await this.#registry.read.blobs.locate(hex);
+      const where = `${path} of ${id}`;
+      assert.ok(at, `${where} is nowhere`);
+      assert.ok(at.state === 'live' || at.state === 'condemned', `${where} is in an object that is ${at.state}`);
+      const read = await (await readFile(reader, SYSTEM, id, path)).openWhole();
+      const bytes = Buffer.isBuffer(read) ? read : await buffer(read);
+      assert.equal(digestOf(bytes), hex, where);
+    }
+  }
+
+  /** The registry has what storage has, and nothing waits for anything. @throws AssertionError */
+  async assertAtRest(): Promise<void> {
+    const rows: Array<{ key: string; state: string }> = await this.#db('objects').select('key', 'state');
+    const there = rows.filter(({ state }) => state !== 'gone');
+    assert.deepEqual(
+      [...new Set(there.map(({ state }) => state))].filter((state) => state !== 'live'),
+      [],
+    );
+    const keys = [...this.#memory.objects.keys()].filter((key) => !key.includes('/decisions/'));
+    assert.deepEqual(keys.toSorted(), there.map(({ key }) => key).toSorted(), 'storage and registry are equal');
+    const needed = await this.#db('objects as o')
+      .where({ state: 'live' })
+      .whereNot({ kind: 'manifest' })
+      .whereRaw(
+        `not exists (select 1 from blobs b join package_files f on f.blob_no = b.no join packages p on p.no = f.package_no
+          where b.object_no = o.no and p.status <> 'deleted' and p.status <> 'failed')`,
+      )
+      .select('key');
+    assert.deepEqual(needed, [], 'nothing stays that nothing needs');
+    const open = await this.#db('uploads').whereIn('state', ['open', 'completing', 'aborting']).select('id', 'state');
+    assert.deepEqual(open, [], 'no upload is half done');
+    assert.equal(this.#memory.uploads.size, 0, 'storage has no part of any upload');
+  }
+
+  async expire(id: PackageId): Promise<void> {
+    await this.#registry.transaction(({ packages }) => packages.update(id, { expires_at: 1 }));
+  }
+}
+
+export const SWEEP = {
+  apply: true,
+  reconcile: false,
+  rewrite: { maxDead: 0.5, maxRewrite: Number.POSITIVE_INFINITY },
+};
+
+/** What worlds share, one after the other. */
+export interface Lab {
+  registry: Registry;
+  db: Knex;
+  clock: { shift: number };
+  checker: StreamChecker;
+}
+
+export async function openLab(db: Knex, checker: StreamChecker): Promise<Lab> {
+  const clock = { shift: 0 };
+  return { registry: await openRegistry(db, { timeShift: () => clock.shift }), db, clock, checker };
+}
+
+/** Those that refer to others first. */
+const TABLES = [
+  'sweeps',
+  'audit_events',
+  'retention_events',
+  'holds',
+  'lost_blobs',
+  'unproven_contents',
+  'package_files',
+  'package_metadata',
+  'upload_frames',
+  'upload_members',
+  'upload_parts',
+  'uploads',
+  'object_frames',
+  'blob_locations',
+  'blobs',
+  'objects',
+  'packages',
+] as const;
+
+type Gate = <T>(what: string, work: () => Promise<T>) => Promise<T>;
+
+/** Every method of a part of the store waits for its turn; a list for each of its items. */
+function gated<Part extends object>(part: Part, gate: Gate): Part {
+  return Object.fromEntries(
+    Object.entries(part).map(([name, value]) => {
+      if (typeof value !== 'function') return [name, value];
+      if (name === 'list' || name === 'listBegun') {
+        return [
+          name,
+          async function* (...args: unknown[]) {
+            const items = (value as (...args: unknown[]) => AsyncGenerator)(...args);
+            for (;;) {
+              const { done, value: item } = await gate(name, () => items.next());
+              if (done) return;
+              yield item;
+            }
+          },
+        ];
+      }
+      if (name === 'write') {
+        // What is written may be read from the registry meanwhile, which waits for turns of its own.
+        return [
+          name,
+          async (key: ObjectKey, chunks: AsyncIterable<Uint8Array>) => {
+            const bytes = await buffer(chunks);
+            return gate(`write ${key}`, () => value(key, Readable.from([bytes])));
+          },
+        ];
+      }
+      return [name, (...args: unknown[]) => gate(`${name} ${keyOf(args[0])}`, () => value(...args))];
+    }),
+  ) as Part;
+}
+
+function keyOf(argument: unknown): string {
+  return typeof argument === 'string' ? argument : String((argument as { key?: string } | undefined)?.key ?? '');
+}
+
+function gatedReads(read: Registry['read'], gate: Gate): Registry['read'] {
+  const tables = Object.entries(read).map(([table, methods]) => {
+    if (typeof methods === 'function') return [table, () => gate(table, methods as () => Promise<unknown>)];
+    return [
+      table,
+      new Proxy(methods as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>, {
+        get:
+          (target, name: string) =>
+          (...args: unknown[]) =>
+            gate(`${table}.${name}`, async () => (target[name] as (...args: unknown[]) => Promise<unknown>)(...args)),
+      }),
+    ];
+  });
+  return Object.fromEntries(tables) as unknown as Registry['read'];
+}
