@@ -70,7 +70,7 @@ test('with a bucket that never responds the service listens, reports what is und
   t.is((await api.get('/healthz')).status, 200);
   const { status, body } = await api.get('/readyz');
   t.is(status, 503);
-  t.deepEqual(body.under_way.toSorted(), ['leftovers', 'probe', 'recovery']);
+  t.deepEqual(body.under_way.toSorted(), ['identity', 'leftovers', 'probe', 'recovery']);
   t.like(body, { status: 'not_ready', registry: { ok: true }, blob_store: { ok: false } });
   t.regex(body.blob_store.error, /ETIMEDOUT/);
   t.is(body.blob_store.capabilities.part_digest_enforced, false, 'nothing is believed yet');
