@@ -56,8 +56,8 @@ function indented([label, ...texts]: Line): Line {
 }
 
 function failureOf({ id, state }: Sweep, error: Sweep['error']): CliError {
-  if (error?.code === 'registry_older') {
-    return new CliError(error.detail, { exit: EXIT.refused, code: 'registry_older' });
+  if (error?.code === 'registry_older' || error?.code === 'foreign_store') {
+    return new CliError(error.detail, { exit: EXIT.refused, code: error.code });
   }
   const why = state === 'interrupted' ? 'its service stopped' : (error?.detail ?? 'no reason was given');
   return new CliError(`Sweep ${id} did not end: ${why}`, {

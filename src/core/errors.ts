@@ -42,6 +42,7 @@ export const ERROR_TABLE = {
   files_missing: { status: 409, title: 'Not every file has its bytes' },
   count_mismatch: { status: 409, title: 'The package does not contain what the caller expects' },
   list_mismatch: { status: 409, title: 'The package does not contain the files that the caller expects' },
+  foreign_store: { status: 409, title: 'The store is not that of this registry' },
   registry_older: { status: 409, title: 'The store knows of packages that the registry does not know' },
   already_superseded: { status: 409, title: 'Another package already supersedes this one' },
   retention_active: { status: 409, title: 'The package must be kept' },

@@ -1,15 +1,16 @@
 /**
  * What became of an object. `live`: it is in storage, and its bytes count. `lost`: storage does not have it, or not whole; live
- * again when it is found. `condemned`: nothing that lives needed it when that was last asked; its bytes are there, and whatever comes
- * to need them makes it live again. `removing`: storage is being told to remove it, which nothing takes back: its bytes count no
- * more. `gone`: storage has removed it. The row stays, because its key is never used again.
+ * again when it is found, removed without being condemned when nothing needs it: its bytes count for nobody. `condemned`: nothing that
+ * lives needed it when that was last asked; its bytes are there, and whatever comes to need them makes it live again. `removing`:
+ * storage is being told to remove it, which nothing takes back: its bytes count no more. `gone`: storage has removed it. The row
+ * stays, because its key is never used again.
  */
 export const OBJECT_STATES = ['live', 'lost', 'condemned', 'removing', 'gone'] as const;
 export type ObjectState = (typeof OBJECT_STATES)[number];
 
 const MOVES: Record<ObjectState, readonly ObjectState[]> = {
   live: ['lost', 'condemned'],
-  lost: ['live', 'condemned'],
+  lost: ['live', 'removing'],
   condemned: ['live', 'lost', 'removing'],
   removing: ['gone'],
   gone: [],

@@ -48,5 +48,11 @@ export function assertReadable(pkg: PackageFacts): void {
   if (pkg.status === 'deleted') throw new StoreError('package_deleted', `Package ${pkg.id} was deleted.`);
 }
 
+/** Of a package that failed: a sweep may have found that nothing needs its bytes. */
+export function bytesFreed({ id }: PackageFacts, path: string): StoreError {
+  const detail = `Package ${id} failed, and the bytes of ${JSON.stringify(path)} have been freed since: nothing needed them.`;
+  return new StoreError('package_failed', detail, { path });
+}
+
 /** Statuses whose external id is taken and whose proven files count for dedupe. */
 export const LIVING_STATUSES = ['created', 'uploading', 'finalized'] as const satisfies readonly PackageStatus[];

@@ -38,7 +38,7 @@ export interface StoreFacts {
   hasPackages: boolean;
   /** It has objects, or those. */
   hasAnything: boolean;
-  /** The store has at least one of a sample of the registry's objects. */
+  /** The store has at least one of a sample of the registry's objects; when that has none, what one of its uploads left. */
   hasSample: boolean;
 }
 
@@ -66,6 +66,7 @@ export function judgeStore(facts: StoreFacts): StoreVerdict {
     if (facts.hasSample) return storageId === null ? 'give' : 'take';
     return facts.hasAnything || storageId !== null ? 'foreign_store' : 'empty_store';
   }
-  if (facts.hasAnything) return registryInUse ? 'foreign_store' : 'registry_lost';
+  // Pushes may have been begun, and ended before anything was recorded.
+  if (facts.hasAnything && !facts.hasSample) return registryInUse ? 'foreign_store' : 'registry_lost';
   return storageId === null ? 'give' : 'take';
 }

@@ -85,12 +85,13 @@ export function sweepTable(db: Knex) {
       return rows.map((row) => fromRow(row, now));
     },
 
-    /** Of any number of services one gets true, once in each interval. */
+    /** Of any number of services one gets true, once in each interval, and none while a sweep that acts is running. */
     async isDue(now: number, interval: number): Promise<boolean> {
       const rows = rowsOf(
         await db.raw(
-          `update stores set sweep_due_at = ? where no = 1 and (sweep_due_at is null or sweep_due_at <= ?) returning 1`,
-          [now + interval, now],
+          `update stores set sweep_due_at = ? where no = 1 and (sweep_due_at is null or sweep_due_at <= ?) and not exists (
+             select 1 from sweeps s where s.state = 'running' and s.apply and s.seen_at >= ?) returning 1`,
+          [now + interval, now, now - SILENCE_MAX_MS],
         ),
       );
       return rows.length > 0;

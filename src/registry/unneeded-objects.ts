@@ -1,8 +1,9 @@
 import type { Knex } from 'knex';
+import type { ObjectState } from '../core/object-state.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
 import { rowsOf } from './dialect.ts';
 import { isHeldByNone, lockBlobsOf } from './object-states.ts';
-import { idRows } from './recordset.ts';
+import { idRows, recordset } from './recordset.ts';
 
 /** An object, by its key inside the registry, as the sweep goes through them. */
 export interface SweptObject {
@@ -10,11 +11,13 @@ export interface SweptObject {
   id: string;
   key: string;
   version_id: string | null;
-  /** In storage. */
+  /** In storage; 0 of what is lost. */
   stored_size: number;
+  state: ObjectState;
 }
 
-const COLUMNS = 'o.no as no, o.id as id, o.key as key, o.version_id as version_id, o.stored_size as stored_size';
+const COLUMNS = `o.no as no, o.id as id, o.key as key, o.version_id as version_id, o.state as state,
+  case when o.state = 'lost' then 0 else o.stored_size end as stored_size`;
 export const LIVING = LIVING_STATUSES.map((status) => `'${status}'`).join(', ');
 
 /** A condition: a file of a living package has the blob, proven or not. @param blobNo an expression */
@@ -41,7 +44,10 @@ export const IS_QUARANTINED = `(
   exists (select 1 from blobs b where b.object_no = o.no and b.quarantined_at is not null)
   or exists (select 1 from blob_locations l where l.object_no = o.no and l.quarantined_at is not null))`;
 
-/** When what is condemned may be removed: condemned at or before these times, ms. */
+/** A condition: nothing is lost with the object `o`. */
+const MAY_GO = `${isUnneeded(true)} and (${isUnneeded(false)} or not ${IS_QUARANTINED})`;
+
+/** When what is condemned, or lost, may be removed: since these times, ms, or longer. */
 export interface Due {
   /** Of what no package needs. */
   unneeded: number;
@@ -49,8 +55,10 @@ export interface Due {
   elsewhere: number;
 }
 
-/** A condition: what is condemned may be removed. Its parameters are those of `Due`. */
-const IS_DUE = `o.state_since <= case when ${isUnneeded(false)} then cast(? as bigint) else cast(? as bigint) end`;
+/** Conditions: the object `o` is long enough in its state, and that state lets it be removed now. Their parameters are those of `Due`. */
+const IS_OLD = `coalesce(o.state_since, o.created_at) <= case when ${isUnneeded(false)} then cast(? as bigint) else cast(? as bigint) end`;
+/** What is lost was not condemned before: its bytes count for nobody, and so cannot become needed again. */
+const IS_DUE = `${IS_OLD} and (o.state = 'condemned' or (o.state = 'lost' and ${MAY_GO}))`;
 
 /** Objects of blobs that no living package needs, and their way out of the registry. Manifests are never among them. */
 export function unneededObjects(db: Knex) {
@@ -80,7 +88,7 @@ export function unneededObjects(db: Knex) {
     const rows = rowsOf(
       await db.raw(
         `update objects set state = 'condemned', state_since = ? where no in (
-           select o.no from objects o where o.id = ? and o.state in ('live', 'lost') and ${isUnneeded(orElsewhere)} ${kept})
+           select o.no from objects o where o.id = ? and o.state = 'live' and ${isUnneeded(orElsewhere)} ${kept})
          returning 1`,
         [now, id],
       ),
@@ -90,12 +98,11 @@ export function unneededObjects(db: Knex) {
 
   return {
     /** Whether an object, a page of which is looked at, may be condemned. Without locks: whoever condemns looks again. */
-    listUnneeded: (after: number, limit: number) =>
-      page(`'live', 'lost'`, `${isUnneeded(true)} and (${isUnneeded(false)} or not ${IS_QUARANTINED})`, after, limit),
+    listUnneeded: (after: number, limit: number) => page(`'live'`, MAY_GO, after, limit),
 
-    /** Those whose time is over. */
+    /** Those whose time is over: condemned; or lost, and not needed. */
     listDue: (due: Due, after: number, limit: number) =>
-      page(`'condemned'`, IS_DUE, after, limit, [due.unneeded, due.elsewhere]),
+      page(`'condemned', 'lost'`, IS_DUE, after, limit, [due.unneeded, due.elsewhere]),
 
     /** Storage is being told to remove them, or was when a process died. */
     listRemoving: (after: number, limit: number) => page(`'removing'`, 'true', after, limit),
@@ -125,22 +132,23 @@ export function unneededObjects(db: Knex) {
 
     /**
      * From now on the bytes of these objects count no more, and nothing takes that back. Only of those whose time is over, and that
-     * are still not needed; what is needed is live again. @returns the ids of those that storage is to remove
+     * are still not needed; what was condemned and is needed is live again.
+     * @returns the ids of those that storage is to remove
      */
     async beginRemoving(ids: readonly string[], due: Due, now: number): Promise<string[]> {
       await lockBlobsOf(db, ids, 'update');
       const rows = idRows(db, ids);
-      const those = `o.id in (select r.id from ? r) and o.state = 'condemned' and ${IS_DUE}`;
       const bindings = [rows, due.unneeded, due.elsewhere];
       await db.raw(
         `update objects set state = 'live', state_since = ? where no in (
-           select o.no from objects o where ${those} and not (${isUnneeded(true)}))`,
+           select o.no from objects o where o.id in (select r.id from ? r) and ${IS_OLD} and o.state = 'condemned'
+             and not (${isUnneeded(true)}))`,
         [now, ...bindings],
       );
-      const removing: Array<{ id: string; no: number }> = rowsOf(
+      const removing: Array<{ id: string }> = rowsOf(
         await db.raw(
-          `update objects set state = 'removing', state_since = ? where no in (select o.no from objects o where ${those})
-           returning id, no`,
+          `update objects set state = 'removing', state_since = ? where no in (
+             select o.no from objects o where o.id in (select r.id from ? r) and ${IS_DUE}) returning id`,
           [now, ...bindings],
         ),
       );
@@ -158,18 +166,22 @@ export function unneededObjects(db: Knex) {
       return removing.map(({ id }) => id);
     },
 
-    /** Storage has removed these: nothing is there any more. The rows stay, their keys are never used again. */
-    async setGone(ids: readonly string[], now: number): Promise<void> {
+    /**
+     * Storage has removed these: nothing is there any more. The rows stay, their keys are never used again.
+     * @returns the ids of those that were being removed until now: another sweep may have been faster
+     */
+    async setGone(ids: readonly string[], now: number): Promise<string[]> {
       await lockBlobsOf(db, ids, 'update');
       const rows = idRows(db, ids);
-      const nos: number[] = rowsOf<{ no: number }>(
+      const gone: Array<{ id: string; no: number }> = rowsOf(
         await db.raw(
           `update objects set state = 'gone', state_since = ? where state = 'removing' and id in (select r.id from ? r)
-           returning no`,
+           returning id, no`,
           [now, rows],
         ),
-      ).map(({ no }) => Number(no));
-      if (nos.length === 0) return;
+      );
+      if (gone.length === 0) return [];
+      const nos = gone.map(({ no }) => no);
       const those = nos.map(() => '?').join(', ');
       await db.raw(`delete from blob_locations where object_no in (${those})`, nos);
       // What else has the bytes becomes the first place.
@@ -184,11 +196,15 @@ export function unneededObjects(db: Knex) {
           nos,
         ),
       );
-      const promoted = moved.filter(({ object_no }) => object_no !== null);
-      for (const { no, object_no } of promoted) await db('blob_locations').where({ blob_no: no, object_no }).delete();
+      const promoted = moved.filter(({ object_no }) => object_no !== null).map(({ no, object_no }) => [no, object_no]);
+      await db.raw(
+        'delete from blob_locations where (blob_no, object_no) in (select r.blob_no, r.object_no from ? r)',
+        [recordset(db, { blob_no: 'integer', object_no: 'integer' }, promoted)],
+      );
       // Of what nobody has sent, nothing is lost.
       await db.raw('delete from lost_blobs where (select b.object_no from blobs b where b.no = blob_no) is null');
       await db.raw(`delete from object_frames where object_no in (${those})`, nos);
+      return gone.map(({ id }) => id);
     },
   };
 }

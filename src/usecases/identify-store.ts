@@ -1,6 +1,6 @@
 import { OBJECTS_PREFIX, type ObjectKey, ownerOf, PACKAGES_PREFIX, STORE_KEY } from '../blobs/key-layout.ts';
-import { isStoreError } from '../core/errors.ts';
-import { newId } from '../core/ids.ts';
+import { isStoreError, StoreError } from '../core/errors.ts';
+import { newId, type UploadId } from '../core/ids.ts';
 import {
   judgeStore,
   parseStore,
@@ -69,7 +69,23 @@ async function settle({ registry, blobs }: Needed, places: StorePlaces, proposed
     // Another registry was there in the meantime.
     throw new StoreRefusedError('foreign_store', refusal('foreign_store', places));
   }
+  // Not every server refuses to write over what another registry has written at this moment.
+  if ((await readMark(blobs)) !== id) throw new StoreRefusedError('foreign_store', refusal('foreign_store', places));
   return id;
+}
+
+/**
+ * For whoever is about to remove much: the store may have been exchanged since the start, or given to another registry.
+ * @param id of the registry's store; null: it is not known yet @throws StoreError foreign_store
+ */
+export async function assertMarked({ blobs }: Pick<Needed, 'blobs'>, id: StoreId | null): Promise<void> {
+  const found = await readMark(blobs);
+  if (found !== null && found === id) return;
+  const what = found === null ? `has no ${STORE_KEY}` : `has a ${STORE_KEY} that says otherwise`;
+  throw new StoreError(
+    'foreign_store',
+    `The store ${what}: it is not the one that the service was started with, and nothing was changed. Restart the service: it then says what is wrong, or writes what was lost.`,
+  );
 }
 
 async function gather({ registry, blobs }: Needed): Promise<StoreFacts> {
@@ -84,15 +100,28 @@ async function gather({ registry, blobs }: Needed): Promise<StoreFacts> {
         const stat = await blobs.objects.stat({ key: key as ObjectKey, versionId: version_id });
         return stat?.size === stored_size;
       });
+  const registryInUse = sample.length > 0 || (await registry.read.packages.any());
+  const isLeft = !settled && registryInUse && sample.length === 0;
   return {
     registryId,
     storageId,
-    registryInUse: sample.length > 0 || (await registry.read.packages.any()),
+    registryInUse,
     registryHolds: sample.length > 0,
     hasPackages,
     hasAnything: hasPackages || (await hasAny(blobs, OBJECTS_PREFIX)),
-    hasSample: found.includes(true),
+    hasSample: found.includes(true) || (isLeft && (await hasOwnUploads({ registry, blobs }))),
   };
+}
+
+/** Whether one of the store's first objects came by an upload of the registry's, recorded or not. */
+async function hasOwnUploads({ registry, blobs }: Needed): Promise<boolean> {
+  const ids: UploadId[] = [];
+  for await (const { key } of blobs.objects.list(OBJECTS_PREFIX)) {
+    const owner = ownerOf(key);
+    if (owner?.kind === 'blob') ids.push(owner.uploadId);
+    if (ids.length === SAMPLE) break;
+  }
+  return (await registry.read.uploads.getMany(ids)).length > 0;
 }
 
 async function readMark({ objects }: WithObjects): Promise<StoreFacts['storageId']> {

@@ -3,10 +3,12 @@ import type { PackageId } from '../core/ids.ts';
 import type { Services, WithReader } from './services.ts';
 
 const BATCH = 1_000;
+/** So many of each kind are named. */
+const NAMED = 100;
 
 type Entry = { packageId: PackageId; decisionId: string | null };
 
-/** Packages of which the store has something that the registry does not know. */
+/** Packages of which the store has something that the registry does not know: of each kind the first hundred. */
 export interface UnknownPackages {
   /** Whose files it does not know: what it takes for unneeded may be theirs. */
   manifests: Set<PackageId>;
@@ -33,8 +35,9 @@ export async function unknownPackages(
     const sealed = manifests.length === 0 ? new Set() : await registry.read.packages.sealedAmong(manifests);
     const events = decisions.length === 0 ? new Set() : await registry.read.retention.eventsAmong(decisions);
     for (const { packageId, decisionId } of entries) {
-      if (decisionId === null && !sealed.has(packageId)) unknown.manifests.add(packageId);
-      if (decisionId !== null && !events.has(decisionId)) unknown.decisions.add(packageId);
+      const kind = decisionId === null ? 'manifests' : 'decisions';
+      const isKnown = decisionId === null ? sealed.has(packageId) : events.has(decisionId);
+      if (!isKnown && unknown[kind].size < NAMED) unknown[kind].add(packageId);
     }
   };
   for await (const { key, modifiedAt } of blobs.objects.list(PACKAGES_PREFIX)) {

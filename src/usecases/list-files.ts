@@ -1,6 +1,7 @@
 import type { PackageId } from '../core/ids.ts';
 import { assertReadable } from '../core/package-state.ts';
 import type { FileRecord } from '../registry/files.ts';
+import type { ReadTables } from '../registry/read-tables.ts';
 import { readPackage } from './access.ts';
 import type { Caller, Services } from './services.ts';
 
@@ -12,7 +13,17 @@ export async function listFiles(
   after: string | null,
   limit: number,
 ): Promise<{ files: FileRecord[]; more: boolean }> {
-  assertReadable(await readPackage(services.registry.read, caller, id));
-  const found = await services.registry.read.files.page(id, after, limit + 1);
-  return { files: found.slice(0, limit), more: found.length > limit };
+  const tables = services.registry.read;
+  const pkg = await readPackage(tables, caller, id);
+  assertReadable(pkg);
+  const found = await tables.files.page(id, after, limit + 1);
+  const files = found.slice(0, limit);
+  return { files: pkg.status === 'failed' ? await asHeld(tables, id, files) : files, more: found.length > limit };
+}
+
+/** A package that failed needs nothing: what was proven in it may have been freed. */
+async function asHeld(tables: ReadTables, id: PackageId, files: readonly FileRecord[]): Promise<FileRecord[]> {
+  const paths = files.map(({ path }) => path);
+  const located = new Set((await tables.files.locate(id, paths)).map(({ path }) => path));
+  return files.map((file) => ({ ...file, lost: file.lost || (file.size > 0 && !located.has(file.path)) }));
 }

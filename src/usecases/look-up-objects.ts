@@ -9,43 +9,52 @@ import type { Caller, Services, WithReader } from './services.ts';
 const LOOKUPS_AT_ONCE = 16;
 const BATCH = 500;
 
+/** What storage says of objects, where the registry says something else. */
+export interface Differing {
+  /** It does not have them, or not whole. */
+  gone: ObjectRecord[];
+  /** Those were lost, and it has them. */
+  back: ObjectRecord[];
+}
+
 /**
  * Asks storage for each of these objects: one that is gone, or has another size, becomes lost; one that was lost and is
- * back becomes live. Whether its bytes are right is not checked. @param packageId whose files need them; null: a sweep has compared both sides
+ * back becomes live. Whether its bytes are right is not checked. @param packageId whose files need them
  * @throws StoreError unavailable when storage does not answer, which says nothing of any object
  */
 export async function lookUpObjects(
   services: Services<WithReader>,
   caller: Caller,
-  packageId: PackageId | null,
+  packageId: PackageId,
   ids: readonly string[],
 ): Promise<void> {
   for (let start = 0; start < ids.length; start += BATCH) {
-    const objects = await services.registry.read.blobs.getObjects(ids.slice(start, start + BATCH));
-    const there = await mapLimit([...objects.values()], LOOKUPS_AT_ONCE, async (object) => {
-      const stat = await services.blobs.objects.stat({ key: object.key as ObjectKey, versionId: object.version_id });
-      return { object, stands: stat?.size === object.stored_size };
-    });
-    const gone = there.filter(({ object, stands }) => isHolding(object.state) && !stands);
-    const back = there.filter(({ object, stands }) => object.state === 'lost' && stands);
-    if (gone.length + back.length === 0) continue;
-    await mark(
-      services,
-      caller,
-      packageId,
-      gone.map(({ object }) => object),
-      back.map(({ object }) => object),
-    );
+    await markDiffering(services, caller, packageId, await askStorage(services, ids.slice(start, start + BATCH)));
   }
 }
 
-async function mark(
+/** Changes nothing. @throws StoreError unavailable */
+export async function askStorage(services: Services<WithReader>, ids: readonly string[]): Promise<Differing> {
+  const objects = await services.registry.read.blobs.getObjects(ids);
+  const there = await mapLimit([...objects.values()], LOOKUPS_AT_ONCE, async (object) => {
+    const stat = await services.blobs.objects.stat({ key: object.key as ObjectKey, versionId: object.version_id });
+    return { object, stands: stat?.size === object.stored_size };
+  });
+  const that = (is: (seen: (typeof there)[number]) => boolean) => there.filter(is).map(({ object }) => object);
+  return {
+    gone: that(({ object, stands }) => isHolding(object.state) && !stands),
+    back: that(({ object, stands }) => object.state === 'lost' && stands),
+  };
+}
+
+/** @param packageId whose files need them; null: a sweep has compared both sides */
+export async function markDiffering(
   { registry, log }: Services,
   caller: Caller,
   packageId: PackageId | null,
-  gone: readonly ObjectRecord[],
-  back: readonly ObjectRecord[],
+  { gone, back }: Differing,
 ): Promise<void> {
+  if (gone.length + back.length === 0) return;
   await registry.transaction(async (tables) => {
     const at = await tables.now();
     const lost = new Set(await tables.blobs.markLost(idsOf(gone), at));

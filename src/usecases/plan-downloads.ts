@@ -6,7 +6,7 @@ import { type Encoding, FRAME_ENTRY_SIZE } from '../core/frame-table.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { sizeInPack } from '../core/pack.ts';
-import { assertReadable } from '../core/package-state.ts';
+import { assertReadable, bytesFreed } from '../core/package-state.ts';
 import { FRAMES_TOLD_MAX } from '../core/zstd-frame.ts';
 import type { FileLocation, FileRecord } from '../registry/files.ts';
 import { readPackage } from './access.ts';
@@ -36,7 +36,7 @@ export interface DownloadEntry {
  * that may read every blob in it; for others, only the ranges that they may read. Frames are signed only for callers
  * that decode them; others get the content from this service. Files whose bytes are not here are left out of a whole
  * package, and are an error when asked for by path.
- * @throws StoreError file_not_found, files_missing, package_deleted, integrity_failure
+ * @throws StoreError file_not_found, files_missing, package_failed, package_deleted, integrity_failure
  */
 export async function planDownloads(
   services: Services<WithReader>,
@@ -47,7 +47,8 @@ export async function planDownloads(
   },
 ): Promise<{ downloads: PlannedDownload[]; next: string | null }> {
   const tables = services.registry.read;
-  assertReadable(await readPackage(tables, caller, packageId));
+  const pkg = await readPackage(tables, caller, packageId);
+  assertReadable(pkg);
   const files =
     'paths' in page
       ? await filesAt(services, packageId, page.paths)
@@ -55,7 +56,11 @@ export async function planDownloads(
   const readable = files.filter((file) => file.proven);
   const wanted = readable.filter((file) => file.size > 0).map((file) => file.path);
   const locations = await tables.files.locate(packageId, wanted);
-  assertLocated(wanted, locations);
+  const path = notLocated(wanted, locations);
+  if (path !== null && pkg.status !== 'failed') {
+    throw new StoreError('integrity_failure', `The bytes of ${JSON.stringify(path)} have no location.`, { path });
+  }
+  if (path !== null && 'paths' in page) throw bytesFreed(pkg, path);
   const empty = readable.filter((file) => file.size === 0);
   const last = files.at(-1);
   return {
@@ -67,12 +72,10 @@ export async function planDownloads(
   };
 }
 
-/** Proven bytes that no object holds are damage, which must not look like a smaller package. */
-function assertLocated(wanted: readonly LogicalPath[], locations: readonly FileLocation[]): void {
+/** Proven bytes that no object holds are damage, which must not look like a smaller package: unless it failed, and nothing needs them. */
+function notLocated(wanted: readonly LogicalPath[], locations: readonly FileLocation[]): LogicalPath | null {
   const located = new Set(locations.map(({ path }) => path));
-  const path = wanted.find((one) => !located.has(one));
-  if (path === undefined) return;
-  throw new StoreError('integrity_failure', `The bytes of ${JSON.stringify(path)} have no location.`, { path });
+  return wanted.find((one) => !located.has(one)) ?? null;
 }
 
 /** @param locations ordered by object and offset @param encodings that the caller decodes */

@@ -6,7 +6,7 @@ import { StoreError } from '../core/errors.ts';
 import { type Encoding, FrameTable } from '../core/frame-table.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
-import { assertReadable } from '../core/package-state.ts';
+import { assertReadable, bytesFreed } from '../core/package-state.ts';
 import type { ObjectRecord } from '../registry/blobs.ts';
 import type { FileRecord } from '../registry/files.ts';
 import { readPackage } from './access.ts';
@@ -30,7 +30,7 @@ export interface ReadableFile extends Readability {
   sign(): Promise<SignedRequest | null>;
 }
 
-/** @throws StoreError file_not_found, files_missing (registered, but its bytes are not here), package_deleted */
+/** @throws StoreError file_not_found, files_missing (registered, but its bytes are not here), package_failed, package_deleted */
 export async function readFile(
   services: Services<WithReader>,
   caller: Caller,
@@ -54,6 +54,7 @@ export async function readFile(
   /** By the digest that was promised: the path may name other bytes by now. */
   async function stored(): Promise<Stored> {
     const location = size === 0 ? NOWHERE : await tables.blobs.locate(digest);
+    if (!location && pkg.status === 'failed') throw bytesFreed(pkg, path);
     if (!location) {
       const detail = `The bytes of ${subject.label} have no location.`;
       throw await reportDamage(services, caller, subject, { expected: digest, actual: null, detail });

@@ -15,32 +15,33 @@ export async function removeBegun(
 ): Promise<void> {
   for (let after: number | null = 0; after !== null; ) {
     const page = await services.registry.read.blobs.listRemoving(after, PAGE);
-    await remove(services, page.objects);
-    await removed(page.objects);
+    await removed(await remove(services, page.objects));
     after = page.next;
   }
 }
 
 /**
- * Removes what was condemned long enough ago and is still not needed. First the registry says that the bytes count no more,
+ * Removes what was condemned, or lost, long enough ago and is still not needed. First the registry says that the bytes count no more,
  * then storage is told, then the registry forgets where they were: a crash in between leaves work for `removeBegun`, and whoever wakes
- * up late can only hit a key that is never used again. @param act left out: they are only listed
+ * up late can only hit a key that is never used again. @param act else they are only listed @param due told of each page
+ * @param removed told of those that were removed, by nobody else
  */
 export async function removeDue(
   services: Services<WithObjects>,
   caller: Caller,
-  due: Due,
+  since: Due,
   act: boolean,
-  told: (objects: readonly SweptObject[]) => Promise<void>,
+  due: (objects: readonly SweptObject[]) => void,
+  removed: (objects: readonly SweptObject[]) => Promise<void>,
 ): Promise<void> {
   for (let after: number | null = 0; after !== null; ) {
-    const page = await services.registry.read.blobs.listDue(due, after, PAGE);
-    if (!act) await told(page.objects);
+    const page = await services.registry.read.blobs.listDue(since, after, PAGE);
+    if (!act) due(page.objects);
     else {
       for (let start = 0; start < page.objects.length; start += BATCH) {
-        const removing = await begin(services, caller, due, page.objects.slice(start, start + BATCH));
-        await remove(services, removing);
-        await told(removing);
+        const removing = await begin(services, caller, since, page.objects.slice(start, start + BATCH));
+        due(removing);
+        await removed(await remove(services, removing));
       }
     }
     after = page.next;
@@ -62,12 +63,15 @@ async function begin(
     await recordChanges(
       tables,
       caller,
-      removing.map(({ id, key, stored_size }) => ({
+      removing.map(({ id, key, stored_size, state }) => ({
         at,
         action: 'object.removed',
         package_id: null,
         subject_id: id,
-        reason: 'No living package has needed it since it was condemned.',
+        reason:
+          state === 'lost'
+            ? 'It was lost, and no living package needs it.'
+            : 'No living package has needed it since it was condemned.',
         detail: { key, stored_size },
       })),
     );
@@ -75,11 +79,16 @@ async function begin(
   });
 }
 
-async function remove({ blobs, registry }: Services<WithObjects>, objects: readonly SweptObject[]): Promise<void> {
-  if (objects.length === 0) return;
+/** @returns those that nobody else has removed in the meantime */
+async function remove(
+  { blobs, registry }: Services<WithObjects>,
+  objects: readonly SweptObject[],
+): Promise<SweptObject[]> {
+  if (objects.length === 0) return [];
   await blobs.objects.removeMany(
     objects.map(({ key, version_id }) => ({ key: key as ObjectKey, versionId: version_id })),
   );
   const ids = objects.map(({ id }) => id);
-  await registry.transaction(async ({ blobs: table, now }) => table.setGone(ids, await now()));
+  const gone = new Set(await registry.transaction(async ({ blobs: table, now }) => table.setGone(ids, await now())));
+  return objects.filter(({ id }) => gone.has(id));
 }

@@ -7,8 +7,9 @@ import type { SweptObject } from '../registry/unneeded-objects.ts';
 import { compareStore, type Stray } from './compare-store.ts';
 import { condemnUnneeded } from './condemn-objects.ts';
 import { dropLateKeys, endUnfinished } from './free-leftovers.ts';
+import { assertMarked } from './identify-store.ts';
 import { unknownPackages } from './inspect-packages.ts';
-import { lookUpObjects } from './look-up-objects.ts';
+import { askStorage, markDiffering } from './look-up-objects.ts';
 import { removeBegun, removeDue } from './remove-objects.ts';
 import { rewritePacks } from './rewrite-packs.ts';
 import { type Caller, type Services, SYSTEM, type WithObjects, type WithUploads } from './services.ts';
@@ -30,6 +31,10 @@ const SPOOL_GRACE_MS = 86_400_000;
 const NOTE_MS = 2_000;
 /** Keys in one answer of a list, and in one request that removes (S3). */
 const KEYS_AT_ONCE = 1_000;
+/** Objects that storage is asked for before what it said is written down. */
+const ASKED_AT_ONCE = 500;
+/** What it takes to read whose store it is. */
+const MARK_REQUESTS = 2;
 
 type Needed = Services<WithUploads & WithObjects>;
 
@@ -45,7 +50,12 @@ export async function startSweep(services: Needed, caller: Caller, options: Swee
     return { sweep, now };
   });
   services.inBackground(`sweep ${sweep.id}`, async (signal) => {
-    const failure = await sweepNow(services, caller, options, sweep.id, report, signal).then(
+    const beat = setInterval(() => {
+      note(services, sweep.id, report).catch((err) =>
+        services.log.warn({ err, sweep: sweep.id }, 'a sweep is not noted'),
+      );
+    }, NOTE_MS);
+    const failure = await sweepNow(services, caller, options, report, signal).then(
       () => null,
       (thrown: unknown) => {
         services.log.warn({ err: thrown, sweep: sweep.id }, 'a sweep failed');
@@ -53,11 +63,17 @@ export async function startSweep(services: Needed, caller: Caller, options: Swee
         return { code: isStoreError(thrown) ? thrown.code : 'internal', message };
       },
     );
+    clearInterval(beat);
     services.meters.swept(report);
     await registry.transaction(async (tables) => tables.sweeps.end(sweep.id, report, failure, await tables.now()));
     services.log.info({ sweep: sweep.id, apply: options.apply, ...report }, 'a sweep ended');
   });
   return (await registry.read.sweeps.get(sweep.id, now)) as SweepRecord;
+}
+
+/** However long a step takes: who is not heard of counts as interrupted. */
+async function note({ registry }: Services, id: string, report: SweepReport): Promise<void> {
+  await registry.transaction(async ({ sweeps, now }) => sweeps.note(id, report, await now()));
 }
 
 /** @throws StoreError sweep_not_found */
@@ -80,40 +96,36 @@ export async function sweepWhenDue(services: Needed, interval: number): Promise<
 
 /**
  * One sweep: first it finds out what there is on both sides, then it condemns what nothing needs, then it removes what was condemned
- * long enough ago. Any number may run at once, on any replica; each may die anywhere. @throws StoreError registry_older
+ * long enough ago. Any number may run at once, on any replica; each may die anywhere.
+ * @throws StoreError registry_older, foreign_store
  */
 async function sweepNow(
   services: Needed,
   caller: Caller,
   { apply, reconcile, rewrite }: SweepOptions,
-  id: string,
   report: SweepReport,
   signal: AbortSignal,
 ): Promise<void> {
   const { registry, sweepGraceMs: grace } = services;
   const now = await registry.read.now();
   const before = now - grace;
-  let notedAt = Date.now();
-  const pause = async (): Promise<void> => {
-    signal.throwIfAborted();
-    if (Date.now() < notedAt + NOTE_MS) return;
-    notedAt = Date.now();
-    await registry.transaction(async ({ sweeps, now }) => sweeps.note(id, report, await now()));
-  };
+  const goOn = (): void => signal.throwIfAborted();
+  await assertMarked(services, services.storeId());
+  report.requests += MARK_REQUESTS;
   let keys = 0;
   const seen = (): void => {
+    goOn();
     keys += 1;
     if (keys % KEYS_AT_ONCE === 1) report.requests += 1;
   };
 
-  const since = reconcile ? null : await registry.read.stores.getReconciledAt();
-  const { manifests, decisions } = await unknownPackages(services, since, seen);
+  const seenBefore = reconcile ? null : await registry.read.stores.getReconciledAt();
+  const { manifests, decisions } = await unknownPackages(services, seenBefore, seen);
   report.unknown_packages = [...new Set([...manifests, ...decisions])].toSorted().slice(0, NAMED);
   if (apply && (manifests.size > 0 || (decisions.size > 0 && !reconcile)))
     throw registryOlder(report.unknown_packages, manifests.size > 0);
-  await pause();
 
-  const strays = await compare(services, before, apply || reconcile, report, seen, pause);
+  const strays = await compare(services, before, apply || reconcile, report, seen);
   // What the registry does not know may be all that is left of what it has lost, and of packages that it never heard of.
   const mayRemoveUnknown = manifests.size === 0 && !(await registry.read.blobs.anyLostIsNeeded());
   if (!mayRemoveUnknown) {
@@ -121,42 +133,51 @@ async function sweepNow(
     report.unknown = { count: 0, bytes: 0 };
   }
   if (apply && (strays.leftover || (strays.unknown && mayRemoveUnknown))) {
-    await removeStrays(services, before, mayRemoveUnknown, report, pause);
+    await removeStrays(services, before, mayRemoveUnknown, report, goOn);
   }
 
   await rewritePacks(services, rewrite, apply, {
     async found(packs) {
       for (const { stored_size } of packs) addTo(report.sparse, stored_size);
-      await pause();
+      goOn();
     },
     async written(storedSize) {
       addTo(report.rewritten, storedSize);
       // Opened, sent, listed, completed, and read once.
       report.requests += 5;
-      await pause();
+      goOn();
     },
   });
 
   const removed = async (objects: readonly SweptObject[]): Promise<void> => {
     for (const { stored_size } of objects) addTo(report.freed, stored_size);
-    report.requests += Math.ceil(objects.length / KEYS_AT_ONCE);
-    await pause();
+    goOn();
   };
-  if (apply) await removeBegun(services, removed);
-  const due = { unneeded: before, elsewhere: now - Math.max(grace, services.limits.url_lifetime * 1_000) };
-  await removeDue(services, caller, due, apply, async (objects) => {
-    for (const { stored_size } of objects) addTo(report.due, stored_size);
-    if (apply) await removed(objects);
-    else report.requests += Math.ceil(objects.length / KEYS_AT_ONCE);
-  });
+  if (apply) {
+    await removeBegun(services, async (objects) => {
+      report.requests += Math.ceil(objects.length / KEYS_AT_ONCE);
+      await removed(objects);
+    });
+  }
+  /** Condemned, and only listed. */
+  const listed = { count: 0, bytes: 0 };
+  const due = (objects: readonly SweptObject[]): void => {
+    report.requests += Math.ceil(objects.length / KEYS_AT_ONCE);
+    for (const { stored_size, state } of objects) {
+      addTo(report.due, stored_size);
+      if (!apply && state === 'condemned') addTo(listed, stored_size);
+    }
+  };
+  const since = { unneeded: before, elsewhere: now - Math.max(grace, services.limits.url_lifetime * 1_000) };
+  await removeDue(services, caller, since, apply, due, removed);
   await condemnUnneeded(services, caller, apply, async (objects) => {
     for (const { stored_size } of objects) addTo(report.unneeded, stored_size);
-    await pause();
+    goOn();
   });
   const condemned = await registry.read.blobs.countCondemned();
   report.waiting = {
-    count: Math.max(0, condemned.objects - (apply ? 0 : report.due.count)),
-    bytes: Math.max(0, condemned.bytes - (apply ? 0 : report.due.bytes)),
+    count: Math.max(0, condemned.objects - listed.count),
+    bytes: Math.max(0, condemned.bytes - listed.bytes),
   };
 
   if (apply) await dropLateKeys(services, before);
@@ -177,27 +198,26 @@ async function compare(
   act: boolean,
   report: SweepReport,
   seen: () => void,
-  pause: () => Promise<void>,
 ): Promise<Record<Stray['kind'], boolean>> {
   const kinds = { leftover: false, unknown: false, wanted: false };
   await compareStore(services, before, {
     seen,
     young: (size) => addTo(report.young, size),
     async differing(objects) {
-      const missing = objects.filter(({ state }) => state !== 'lost');
-      for (const { stored_size } of missing) addTo(report.missing, stored_size);
-      const ids = objects.map(({ id }) => id);
-      report.requests += ids.length;
-      // It may have come or gone since it was listed: what storage says of each counts.
-      if (act) await lookUpObjects(services, SYSTEM, null, ids);
-      await pause();
+      // They may have come or gone since they were listed: what storage says of each counts.
+      for (let start = 0; start < objects.length; start += ASKED_AT_ONCE) {
+        const ids = objects.slice(start, start + ASKED_AT_ONCE).map(({ id }) => id);
+        report.requests += ids.length;
+        const differing = await askStorage(services, ids);
+        for (const { stored_size } of differing.gone) addTo(report.missing, stored_size);
+        if (act) await markDiffering(services, SYSTEM, null, differing);
+      }
     },
     async strays(strays) {
       for (const { kind, size } of strays) {
         kinds[kind] = true;
         addTo(kind === 'leftover' ? report.leftovers : kind === 'unknown' ? report.unknown : report.unknown_kept, size);
       }
-      await pause();
     },
   });
   return kinds;
@@ -209,10 +229,10 @@ async function removeStrays(
   before: number,
   unknownToo: boolean,
   report: SweepReport,
-  pause: () => Promise<void>,
+  goOn: () => void,
 ): Promise<void> {
   await compareStore(services, before, {
-    seen: () => {},
+    seen: goOn,
     young: () => {},
     differing: async () => {},
     async strays(strays) {
@@ -221,7 +241,6 @@ async function removeStrays(
       await services.blobs.objects.removeMany(refused.map(({ key }) => ({ key, versionId: null })));
       for (const { size } of refused) addTo(report.freed, size);
       report.requests += 1;
-      await pause();
     },
   });
 }

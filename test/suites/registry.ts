@@ -8,6 +8,7 @@ import { comparePaths, type LogicalPath, parseLogicalPath } from '../../src/core
 import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
 import type { FileRecord } from '../../src/registry/files.ts';
 import type { Registry, Tables } from '../../src/registry/registry.ts';
+import { untilSomebodyWaits } from '../support/lock-wait.ts';
 import { addPackage, insertPackage } from '../support/package-row.ts';
 
 export interface RegistrySuite {
@@ -596,15 +597,4 @@ async function addObject(registry: Registry, id: string, held: readonly Blob[]):
     const places = held.map((blob, offset) => ({ ...blob, offset }));
     await tables.blobs.addLocations(id, places);
   });
-}
-
-/** On PostgreSQL: until a transaction waits for a lock. */
-async function untilSomebodyWaits(db: Knex): Promise<void> {
-  for (;;) {
-    const waiting = await db('pg_stat_activity')
-      .where({ wait_event_type: 'Lock' })
-      .whereRaw('datname = current_database()')
-      .first('pid');
-    if (waiting) return;
-  }
 }

@@ -27,7 +27,7 @@ function allFacts(): StoreFacts[] {
               for (const hasSample of both) {
                 if (registryHolds && !registryInUse) continue;
                 if (hasPackages && !hasAnything) continue;
-                if (hasSample && !(registryHolds && hasAnything)) continue;
+                if (hasSample && !(registryInUse && hasAnything)) continue;
                 all.push({ registryId, storageId, registryInUse, registryHolds, hasPackages, hasAnything, hasSample });
               }
   return all;
@@ -43,6 +43,9 @@ test('a new registry and a new store get an id; what lacks it takes the other’
   t.is(judgeStore(used), 'give', 'both from before there were ids');
   t.is(judgeStore({ ...used, storageId: THEIRS }), 'take', 'a backup of the registry from before there were ids');
   t.is(judgeStore({ ...used, registryId: OURS }), 'give', 'the mark was lost');
+  const begun = { ...NEW, registryInUse: true, hasAnything: true };
+  t.is(judgeStore(begun), 'foreign_store');
+  t.is(judgeStore({ ...begun, hasSample: true }), 'give', 'pushes that were begun before there were ids');
 });
 
 test('what does not belong together is refused by what it is', (t) => {

@@ -1,13 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  DeleteObjectCommand,
-  DeleteObjectsCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-} from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { type Digest, digestFromBytes } from '../../core/digest.ts';
 import { StoreError } from '../../core/errors.ts';
 import type { ByteRange, ObjectRef, ObjectStat, Objects } from '../blob-store.ts';
@@ -18,11 +12,10 @@ import type { Bucket } from './bucket.ts';
 import { signDownload } from './downloads.ts';
 import type { S3StoreOptions } from './options.ts';
 import { bodyHeaders } from './part-requests.ts';
+import { removeObjects } from './remove-objects.ts';
 import { isNoSuchObject, refusalOf } from './s3-errors.ts';
 import { sendFile } from './send.ts';
 
-/** As many as S3 takes in a request. */
-const DELETES_AT_ONCE = 1_000;
 /** How long one of two requests that write the same object waits for the other. */
 const CONTENTION_MS = 250;
 
@@ -144,25 +137,7 @@ export function bucketObjects(
       });
     },
 
-    async removeMany(refs) {
-      for (let start = 0; start < refs.length; start += DELETES_AT_ONCE) {
-        const command = new DeleteObjectsCommand({
-          Bucket: access.bucket,
-          Delete: {
-            Quiet: true,
-            Objects: refs.slice(start, start + DELETES_AT_ONCE).map((ref) => {
-              const { Key, VersionId } = versionNamed(ref);
-              return { Key, ...(VersionId === undefined ? {} : { VersionId }) };
-            }),
-          },
-        });
-        const { Errors = [] } = await ask('removing objects', () => client.send(command));
-        const [failed] = Errors.filter(({ Code }) => Code !== 'NoSuchKey' && Code !== 'NoSuchVersion');
-        if (failed === undefined) continue;
-        const { Key, Code, Message } = failed;
-        throw new StoreError('unavailable', `The storage did not remove ${Key}: ${Code} ${Message ?? ''}`.trim());
-      }
-    },
+    removeMany: (refs) => removeObjects(bucket, refs),
 
     async *list(prefix) {
       let token: string | undefined;

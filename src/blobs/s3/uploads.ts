@@ -110,7 +110,7 @@ export function multipartUploads(
   }
 
   async function* listBegun(): AsyncGenerator<BegunUpload> {
-    let from: { KeyMarker: string; UploadIdMarker: string } | null = null;
+    let from = null as { KeyMarker: string; UploadIdMarker: string } | null;
     do {
       const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({
         Bucket: access.bucket,
@@ -123,6 +123,13 @@ export function multipartUploads(
         if (key !== null) yield { key, names: namesOf(UploadId), begunAt: Initiated?.getTime() ?? 0 };
       }
       const { NextKeyMarker = '', NextUploadIdMarker = '' } = page;
+      if (
+        page.IsTruncated &&
+        NextKeyMarker === (from?.KeyMarker ?? '') &&
+        NextUploadIdMarker === (from?.UploadIdMarker ?? '')
+      ) {
+        throw new StoreError('unavailable', `The storage lists the uploads after ${NextKeyMarker} again and again.`);
+      }
       from = page.IsTruncated ? { KeyMarker: NextKeyMarker, UploadIdMarker: NextUploadIdMarker } : null;
     } while (from !== null);
   }

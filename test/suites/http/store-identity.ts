@@ -1,12 +1,16 @@
 import { rm } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import { type ObjectKey, STORE_KEY } from '../../../src/blobs/key-layout.ts';
+import { blobKey, type ObjectKey, STORE_KEY } from '../../../src/blobs/key-layout.ts';
+import { digestOf } from '../../../src/core/digest.ts';
+import { newId, type UploadId } from '../../../src/core/ids.ts';
+import { DEFAULT_RETENTION_CLASSES } from '../../../src/core/retention.ts';
 import type { StoreId } from '../../../src/core/store-identity.ts';
 import { storeBytes } from '../../../src/core/store-identity.ts';
 import { connectSqlite } from '../../../src/registry/connect-sqlite.ts';
 import { openRegistry } from '../../../src/registry/registry.ts';
 import { identifyStore, StoreRefusedError } from '../../../src/usecases/identify-store.ts';
 import { apiOf } from '../../support/api.ts';
+import { addPackage } from '../../support/package-row.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
 import { testOfService } from '../../support/service-suite.ts';
 
@@ -99,6 +103,67 @@ export function storeIdentitySuite(startTestService: StartTestService): void {
       await identifyStore(service.services, PLACES);
     },
   );
+
+  test.serial('of two registries that begin one store at the same moment at most one has it', async (t) => {
+    const service = await startTestService();
+    t.teardown(() => service.dispose());
+    const { blobs } = service.services;
+    const { objects } = blobs;
+    await objects.remove({ key: STORE_KEY, versionId: null });
+    const registry = await openRegistry(connectSqlite(':memory:'));
+    t.teardown(() => registry.close());
+    // As a server does that knows no If-None-Match, when both have looked before either wrote.
+    const mark = storeBytes(service.services.storeId() as StoreId);
+    const careless = {
+      ...objects,
+      async write(...args: Parameters<typeof objects.write>) {
+        const written = await objects.write(...args);
+        await objects.remove({ key: STORE_KEY, versionId: null });
+        await objects.write(STORE_KEY, bytesOf(mark));
+        return written;
+      },
+    };
+    const attempt = identifyStore({ registry, blobs: { ...blobs, objects: careless } }, PLACES);
+    await t.throwsAsync(attempt, { instanceOf: StoreRefusedError, code: 'foreign_store' });
+    t.is(await markOf(service), mark.toString());
+  });
+
+  test.serial('what the first pushes left before there were ids tells whose the store is', async (t) => {
+    const other = await startTestService();
+    t.teardown(() => other.dispose());
+    const { objects } = other.services.blobs;
+    await objects.remove({ key: STORE_KEY, versionId: null });
+    const registry = await openRegistry(connectSqlite(':memory:'));
+    t.teardown(() => registry.close());
+    await registry.transaction((tables) => tables.retention.syncClasses(DEFAULT_RETENTION_CLASSES));
+    const packageId = await addPackage(registry);
+    const digest = digestOf('left');
+    const id = newId('upl', 1) as UploadId;
+    const key = blobKey(digest, id);
+    await objects.write(key, bytesOf(Buffer.from('left')));
+    const attempt = () => identifyStore({ registry, blobs: other.services.blobs }, PLACES);
+    await t.throwsAsync(attempt, { instanceOf: StoreRefusedError, code: 'foreign_store' });
+    await registry.transaction(({ uploads }) =>
+      uploads.insert([
+        {
+          id,
+          package_id: packageId,
+          channel: 'direct',
+          digest,
+          size: 4,
+          key,
+          created_by: 'tests',
+          created_at: 1,
+          expires_at: 2,
+          parts: [{ number: 1, digest, offset: 0, size: 4 }],
+          members: null,
+          stored: null,
+        },
+      ]),
+    );
+    t.is(await markOf(other), null);
+    t.is(storeBytes(await attempt()).toString(), (await markOf(other)) as string);
+  });
 
   test.serial(
     'objects of a push that was killed before anything was recorded do not keep a service from starting',

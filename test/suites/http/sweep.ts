@@ -9,7 +9,7 @@ import type { SweepReport } from '../../../src/core/sweep-report.ts';
 import { type Api, apiOf } from '../../support/api.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
 import { testOfService } from '../../support/service-suite.ts';
-import { sweepOf } from '../../support/sweep.ts';
+import { bytesOf, keysOf, secondObject, statesOf, strayObject, sweepOf } from '../../support/sweep.ts';
 
 /** What nothing needs goes, and nothing else does (invariant 6). */
 export function sweepSuite(startTestService: StartTestService): void {
@@ -349,41 +349,8 @@ const emptyAmounts: Partial<Record<keyof SweepReport, object>> = {
   freed: { count: 0 },
 };
 
-async function keysOf({ services }: TestService, prefix = 'objects/'): Promise<string[]> {
-  const keys: string[] = [];
-  for await (const { key } of services.blobs.objects.list(prefix)) keys.push(key);
-  return keys;
-}
-
-/** Of objects of blobs, those that are not live first. */
-async function statesOf({ services }: TestService): Promise<string[]> {
-  const objects = await services.registry.read.blobs.keysAfter('', 1_000);
-  return objects.map(({ state }) => state).toSorted();
-}
-
 async function auditOf(api: Api): Promise<{ events: Array<{ action: string }> }> {
   return { events: (await api.get('/v1/audit?limit=1000')).body.items };
-}
-
-/** An object in the store alone. */
-async function strayObject({ services }: TestService, bytes: Buffer): Promise<ObjectKey> {
-  const key = blobKey(digestOf(bytes), newId('upl', Date.now()) as UploadId);
-  await services.blobs.objects.write(key, bytesOf(bytes));
-  return key;
-}
-
-/** A second object of the same bytes, as an overlapping pack leaves it. */
-async function secondObject(service: TestService, text: string): Promise<string> {
-  const { registry } = service.services;
-  const key = await strayObject(service, Buffer.from(text));
-  const digest = digestOf(text);
-  const id = newId('obj', Date.now());
-  const fields = { id, kind: 'blob' as const, key, version_id: null, digest, size: text.length, created_at: 1 };
-  await registry.transaction(async ({ blobs }) => {
-    await blobs.addObject({ ...fields, stored: null });
-    await blobs.addLocations(id, [{ digest, size: text.length, offset: 0 }]);
-  });
-  return id;
 }
 
 async function planned(api: Api, bytes: Buffer): Promise<{ upload_id: string }> {
@@ -392,8 +359,4 @@ async function planned(api: Api, bytes: Buffer): Promise<{ upload_id: string }> 
   await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'a', ...object }] });
   const { uploads } = (await api.post(`/v1/packages/${id}/uploads`, { objects: [object] })).body;
   return uploads[0];
-}
-
-async function* bytesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

@@ -1,0 +1,4 @@
+import { sweepFaultsSuite } from '../suites/http/sweep-faults.ts';
+import { startTestService } from '../support/service.ts';
+
+sweepFaultsSuite(startTestService);
