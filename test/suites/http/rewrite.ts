@@ -134,6 +134,7 @@ export function rewriteSuite(startTestService: StartTestService): void {
     const { open } = objects;
     objects.open = async (ref, range) => {
       const stream = await open(ref, range);
+      if (!ref.key.startsWith('objects/')) return stream;
       const chunks: Buffer[] = [];
       for await (const chunk of stream) chunks.push(Buffer.from(chunk));
       const bytes = Buffer.concat(chunks);
