@@ -4,11 +4,12 @@ import { buffer } from 'node:stream/consumers';
 import type { Knex } from 'knex';
 import type { BlobStore } from '../../../src/blobs/blob-store.ts';
 import type { StreamChecker } from '../../../src/blobs/check-thread.ts';
-import type { ObjectKey } from '../../../src/blobs/key-layout.ts';
+import { type ObjectKey, STORE_KEY } from '../../../src/blobs/key-layout.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import { isStoreError } from '../../../src/core/errors.ts';
-import type { PackageId } from '../../../src/core/ids.ts';
+import { newId, type PackageId } from '../../../src/core/ids.ts';
 import { DEFAULT_LIMITS } from '../../../src/core/limits.ts';
+import { type StoreId, storeBytes } from '../../../src/core/store-identity.ts';
 import { openRegistry, type Registry } from '../../../src/registry/registry.ts';
 import { readFile } from '../../../src/usecases/read-file.ts';
 import { recover } from '../../../src/usecases/recover.ts';
@@ -17,6 +18,7 @@ import { startSweep } from '../../../src/usecases/sweep.ts';
 import { type MemoryStore, memoryStore } from './memory-store.ts';
 import { Killed, Schedule } from './schedule.ts';
 
+const STORE_ID = newId('sto', 1) as StoreId;
 const MINUTE = 60_000;
 const DAY = 86_400_000;
 const GRACE_MS = 10 * MINUTE;
@@ -43,6 +45,7 @@ export class World {
     this.#clock = clock;
     this.#checker = checker;
     this.#memory = memoryStore(() => Date.now() + clock.shift);
+    this.#memory.objects.set(STORE_KEY, { bytes: storeBytes(STORE_ID), modifiedAt: 0 });
   }
 
   /** @param lab an empty registry, used for one world at a time */
@@ -51,7 +54,7 @@ export class World {
     for (const table of TABLES) await db(table).delete();
     await registry.transaction(async (tables) => {
       await tables.retention.syncClasses({ 'raw-evidence': 1 });
-      await tables.stores.setId('sto_model' as never, 1);
+      await tables.stores.setId(STORE_ID, 1);
     });
     return new World(registry, db, clock, checker);
   }
@@ -83,7 +86,7 @@ export class World {
       running: new Map(),
       commitPatienceMs: 3_600_000,
       underWay: () => [],
-      storeId: () => 'sto_model' as never,
+      storeId: () => STORE_ID,
       sweepGraceMs: GRACE_MS,
       inBackground: (what, work) => this.#begin(`${process}, ${what}`, () => work(new AbortController().signal)),
       publicUrl: () => 'http://model',
@@ -174,7 +177,7 @@ export class World {
       [...new Set(there.map(({ state }) => state))].filter((state) => state !== 'live'),
       [],
     );
-    const keys = [...this.#memory.objects.keys()].filter((key) => !key.includes('/decisions/'));
+    const keys = [...this.#memory.objects.keys()].filter((key) => !key.includes('/decisions/') && key !== STORE_KEY);
     assert.deepEqual(keys.toSorted(), there.map(({ key }) => key).toSorted(), 'storage and registry are equal');
     const needed = await this.#db('objects as o')
       .where({ state: 'live' })
