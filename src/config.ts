@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { parseByteRate } from './core/byte-rate.ts';
 import { parseDuration } from './core/duration.ts';
 import { PROXY_VARIABLES, type ProxyEnv, proxyEnvOf } from './core/proxy.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
@@ -35,6 +36,16 @@ const duration = z.string().transform((value, ctx) => {
   return z.NEVER;
 });
 const INTERVAL_MIN_MS = 60_000;
+const off = z.literal('off').transform(() => null);
+/** Bytes per second. */
+const byteRate = z.string().transform((value, ctx) => {
+  const rate = parseByteRate(value);
+  if (rate !== null) return rate;
+  ctx.addIssue({ code: 'custom', message: 'must be bytes per second: 500kB/s, 20MB/s, 1GB/s' });
+  return z.NEVER;
+});
+const FIXITY_PERIOD_MS = 30 * 86_400_000;
+const FIXITY_RATE = 20e6;
 
 export const VARIABLES = {
   HOST: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
@@ -98,15 +109,19 @@ export const VARIABLES = {
     )
     .describe('origins that browsers may call from, separated by commas'),
   SWEEP_INTERVAL: z
-    .union([
-      z.literal('off').transform(() => null),
-      duration.refine((ms) => ms >= INTERVAL_MIN_MS, 'must be off, or a duration of a minute or more'),
-    ])
+    .union([off, duration.refine((ms) => ms >= INTERVAL_MIN_MS, 'must be off, or a duration of a minute or more')])
     .default(null)
     .describe('how often the service sweeps by itself: `24h`; `off`: only when it is asked to'),
   SWEEP_GRACE: duration
     .default(86_400_000)
     .describe('how long what nothing needs stays before a sweep removes it: `0s`, `30m`, `24h`, `7d`'),
+  FIXITY_PERIOD: z
+    .union([off, duration.refine((ms) => ms >= INTERVAL_MIN_MS, 'must be off, or a duration of a minute or more')])
+    .default(FIXITY_PERIOD_MS)
+    .describe(
+      'every object is read again, and checked, at least once in this time: `30d`; `off`: only when it is asked for',
+    ),
+  FIXITY_RATE: byteRate.default(FIXITY_RATE).describe('how fast one service reads for that: `500kB/s`, `20MB/s`'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
@@ -154,6 +169,10 @@ export interface Config {
   sweepInterval: number | null;
   /** How long what nothing needs stays condemned, ms. */
   sweepGrace: number;
+  /** In what time every object is read again, ms; null: only when it is asked for. */
+  fixityPeriod: number | null;
+  /** Bytes per second. */
+  fixityRate: number;
   logLevel: Values['LOG_LEVEL'];
 }
 
@@ -178,6 +197,8 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     corsOrigins: values.CORS_ORIGINS,
     sweepInterval: values.SWEEP_INTERVAL,
     sweepGrace: values.SWEEP_GRACE,
+    fixityPeriod: values.FIXITY_PERIOD,
+    fixityRate: values.FIXITY_RATE,
     logLevel: values.LOG_LEVEL,
   });
 }

@@ -5,6 +5,7 @@ import { diff } from './diff.ts';
 import { doctor } from './doctor.ts';
 import { eligible } from './eligible.ts';
 import { extend } from './extend.ts';
+import { fixity } from './fixity.ts';
 import { hold } from './hold.ts';
 import { ingestGuideBoard } from './ingest.ts';
 import { link } from './link.ts';
@@ -41,6 +42,7 @@ export const VERBS: readonly Verb[] = [
   eligible,
   rm,
   sweep,
+  fixity,
   doctor,
   migrate,
   completion,

@@ -7,6 +7,7 @@ import { isPostgres, rowsOf } from './dialect.ts';
 import { provenFor, type Wanted, wantedRows } from './file-proofs.ts';
 import { located } from './locations.ts';
 import { addBlobs, blobOfEach } from './numbers.ts';
+import { objectCheckTable } from './object-checks.ts';
 import { isHolding, isLost, objectStates, revive } from './object-states.ts';
 import type { Reads } from './reads.ts';
 import { byDigest, digestRows, idRows, recordset } from './recordset.ts';
@@ -173,6 +174,7 @@ export function blobTable(db: Knex) {
           object_no: db.raw(OBJECT_NO, [object.id]),
           frames: Buffer.from(stored.frames),
         });
+      await objectCheckTable(db).add(object.id);
     },
 
     /** Says which bytes of a live object are which blobs, whose rows are locked. */

@@ -21,6 +21,8 @@ const DEFAULTS: Config = {
   retentionClassesFile: null,
   corsOrigins: [],
   sweepInterval: null,
+  fixityPeriod: 2_592_000_000,
+  fixityRate: 20_000_000,
   sweepGrace: 86_400_000,
   logLevel: 'info',
 };
@@ -75,6 +77,19 @@ const GOOD: Record<string, Array<[string, Partial<Config>]>> = {
     ['https://board.example', { corsOrigins: ['https://board.example'] }],
     ['https://a.example, http://b.example:81', { corsOrigins: ['https://a.example', 'http://b.example:81'] }],
   ],
+  SWEEP_INTERVAL: [
+    ['off', { sweepInterval: null }],
+    ['24h', { sweepInterval: 86_400_000 }],
+  ],
+  SWEEP_GRACE: [['0s', { sweepGrace: 0 }]],
+  FIXITY_PERIOD: [
+    ['off', { fixityPeriod: null }],
+    ['90d', { fixityPeriod: 7_776_000_000 }],
+  ],
+  FIXITY_RATE: [
+    ['500kB/s', { fixityRate: 500_000 }],
+    ['1GB/s', { fixityRate: 1_000_000_000 }],
+  ],
   LOG_LEVEL: [
     ['trace', { logLevel: 'trace' }],
     ['silent', { logLevel: 'silent' }],
@@ -118,6 +133,10 @@ const BAD: Record<string, string[]> = {
   S3_UPLOAD_ACCESS_KEY_ID: ['two words'],
   S3_UPLOAD_SECRET_ACCESS_KEY: ['ümlaut'],
   CORS_ORIGINS: ['*', 'board.example', 'https://board.example/path', 'https://ok.example,nonsense'],
+  SWEEP_INTERVAL: ['0s', '59s', 'daily'],
+  SWEEP_GRACE: ['24', 'a day', '-1h'],
+  FIXITY_PERIOD: ['0s', '59s', 'monthly', '30'],
+  FIXITY_RATE: ['20', '20MB', '0MB/s', 'fast', '-1MB/s'],
   LOG_LEVEL: ['loud', 'INFO'],
 };
 

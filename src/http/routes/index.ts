@@ -1,5 +1,6 @@
 import type { Route } from '../route.ts';
 import { fileRoutes } from './files.ts';
+import { fixityRoutes } from './fixity.ts';
 import { operationRoutes } from './operations.ts';
 import { packageRoutes } from './packages.ts';
 import { retentionRoutes } from './retention.ts';
@@ -15,5 +16,6 @@ export const ROUTES: readonly Route[] = [
   ...retentionRoutes,
   ...operationRoutes,
   ...sweepRoutes,
+  ...fixityRoutes,
   ...signedRoutes,
 ];

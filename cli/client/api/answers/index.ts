@@ -22,6 +22,8 @@ const ANSWERS = {
   limits: async () => (await import('./operations.ts')).limits,
   readiness: async () => (await import('./operations.ts')).readiness,
   diagnosis: async () => (await import('./operations.ts')).diagnosis,
+  fixity: async () => (await import('./operations.ts')).fixity,
+  fixityRun: async () => (await import('./operations.ts')).fixityRun,
   sweep: async () => (await import('./operations.ts')).sweep,
   audit: async () => (await import('./operations.ts')).audit,
 } as const;
