@@ -15,6 +15,7 @@ import { migrate } from './migrate.ts';
 import { pull } from './pull.ts';
 import { push } from './push.ts';
 import { release } from './release.ts';
+import { repair } from './repair.ts';
 import { retention } from './retention.ts';
 import { rm } from './rm.ts';
 import { serve } from './serve.ts';
@@ -43,6 +44,7 @@ export const VERBS: readonly Verb[] = [
   rm,
   sweep,
   fixity,
+  repair,
   doctor,
   migrate,
   completion,

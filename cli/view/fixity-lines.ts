@@ -8,7 +8,7 @@ type Damaged = FixityRun['damaged'];
 type Item = Damaged['items'][number];
 
 const REPAIR =
-  'To mend them: `artifact-store repair DIR`, with a directory (or files) that has the same bytes, under any names. Pushing the same files again does it too.';
+  'To mend them: `artifact-store repair DIR`, with a directory (or files) that has the same bytes, under any names. A push of the same files as a new package does it too.';
 const REPAIR_MANIFESTS = 'To mend manifests: `artifact-store repair --manifests` writes them again from the registry.';
 
 /** What was read within the period, and what is damaged, in lines. */
@@ -56,7 +56,7 @@ export function fixityRunOutcome(run: FixityRun): Outcome {
 }
 
 /** Nothing else has its bytes. */
-function needsBytes({ copies }: Item): boolean {
+export function needsBytes({ copies }: Item): boolean {
   return copies === 0;
 }
 
@@ -72,7 +72,8 @@ const SAYS: Record<Item['bytes'], string> = {
   right: 'can be read, but is damaged around its bytes',
 };
 
-function damageLines({ items, more }: Damaged): string[] {
+/** What is damaged, a file in each line, and how to mend it. */
+export function damageLines({ items, more }: Damaged): string[] {
   if (items.length === 0) return [];
   const lines = items.map((item) => {
     const { package_id, path, bytes, copies, last_good_at } = item;

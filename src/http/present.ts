@@ -2,6 +2,7 @@ import type * as wire from '../api/types.ts';
 import { eligibility } from '../core/retention.ts';
 import type { BlobHealth, Readiness, RegistryHealth } from '../usecases/check-readiness.ts';
 import type { RetentionState } from '../usecases/get-retention.ts';
+import type { PlannedUpload } from '../usecases/plan-uploads.ts';
 import type {
   AuditRecord,
   FileRecord,
@@ -100,6 +101,15 @@ export function presentPart(part: PartRequest): wire.PartRequest {
     url: part.request.url,
     headers: part.request.headers,
     expires_at: iso(part.request.expiresAt),
+  };
+}
+
+export function presentPlanned({ digest, upload }: PlannedUpload): wire.PlannedUpload {
+  return {
+    upload_id: upload?.id ?? null,
+    digest,
+    state: upload ? 'open' : 'stored',
+    parts: upload?.parts.map(presentPart) ?? [],
   };
 }
 

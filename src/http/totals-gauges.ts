@@ -28,7 +28,7 @@ export function totalsGauges(register: PrometheusRegistry, count: () => Promise<
   );
   const overdueBytes = gauge('artifact_store_fixity_overdue_bytes', 'Bytes of those objects in storage');
   const oldest = gauge(
-    'artifact_store_fixity_oldest_seen_seconds',
+    'artifact_store_fixity_oldest_seen_timestamp_seconds',
     'When that object was read (since 1970) that was not read for longest',
   );
   const bad = gauge(

@@ -11,7 +11,7 @@ import { objectCheckTable } from './object-checks.ts';
 import { isHolding, isLost, objectStates, revive } from './object-states.ts';
 import type { Reads } from './reads.ts';
 import { byDigest, digestRows, idRows, recordset } from './recordset.ts';
-import { isNeeded, unneededObjects } from './unneeded-objects.ts';
+import { isNeeded, LIVING, unneededObjects } from './unneeded-objects.ts';
 
 export interface ObjectRecord {
   id: string;
@@ -270,6 +270,19 @@ export function blobTable(db: Knex) {
         await db.raw(`select b.digest as digest from ? where ${isNeeded('b.no')}`, [
           blobOfEach(db, digestRows(db, digests)),
         ]),
+      );
+      return new Set(rows.map(({ digest }) => digestFromBytes(digest)));
+    },
+
+    /** Those of these blobs that a living package needs and that no object holds. */
+    async lostAndNeeded(wanted: readonly Wanted[]): Promise<Set<Digest>> {
+      const rows: Array<{ digest: Buffer }> = rowsOf(
+        await db.raw(
+          `select r.digest as digest from ? where ${isLost('b.no')} and exists (
+             select 1 from package_files f join packages p on p.no = f.package_no
+             where f.blob_no = b.no and f.size = r.size and p.status in (${LIVING}))`,
+          [blobOfEach(db, wantedRows(db, wanted))],
+        ),
       );
       return new Set(rows.map(({ digest }) => digestFromBytes(digest)));
     },

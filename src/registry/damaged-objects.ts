@@ -2,10 +2,10 @@ import type { Knex } from 'knex';
 import { type Digest, digestFromBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { ObjectState } from '../core/object-state.ts';
-import { LIVING_STATUSES } from '../core/package-state.ts';
 import { rowsOf } from './dialect.ts';
 import type { CheckResult } from './object-checks.ts';
 import { HOLDING } from './object-states.ts';
+import { LIVING } from './unneeded-objects.ts';
 
 /** An object whose bytes are wrong, or gone. */
 export interface DamagedObject {
@@ -35,7 +35,6 @@ export interface DamagedFile {
   copies: number;
 }
 
-const LIVING = LIVING_STATUSES.map((status) => `'${status}'`).join(', ');
 const COLUMNS = `o.no as no, o.id as id, o.kind as kind, o.key as key, o.digest as digest, o.size as size, o.state as state,
   c.result as result, c.good_at as good_at, coalesce(c.found_at, o.state_since, c.seen_at) as found_at, c.seen as seen`;
 

@@ -60,6 +60,7 @@ export interface ReadTables {
     | 'keysAfter'
     | 'statesByKey'
     | 'neededAmong'
+    | 'lostAndNeeded'
     | 'anyLostIsNeeded'
   >;
   uploads: Pick<
@@ -72,6 +73,7 @@ export interface ReadTables {
     | 'getMany'
     | 'findLive'
     | 'listUnended'
+    | 'listOfNone'
     | 'listExpired'
     | 'listAborting'
     | 'listStalled'

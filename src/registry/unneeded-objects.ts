@@ -15,7 +15,8 @@ export interface SweptObject {
 }
 
 const COLUMNS = 'o.no as no, o.id as id, o.key as key, o.version_id as version_id, o.stored_size as stored_size';
-const LIVING = LIVING_STATUSES.map((status) => `'${status}'`).join(', ');
+/** The statuses of living packages, as a list of SQL. */
+export const LIVING = LIVING_STATUSES.map((status) => `'${status}'`).join(', ');
 
 /** A condition: a file of a living package has the blob, proven or not. @param blobNo an expression */
 export function isNeeded(blobNo: string): string {

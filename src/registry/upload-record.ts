@@ -7,7 +7,8 @@ import type { UploadFailure, UploadState } from '../core/upload-state.ts';
 
 export interface UploadRecord {
   id: UploadId;
-  package_id: PackageId;
+  /** Null: it belongs to none, as bytes that mend what is damaged. */
+  package_id: PackageId | null;
   channel: 'direct' | 'service';
   kind: 'blob' | 'pack';
   digest: Digest;

@@ -35,7 +35,7 @@ export async function abortUpload(
 export async function abortOpen(
   tables: Tables,
   caller: Caller,
-  packageId: PackageId,
+  packageId: PackageId | null,
   { only, reason = null }: { only?: readonly UploadId[]; reason?: string | null } = {},
 ): Promise<number> {
   if (only?.length === 0) return 0;

@@ -23,7 +23,7 @@ export async function recordUpload(
   const contents = contentsOf(upload);
   return services.registry.transaction(async (tables) => {
     // Always the package before the blobs, as everybody who needs both: and no file that is being registered is missed.
-    await tables.packages.lock(upload.package_id);
+    if (upload.package_id !== null) await tables.packages.lock(upload.package_id);
     const now = await tables.now();
     const stored = await tables.blobs.lock(contents, now);
     const duplicate = stored.size === contents.length;
@@ -46,7 +46,7 @@ export async function recordUpload(
       await tables.blobs.addLocations(id, contents);
     }
     await onRecord?.(tables);
-    const files = await tables.files.prove(upload.package_id, contents);
+    const files = upload.package_id === null ? 0 : await tables.files.prove(upload.package_id, contents);
     await recordChange(tables, caller, {
       at: now,
       action: 'upload.committed',

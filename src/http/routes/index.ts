@@ -3,6 +3,7 @@ import { fileRoutes } from './files.ts';
 import { fixityRoutes } from './fixity.ts';
 import { operationRoutes } from './operations.ts';
 import { packageRoutes } from './packages.ts';
+import { repairRoutes } from './repairs.ts';
 import { retentionRoutes } from './retention.ts';
 import { signedRoutes } from './signed.ts';
 import { sweepRoutes } from './sweeps.ts';
@@ -17,5 +18,6 @@ export const ROUTES: readonly Route[] = [
   ...operationRoutes,
   ...sweepRoutes,
   ...fixityRoutes,
+  ...repairRoutes,
   ...signedRoutes,
 ];

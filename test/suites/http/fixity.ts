@@ -1,7 +1,7 @@
 import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
-import type { FixityRun } from '../../../src/api/types.ts';
+import type { FixityRun, PartRequest, PlannedUploads } from '../../../src/api/types.ts';
 import { manifestKey } from '../../../src/blobs/key-layout.ts';
 import { StoreError } from '../../../src/core/errors.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
@@ -9,14 +9,11 @@ import { type Api, apiOf, sha256 } from '../../support/api.ts';
 import { preserveEncoded } from '../../support/encoded-upload.ts';
 import { fixityNow, fixityOf, flipBit, restore, spoil } from '../../support/fixity.ts';
 import { framedBlob, framedPack } from '../../support/frames.ts';
-import { usualOrLong } from '../../support/long.ts';
 import { preservePacked } from '../../support/packed-package.ts';
 import { generator } from '../../support/random.ts';
 import type { StartTestService, TestService, TestServiceOptions } from '../../support/service.ts';
 import { testOfService } from '../../support/service-suite.ts';
 
-/** Bits that are flipped in each kind of object. */
-const FLIPS = usualOrLong(40, 1_000);
 const SEED = 15_5;
 
 type Files = Record<string, string>;
@@ -28,8 +25,11 @@ interface Kept {
   key: string;
 }
 
-/** Every flip is found, and none is invented; what is wrong is never served, and is healed by whoever sends it again. */
-export function fixitySuite(startTestService: StartTestService): void {
+/**
+ * Every flip is found, and none is invented; what is wrong is never served, and is healed by whoever sends it again.
+ * @param options.flips bits that are flipped in each kind of object
+ */
+export function fixitySuite(startTestService: StartTestService, { flips }: { flips: number }): void {
   const test = testOfService(startTestService);
 
   async function place(
@@ -52,7 +52,7 @@ export function fixitySuite(startTestService: StartTestService): void {
         size = bytes.length;
         return bytes;
       });
-      for (let n = 0; n < FLIPS; n += 1) {
+      for (let n = 0; n < flips; n += 1) {
         const bit = Math.floor(random() * size * 8);
         await restore(service, key, flipBit(Buffer.from(good), bit));
         const found = await fixityNow(api, { package_id: id });
@@ -69,7 +69,7 @@ export function fixitySuite(startTestService: StartTestService): void {
       const { items } = (await api.get('/v1/audit?action=object.damaged&limit=1000')).body;
       // Each read that was refused has one, too.
       const events = (items as Array<{ package_id: string; detail: object }>).filter(({ detail }) => 'kind' in detail);
-      t.is(events.length, FLIPS);
+      t.is(events.length, flips);
       t.true(
         events.every(({ package_id }) => package_id === id),
         'the package is flagged',
@@ -108,7 +108,7 @@ export function fixitySuite(startTestService: StartTestService): void {
     const { blobs } = service.services.registry.read;
     const { frames } = blobs;
     const random = generator(SEED);
-    for (let n = 0; n < FLIPS; n += 1) {
+    for (let n = 0; n < flips; n += 1) {
       const where = random();
       blobs.frames = async (ids) => {
         const tables = await frames(ids);
@@ -155,14 +155,14 @@ export function fixitySuite(startTestService: StartTestService): void {
       return stat(ref);
     };
     const total = { objects: 0, damaged: 0, missing: 0, newly: 0, unread: 0 };
-    for (let n = 0; n < FLIPS; n += 1) {
+    for (let n = 0; n < flips; n += 1) {
       const { report } = await fixityNow(api);
       for (const name of Object.keys(total) as Array<keyof typeof total>) total[name] += report[name];
     }
     t.like(total, { damaged: 0, missing: 0, newly: 0 });
-    t.true(total.unread > FLIPS && failed > FLIPS && spoilt > FLIPS, JSON.stringify({ ...total, failed, spoilt }));
+    t.true(total.unread > flips && failed > flips && spoilt > flips, JSON.stringify({ ...total, failed, spoilt }));
     Object.assign(objects, { open, stat });
-    t.like((await fixityNow(api)).report, { objects: total.objects / FLIPS, damaged: 0, missing: 0, unread: 0 });
+    t.like((await fixityNow(api)).report, { objects: total.objects / flips, damaged: 0, missing: 0, unread: 0 });
     for (const { id, files } of kept)
       for (const [path, text] of Object.entries(files)) t.is(await textOf(api, id, path), text);
     t.deepEqual((await api.get('/v1/audit?action=object.damaged')).body.items, []);
@@ -304,6 +304,97 @@ export function fixitySuite(startTestService: StartTestService): void {
     );
     t.is(await textOf(api, id, 'a'), 'in a pack too');
     t.like((await fixityNow(api, { package_id: id })).report, { damaged: 0 });
+  });
+
+  test('a repair takes the bytes that are needed, whoever has them, and no others; it belongs to no package', async (t) => {
+    const { service, api } = await place(t);
+    for (const keep of Object.values(KINDS)) {
+      const { id, files, key } = await keep(service, api);
+      await spoil(service, key, (bytes) => flipBit(bytes, bytes.length * 4));
+      const { damaged } = await fixityNow(api, { package_id: id });
+      const wrong = new Set(damaged.items.map(({ digest }) => digest));
+      const objects = [...Object.values(files), `nobody has lost this ${id}`].map((text) => ({
+        digest: sha256(text),
+        size: Buffer.byteLength(text),
+      }));
+      const { status, body } = await api.post('/v1/operations/repairs', { objects });
+      t.is(status, 200);
+      const open = (body as PlannedUploads).uploads.filter(({ state }) => state === 'open');
+      const needed = objects.filter(({ digest }) => wrong.has(digest));
+      t.deepEqual(
+        open.map(({ digest }) => digest),
+        needed.map(({ digest }) => digest),
+      );
+      const again = (await api.post('/v1/operations/repairs', { objects })).body as PlannedUploads;
+      t.deepEqual(
+        again.uploads.map(({ upload_id }) => upload_id),
+        (body as PlannedUploads).uploads.map(({ upload_id }) => upload_id),
+        'planned again it goes on',
+      );
+      for (const { upload_id, digest, parts } of open) {
+        const text = Object.values(files).find((each) => sha256(each) === digest) ?? '';
+        t.is((await api.get(`/v1/uploads/${upload_id}`)).body.package_id, null);
+        t.is((await api.send(parts[0] as PartRequest, Buffer.from(text))).status, 200);
+        t.like(await api.post(`/v1/uploads/${upload_id}/commit`), { status: 200, body: { state: 'stored' } });
+      }
+      if (open.length === 0) continue;
+      for (const [path, text] of Object.entries(files)) t.is(await textOf(api, id, path), text);
+      t.true((await fixityNow(api, { package_id: id })).damaged.items.every(({ copies }) => copies === 1));
+      t.like((await api.post('/v1/operations/repairs', { objects })).body.uploads[0], {
+        state: 'stored',
+        upload_id: null,
+      });
+    }
+    const { items } = (await api.get('/v1/operations/repairs')).body;
+    t.true(items.length > 3);
+    t.like(items[0], { state: 'committed', package_id: null });
+  });
+
+  test('a repair with other bytes is refused, one that is given up ends', async (t) => {
+    const { service, api } = await place(t);
+    await api.preserve({ a: 'was here' });
+    await spoil(service, await keyOf(service, 'was here'), () => null);
+    await fixityNow(api);
+    const object = { digest: sha256('was here'), size: 8 };
+    const plan = async () => (await api.post('/v1/operations/repairs', { objects: [object] })).body.uploads[0];
+    const first = await plan();
+    t.true((await api.send(first.parts[0], Buffer.from('was hore'))).status >= 400);
+    t.is((await api.post(`/v1/uploads/${first.upload_id}/commit`)).body.code, 'upload_incomplete');
+    t.is((await api.call('DELETE', `/v1/uploads/${first.upload_id}`)).status, 200);
+    const second = await plan();
+    t.not(second.upload_id, first.upload_id);
+    service.sleepDays(9);
+    t.is((await api.post(`/v1/uploads/${second.upload_id}/commit`)).status, 409, 'it has expired');
+    t.is(
+      (await api.post('/v1/operations/repairs', { objects: [{ ...object, size: 7 }] })).body.uploads[0].state,
+      'stored',
+    );
+  });
+
+  test('a damaged manifest is written again from the registry, byte for byte', async (t) => {
+    const { service, api } = await place(t);
+    const ids = [
+      await api.preserve({ a: 'one' }),
+      await api.preserve({ a: 'two' }),
+      await api.preserve({ a: 'three' }),
+    ];
+    const read = async (id: string) => (await api.get(`/v1/packages/${id}/manifest`)).body;
+    const before = await Promise.all(ids.map(read));
+    const [first = '', second = ''] = ids.map((id) => manifestKey(id as PackageId) as string);
+    // In the metadata of a file, which says the same of paths and digests.
+    await spoil(service, first, (bytes) => Buffer.from(bytes.toString().replace('octet-stream', 'octet-streaM')));
+    await spoil(service, second, () => null);
+    const { report } = await fixityNow(api);
+    t.like(report, { damaged: 1, missing: 1, newly: 2 });
+    t.deepEqual((await api.post('/v1/operations/repairs/manifests')).body, { repaired: ids.slice(0, 2), kept: [] });
+    t.deepEqual(await Promise.all(ids.map(read)), before);
+    t.like((await fixityNow(api)).report, { damaged: 0, missing: 0, unread: 0 });
+    t.deepEqual((await api.post('/v1/operations/repairs/manifests')).body, { repaired: [], kept: [] });
+    const events = (await api.get('/v1/audit?action=object.repaired')).body.items;
+    t.deepEqual(
+      events.map(({ package_id }: { package_id: string }) => package_id),
+      ids.slice(0, 2),
+    );
   });
 
   test('a sample, a package, and what is refused', async (t) => {

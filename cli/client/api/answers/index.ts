@@ -24,6 +24,7 @@ const ANSWERS = {
   diagnosis: async () => (await import('./operations.ts')).diagnosis,
   fixity: async () => (await import('./operations.ts')).fixity,
   fixityRun: async () => (await import('./operations.ts')).fixityRun,
+  repairedManifests: async () => (await import('./operations.ts')).repairedManifests,
   sweep: async () => (await import('./operations.ts')).sweep,
   audit: async () => (await import('./operations.ts')).audit,
 } as const;

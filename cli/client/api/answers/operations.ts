@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { AuditEvent } from '../../../../src/api/audit.ts';
 import { Fixity, FixityRun } from '../../../../src/api/fixity.ts';
 import { Diagnosis, LimitsAnswer, Readiness } from '../../../../src/api/operations.ts';
+import { RepairedManifests } from '../../../../src/api/repairs.ts';
 import { Sweep } from '../../../../src/api/sweeps.ts';
 import type { Limits } from '../../../../src/core/limits.ts';
 import { document, isShallow, KIB, MIB, page, TOO_DEEP } from './answer.ts';
@@ -42,6 +43,7 @@ export const sweep = document(Sweep);
 const DAMAGED = { bytes: 8 * MIB, elements: 2_000 };
 export const fixity = document(Fixity, DAMAGED);
 export const fixityRun = document(FixityRun, DAMAGED);
+export const repairedManifests = document(RepairedManifests, DAMAGED);
 export const audit = page(
   z.extend(AuditEvent, {
     detail: z.intersection(
