@@ -225,6 +225,26 @@ export function fixitySuite(startTestService: StartTestService, { flips }: { fli
     );
   });
 
+  test('a reading that keeps to its rate ends with its service, and says nothing of what it has not read', async (t) => {
+    const { service, api } = await place(t, { fixityLook: 10, env: { ARTIFACT_STORE_FIXITY_RATE: '1B/s' } });
+    await api.preserve({ a: 'a thousand bytes or so. '.repeat(40) });
+    const { objects } = service.services.blobs;
+    const { open } = objects;
+    const reading = Promise.withResolvers<void>();
+    objects.open = async (ref, range) => {
+      const stream = await open(ref, range);
+      stream.once('end', () => reading.resolve());
+      return stream;
+    };
+    service.sleepDays(29);
+    await reading.promise;
+    const { overdue, oldest_seen_at } = await fixityOf(api);
+    t.is(overdue.objects, 0);
+    t.true(Date.parse(String(oldest_seen_at)) < Date.now() + DAY);
+    await service.stop();
+    t.pass();
+  });
+
   test('what was not read within the period is overdue, and doctor says so', async (t) => {
     const { service, api } = await place(t, { fixityLook: NEVER });
     await api.preserve({ a: 'old' });
