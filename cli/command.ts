@@ -32,6 +32,8 @@ export interface VerbArgument {
   name: string;
   description: string;
   optional?: boolean;
+  /** One or more of them: the last argument. */
+  several?: boolean;
   /** What a shell offers here. */
   completes?: 'folder' | 'file';
 }

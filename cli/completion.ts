@@ -95,8 +95,10 @@ function zsh(verbs: readonly Verb[]): string {
       const text = `${option.repeatable ? '*' : ''}${long}[${escapeZsh(option.description)}]`;
       return quote(takesValue ? `${text}:${long.slice(2)}:${zshValue(option)}` : text);
     });
-    const places = (verb.arguments ?? []).map(({ name, completes }, index) =>
-      quote(`${index + 1}:${name}:${completes === 'folder' ? '_files -/' : completes === 'file' ? '_files' : ' '}`),
+    const places = (verb.arguments ?? []).map(({ name, completes, several }, index) =>
+      quote(
+        `${several ? '*' : index + 1}:${name}:${completes === 'folder' ? '_files -/' : completes === 'file' ? '_files' : ' '}`,
+      ),
     );
     return `    ${quote(verb.name)}) _arguments ${[...specs, ...places].join(' ')} ;;`;
   });

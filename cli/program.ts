@@ -75,14 +75,18 @@ function addVerb(program: Command, verb: Verb): Command {
 /** As its own help has it, and as it is run. */
 function describeVerb(command: Command, verb: Verb, chosen: (args: string[], options: object) => void): void {
   command.description(verb.description);
-  for (const { name, description, optional } of verb.arguments ?? []) {
-    command.addArgument(new Argument(optional ? `[${name}]` : `<${name}>`, description));
+  for (const { name, description, optional, several } of verb.arguments ?? []) {
+    const shown = several ? `${name}...` : name;
+    command.addArgument(new Argument(optional ? `[${shown}]` : `<${shown}>`, description));
   }
   for (const option of optionsOf(verb)) command.addOption(toOption(option));
   command.addHelpText('after', `\nExamples:\n${verb.examples.map((line) => `  artifact-store ${line}`).join('\n')}`);
   command.action((...received: unknown[]) => {
     const count = verb.arguments?.length ?? 0;
-    const args = received.slice(0, count).filter((arg): arg is string => typeof arg === 'string');
+    const args = received
+      .slice(0, count)
+      .flat()
+      .filter((arg): arg is string => typeof arg === 'string');
     const options = received[count] as Record<string, unknown>;
     assertRequired(verb, options);
     chosen(args, options);

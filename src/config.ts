@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { parseByteRate } from './core/byte-rate.ts';
 import { parseDuration } from './core/duration.ts';
 import { PROXY_VARIABLES, type ProxyEnv, proxyEnvOf } from './core/proxy.ts';
 import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
@@ -35,6 +36,10 @@ const interval = z
     (text) => text === 'off' || (parseDuration(text) ?? 0) >= INTERVAL_MIN_MS,
     'must be off, or a duration of a minute or more: 30m, 24h, 7d',
   );
+/** Bytes per second. */
+const byteRate = z
+  .string()
+  .refine((text) => parseByteRate(text) !== null, 'must be bytes per second: 500kB/s, 20MB/s, 1GB/s');
 
 export const VARIABLES = {
   HOST: z.string().min(1).default('127.0.0.1').describe('address to listen on'),
@@ -103,6 +108,12 @@ export const VARIABLES = {
   SWEEP_GRACE: duration
     .default('24h')
     .describe('how long what nothing needs stays before a sweep removes it: `0s`, `30m`, `24h`, `7d`'),
+  FIXITY_PERIOD: interval
+    .default('30d')
+    .describe(
+      'every object is read again, and checked, at least once in this time: `30d`; `off`: only when it is asked for',
+    ),
+  FIXITY_RATE: byteRate.default('20MB/s').describe('how fast one service reads for that: `500kB/s`, `20MB/s`'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
@@ -150,6 +161,10 @@ export interface Config {
   sweepInterval: number | null;
   /** How long what nothing needs stays condemned, ms. */
   sweepGrace: number;
+  /** In what time every object is read again, ms; null: only when it is asked for. */
+  fixityPeriod: number | null;
+  /** Bytes per second. */
+  fixityRate: number;
   logLevel: Values['LOG_LEVEL'];
 }
 
@@ -174,6 +189,8 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     corsOrigins: values.CORS_ORIGINS,
     sweepInterval: parseDuration(values.SWEEP_INTERVAL),
     sweepGrace: parseDuration(values.SWEEP_GRACE) ?? 0,
+    fixityPeriod: parseDuration(values.FIXITY_PERIOD),
+    fixityRate: parseByteRate(values.FIXITY_RATE) ?? 0,
     logLevel: values.LOG_LEVEL,
   });
 }

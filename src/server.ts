@@ -24,11 +24,13 @@ import { openMetrics } from './http/metrics.ts';
 import type { HttpServices } from './http/route.ts';
 import { ROUTES } from './http/routes/index.ts';
 import { type ServeOptions, serve, stopServing, urlOf } from './http/serve.ts';
+import type { Totals } from './http/totals-gauges.ts';
 import { openLog } from './log.ts';
 import { quickCheck } from './registry/quick-check.ts';
 import type { Registry } from './registry/registry.ts';
 import { type StoreIdentification, storeIdentification } from './store-identification.ts';
 import { COMMIT_PATIENCE_MS } from './usecases/commit-upload.ts';
+import { checkDue, fixityCoverage } from './usecases/fixity.ts';
 import { identifyStore } from './usecases/identify-store.ts';
 import { recover } from './usecases/recover.ts';
 import type { Log } from './usecases/services.ts';
@@ -38,6 +40,10 @@ import { VERSION } from './version.ts';
 const RECOVERY_INTERVAL_MS = 60_000;
 /** How often the schedule is looked at, at least. */
 const SWEEP_LOOK_MS = 60_000;
+/** How often it is looked whether an object is to be read again. */
+const FIXITY_LOOK_MS = 60_000;
+/** More are not counted. */
+const DAMAGED_COUNTED = 100_000;
 /** How long a start waits for a bucket to say whose it is. */
 const IDENTIFICATION_PATIENCE_MS = 3_000;
 /** How long a stop waits for background work; the same time again once nothing waits for storage any more. */
@@ -59,6 +65,8 @@ export interface ServiceOverrides {
   probeIntervals?: Partial<ProbeIntervals>;
   /** How long a commit waits for its verification before it answers `verifying`, ms. */
   commitPatience?: number;
+  /** How often it is looked whether an object is to be read again, ms. */
+  fixityLook?: number;
 }
 
 export interface Service {
@@ -126,7 +134,8 @@ export async function startService(
     await store.cleanUp();
     const blobs = ownedStore(store.blobs, identification.assertOwned);
 
-    const metrics = openMetrics(() => registry.read.blobs.totals());
+    const metrics = openMetrics(() => countAll(registry, config.fixityPeriod));
+    const running: HttpServices['running'] = new Map();
     closers.push(async () => metrics.close());
     const services: HttpServices = {
       registry,
@@ -138,11 +147,13 @@ export async function startService(
       log,
       meters: metrics,
       instance: randomUUID(),
-      running: new Map(),
+      running,
       commitPatienceMs: overrides.commitPatience ?? COMMIT_PATIENCE_MS,
       underWay: beside.underWay,
       storeId: identification.id,
       sweepGraceMs: config.sweepGrace,
+      fixity: { period: config.fixityPeriod, rate: config.fixityRate },
+      busy: () => running.size > 0 || metrics.underWay() > 0,
       inBackground: (name, work) => void beside.run(name, work),
       publicUrl,
       signRange: (download) => downloadRequest(signedBytes.signer, publicUrl(), download),
@@ -173,6 +184,7 @@ export async function startService(
     url = urlOf(server, config.host);
     const settled = startBackground(beside, services, identification, store.afterStart);
     if (config.sweepInterval !== null) scheduleSweeps(beside, services, config.sweepInterval, settled);
+    scheduleFixity(beside, services, overrides.fixityLook ?? FIXITY_LOOK_MS, settled);
     await announce(folder, publicUrl(), config, log);
     if (config.databaseUrl === null) {
       beside.run('the check of the registry', (signal) =>
@@ -247,6 +259,22 @@ async function startBackground(
 function scheduleSweeps(beside: Background, services: HttpServices, interval: number, settled: Promise<void>): void {
   const pause = Math.min(interval, SWEEP_LOOK_MS);
   settled.then(() => beside.repeat('the schedule of sweeps', pause, () => sweepWhenDue(services, interval)));
+}
+
+/** For the gauges. */
+async function countAll(registry: Registry, period: number | null): Promise<Totals> {
+  const totals = await registry.read.blobs.totals();
+  const fixity = await fixityCoverage(registry, totals, period);
+  return { ...totals, fixity, damaged: await registry.read.damaged.count(DAMAGED_COUNTED) };
+}
+
+/** Any service looks, and all of them share what is to be read. What a read found to be wrong is read again in any case. */
+function scheduleFixity(beside: Background, services: HttpServices, look: number, settled: Promise<void>): void {
+  settled.then(() =>
+    beside.repeat('fixity', look, async (signal) => {
+      if (services.storeId() !== null) await checkDue(services, signal);
+    }),
+  );
 }
 
 /** A registry whose pages are damaged says so when it is asked for one of them, and here before. */

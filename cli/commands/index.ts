@@ -5,6 +5,7 @@ import { diff } from './diff.ts';
 import { doctor } from './doctor.ts';
 import { eligible } from './eligible.ts';
 import { extend } from './extend.ts';
+import { fixity } from './fixity.ts';
 import { hold } from './hold.ts';
 import { ingestGuideBoard } from './ingest.ts';
 import { link } from './link.ts';
@@ -14,6 +15,7 @@ import { migrate } from './migrate.ts';
 import { pull } from './pull.ts';
 import { push } from './push.ts';
 import { release } from './release.ts';
+import { repair } from './repair.ts';
 import { retention } from './retention.ts';
 import { rm } from './rm.ts';
 import { serve } from './serve.ts';
@@ -41,6 +43,8 @@ export const VERBS: readonly Verb[] = [
   eligible,
   rm,
   sweep,
+  fixity,
+  repair,
   doctor,
   migrate,
   completion,

@@ -25,7 +25,7 @@ export const PlannedUploads = z.object({ uploads: z.array(PlannedUpload) });
 
 export const Upload = z.object({
   upload_id: z.string(),
-  package_id: z.string(),
+  package_id: z.nullable(z.string()).check(z.describe('null: of a repair')),
   digest: z.string(),
   size,
   encoding: z.enum(ENCODINGS),

@@ -2,9 +2,10 @@ import { ReadStream } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
+import type { SurveyFindings, SurveyPlan } from '../core/object-survey.ts';
 import { Pool } from '../core/pool.ts';
 import type { Block, FromCheckThread, ToCheckThread } from './check-worker.ts';
-import { type CheckBytes, checkStream } from './stream-check.ts';
+import { type CheckBytes, type CheckPlan, checkStream } from './stream-check.ts';
 
 /** Checks streams, large ones in a thread. */
 export interface StreamChecker {
@@ -12,6 +13,11 @@ export interface StreamChecker {
   readonly check: CheckBytes;
   /** The one that fits a stream of so many bytes: few are checked between other work, the rest beside it. */
   forSize(size: number): CheckBytes;
+  /**
+   * Reads all of an object beside the event loop, and tells each place whose bytes are wrong.
+   * @throws what the stream throws; StoreError unavailable when the thread has ended
+   */
+  survey(stream: AsyncIterable<Uint8Array>, plan: SurveyPlan): Promise<SurveyFindings>;
   /** A stream of so many bytes will come soon: what has to start may start. */
   expect(size: number): void;
   close(): Promise<void>;
@@ -27,20 +33,20 @@ const BLOCKS = 4;
 /** A stream that the thread checks. */
 class Job {
   readonly worker: Worker;
-  readonly digest: Promise<Digest | null>;
+  readonly result: Promise<Digest | SurveyFindings | null>;
   failure: Error | null = null;
   readonly #blocks = new Pool<Block>(BLOCKS, () => new Uint8Array(BLOCK_SIZE));
-  #resolve: (digest: Digest | null) => void = () => {};
+  #resolve: (result: Digest | SurveyFindings | null) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
   constructor(worker: Worker) {
     this.worker = worker;
-    this.digest = new Promise((resolve, reject) => {
+    this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
     // Awaited at the end; until then a failure is seen by `failure`.
-    this.digest.catch(() => {});
+    this.result.catch(() => {});
   }
 
   /** One to fill. Waits while all are on their way. @throws what is wrong with the stream */
@@ -51,6 +57,7 @@ class Job {
   settle(message: FromCheckThread): void {
     if ('taken' in message) this.#blocks.give(message.taken);
     else if ('digest' in message) this.#resolve(message.digest);
+    else if ('findings' in message) this.#resolve(message.findings);
     else if ('failed' in message) this.fail(new Error(message.failed));
     else {
       const { code, detail, extras } = message.refused;
@@ -92,7 +99,11 @@ export function openCheckThread(): StreamChecker {
     return thread;
   }
 
-  const check: CheckBytes = async (stream, plan, take) => {
+  async function run(
+    stream: AsyncIterable<Uint8Array>,
+    what: { plan: CheckPlan } | { survey: SurveyPlan },
+    take?: (bytes: Uint8Array) => Promise<void>,
+  ): Promise<Digest | SurveyFindings | null> {
     const id = nextId++;
     const worker = started();
     worker.ref();
@@ -108,11 +119,11 @@ export function openCheckThread(): StreamChecker {
       passing.catch((error) => job.fail(error));
     };
     try {
-      send({ id, plan });
+      send({ id, ...what });
       const file = take === undefined ? fileOf(stream) : null;
       if (file !== null) {
         send({ id, file });
-        return await job.digest;
+        return await job.result;
       }
       let block = await job.block();
       let filled = 0;
@@ -132,7 +143,7 @@ export function openCheckThread(): StreamChecker {
       if (filled > 0) pass(block, filled);
       await passing;
       send({ id, end: true });
-      return await job.digest;
+      return await job.result;
     } catch (error) {
       // What came after the first failure is its echo.
       throw job.failure ?? error;
@@ -144,10 +155,13 @@ export function openCheckThread(): StreamChecker {
       // One that is being ended is waited for.
       if (worker !== closing && ![...jobs.values()].some((other) => other.worker === worker)) worker.unref();
     }
-  };
+  }
+
+  const check: CheckBytes = async (stream, plan, take) => (await run(stream, { plan }, take)) as Digest | null;
 
   return {
     check,
+    survey: async (stream, survey) => (await run(stream, { survey })) as SurveyFindings,
     forSize: (size) => (size < BESIDE_FROM ? checkStream : check),
     expect(size) {
       if (size >= BESIDE_FROM && thread === null) started().unref();

@@ -22,6 +22,7 @@ export const ERROR_TABLE = {
   route_not_found: { status: 404, title: 'There is nothing at this address' },
   package_not_found: { status: 404, title: 'No such package' },
   file_not_found: { status: 404, title: 'No such file in this package' },
+  fixity_not_found: { status: 404, title: 'No such fixity run' },
   sweep_not_found: { status: 404, title: 'No such sweep' },
   upload_not_found: { status: 404, title: 'No such upload' },
   part_not_found: { status: 404, title: 'No such part in this upload' },

@@ -45,7 +45,7 @@ const FOOTER_SIZE = 9;
  * Most stored bytes of a frame: content that does not compress, with what zstd needs around it (ZSTD_compressBound). More could
  * only be padding, and whoever decodes holds all of it in memory.
  */
-function frameSizeMax(logical: number): number {
+export function frameSizeMax(logical: number): number {
   return logical + (logical >>> 8) + 1024;
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { StoreError } from './errors.ts';
 
-export type IdPrefix = 'pkg' | 'upl' | 'obj' | 'hold' | 'evt' | 'sto' | 'swp';
+export type IdPrefix = 'pkg' | 'upl' | 'obj' | 'hold' | 'evt' | 'sto' | 'swp' | 'fix';
 export type PackageId = string & { readonly __brand: 'PackageId' };
 export type UploadId = string & { readonly __brand: 'UploadId' };
 
@@ -22,7 +22,7 @@ export function idFloor(prefix: IdPrefix, time: number): string {
   return `${prefix}_${Math.max(0, time).toString(16).padStart(12, '0')}`;
 }
 
-const ID = /^(pkg|upl|obj|hold|evt|sto|swp)_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/;
+const ID = /^(pkg|upl|obj|hold|evt|sto|swp|fix)_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/;
 
 export function isId(prefix: IdPrefix, text: string): boolean {
   return text.startsWith(`${prefix}_`) && ID.test(text);

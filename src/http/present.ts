@@ -2,13 +2,14 @@ import type * as wire from '../api/types.ts';
 import { eligibility } from '../core/retention.ts';
 import type { BlobHealth, Readiness, RegistryHealth } from '../usecases/check-readiness.ts';
 import type { RetentionState } from '../usecases/get-retention.ts';
+import type { PlannedUpload } from '../usecases/plan-uploads.ts';
 import type {
   AuditRecord,
   FileRecord,
   HoldRecord,
   PackageRecord,
-  PackageUpload,
   RetentionEventRecord,
+  UploadRecord,
 } from '../usecases/records.ts';
 import type { Caller } from '../usecases/services.ts';
 import type { PartRequest } from '../usecases/sign-parts.ts';
@@ -103,7 +104,16 @@ export function presentPart(part: PartRequest): wire.PartRequest {
   };
 }
 
-export function presentUpload(upload: PackageUpload, parts: wire.Upload['parts']): wire.Upload {
+export function presentPlanned({ digest, upload }: PlannedUpload): wire.PlannedUpload {
+  return {
+    upload_id: upload?.id ?? null,
+    digest,
+    state: upload ? 'open' : 'stored',
+    parts: upload?.parts.map(presentPart) ?? [],
+  };
+}
+
+export function presentUpload(upload: UploadRecord, parts: wire.Upload['parts']): wire.Upload {
   return {
     upload_id: upload.id,
     package_id: upload.package_id,

@@ -7,9 +7,11 @@ import type { Metrics } from './metrics.ts';
 export function requestLog(log: Log, metrics: Metrics) {
   return async (ctx: Context, next: Next): Promise<void> => {
     const started = performance.now();
+    metrics.began();
     ctx.state.requestId = randomUUID();
     ctx.set('X-Request-Id', ctx.state.requestId);
     ctx.res.once('close', () => {
+      metrics.ended();
       // The connection may stay open after the answer (answer-unread.ts): that time does not count.
       const answeredAt = (ctx.state.answeredAt as number | undefined) ?? performance.now();
       const seconds = (answeredAt - started) / 1_000;

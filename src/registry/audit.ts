@@ -19,6 +19,7 @@ export type AuditAction =
   | 'upload.failed'
   | 'upload.aborted'
   | 'object.damaged'
+  | 'object.repaired'
   | 'object.lost'
   | 'object.found'
   | 'object.condemned'

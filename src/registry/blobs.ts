@@ -7,11 +7,12 @@ import { isPostgres, rowsOf } from './dialect.ts';
 import { provenFor, type Wanted, wantedRows } from './file-proofs.ts';
 import { located } from './locations.ts';
 import { addBlobs, blobOfEach } from './numbers.ts';
+import { objectCheckTable } from './object-checks.ts';
 import { isHolding, isLost, objectStates, revive } from './object-states.ts';
 import { packMembers } from './pack-members.ts';
 import type { Reads } from './reads.ts';
 import { byDigest, digestRows, idRows, recordset } from './recordset.ts';
-import { isNeeded, unneededObjects } from './unneeded-objects.ts';
+import { isNeeded, LIVING, unneededObjects } from './unneeded-objects.ts';
 
 export interface ObjectRecord {
   id: string;
@@ -175,6 +176,7 @@ export function blobTable(db: Knex) {
           object_no: db.raw(OBJECT_NO, [object.id]),
           frames: Buffer.from(stored.frames),
         });
+      await objectCheckTable(db).add(object.id);
     },
 
     /** Says which bytes of a live object are which blobs, whose rows are locked. */
@@ -270,6 +272,19 @@ export function blobTable(db: Knex) {
         await db.raw(`select b.digest as digest from ? where ${isNeeded('b.no')}`, [
           blobOfEach(db, digestRows(db, digests)),
         ]),
+      );
+      return new Set(rows.map(({ digest }) => digestFromBytes(digest)));
+    },
+
+    /** Those of these blobs that a living package needs and that no object holds. */
+    async lostAndNeeded(wanted: readonly Wanted[]): Promise<Set<Digest>> {
+      const rows: Array<{ digest: Buffer }> = rowsOf(
+        await db.raw(
+          `select r.digest as digest from ? where ${isLost('b.no')} and exists (
+             select 1 from package_files f join packages p on p.no = f.package_no
+             where f.blob_no = b.no and f.size = r.size and p.status in (${LIVING}))`,
+          [blobOfEach(db, wantedRows(db, wanted))],
+        ),
       );
       return new Set(rows.map(({ digest }) => digestFromBytes(digest)));
     },

@@ -1,8 +1,9 @@
 import type { Knex } from 'knex';
+import { type Digest, digestFromBytes } from '../core/digest.ts';
 import { canMoveObject, HOLDING_STATES, type ObjectState, READABLE_STATES } from '../core/object-state.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { blobOfEach } from './numbers.ts';
-import { idRows } from './recordset.ts';
+import { digestRows, idRows } from './recordset.ts';
 
 /*
  * A blob that no object holds is lost: whoever needs its bytes must send them again. Which blobs are follows from the states of
@@ -14,9 +15,12 @@ export function isLost(blobNo: string): string {
   return `exists (select 1 from lost_blobs x where x.blob_no = ${blobNo})`;
 }
 
+/** The states whose bytes count, as a list of SQL. */
+export const HOLDING = HOLDING_STATES.map((state) => `'${state}'`).join(', ');
+
 /** A condition on the row of an object: its bytes count. */
 export function isHolding(object: string): string {
-  return `${object}.state in (${HOLDING_STATES.map((state) => `'${state}'`).join(', ')})`;
+  return `${object}.state in (${HOLDING})`;
 }
 
 /** A condition: what usually holds a blob does. @param blob the alias of its row */
@@ -82,23 +86,54 @@ export function objectStates(db: Knex) {
     /** Of objects that storage does not have, or not whole. @returns those that were live, or condemned */
     async markLost(ids: readonly string[], now: number): Promise<string[]> {
       const moved = await move(ids, HOLDING_STATES, 'lost', now);
-      await db.raw(
-        `insert into lost_blobs (blob_no) select b.no from (?) h cross join blobs b where b.no = h.no and ${isHeldByNone('b')}
-         on conflict (blob_no) do nothing`,
-        [blobsWithin(idRows(db, ids), db)],
-      );
+      await noteLost(ids);
       return moved;
     },
 
-    /** @returns those that were lost */
+    /** Of objects that storage has again. Not of what was read and is damaged: its length says nothing. @returns those that were lost */
     async markFound(ids: readonly string[], now: number): Promise<string[]> {
-      const moved = await move(ids, ['lost'], 'live', now);
-      await db.raw(
-        `delete from lost_blobs where blob_no in (
-           select b.no from (?) h cross join blobs b where b.no = h.no and not (${isHeldByNone('b')}))`,
-        [blobsWithin(idRows(db, ids), db)],
-      );
+      const damaged = `exists (select 1 from object_checks c where c.object_no = objects.no and c.result = 'damaged')`;
+      const moved = await move(ids, ['lost'], 'live', now, `not ${damaged}`);
+      await noteFound(ids);
       return moved;
+    },
+
+    /**
+     * The bytes of these blobs in an object are known to be wrong: from now on they are not read from there.
+     * @returns those of which it was not known
+     */
+    async quarantine(id: string, digests: readonly Digest[], now: number): Promise<Digest[]> {
+      await lockBlobsOf(db, [id], 'no key update');
+      const those = digestRows(db, digests);
+      const blobs: Array<{ digest: Buffer }> = rowsOf(
+        await db.raw(
+          `update blobs set quarantined_at = ? where object_no = (select no from objects where id = ?)
+           and quarantined_at is null and digest in (select r.digest from ? r) returning digest`,
+          [now, id, those],
+        ),
+      );
+      const others: Array<{ digest: Buffer }> = rowsOf(
+        await db.raw(
+          `update blob_locations set quarantined_at = ? where object_no = (select no from objects where id = ?)
+           and quarantined_at is null and blob_no in (select b.no from blobs b where b.digest in (select r.digest from ? r))
+           returning (select b.digest from blobs b where b.no = blob_no) as digest`,
+          [now, id, those],
+        ),
+      );
+      await noteLost([id]);
+      return [...blobs, ...others].map(({ digest }) => digestFromBytes(digest));
+    },
+
+    /** The bytes of all blobs in an object were read, and are right. */
+    async release(id: string): Promise<void> {
+      await lockBlobsOf(db, [id], 'no key update');
+      for (const table of ['blobs', 'blob_locations'])
+        await db.raw(
+          `update ${table} set quarantined_at = null
+           where object_no = (select no from objects where id = ?) and quarantined_at is not null`,
+          [id],
+        );
+      await noteFound([id]);
     },
 
     /** How many objects are lost; at most so many are counted. */
@@ -111,11 +146,29 @@ export function objectStates(db: Knex) {
     },
   };
 
+  /** Blobs of these objects that no object holds any more are lost. */
+  async function noteLost(ids: readonly string[]): Promise<void> {
+    await db.raw(
+      `insert into lost_blobs (blob_no) select b.no from (?) h cross join blobs b where b.no = h.no and ${isHeldByNone('b')}
+       on conflict (blob_no) do nothing`,
+      [blobsWithin(idRows(db, ids), db)],
+    );
+  }
+
+  async function noteFound(ids: readonly string[]): Promise<void> {
+    await db.raw(
+      `delete from lost_blobs where blob_no in (
+         select b.no from (?) h cross join blobs b where b.no = h.no and not (${isHeldByNone('b')}))`,
+      [blobsWithin(idRows(db, ids), db)],
+    );
+  }
+
   async function move(
     ids: readonly string[],
     from: readonly ObjectState[],
     to: ObjectState,
     now: number,
+    condition = 'true',
   ): Promise<string[]> {
     const illegal = from.find((state) => !canMoveObject(state, to));
     if (illegal !== undefined) throw new RangeError(`an object never goes from ${illegal} to ${to}`);
@@ -123,7 +176,7 @@ export function objectStates(db: Knex) {
     const rows: Array<{ id: string }> = rowsOf(
       await db.raw(
         `update objects set state = ?, state_since = ?
-         where state in (${from.map(() => '?').join(', ')}) and id in (select r.id from ? r) returning id`,
+         where state in (${from.map(() => '?').join(', ')}) and id in (select r.id from ? r) and ${condition} returning id`,
         [to, now, ...from, idRows(db, ids)],
       ),
     );

@@ -1,6 +1,9 @@
 import type { AuditTable } from './audit.ts';
 import type { BlobTable } from './blobs.ts';
+import type { DamagedObjects } from './damaged-objects.ts';
 import type { FileTable } from './files.ts';
+import type { FixityRunTable } from './fixity-runs.ts';
+import type { ObjectCheckTable } from './object-checks.ts';
 import type { PackageTable } from './packages.ts';
 import type { RetentionTable } from './retention.ts';
 import type { StoreTable } from './stores.ts';
@@ -60,6 +63,7 @@ export interface ReadTables {
     | 'keysAfter'
     | 'statesByKey'
     | 'neededAmong'
+    | 'lostAndNeeded'
     | 'anyLostIsNeeded'
   >;
   uploads: Pick<
@@ -72,6 +76,7 @@ export interface ReadTables {
     | 'getMany'
     | 'findLive'
     | 'listUnended'
+    | 'listOfNone'
     | 'listExpired'
     | 'listAborting'
     | 'listStalled'
@@ -85,6 +90,9 @@ export interface ReadTables {
   audit: Pick<AuditTable, 'page'>;
   stores: Pick<StoreTable, 'getId' | 'getReconciledAt'>;
   sweeps: Pick<SweepTable, 'get' | 'list'>;
+  checks: Pick<ObjectCheckTable, 'nextTurn' | 'page' | 'getAmong' | 'places' | 'overdue' | 'oldestSeen'>;
+  damaged: DamagedObjects;
+  fixityRuns: Pick<FixityRunTable, 'get' | 'list'>;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;
 }

@@ -3,9 +3,12 @@ import type { Knex } from 'knex';
 import { type AuditTable, auditTable } from './audit.ts';
 import { type BlobTable, blobTable } from './blobs.ts';
 import { type Damage, damageOf } from './damage.ts';
+import { type DamagedObjects, damagedObjects } from './damaged-objects.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { type FileTable, fileTable } from './files.ts';
+import { type FixityRunTable, fixityRunTable } from './fixity-runs.ts';
 import { migrate, type SchemaVersion } from './migrate.ts';
+import { type ObjectCheckTable, objectCheckTable } from './object-checks.ts';
 import { type PackageTable, packageTable } from './packages.ts';
 import { lostRace } from './postgres-errors.ts';
 import { readOnly } from './read-only.ts';
@@ -25,6 +28,9 @@ export interface Tables extends ReadTables {
   audit: AuditTable;
   stores: StoreTable;
   sweeps: SweepTable;
+  checks: ObjectCheckTable;
+  damaged: DamagedObjects;
+  fixityRuns: FixityRunTable;
 }
 
 export interface Registry {
@@ -74,6 +80,9 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     audit: auditTable(scope),
     stores: storeTable(scope),
     sweeps: sweepTable(scope),
+    checks: objectCheckTable(scope),
+    damaged: damagedObjects(scope),
+    fixityRuns: fixityRunTable(scope),
     now: async () => (await time(scope)) + shift(),
   });
 

@@ -17,6 +17,12 @@ export function unendedUploads(db: Knex) {
       return open.unionAll(db('uploads').whereRaw(`state = 'aborting'`).select(columns));
     },
 
+    /** Those that belong to no package, the newest first. */
+    async listOfNone(limit: number): Promise<UploadRecord[]> {
+      const rows: UploadRow[] = await db('uploads').whereNull('package_id').orderBy('id', 'desc').limit(limit);
+      return rows.map(fromRow);
+    },
+
     async listExpired(now: number, limit: number): Promise<UploadRecord[]> {
       const query = db('uploads').whereRaw(`state = 'open'`).where('expires_at', '<=', now);
       return ((await query.orderBy('expires_at').limit(limit)) as UploadRow[]).map(fromRow);

@@ -18,6 +18,7 @@ export interface SweptObject {
 
 const COLUMNS = `o.no as no, o.id as id, o.key as key, o.version_id as version_id, o.state as state,
   case when o.state = 'lost' then 0 else o.stored_size end as stored_size`;
+/** The statuses of living packages, as a list of SQL. */
 export const LIVING = LIVING_STATUSES.map((status) => `'${status}'`).join(', ');
 
 /** A condition: a file of a living package has the blob, proven or not. @param blobNo an expression */

@@ -7,7 +7,7 @@ import type { UploadFailure, UploadState } from '../core/upload-state.ts';
 
 export interface UploadRecord {
   id: UploadId;
-  /** Null: it is the service's own, as a pack that is written anew. */
+  /** Null: it belongs to none, as bytes that mend what is damaged, or a pack that the service writes anew. */
   package_id: PackageId | null;
   channel: 'direct' | 'service';
   kind: 'blob' | 'pack';
@@ -34,9 +34,6 @@ export interface UploadRecord {
   created_at: number;
   expires_at: number;
 }
-
-/** As its package's readers see it. */
-export type PackageUpload = UploadRecord & { package_id: PackageId };
 
 export type NewUpload = Pick<
   UploadRecord,

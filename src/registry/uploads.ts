@@ -43,14 +43,15 @@ export function uploadTable(db: Knex) {
       return rows.map(fromRow);
     },
 
-    /** The open or completing direct uploads of these digests in a package. */
-    async findLive(packageId: PackageId, digests: readonly Digest[]): Promise<Map<Digest, UploadRecord>> {
+    /** The open or completing direct uploads of these digests in a package; null: of those in none, the newest of each. */
+    async findLive(packageId: PackageId | null, digests: readonly Digest[]): Promise<Map<Digest, UploadRecord>> {
       const wanted = digestRows(db, digests);
       const rows: UploadRow[] = rowsOf(
         await db.raw(
-          `select u.* from ? r cross join uploads u where u.package_id = ? and u.digest = r.digest
-           and u.channel = 'direct' and u.state in ('open', 'completing')`,
-          [wanted, packageId],
+          `select u.* from ? r cross join uploads u
+           where u.package_id ${packageId === null ? 'is null' : '= ?'} and u.digest = r.digest
+           and u.channel = 'direct' and u.state in ('open', 'completing') order by u.id`,
+          [wanted, ...(packageId === null ? [] : [packageId])],
         ),
       );
       return new Map(rows.map(fromRow).map((upload) => [upload.digest, upload]));
@@ -158,9 +159,7 @@ export function uploadTable(db: Knex) {
      * @returns those that were open still
      */
     async abortOpen(packageId: PackageId | null, only?: readonly UploadId[]): Promise<UploadId[]> {
-      const open = db('uploads').where({ state: 'open' });
-      if (packageId === null) open.whereNull('package_id');
-      else open.where({ package_id: packageId });
+      const open = db('uploads').where({ package_id: packageId, state: 'open' });
       if (only !== undefined) open.whereIn('id', [...only]);
       const rows: Array<{ id: UploadId }> = rowsOf(
         await db.raw(`update uploads set state = 'aborting' where id in (?) and state = 'open' returning id`, [

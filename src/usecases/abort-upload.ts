@@ -3,7 +3,7 @@ import { StoreError } from '../core/errors.ts';
 import type { PackageId, UploadId } from '../core/ids.ts';
 import { isFinal } from '../core/upload-state.ts';
 import type { Tables } from '../registry/registry.ts';
-import type { PackageUpload, UploadRecord } from '../registry/upload-record.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { readUpload } from './access.ts';
 import { recordChanges } from './record-change.ts';
 import type { Caller, Services, WithUploads } from './services.ts';
@@ -16,7 +16,7 @@ export async function abortUpload(
   services: Services<WithUploads>,
   caller: Caller,
   id: UploadId,
-): Promise<PackageUpload> {
+): Promise<UploadRecord> {
   await services.registry.transaction(async (tables) => {
     const { upload } = await readUpload(tables, caller, id);
     if ((await abortOpen(tables, caller, upload.package_id, { only: [id] })) > 0) return;

@@ -4,7 +4,7 @@ import type { PackageRecord } from '../registry/packages.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
 import { mayRead } from '../registry/reads.ts';
 import type { Tables } from '../registry/registry.ts';
-import type { PackageUpload } from '../registry/upload-record.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import type { Caller } from './services.ts';
 
 /** A package that the caller may not read is answered as one that does not exist. */
@@ -23,14 +23,11 @@ export async function lockPackage(tables: Tables, caller: Caller, id: PackageId)
   return orNotFound(await tables.packages.lock(id), caller, id);
 }
 
-/** @throws StoreError upload_not_found */
-export async function readUpload(
-  tables: ReadTables,
-  caller: Caller,
-  id: UploadId,
-): Promise<{ upload: PackageUpload; pkg: PackageRecord }> {
+/** One that belongs to no package is for those who may read everything. @throws StoreError upload_not_found */
+export async function readUpload(tables: ReadTables, caller: Caller, id: UploadId): Promise<{ upload: UploadRecord }> {
   const upload = await tables.uploads.get(id);
-  const pkg = upload?.package_id ? await tables.packages.get(upload.package_id) : null;
-  if (upload && pkg && mayRead(caller.reads, pkg)) return { upload: { ...upload, package_id: pkg.id }, pkg };
+  if (upload?.package_id === null && 'all' in caller.reads) return { upload };
+  const pkg = upload?.package_id && (await tables.packages.get(upload.package_id));
+  if (upload && pkg && mayRead(caller.reads, pkg)) return { upload };
   throw new StoreError('upload_not_found', `There is no upload ${id}.`);
 }

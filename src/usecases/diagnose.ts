@@ -42,7 +42,9 @@ export async function diagnose(services: Services<WithHealth>, around: Surroundi
     ...(registry.ok && registry.kind === 'postgres' ? [await databaseClock(services)] : []),
     blobStore(blob_store),
     ...(blob_store.ok ? [identity(store_id)] : []),
-    ...(registry.ok ? [...(await storedBytes(services)), ...(await lostObjects(services))] : []),
+    ...(registry.ok
+      ? [...(await storedBytes(services)), ...(await lostObjects(services)), ...(await fixity(services))]
+      : []),
     ...(blob_store.ok ? blob_store.findings.map(finding) : []),
     ...(registry.kind === 'sqlite' && blob_store.kind === 's3' ? [BOTH_HALVES] : []),
     token(around),
@@ -129,6 +131,42 @@ async function lostObjects({ registry }: Services): Promise<Check[]> {
   const says = `Lost from the blob store (gone, or of the wrong length): ${many}. Files of packages cannot be read.`;
   const advice = 'Restore them from a backup, or push the same files again: the next finalize notices either.';
   return [{ name: 'lost_objects', level: 'failure', says, advice }];
+}
+
+const DAY_MS = 86_400_000;
+
+async function fixity({ registry, fixity: { period } }: Services): Promise<Check[]> {
+  const damaged = await registry.read.damaged.count(LOST_COUNTED).catch(() => 0);
+  const checks: Check[] = [];
+  if (damaged > 0) {
+    const many =
+      damaged === LOST_COUNTED ? `${damaged} objects or more` : damaged === 1 ? 'one object' : `${damaged} objects`;
+    const says = `Fixity checks found damage in ${many}.`;
+    const advice = '`artifact-store fixity` names the packages and files, and how to mend them.';
+    checks.push({ name: 'damaged_objects', level: 'failure', says, advice });
+  }
+  if (period === null) {
+    const says =
+      'Objects are not read again by themselves (ARTIFACT_STORE_FIXITY_PERIOD is off): nobody notices when storage loses bits.';
+    return [
+      ...checks,
+      {
+        name: 'fixity',
+        level: 'note',
+        says,
+        advice: 'Set it to 30d, or run `artifact-store fixity --now` from time to time.',
+      },
+    ];
+  }
+  const oldest = await registry.read.checks.oldestSeen().catch(() => null);
+  const overdue = oldest !== null && oldest < (await registry.read.now().catch(() => oldest)) - period;
+  const days = `${Math.round((period / DAY_MS) * 10) / 10} days`;
+  if (overdue) {
+    const says = `Not every object was read within ${days}, the fixity period.`;
+    const advice = 'Raise ARTIFACT_STORE_FIXITY_RATE: `artifact-store fixity` says how much is overdue.';
+    checks.push({ name: 'fixity', level: 'warning', says, advice });
+  }
+  return checks;
 }
 
 function finding({ guarantee, held, weight, says, advice }: Finding): Check {

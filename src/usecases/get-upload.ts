@@ -1,6 +1,6 @@
 import type { UploadId } from '../core/ids.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
-import type { PackageUpload } from '../registry/upload-record.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { readUpload } from './access.ts';
 import { handleOf } from './name-in-storage.ts';
 import type { Caller, Services, WithUploads } from './services.ts';
@@ -10,7 +10,7 @@ export async function getUpload(
   services: Services<WithUploads>,
   caller: Caller,
   id: UploadId,
-): Promise<{ upload: PackageUpload; parts: Array<PlannedPart & { received: boolean }> }> {
+): Promise<{ upload: UploadRecord; parts: Array<PlannedPart & { received: boolean }> }> {
   const { upload } = await readUpload(services.registry.read, caller, id);
   const planned = (await services.registry.read.uploads.parts([id])).get(id) ?? [];
   if (upload.state === 'completing' || upload.state === 'committed') {

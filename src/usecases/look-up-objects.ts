@@ -19,13 +19,13 @@ export interface Differing {
 
 /**
  * Asks storage for each of these objects: one that is gone, or has another size, becomes lost; one that was lost and is
- * back becomes live. Whether its bytes are right is not checked. @param packageId whose files need them
+ * back becomes live. Whether its bytes are right is not checked. @param packageId whose files need them; null: not of one package
  * @throws StoreError unavailable when storage does not answer, which says nothing of any object
  */
 export async function lookUpObjects(
   services: Services<WithReader>,
   caller: Caller,
-  packageId: PackageId,
+  packageId: PackageId | null,
   ids: readonly string[],
 ): Promise<void> {
   for (let start = 0; start < ids.length; start += BATCH) {
@@ -47,7 +47,7 @@ export async function askStorage(services: Services<WithReader>, ids: readonly s
   };
 }
 
-/** @param packageId whose files need them; null: a sweep has compared both sides */
+/** @param packageId whose files need them; null: not of one package */
 export async function markDiffering(
   { registry, log }: Services,
   caller: Caller,

@@ -39,7 +39,27 @@ export async function planUploads(
   inputs: readonly ObjectInput[],
 ): Promise<PlannedUpload[]> {
   const plans = checkObjects(inputs, services.limits);
-  const { needed, fresh } = await openUploads(services, caller, packageId, plans);
+  const opened = await services.registry.transaction(async (tables) => {
+    const pkg = await lockPackage(tables, caller, packageId);
+    nextStatus(pkg, 'register');
+    const unproven = await findUnproven(tables, packageId, [...plans.values()]);
+    return openUploads(services, tables, caller, packageId, unproven);
+  });
+  return handOut(services, inputs, opened);
+}
+
+/** Uploads of the objects that are needed, and which of them were opened now. */
+export interface Opened {
+  needed: Map<Digest, UploadRecord>;
+  fresh: Set<UploadId>;
+}
+
+/** Names the uploads in storage and signs their parts. @returns of each object its upload, if it is needed */
+export async function handOut(
+  services: Services<WithUploads>,
+  inputs: readonly ObjectInput[],
+  { needed, fresh }: Opened,
+): Promise<PlannedUpload[]> {
   for (const upload of needed.values()) if (isReadBack(upload)) services.checker.expect(upload.size);
   const uploads = await nameInStorage(services, [...needed.values()]);
   for (const upload of needed.values()) if (!uploads.has(upload.id)) throw closed(upload.id);
@@ -59,51 +79,48 @@ export async function planUploads(
   });
 }
 
-async function openUploads(
-  services: Services,
+/** In the transaction. @param packageId null: they belong to none @param wanted whose bytes are to be sent */
+export async function openUploads(
+  { limits }: Services,
+  tables: Tables,
   caller: Caller,
-  packageId: PackageId,
-  plans: ReadonlyMap<Digest, ObjectPlan>,
-): Promise<{ needed: Map<Digest, UploadRecord>; fresh: Set<UploadId> }> {
-  return services.registry.transaction(async (tables) => {
-    const pkg = await lockPackage(tables, caller, packageId);
-    nextStatus(pkg, 'register');
-    const unproven = await findUnproven(tables, packageId, [...plans.values()]);
-    const digests = unproven.map(({ digest }) => digest);
-    const now = await tables.now();
-    const live = await tables.uploads.findLive(packageId, digests);
-    const stale = await findStale(tables, live, plans, now);
-    await abortOpen(tables, caller, packageId, { only: stale.map(({ id }) => id), reason: REPLANNED });
-    for (const { digest } of stale) live.delete(digest);
-    const missing = unproven.filter(({ digest }) => !live.has(digest));
-    const opened = missing.map(({ digest, size, stored, parts, members }) => {
-      const id = newId('upl', now) as UploadId;
-      return {
-        id,
-        package_id: packageId,
-        channel: 'direct' as const,
-        digest,
-        size,
-        key: blobKey(digest, id),
-        created_by: caller.actor,
-        created_at: now,
-        expires_at: now + services.limits.upload_lifetime * 1_000,
-        parts,
-        members,
-        stored,
-      };
-    });
-    if (opened.length === 0) return { needed: live, fresh: new Set() };
-    const bytes = opened.reduce((sum, { size }) => sum + size, 0);
-    await tables.uploads.insert(opened);
-    await recordChange(tables, caller, {
-      at: now,
-      action: 'upload.planned',
+  packageId: PackageId | null,
+  wanted: readonly ObjectPlan[],
+): Promise<Opened> {
+  const digests = wanted.map(({ digest }) => digest);
+  const now = await tables.now();
+  const live = await tables.uploads.findLive(packageId, digests);
+  const stale = await findStale(tables, live, new Map(wanted.map((plan) => [plan.digest, plan])), now);
+  await abortOpen(tables, caller, packageId, { only: stale.map(({ id }) => id), reason: REPLANNED });
+  for (const { digest } of stale) live.delete(digest);
+  const missing = wanted.filter(({ digest }) => !live.has(digest));
+  const opened = missing.map(({ digest, size, stored, parts, members }) => {
+    const id = newId('upl', now) as UploadId;
+    return {
+      id,
       package_id: packageId,
-      detail: { uploads: opened.length, bytes },
-    });
-    return { needed: await tables.uploads.findLive(packageId, digests), fresh: new Set(opened.map(({ id }) => id)) };
+      channel: 'direct' as const,
+      digest,
+      size,
+      key: blobKey(digest, id),
+      created_by: caller.actor,
+      created_at: now,
+      expires_at: now + limits.upload_lifetime * 1_000,
+      parts,
+      members,
+      stored,
+    };
   });
+  if (opened.length === 0) return { needed: live, fresh: new Set() };
+  const bytes = opened.reduce((sum, { size }) => sum + size, 0);
+  await tables.uploads.insert(opened);
+  await recordChange(tables, caller, {
+    at: now,
+    action: 'upload.planned',
+    package_id: packageId,
+    detail: { uploads: opened.length, bytes },
+  });
+  return { needed: await tables.uploads.findLive(packageId, digests), fresh: new Set(opened.map(({ id }) => id)) };
 }
 
 /** The objects that hold a blob whose bytes the package still needs. @throws StoreError object_not_registered */

@@ -29,7 +29,8 @@ export async function recordUpload(
     const now = await tables.now();
     const stored = await tables.blobs.lock(contents, now);
     // What the service writes anew is a copy by intention.
-    const duplicate = packageId !== null && stored.size === contents.length;
+    const isCopy = packageId === null && upload.channel === 'service';
+    const duplicate = !isCopy && stored.size === contents.length;
     const change = { drop_key: duplicate, owner: null, lease_until: null, ...completedAt(upload, now) };
     if (!(await tables.uploads.move(upload.id, 'completing', 'committed', change, services.instance))) return null;
     if (!duplicate) {

@@ -2,7 +2,8 @@
 export type { AuditRecord } from '../registry/audit.ts';
 export type { ObjectTotals } from '../registry/blobs.ts';
 export type { FileRecord } from '../registry/files.ts';
+export type { FixityRunRecord } from '../registry/fixity-runs.ts';
 export type { PackageFilter, PackageRecord } from '../registry/packages.ts';
 export type { HoldRecord, RetentionEventRecord } from '../registry/retention.ts';
 export type { SweepRecord } from '../registry/sweeps.ts';
-export type { PackageUpload } from '../registry/upload-record.ts';
+export type { UploadRecord } from '../registry/upload-record.ts';

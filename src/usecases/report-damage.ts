@@ -1,3 +1,4 @@
+import { manifestKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
@@ -26,7 +27,8 @@ export interface Damage {
 }
 
 /**
- * Logs, counts and audits damage that a read has found. If the audit cannot be written, the answer is the same.
+ * Logs, counts and audits damage that a read has found. Its object is read next by a fixity check, which says whether the bytes are wrong
+ * and which: one read may have gone wrong on the way. If the registry cannot be written, the answer is the same.
  * @returns the error to answer with
  */
 export async function reportDamage(
@@ -50,9 +52,11 @@ export async function reportDamage(
         subject_id: objectId,
         detail: { path, ...digests, seen: detail },
       });
+      if (objectId !== null) await tables.checks.suspect({ id: objectId });
+      else if (packageId !== null && path === null) await tables.checks.suspect({ key: manifestKey(packageId) });
     });
   } catch (error) {
-    services.log.error({ err: error, package_id: packageId }, 'the damage could not be written to the audit');
+    services.log.error({ err: error, package_id: packageId }, 'the damage could not be written to the registry');
   }
   return new StoreError('integrity_failure', detail, {
     ...(path === null ? {} : { path }),

@@ -29,8 +29,18 @@ export interface Log {
 export interface Meters {
   /** Stored bytes were found that are not what they were. */
   damaged(): void;
+  /** A fixity check read an object of so many bytes in storage. */
+  checked(result: 'good' | 'damaged' | 'missing' | 'unread', bytes: number): void;
   /** A sweep ended. */
   swept(report: SweepReport): void;
+}
+
+/** How objects are read again by themselves. */
+export interface FixitySchedule {
+  /** Every object at least once in so long, ms; null: only what a read found to be wrong. */
+  period: number | null;
+  /** Bytes per second that one service reads. */
+  rate: number;
 }
 
 /** Parts of the blob store. A use case names those that it needs, as in `Services<WithUploads & WithReader>`. */
@@ -60,6 +70,10 @@ export interface Services<Store = unknown> {
   storeId: () => StoreId | null;
   /** How long what nothing needs stays condemned before it is removed; ms. */
   sweepGraceMs: number;
+  /** How objects are read again by themselves. */
+  fixity: FixitySchedule;
+  /** Requests are under way, or uploads are being completed. */
+  busy: () => boolean;
   /** Goes on after the request that asked for it; ends with the service. */
   inBackground: (name: string, work: (signal: AbortSignal) => Promise<unknown>) => void;
   /** How clients reach the service; known once it listens. */

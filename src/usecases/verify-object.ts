@@ -1,5 +1,3 @@
-import type { Readable } from 'node:stream';
-import type { ObjectKey } from '../blobs/key-layout.ts';
 import type { CheckPlan } from '../blobs/stream-check.ts';
 import type { Digest } from '../core/digest.ts';
 import { isStoreError, type StoreError } from '../core/errors.ts';
@@ -7,31 +5,36 @@ import type { PackMember } from '../core/pack.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import type { Services, WithReader } from './services.ts';
+import { openStoredObject, type StoredObject } from './stored-object.ts';
 
-/** An upload with all that was planned of it. */
-export interface PlannedObject extends UploadRecord {
+/** What an object is to be made of. */
+export interface ObjectForm {
+  /** Of a pack; null: a loose blob. */
   members: readonly PackMember[] | null;
-  /** The encoded frame table; null: what is sent is the content. */
+  /** The encoded frame table; null: what is stored is the content. */
   frames: Uint8Array<ArrayBuffer> | null;
 }
 
+/** An upload with all that was planned of it. */
+export interface PlannedObject extends UploadRecord, ObjectForm {}
+
 /**
- * Checks a completed object against its plan: its digest, a pack's members one by one, and stored frames one by one.
+ * Checks a completed object against its plan, up to the first fault: its digest, a pack's members one by one, and stored frames one by one.
  * Reads it once, unless it is a loose blob, stored as it is, whose digest is known.
  * @param knownDigest of the stored bytes, from storage that hashed, or is proven to refuse, every byte
  * @returns what is wrong; null: nothing is
  */
 export async function verifyObject(
   services: Services<WithReader>,
-  upload: PlannedObject,
+  object: StoredObject & ObjectForm,
   knownDigest: Digest | null,
 ): Promise<UploadFailure | null> {
-  const { members, frames, stored_digest } = upload;
-  if (knownDigest !== null && knownDigest !== (stored_digest ?? upload.digest)) {
-    return stored_digest === null ? otherDigest(upload, knownDigest) : otherStored(upload, stored_digest, knownDigest);
+  const { members, frames, stored_digest } = object;
+  if (knownDigest !== null && knownDigest !== (stored_digest ?? object.digest)) {
+    return stored_digest === null ? otherDigest(object, knownDigest) : otherStored(object, stored_digest, knownDigest);
   }
   if (members === null && frames === null && knownDigest !== null) return null;
-  const stream = await openCompleted(services, upload);
+  const stream = await openStoredObject(services, object);
   if (stream === null) return { code: 'upload_abandoned', detail: 'The completed object is not in storage.' };
   const plan: CheckPlan = {
     members,
@@ -40,8 +43,8 @@ export async function verifyObject(
     stored: frames && { frames, digest: knownDigest === null ? stored_digest : null },
   };
   try {
-    const digest = await services.checker.forSize(upload.size)(stream, plan);
-    return digest === null || digest === upload.digest ? null : otherDigest(upload, digest);
+    const digest = await services.checker.forSize(object.size)(stream, plan);
+    return digest === null || digest === object.digest ? null : otherDigest(object, digest);
   } catch (error) {
     const failure = failureOf(error);
     if (failure === null) throw error;
@@ -49,23 +52,14 @@ export async function verifyObject(
   }
 }
 
-function otherDigest({ digest }: UploadRecord, actual: Digest): UploadFailure {
+function otherDigest({ digest }: StoredObject, actual: Digest): UploadFailure {
   const detail = `The bytes sent for ${digest} have the digest ${actual}.`;
   return { code: 'digest_mismatch', detail, actual_digest: actual };
 }
 
-function otherStored({ digest }: UploadRecord, expected: Digest, actual: Digest): UploadFailure {
+function otherStored({ digest }: StoredObject, expected: Digest, actual: Digest): UploadFailure {
   const detail = `The stored bytes sent for ${digest} have the digest ${actual}, not ${expected}.`;
   return { code: 'digest_mismatch', detail, expected_digest: expected, actual_digest: actual };
-}
-
-async function openCompleted(services: Services<WithReader>, upload: UploadRecord): Promise<Readable | null> {
-  try {
-    return await services.blobs.objects.open({ key: upload.key as ObjectKey, versionId: upload.version_id });
-  } catch (error) {
-    if (isStoreError(error, 'object_not_found')) return null;
-    throw error;
-  }
 }
 
 const WRONG_BYTES = ['digest_mismatch', 'invalid_pack', 'invalid_frames'] as const;

@@ -35,6 +35,14 @@ export async function writeManifest(services: Services<WithObjects>, sealed: Pac
   }
 }
 
+/** Of the manifest as this version writes it. Nothing is written. */
+export async function manifestDigest(tables: ReadTables, sealed: PackageRecord): Promise<Digest> {
+  const hash = createHash('sha256');
+  const files = manifestFiles(tables, sealed.id);
+  for await (const chunk of manifestChunks(manifestPackage(sealed), files)) hash.update(chunk);
+  return digestFromBytes(hash.digest());
+}
+
 /** Null: what stands under the key is no manifest of this package. */
 async function readStanding(services: Services<WithReader>, sealed: PackageRecord): Promise<WrittenManifest | null> {
   const hash = createHash('sha256');

@@ -21,6 +21,8 @@ const DEFAULTS: Config = {
   retentionClassesFile: null,
   corsOrigins: [],
   sweepInterval: null,
+  fixityPeriod: 2_592_000_000,
+  fixityRate: 20_000_000,
   sweepGrace: 86_400_000,
   logLevel: 'info',
 };
@@ -83,6 +85,14 @@ const GOOD: Record<string, Array<[string, Partial<Config>]>> = {
     ['0s', { sweepGrace: 0 }],
     ['30m', { sweepGrace: 1_800_000 }],
   ],
+  FIXITY_PERIOD: [
+    ['off', { fixityPeriod: null }],
+    ['90d', { fixityPeriod: 7_776_000_000 }],
+  ],
+  FIXITY_RATE: [
+    ['500kB/s', { fixityRate: 500_000 }],
+    ['1GB/s', { fixityRate: 1_000_000_000 }],
+  ],
   LOG_LEVEL: [
     ['trace', { logLevel: 'trace' }],
     ['silent', { logLevel: 'silent' }],
@@ -128,6 +138,8 @@ const BAD: Record<string, string[]> = {
   CORS_ORIGINS: ['*', 'board.example', 'https://board.example/path', 'https://ok.example,nonsense'],
   SWEEP_INTERVAL: ['on', '0s', '59s', '24', '1 d'],
   SWEEP_GRACE: ['off', '24', '-1h', '1w', '1.5h'],
+  FIXITY_PERIOD: ['0s', '59s', 'monthly', '30'],
+  FIXITY_RATE: ['20', '20MB', '0MB/s', 'fast', '-1MB/s'],
   LOG_LEVEL: ['loud', 'INFO'],
 };
 

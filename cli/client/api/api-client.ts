@@ -243,6 +243,27 @@ export class ApiClient {
     return this.#get('sweep', `/v1/operations/sweeps/${encodeURIComponent(id)}`);
   }
 
+  fixity(): Promise<wire.Fixity> {
+    return this.#get('fixity', '/v1/operations/fixity');
+  }
+
+  startFixity(body: wire.StartFixity): Promise<wire.FixityRun> {
+    return this.#post('fixityRun', '/v1/operations/fixity', body, { once: true });
+  }
+
+  fixityRun(id: string): Promise<wire.FixityRun> {
+    return this.#get('fixityRun', `/v1/operations/fixity/${encodeURIComponent(id)}`);
+  }
+
+  planRepairs(objects: wire.PlanUploads['objects']): Promise<wire.PlannedUploads> {
+    const items = objects.reduce((sum, { parts }) => sum + 1 + (parts?.length ?? 1), 0);
+    return this.#post('planned', '/v1/operations/repairs', { objects }, { items });
+  }
+
+  repairManifests(): Promise<wire.RepairedManifests> {
+    return this.#post('repairedManifests', '/v1/operations/repairs/manifests', undefined);
+  }
+
   #get<Name extends AnswerName>(answer: Name, path: string, query: Query = {}): Promise<AnswerOf<Name>> {
     return this.#calls.json({ method: 'GET', path, query, answer });
   }

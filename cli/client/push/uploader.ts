@@ -15,7 +15,8 @@ import { assertPart, gaveUp, stillVerifying, storageUnreachable, verifyingMost }
 
 export interface UploaderOptions {
   client: ApiClient;
-  packageId: string;
+  /** Null: they mend what is damaged, and belong to no package. */
+  packageId: string | null;
   limits: Limits;
   /** Parts in flight. */
   parallel: number;
@@ -110,16 +111,14 @@ export class Uploader {
 
   async #plan(objects: readonly SentObject[]): Promise<PlannedUpload[]> {
     const { client, packageId } = this.#options;
-    const { uploads } = await client.planUploads(
-      packageId,
-      objects.map(({ digest, size, stored, parts, members }) => ({
-        digest,
-        size,
-        ...(stored === null ? {} : storedAs(stored)),
-        ...(parts === null ? {} : { parts }),
-        ...(members === null ? {} : { members }),
-      })),
-    );
+    const plans = objects.map(({ digest, size, stored, parts, members }) => ({
+      digest,
+      size,
+      ...(stored === null ? {} : storedAs(stored)),
+      ...(parts === null ? {} : { parts }),
+      ...(members === null ? {} : { members }),
+    }));
+    const { uploads } = await (packageId === null ? client.planRepairs(plans) : client.planUploads(packageId, plans));
     const byDigest = new Map(uploads.map((upload) => [upload.digest, upload]));
     return objects.map((object) => {
       const { digest } = object;

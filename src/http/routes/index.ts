@@ -1,7 +1,9 @@
 import type { Route } from '../route.ts';
 import { fileRoutes } from './files.ts';
+import { fixityRoutes } from './fixity.ts';
 import { operationRoutes } from './operations.ts';
 import { packageRoutes } from './packages.ts';
+import { repairRoutes } from './repairs.ts';
 import { retentionRoutes } from './retention.ts';
 import { signedRoutes } from './signed.ts';
 import { sweepRoutes } from './sweeps.ts';
@@ -15,5 +17,7 @@ export const ROUTES: readonly Route[] = [
   ...retentionRoutes,
   ...operationRoutes,
   ...sweepRoutes,
+  ...fixityRoutes,
+  ...repairRoutes,
   ...signedRoutes,
 ];

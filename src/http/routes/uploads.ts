@@ -3,8 +3,6 @@ import { DownloadList } from '../../api/downloads.ts';
 import { PageQuery } from '../../api/request-fields.ts';
 import * as asked from '../../api/transfer-requests.ts';
 import * as schema from '../../api/uploads.ts';
-import { parseDigest } from '../../core/digest.ts';
-import type { StoredForm } from '../../core/frame-table.ts';
 import { parsePackageId, parseUploadId } from '../../core/ids.ts';
 import { parseLogicalPath } from '../../core/logical-path.ts';
 import { abortUpload } from '../../usecases/abort-upload.ts';
@@ -14,8 +12,9 @@ import { planDownloads } from '../../usecases/plan-downloads.ts';
 import { planUploads } from '../../usecases/plan-uploads.ts';
 import { signUploadParts } from '../../usecases/sign-upload-parts.ts';
 import { OBJECT_LIST, PART_LIST, PATH_LIST } from '../bounds.ts';
-import { iso, presentPart, presentUpload } from '../present.ts';
+import { iso, presentPart, presentPlanned, presentUpload } from '../present.ts';
 import { type Route, route } from '../route.ts';
+import { objectInputs } from './object-inputs.ts';
 
 export const uploadRoutes: Route[] = [
   route({
@@ -28,25 +27,8 @@ export const uploadRoutes: Route[] = [
     json: OBJECT_LIST,
     answers: { 200: schema.PlannedUploads },
     async handle(services, { params, body, caller }) {
-      const objects = body.objects.map(({ digest, size, parts, members, ...form }) => ({
-        digest: parseDigest(digest),
-        size,
-        stored: storedForm(form),
-        parts: parts?.map((part) => ({ ...part, digest: parseDigest(part.digest) })),
-        members: members?.map((member) => ({ ...member, digest: parseDigest(member.digest) })),
-      }));
-      const planned = await planUploads(services, caller, parsePackageId(params.id as string), objects);
-      return {
-        status: 200,
-        body: {
-          uploads: planned.map(({ digest, upload }) => ({
-            upload_id: upload?.id ?? null,
-            digest,
-            state: upload ? 'open' : 'stored',
-            parts: upload?.parts.map(presentPart) ?? [],
-          })),
-        },
-      };
+      const planned = await planUploads(services, caller, parsePackageId(params.id as string), objectInputs(body));
+      return { status: 200, body: { uploads: planned.map(presentPlanned) } };
     },
   }),
 
@@ -150,15 +132,3 @@ export const uploadRoutes: Route[] = [
     },
   }),
 ];
-
-/** The schema has seen that all of it is there, or nothing. */
-function storedForm({ stored_size: size, stored_digest, frames }: FormFields): StoredForm | undefined {
-  if (size === undefined || stored_digest === undefined || frames === undefined) return undefined;
-  return { digest: parseDigest(stored_digest), size, frames: Buffer.from(frames, 'base64') };
-}
-
-interface FormFields {
-  stored_size?: number | undefined;
-  stored_digest?: string | undefined;
-  frames?: string | undefined;
-}

@@ -148,9 +148,17 @@ export function openapiSuite(startTestService: StartTestService): void {
     await check('get', '/v1/audit', api.get('/v1/audit'));
     await check('get', '/v1/limits', api.get('/v1/limits'));
     await check('get', '/v1/diagnosis', api.get('/v1/diagnosis'));
-    const sweep = await check('post', '/v1/operations/sweeps', api.post('/v1/operations/sweeps', { apply: true }));
-    await check('get', '/v1/operations/sweeps', api.get('/v1/operations/sweeps'));
-    await check('get', '/v1/operations/sweeps/{id}', api.get(`/v1/operations/sweeps/${sweep.body.id}`));
+    const operations = '/v1/operations';
+    const sweep = await check('post', `${operations}/sweeps`, api.post(`${operations}/sweeps`, {}));
+    await check('get', `${operations}/sweeps`, api.get(`${operations}/sweeps`));
+    await check('get', `${operations}/sweeps/{id}`, api.get(`${operations}/sweeps/${sweep.body.id}`));
+    const run = await check('post', `${operations}/fixity`, api.post(`${operations}/fixity`));
+    await check('get', `${operations}/fixity`, api.get(`${operations}/fixity`));
+    await check('get', `${operations}/fixity/{id}`, api.get(`${operations}/fixity/${run.body.id}`));
+    const repairs = { objects: [{ digest, size }] };
+    await check('post', `${operations}/repairs`, api.post(`${operations}/repairs`, repairs));
+    await check('get', `${operations}/repairs`, api.get(`${operations}/repairs`));
+    await check('post', `${operations}/repairs/manifests`, api.post(`${operations}/repairs/manifests`));
     await check('get', '/healthz', api.get('/healthz'));
     await check('get', '/readyz', api.get('/readyz'));
     // What answers with bytes, or with nothing, has no schema.

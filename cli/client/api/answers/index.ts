@@ -22,6 +22,9 @@ const ANSWERS = {
   limits: async () => (await import('./operations.ts')).limits,
   readiness: async () => (await import('./operations.ts')).readiness,
   diagnosis: async () => (await import('./operations.ts')).diagnosis,
+  fixity: async () => (await import('./operations.ts')).fixity,
+  fixityRun: async () => (await import('./operations.ts')).fixityRun,
+  repairedManifests: async () => (await import('./operations.ts')).repairedManifests,
   sweep: async () => (await import('./operations.ts')).sweep,
   audit: async () => (await import('./operations.ts')).audit,
 } as const;

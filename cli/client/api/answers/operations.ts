@@ -1,6 +1,8 @@
 import * as z from 'zod/mini';
 import { AuditEvent } from '../../../../src/api/audit.ts';
+import { Fixity, FixityRun } from '../../../../src/api/fixity.ts';
 import { Diagnosis, LimitsAnswer, Readiness } from '../../../../src/api/operations.ts';
+import { RepairedManifests } from '../../../../src/api/repairs.ts';
 import { Sweep } from '../../../../src/api/sweeps.ts';
 import type { Limits } from '../../../../src/core/limits.ts';
 import { document, isShallow, KIB, MIB, page, TOO_DEEP } from './answer.ts';
@@ -37,6 +39,11 @@ export const limits = document(CheckedLimits);
 export const readiness = document(Readiness);
 export const diagnosis = document(Diagnosis);
 export const sweep = document(Sweep);
+/** A thousand files, each with a path of up to a KiB, which JSON may write six times as long. */
+const DAMAGED = { bytes: 8 * MIB, elements: 2_000 };
+export const fixity = document(Fixity, DAMAGED);
+export const fixityRun = document(FixityRun, DAMAGED);
+export const repairedManifests = document(RepairedManifests, DAMAGED);
 export const audit = page(
   z.extend(AuditEvent, {
     detail: z.intersection(

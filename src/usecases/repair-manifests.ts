@@ -1,0 +1,75 @@
+import { type ObjectKey, ownerOf } from '../blobs/key-layout.ts';
+import { isStoreError } from '../core/errors.ts';
+import { emptyFixityReport } from '../core/fixity-report.ts';
+import type { PackageId } from '../core/ids.ts';
+import type { DamagedObject } from '../registry/damaged-objects.ts';
+import { checkAll, paced } from './fixity.ts';
+import { recordChange } from './record-change.ts';
+import type { Caller, Services, WithObjects } from './services.ts';
+import { manifestDigest, writeManifest } from './write-manifest.ts';
+
+export interface RepairedManifests {
+  /** Written again, and read: they are right. */
+  repaired: PackageId[];
+  /** The registry does not give the same bytes: another version of this software wrote them. */
+  kept: PackageId[];
+}
+
+const PAGE = 100;
+
+/**
+ * Writes manifests again that are damaged or gone, out of the registry: only where that gives the bytes that seal the package. What
+ * stands there is replaced, since a manifest's key is its package's. @throws StoreError unavailable
+ */
+export async function repairManifests(services: Services<WithObjects>, caller: Caller): Promise<RepairedManifests> {
+  const { signal } = new AbortController();
+  const done: RepairedManifests = { repaired: [], kept: [] };
+  for (let after = 0; ; ) {
+    const objects = await services.registry.read.damaged.list(after, PAGE);
+    for (const object of objects.filter(({ kind }) => kind === 'manifest')) {
+      const owner = ownerOf(object.key as ObjectKey);
+      if (owner?.kind !== 'manifest') continue;
+      const isRight = await repair(services, caller, object, owner.packageId, signal);
+      (isRight ? done.repaired : done.kept).push(owner.packageId);
+    }
+    if (objects.length < PAGE) return done;
+    after = objects.at(-1)?.no ?? after;
+  }
+}
+
+async function repair(
+  services: Services<WithObjects>,
+  caller: Caller,
+  object: DamagedObject,
+  packageId: PackageId,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { registry, blobs } = services;
+  const pkg = await registry.read.packages.get(packageId);
+  if (pkg?.manifest_digest == null || (await manifestDigest(registry.read, pkg)) !== pkg.manifest_digest) return false;
+  const key = object.key as ObjectKey;
+  const standing = await writeManifest(services, pkg).catch((error: unknown) => {
+    if (!isStoreError(error, 'integrity_failure')) throw error;
+    return null;
+  });
+  if (standing?.digest !== pkg.manifest_digest) {
+    // What stands there is wrong, and was read twice. If this ends here, the manifest is gone, and the next repair writes it.
+    await blobs.objects.remove({ key, versionId: null });
+    await writeManifest(services, pkg);
+  }
+  await registry.transaction(async (tables) => {
+    const { id, kind, digest, size } = object;
+    const detail = { kind, digest, size };
+    await recordChange(tables, caller, {
+      at: await tables.now(),
+      action: 'object.repaired',
+      package_id: packageId,
+      subject_id: id,
+      detail,
+    });
+  });
+  const report = emptyFixityReport();
+  const [again] = await registry.read.checks.getAmong([object.id]);
+  if (again !== undefined) await checkAll(services, caller, [again], paced(services, null, signal), report, signal);
+  return report.good === 1;
+}

@@ -1,0 +1,5 @@
+import { fixitySuite } from '../suites/http/fixity.ts';
+import { usualOrLong } from '../support/long.ts';
+import { startTestService } from '../support/service.ts';
+
+fixitySuite(startTestService, { flips: usualOrLong(40, 1_000) });
