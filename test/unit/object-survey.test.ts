@@ -106,6 +106,17 @@ test('of a pack in frames only the members of a bad frame are bad', (t) => {
   t.is(others.length, 2);
 });
 
+test('content that is not what it must be is found, however right the stored bytes are', (t) => {
+  const each = (CASES['a pack in frames'] as () => Case)();
+  const found = survey({ ...each, plan: { ...each.plan, digest: digestOf('another') } }, each.bytes, 300);
+  t.regex(found.around ?? '', /^has the digest sha256:\w+, not /);
+  const plan = {
+    ...each.plan,
+    stored: { frames: each.plan.stored?.frames as Uint8Array, digest: digestOf('another') },
+  };
+  t.regex(survey({ ...each, plan }, each.bytes, 300).around ?? '', /^has stored bytes with the digest /);
+});
+
 test('a frame that no frame can be is not held in memory', (t) => {
   const each = (CASES['a pack in frames'] as () => Case)();
   const frames = Buffer.from(each.plan.stored?.frames as Uint8Array);
