@@ -61,7 +61,8 @@ const NAMED_MAX = 100;
 
 /**
  * May these files of a finalized package be removed now, all of them?
- * @throws StoreError held; retention_active, which names those that may not, and says when the last of them may
+ * @throws StoreError held; retention_active, which names those that may not, and says when the last of them may (`expires_at`; null:
+ *   not before the package goes)
  */
 export function assertFilesRemovable(
   pkg: KeptPackage & { id: string; file_rules: readonly FileRule[] },
@@ -76,27 +77,21 @@ export function assertFilesRemovable(
     });
   }
   const daysOf = daysByRule(pkg.file_rules);
-  const kept: string[] = [];
-  /** When the last of them may go; null: not before the package. */
-  let last: number | null = 0;
-  for (const path of paths) {
-    const days = daysOf(path);
-    const expiry = days === null ? null : fileExpiry(pkg, days);
-    if (expiry !== null && expiry <= now) continue;
-    kept.push(path);
-    last = laterExpiry(last, expiry);
-  }
+  const kept = paths
+    .map((path) => ({ path, days: daysOf(path) }))
+    .map(({ path, days }) => ({ path, expiry: days === null ? null : fileExpiry(pkg, days) }))
+    .filter(({ expiry }) => expiry === null || expiry > now);
   const [first] = kept;
   if (first === undefined) return;
-  const others = kept.length === 1 ? '' : ` and ${kept.length - 1} more`;
-  const when = last === null ? null : new Date(last).toISOString();
   const why =
-    when === null
+    first.expiry === null
       ? 'no file rule of the package names it, so it goes with the package'
-      : `it must be kept until ${when}`;
-  throw new StoreError('retention_active', `${JSON.stringify(first)}${others} cannot be removed: ${why}.`, {
-    path: first,
-    paths: kept.slice(0, NAMED_MAX),
-    expires_at: when,
+      : `it must be kept until ${new Date(first.expiry).toISOString()}`;
+  const others = kept.length === 1 ? '' : ` Nor can ${kept.length - 1} more.`;
+  const last = kept.reduce<number | null>((latest, { expiry }) => laterExpiry(latest, expiry), 0);
+  throw new StoreError('retention_active', `${JSON.stringify(first.path)} cannot be removed: ${why}.${others}`, {
+    path: first.path,
+    paths: kept.slice(0, NAMED_MAX).map(({ path }) => path),
+    expires_at: last === null ? null : new Date(last).toISOString(),
   });
 }

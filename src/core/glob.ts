@@ -18,9 +18,6 @@ export function globProblem(glob: string): string | null {
   if (Buffer.byteLength(glob) > GLOB_MAX) return `is longer than ${GLOB_MAX} bytes`;
   if (!glob.isWellFormed()) return 'is not valid Unicode';
   if (glob.includes('\\')) return 'contains a backslash: write [*] for a * that stands for itself';
-  if (/[?*+@!]\(/.test(glob)) return 'contains an extended pattern such as @(a|b): write {a,b}';
-  if (glob.split('/').some((segment) => segment === '')) return 'has an empty segment: paths begin and end without a /';
-  if (glob.split('/').some((segment) => segment === '.' || segment === '..')) return 'has a segment . or ..';
   const unset = glob.replaceAll(SET, '');
   if (/[\ud800-\udfff]/.test(glob.match(SET)?.join('') ?? ''))
     return 'has a set with a character beyond U+FFFF: write {a,b} in its place';
@@ -29,7 +26,14 @@ export function globProblem(glob: string): string | null {
   if (/[{}]/.test(unbraced) || /[{}]/.test(glob.match(SET)?.join('') ?? ''))
     return 'has braces that are not a flat list, such as {a,b}';
   const alternatives = [...glob.matchAll(BRACES)].reduce((count, [list]) => count * list.split(',').length, 1);
-  return alternatives > ALTERNATIVES_MAX ? `has more than ${ALTERNATIVES_MAX} alternatives in braces` : null;
+  if (alternatives > ALTERNATIVES_MAX) return `has more than ${ALTERNATIVES_MAX} alternatives in braces`;
+  for (const one of alternativesOf(glob)) {
+    if (/[?*+@!]\(/.test(one)) return 'contains an extended pattern such as @(a|b): write {a,b}';
+    const segments = one.split('/');
+    if (segments.includes('')) return 'has an empty segment: paths begin and end without a /';
+    if (segments.includes('.') || segments.includes('..')) return 'has a segment . or ..';
+  }
+  return null;
 }
 
 const SET = /\[[!^]?[^[\]/!^,{}][^[\]/,{}]*\]/g;
