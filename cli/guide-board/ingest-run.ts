@@ -78,7 +78,7 @@ function sayShorter(
   if (summaryDays === null || expires_at === null) return null;
   const days = Math.round((Date.parse(expires_at) - Date.now()) / DAY_MS);
   if (days >= summaryDays) return null;
-  return `The run's own policy keeps its summary ${summaryDays} days, and ${package_id} expires in ${days}: \`artifact-store extend\` keeps it longer, or --retention-class from the start.`;
+  return `The run's own policy keeps its summary ${summaryDays} days, and ${package_id} expires in ${days} days. \`artifact-store extend\` keeps all of it longer; --retention-class at the first ingest keeps its raw artifacts as short as the run says.`;
 }
 
 function report(run: RunDescription, progress: IngestProgress): void {

@@ -3,7 +3,7 @@ import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
 import { lockPackage, readPackage } from './access.ts';
-import { deleteFiles } from './delete-files.ts';
+import { checkDeletion, deleteFiles } from './delete-files.ts';
 import { recordChange } from './record-change.ts';
 import type { Caller, Services, WithObjects } from './services.ts';
 
@@ -18,9 +18,12 @@ export async function removeFile(
   path: LogicalPath,
   reason: string | undefined,
 ): Promise<void> {
-  const { status } = await readPackage(services.registry.read, caller, packageId);
-  if (status !== 'finalized') return unregister(services, caller, packageId, path, reason ?? null);
+  const pkg = await readPackage(services.registry.read, caller, packageId);
+  if (pkg.status !== 'finalized') return unregister(services, caller, packageId, path, reason ?? null);
   if (reason === undefined) {
+    if (pkg.file_rules.length === 0) nextStatus(pkg, 'register');
+    // Of what cannot be removed at all nobody is asked why.
+    await checkDeletion(services, caller, packageId, [path]);
     throw new StoreError(
       'invalid_request',
       `${packageId} is finalized: say why the file is removed, as in ?reason=expired.`,
