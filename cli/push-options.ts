@@ -1,6 +1,7 @@
+import type { FileRule } from '../src/core/retention.ts';
 import type { Compression } from './client/tree/compression.ts';
 import type { VerbOption } from './command.ts';
-import { parseCompression, parseCount, parseFilled } from './view/options.ts';
+import { parseCompression, parseCount, parseFileRule, parseFilled } from './view/options.ts';
 
 /** What of a directory counts, wherever one is looked at: a package that was pushed with these compares equal with them. */
 export const DIRECTORY_OPTIONS: readonly VerbOption[] = [
@@ -33,6 +34,13 @@ export interface DirectoryValues {
 /** What `push` and `ingest` take alike: how a directory becomes a package. */
 export const PUSH_OPTIONS: readonly VerbOption[] = [
   { flags: '--retention-class <class>', description: 'how long to keep it (raw-evidence)', parse: parseFilled },
+  {
+    flags: '--file-rule <glob=days>',
+    description: 'files that need not be kept as long as the package: days after it is finalized',
+    repeatable: true,
+    parse: parseFileRule,
+    field: 'file_rules',
+  },
   { flags: '--no-finalize', description: 'leave the package open' },
   { flags: '--revision', description: 'if the finalized package differs, make a new one that supersedes it' },
   { flags: '--rehash', description: 'read every file, even if the cache says that it is unchanged' },
@@ -49,6 +57,7 @@ export const PUSH_OPTIONS: readonly VerbOption[] = [
 /** Their values. */
 export interface PushValues extends DirectoryValues {
   retentionClass?: string;
+  fileRule?: FileRule[];
   finalize: boolean;
   revision?: boolean;
   rehash?: boolean;
@@ -58,13 +67,15 @@ export interface PushValues extends DirectoryValues {
 
 /** Only what PUSH_OPTIONS say, of a verb's options. */
 export function pushValues(options: PushValues): PushValues {
-  const { retentionClass, finalize, revision, rehash, parallel, compression, exclude, symlinks, special } = options;
+  const { retentionClass, fileRule, finalize, revision, rehash, parallel, compression, exclude, symlinks, special } =
+    options;
   return {
     finalize,
     compression,
     symlinks,
     special,
     ...(retentionClass === undefined ? {} : { retentionClass }),
+    ...(fileRule === undefined ? {} : { fileRule }),
     ...(revision === undefined ? {} : { revision }),
     ...(rehash === undefined ? {} : { rehash }),
     ...(parallel === undefined ? {} : { parallel }),

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { parseByteRate } from './core/byte-rate.ts';
 import { parseDuration } from './core/duration.ts';
+import { fileRulesProblem } from './core/file-rules.ts';
 import { PROXY_VARIABLES, type ProxyEnv, proxyEnvOf } from './core/proxy.ts';
-import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
+import { classOf, DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
 
 /**
  * The one reader of the environment. Every variable is described here; docs/operations.md and the README are checked
@@ -93,7 +94,10 @@ export const VARIABLES = {
     .regex(/^[\x21-\x7e]+$/, 'must contain only ASCII characters, and no spaces: no header could carry it')
     .optional()
     .describe('bearer token with every scope; without it only loopback is served'),
-  RETENTION_CLASSES: z.string().optional().describe('path of a JSON file: class → days, or null for never'),
+  RETENTION_CLASSES: z
+    .string()
+    .optional()
+    .describe('path of a JSON file: class → days, or null for never; with rules for some of its files'),
   CORS_ORIGINS: z
     .string()
     .default('')
@@ -267,11 +271,14 @@ function keyPair(
 }
 
 /**
- * The built-in classes, with those of the file put over them: class → days, or null for never.
+ * The built-in classes, with those of the file put over them: class → days, or null for never, or both with file rules.
  * @param text the file's content @throws ConfigError
  */
 export function parseRetentionClasses(text: string, file: string): RetentionClasses {
-  const Classes = z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/), z.int().min(0).max(36_500).nullable());
+  const days = z.int().min(0).max(36_500);
+  const rule = z.strictObject({ path: z.string(), days });
+  const Class = z.union([days.nullable(), z.strictObject({ days: days.nullable(), files: z.array(rule).default([]) })]);
+  const Classes = z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/), Class);
   const wrong = (why: string) => new ConfigError(`${PREFIX}RETENTION_CLASSES: ${file} ${why}.`);
   let parsed: unknown;
   try {
@@ -280,7 +287,15 @@ export function parseRetentionClasses(text: string, file: string): RetentionClas
     throw wrong(`is not JSON (${(error as Error).message})`);
   }
   const classes = Classes.safeParse(parsed);
-  if (classes.success) return { ...DEFAULT_RETENTION_CLASSES, ...classes.data };
+  if (classes.success) {
+    for (const [name, value] of Object.entries(classes.data)) {
+      const problem = fileRulesProblem(classOf(value).files);
+      if (problem !== null) throw wrong(`is wrong: ${name} ${problem}`);
+    }
+    return { ...DEFAULT_RETENTION_CLASSES, ...classes.data };
+  }
   const issue = classes.error.issues[0];
-  throw wrong(`must map class names to days (0 to 36500) or null: ${issue?.path.join('.')} ${issue?.message}`);
+  throw wrong(
+    `must map class names to days (0 to 36500), null, or {"days": …, "files": [{"path": …, "days": …}]}: ${issue?.path.join('.')} ${issue?.message}`,
+  );
 }

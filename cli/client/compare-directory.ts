@@ -1,6 +1,6 @@
 import type { Package } from '../../src/api/types.ts';
 import type { ApiClient } from './api/api-client.ts';
-import { packageFiles } from './api/package-files.ts';
+import { packageFiles, splitRemoved } from './api/package-files.ts';
 import { compareFiles, type Differences } from './compare.ts';
 import { type FindOptions, findFiles } from './tree/find-files.ts';
 import { Readers } from './tree/readers.ts';
@@ -12,7 +12,10 @@ export interface Comparison {
   leftOut: { directory: number; package: number };
 }
 
-/** The differences between a directory and a package, by path and bytes. Excluded files are left out on both sides. */
+/**
+ * The differences between a directory and a package, by path and bytes. Excluded files are left out on both sides; the directory may
+ * lack files that were removed from the package, as one into which it was pulled does.
+ */
 export async function compareDirectory(
   client: ApiClient,
   pkg: Package,
@@ -23,11 +26,15 @@ export async function compareDirectory(
   const { files, exclude, leftOut } = await findFiles(directory, options, { signal: client.signal, note });
   const theirs = await packageFiles(client, pkg);
   const compared = exclude === null ? theirs : theirs.filter(({ path }) => !exclude.covers(path));
+  const { removed } = await splitRemoved(client, pkg, compared);
+  const mayLack = new Set(removed.map(({ path }) => path));
   const limits = await client.limits();
   const readers = new Readers();
   try {
+    const differences = compareFiles(compared, await readers.hash([...files], limits));
+    differences.removed = differences.removed.filter((path) => !mayLack.has(path));
     return {
-      differences: compareFiles(compared, await readers.hash([...files], limits)),
+      differences,
       leftOut: { directory: leftOut?.count ?? 0, package: theirs.length - compared.length },
     };
   } finally {

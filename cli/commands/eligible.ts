@@ -11,9 +11,9 @@ const DEFAULT_LIMIT = 50;
 
 export const eligible = defineVerb<Options>({
   name: 'eligible',
-  summary: 'list packages that may be deleted now',
+  summary: 'list packages that may be deleted now, or of which files may be removed',
   description:
-    'Lists the packages that have expired and have no hold, longest expired first. Deletes nothing: `rm` does that, one package at a time.',
+    'Lists the packages that have expired and have no hold, and those of which files may be removed by a file rule; longest expired first. Deletes nothing: `rm` does that, one package at a time, and `rm --path` for files.',
   examples: ['eligible', 'eligible --all --json'],
   client: true,
   options: [

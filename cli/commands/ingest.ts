@@ -19,7 +19,7 @@ export const ingestGuideBoard = defineVerb<Options>({
   name: 'ingest guide-board',
   summary: 'push a guide-board run with its metadata',
   description:
-    "Pushes the directory of a guide-board run as a package. Its metadata has the run's target, result, counts, commits and reports, computed from the files. Running it again is safe: the run id names the package. A run that has changed since it was ingested is refused; with --revision it becomes a new package that supersedes the old one.",
+    "Pushes the directory of a guide-board run as a package. Its metadata has the run's target, result, counts, commits and reports, computed from the files. If the run's own policy keeps raw artifacts for fewer days than the rest, artifacts/** gets a file rule of so many days, unless --file-rule is given. Running it again is safe: the run id names the package. A run that has changed since it was ingested is refused; with --revision it becomes a new package that supersedes the old one.",
   examples: [
     'ingest guide-board runs/run-20260513T210255Z',
     'ingest guide-board RUN_DIR --statehub https://statehub.example --workstream ws-7',
@@ -50,9 +50,10 @@ export const ingestGuideBoard = defineVerb<Options>({
       import('../view/ingest-lines.ts'),
     ]);
     const client = await context.client();
+    const { fileRule: fileRules, ...rest } = pushValues(options);
     const result: IngestResult = await ingestRun(
       client,
-      { ...pushValues(options), directory },
+      { ...rest, fileRules, directory },
       {
         watch: (report) => void context.out.progress(report),
         note: (text) => context.out.note(text),

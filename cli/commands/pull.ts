@@ -11,7 +11,7 @@ export const pull = defineVerb<Options>({
   name: 'pull',
   summary: "write a package's files into a directory",
   description:
-    'Writes the files of a package below DIR and checks every byte against its digest. Restores the executable bit. An existing file with the same bytes is skipped, except for that bit; one with different bytes is never replaced, and nothing is written outside DIR (exit 4). If the stored bytes of a file do not match, it is not written; all other files are (exit 5; --json lists every damaged file). To resume an interrupted pull, run it again.',
+    'Writes the files of a package below DIR and checks every byte against its digest. Restores the executable bit. An existing file with the same bytes is skipped, except for that bit; one with different bytes is never replaced, and nothing is written outside DIR (exit 4). If the stored bytes of a file do not match, it is not written; all other files are (exit 5; --json lists every damaged file). Files that were removed from the package when their time was over are left out, with a note. To resume an interrupted pull, run it again.',
   examples: ['pull PACKAGE ./copy', "pull PACKAGE ./copy --path 'reports/**' --preserve"],
   client: true,
   continues: 'Run the same command again: it continues where it stopped.',
@@ -38,6 +38,12 @@ export const pull = defineVerb<Options>({
     const there = skipped === 0 ? '' : `; ${countOf(skipped, 'file')} there already`;
     const made = marked === 0 ? '' : `, ${countOf(marked, 'of them', 'of them')} made executable`;
     const before = resumed === 0 ? '' : `; ${formatBytes(resumed)} were left by an earlier pull`;
+    if (result.deleted > 0) {
+      const are = result.deleted === 1 ? 'was' : 'were';
+      context.out.note(
+        `${countOf(result.deleted, 'file')} of the package ${are} removed when their time was over, and cannot be pulled.`,
+      );
+    }
     const text = `Pulled ${countOf(files, 'file')}, ${formatBytes(bytes)}, every byte checked${before}${there}${made}.`;
     return { json: { package_id: pkg.id, manifest_digest: pkg.manifest_digest, directory, ...result }, text };
   },

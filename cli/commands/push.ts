@@ -22,6 +22,7 @@ export const push = defineVerb<Options>({
     'push ./results --producer nightly-build',
     'push ./results --producer nightly-build --external-id build-4711 --retention-class release-evidence',
     'push ./results --producer nightly-build --external-id build-4711 --revision',
+    "push ./results --producer nightly-build --retention-class summary-evidence --file-rule 'raw/**=30'",
   ],
   client: true,
   makesDataFolder: true,
@@ -61,13 +62,13 @@ export const push = defineVerb<Options>({
       import('../client/tree/metadata-file.ts'),
       import('../view/push-lines.ts'),
     ]);
-    const { metadata: metadataFile, dryRun, ...rest } = options;
+    const { metadata: metadataFile, dryRun, fileRule: fileRules, ...rest } = options;
     const metadata = metadataFile === undefined ? undefined : await readMetadata(metadataFile);
     if (dryRun) return lookOnly(context, { ...rest, directory, metadata });
     const client = await context.client();
     const result = await pushDirectory(
       client,
-      { ...rest, directory, metadata },
+      { ...rest, directory, metadata, fileRules },
       { watch: (report) => context.out.progress(report), note: (text) => context.out.note(text) },
       context.env,
     );

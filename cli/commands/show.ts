@@ -15,8 +15,13 @@ export const show = defineVerb({
     const { printable } = await import('../format.ts');
     const { bold } = await import('../text.ts');
     const client = await context.client();
-    const pkg = await findPackage(client, named);
-    const [{ holds }, { url }] = await Promise.all([client.retention(pkg.id), client.link(pkg.id)]);
+    const found = await findPackage(client, named);
+    // Lists do not have all of it.
+    const [pkg, { holds }, { url }] = await Promise.all([
+      found.file_rules === undefined ? client.getPackage(found.id) : found,
+      client.retention(found.id),
+      client.link(found.id),
+    ]);
     const active = activeHolds(holds);
     const lines = packageLines(pkg, active, url, Date.now());
     return {

@@ -11,7 +11,7 @@ export const verify = defineVerb<Options>({
   name: 'verify',
   summary: 'read a package again and check every digest',
   description:
-    "Reads every file of a package through the service and hashes it, and checks the manifest against the package's manifest digest. With --against, the directory must contain the same files too. Everything that does not match is listed, and the exit code is 5.",
+    "Reads every file of a package through the service and hashes it, and checks the manifest against the package's manifest digest. With --against, the directory must contain the same files too. Everything that does not match is listed, and the exit code is 5. Files that were removed from the package when their time was over are counted apart; the directory need not have them.",
   examples: ['verify PACKAGE', 'verify PACKAGE --against ./results'],
   client: true,
   arguments: [{ name: 'PACKAGE', description: 'its id, or its external id' }],

@@ -13,6 +13,7 @@ import {
 import { asList, asObject, asText, firstMember, firstText, member } from './fields.ts';
 import type { RunDirectory } from './read-run.ts';
 import { RunError } from './run-error.ts';
+import { type RunRetention, readRetention } from './run-retention.ts';
 import { DOCUMENTS, EVIDENCE_RESULTS, RUN_FILE } from './run-shape.ts';
 import { readScorecard, type Scorecard } from './scorecard.ts';
 import { lockedCommits, sourceCommits } from './source-commits.ts';
@@ -26,6 +27,7 @@ export interface RunDescription {
   producer: typeof PRODUCER;
   subject: string | null;
   metadata: JsonObject;
+  retention: RunRetention;
   missing: string[];
   discrepancies: Discrepancy[];
   /** For people, one sentence each; missing files are not among them. */
@@ -84,7 +86,8 @@ export function describeRun(run: RunDirectory): RunDescription {
   warnings.push(...discrepancies.map(sayDiscrepancy));
   const subject = subjectOf(references.target_profile_ref, warnings);
   const { missing } = run;
-  return { runId, name: runId, producer: PRODUCER, subject, metadata, missing, discrepancies, warnings };
+  const retention = readRetention(documents.summary, warnings);
+  return { runId, name: runId, producer: PRODUCER, subject, metadata, retention, missing, discrepancies, warnings };
 }
 
 function referencesOf(documents: RunDirectory['documents'], warnings: string[]) {
@@ -168,7 +171,7 @@ function furtherFacts(
   return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== null));
 }
 
-/** The run's own retention policy, for the record: the store's retention class decides. */
+/** The run's own retention policy, for the record: see run-retention.ts for what follows from it. */
 function scalarsOf(value: Json | undefined): JsonObject | null {
   const scalars = Object.entries(asObject(value) ?? {})
     .map(([key, entry]) => [key, typeof entry === 'number' ? entry : asText(entry)] as const)

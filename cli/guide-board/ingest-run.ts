@@ -1,3 +1,4 @@
+import { DAY_MS } from '../../src/core/retention.ts';
 import type { ApiClient } from '../client/api/api-client.ts';
 import { type PushProgress, type PushResult, pushDirectory } from '../client/push/push.ts';
 import { lookForPush } from '../client/push/push-look.ts';
@@ -18,7 +19,16 @@ export interface StatehubTarget {
 /** What push takes and a run does not say by itself. */
 export type IngestOptions = Pick<
   PushOptions,
-  'directory' | 'retentionClass' | 'revision' | 'finalize' | 'rehash' | 'parallel' | 'exclude' | 'symlinks' | 'special'
+  | 'directory'
+  | 'retentionClass'
+  | 'fileRules'
+  | 'revision'
+  | 'finalize'
+  | 'rehash'
+  | 'parallel'
+  | 'exclude'
+  | 'symlinks'
+  | 'special'
 >;
 
 export interface IngestResult extends PushResult {
@@ -35,7 +45,8 @@ export interface IngestProgress extends PushProgress {
 
 /**
  * A run's directory in, a finalized package out; idempotent by run id, which is the package's external id. The retention
- * class is the service's default, raw-evidence: a run holds its raw logs and artifacts, which is what that class is for.
+ * class is the service's default, raw-evidence: a run holds its raw logs and artifacts, which is what that class is for. If the run's
+ * own policy keeps raw artifacts for fewer days than the rest, that becomes a file rule of the package.
  * @throws RunError when the directory is no run; what pushDirectory throws
  */
 export async function ingestRun(
@@ -47,12 +58,27 @@ export async function ingestRun(
   const run = describeRun(await readRun(options.directory));
   report(run, progress);
   const { name, producer, subject, runId } = run;
-  const push = { ...options, name, producer, subject: subject ?? undefined, externalId: runId, metadata: run.metadata };
+  const fileRules = options.fileRules ?? run.retention.fileRules;
+  const facts = { name, producer, subject: subject ?? undefined, externalId: runId, metadata: run.metadata, fileRules };
+  const push = { ...options, ...facts };
   const look = await lookForPush(push, { signal: client.signal, note: progress.note });
   const stale = await giveUpStaleIngest(client, { producer, runId, metadata: look.metadata });
   if (stale !== null) progress.note?.(`${stale} was never finished, and the run has changed since: it was given up.`);
   const pushed = await pushDirectory(client, { ...push, derived: true }, progress, env, look);
+  const shorter = sayShorter(run, pushed);
+  if (shorter !== null) progress.note?.(shorter);
   return { ...pushed, run_id: runId, missing: run.missing, discrepancies: run.discrepancies };
+}
+
+/** The store's class decides how long a package is kept, and the run may ask for more. */
+function sayShorter(
+  { retention: { summaryDays } }: RunDescription,
+  { package_id, expires_at }: PushResult,
+): string | null {
+  if (summaryDays === null || expires_at === null) return null;
+  const days = Math.round((Date.parse(expires_at) - Date.now()) / DAY_MS);
+  if (days >= summaryDays) return null;
+  return `The run's own policy keeps its summary ${summaryDays} days, and ${package_id} expires in ${days} days. \`artifact-store extend\` keeps all of it longer; --retention-class at the first ingest keeps its raw artifacts as short as the run says.`;
 }
 
 function report(run: RunDescription, progress: IngestProgress): void {

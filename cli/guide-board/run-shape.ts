@@ -33,6 +33,8 @@ export const EXPECTED_FILES = [
 ] as const;
 
 export const REPORTS_FOLDER = 'reports';
+/** Logs and raw results of the harnesses, which a run's policy may keep less long than what was made of them. */
+export const RAW_ARTIFACTS = 'artifacts/**';
 export const CHECK_GROUPS_FOLDER = 'artifacts/open-cmis-tck/tck';
 export const CHECK_GROUP_FILES = [
   'invocation.json',

@@ -1,3 +1,5 @@
+import { fileRulesProblem } from '../../src/core/file-rules.ts';
+import type { FileRule } from '../../src/core/retention.ts';
 import { reasonProblem, textProblem } from '../../src/core/text-problem.ts';
 import type { Compression } from '../client/tree/compression.ts';
 import { usageError } from '../errors.ts';
@@ -41,6 +43,19 @@ export function parseCompression(text: string, flag: string): Compression {
   const level = /^\d{1,2}$/.test(text) ? Number(text) : 0;
   if (level >= 1 && level <= LEVEL_MAX) return level;
   throw usageError(`${flag} must be auto, off or a level from 1 to ${LEVEL_MAX}, not ${JSON.stringify(text)}.`);
+}
+
+/** `GLOB=DAYS`; the glob may hold further `=`. @throws CliError wrong_usage */
+export function parseFileRule(text: string, flag: string): FileRule {
+  const at = text.lastIndexOf('=');
+  const days = text.slice(at + 1);
+  if (at < 1 || !/^\d{1,9}$/.test(days)) {
+    throw usageError(`${flag} takes GLOB=DAYS, not ${JSON.stringify(text)}.`, `Write it like ${flag} 'raw/**=30'.`);
+  }
+  const rule = { path: text.slice(0, at), days: Number(days) };
+  const problem = fileRulesProblem([rule]);
+  if (problem !== null) throw usageError(`${flag} ${problem}.`);
+  return rule;
 }
 
 /** What an expiry may be moved by at once. @throws CliError wrong_usage */

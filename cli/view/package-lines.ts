@@ -1,7 +1,7 @@
 import type { Hold, Package } from '../../src/api/types.ts';
 import type { JsonObject } from '../../src/core/canonical-json.ts';
 import { LEFT_OUT_MEMBER } from '../client/tree/left-out.ts';
-import { countOf, formatBytes, formatTime } from '../format.ts';
+import { countOf, formatBytes, formatTime, printable } from '../format.ts';
 import { PRODUCER } from '../guide-board/describe-run.ts';
 import { asObject } from '../guide-board/fields.ts';
 import { sayExpiry } from './expiry.ts';
@@ -26,14 +26,16 @@ export function packageLines(pkg: Package, holds: readonly Hold[], url: string, 
     ...optional('supersedes', pkg.supersedes),
     ...optional('superseded by', pkg.superseded_by),
     ['retention', retentionText(pkg, now)],
+    ...fileRuleLines(pkg.file_rules ?? []),
     ['holds', ...holdTexts(holds)],
     ['link', url],
     ...(pkg.producer === PRODUCER ? guideBoardLines(metadata) : metadataLines(metadata)),
   ];
 }
 
-function filesText({ file_count, total_size, stored_size }: Package): string {
-  const text = `${countOf(file_count, 'file')}, ${formatBytes(total_size)}`;
+function filesText({ file_count, total_size, stored_size, deleted_file_count }: Package): string {
+  const gone = deleted_file_count === 0 ? '' : ` (${countOf(deleted_file_count, 'of them', 'of them')} removed since)`;
+  const text = `${countOf(file_count, 'file')}, ${formatBytes(total_size)}${gone}`;
   return stored_size === null ? text : `${text}; stored in ${formatBytes(stored_size)}`;
 }
 
@@ -56,6 +58,11 @@ export function holdTexts(holds: readonly Hold[]): [string, ...string[]] {
     return `${hold.id}: ${hold.reason}${reference}, by ${hold.placed_by} since ${formatTime(hold.placed_at)}`;
   });
   return first === undefined ? ['none'] : [first, ...rest];
+}
+
+function fileRuleLines(rules: ReadonlyArray<{ path: string; days: number }>): Line[] {
+  const [first, ...rest] = rules.map(({ path, days }) => `${countOf(days, 'day')}: ${printable(path)}`);
+  return first === undefined ? [] : [['file rules', first, ...rest]];
 }
 
 /** What the push left out of its directory, if it did. */

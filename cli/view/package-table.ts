@@ -21,17 +21,18 @@ export function packageTable(packages: readonly Package[]): string {
 }
 
 export function eligibleTable(packages: EligibleList['items']): string {
-  if (packages.length === 0) return 'No package can be deleted now.';
+  if (packages.length === 0) return 'No package can be deleted now, and no file of one.';
   const rows = packages.map((pkg) => [
     pkg.package_id,
     pkg.status,
     short(pkg.producer),
     short(pkg.name),
     pkg.retention_class,
-    formatBytes(pkg.total_size),
+    pkg.files ? formatCount(pkg.files.count) : 'all',
+    formatBytes(pkg.files?.bytes ?? pkg.total_size),
     day(pkg.expires_at),
   ]);
-  return table([['PACKAGE', 'STATUS', 'PRODUCER', 'NAME', 'CLASS', 'SIZE', 'EXPIRED'], ...rows], [5]);
+  return table([['PACKAGE', 'STATUS', 'PRODUCER', 'NAME', 'CLASS', 'FILES', 'SIZE', 'EXPIRED'], ...rows], [5, 6]);
 }
 
 function short(text: string): string {

@@ -9,17 +9,19 @@ import { sayLeftOut } from './diff-lines.ts';
 
 /** What a verification found; `comparison` when a directory was compared too. */
 export function verifyOutcome(pkg: Package, found: Verification, comparison: Comparison | null): Outcome {
-  const { files, bytes, failures } = found;
+  const { files, bytes, failures, deleted } = found;
   const differences = comparison?.differences ?? null;
   const different = differences === null ? 0 : countDifferences(differences);
   const ok = failures.length === 0 && different === 0;
   const read = `${countOf(files, 'file')}, ${formatBytes(bytes)}`;
+  const gone = `${countOf(deleted.length, 'file')} ${deleted.length === 1 ? 'was' : 'were'} removed when their time was over`;
   const lines = [
     ...failures.map(({ detail }) => printable(detail)),
     ...(differences === null ? [] : differenceLines(differences, Number.POSITIVE_INFINITY).map(printable)),
     ok
       ? `${pkg.id}: ${read} read and hashed, all as ${pkg.manifest_digest === null ? 'registered' : 'the manifest says'}${comparison === null ? '' : ` and the directory has them${sayLeftOut(comparison.leftOut)}`}.`
       : `${pkg.id}: ${read} read; ${countOf(failures.length, 'file')} with other bytes${differences === null ? '' : `, ${countOf(different, 'difference')} to the directory`}.`,
+    ...(deleted.length === 0 ? [] : [`${gone}: the manifest still says which.`]),
   ];
   return {
     json: {
@@ -28,6 +30,7 @@ export function verifyOutcome(pkg: Package, found: Verification, comparison: Com
       manifest_digest: pkg.manifest_digest,
       files,
       bytes,
+      deleted: deleted.length,
       failures,
       ...(comparison === null ? {} : { differences, left_out: comparison.leftOut }),
     },

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { digest, path, size, time } from './fields.ts';
-import { many } from './request-fields.ts';
+import { many, Page } from './request-fields.ts';
 
 export const mediaType = z
   .string()
@@ -23,6 +23,11 @@ export const RegisterFiles = z.strictObject({
     1_000,
     1,
   ),
+});
+
+export const ListFiles = z.strictObject({
+  ...Page,
+  deleted: z.optional(z.enum(['true', 'false'])).check(z.describe('true: only files that were removed')),
 });
 
 export const PutFileQuery = z.strictObject({

@@ -11,6 +11,9 @@ export const File = z.object({
   media_type: z.string(),
   mtime: z.nullable(time),
   executable: z.boolean(),
-  state: z.enum(['stored', 'missing']),
+  state: z.enum(['stored', 'missing', 'deleted']),
+  deleted_at: z
+    .optional(z.nullable(time))
+    .check(z.describe('when it was removed from its finalized package; its bytes cannot be read')),
 });
 export const FileList = list(File);

@@ -1,8 +1,9 @@
 import * as z from 'zod/mini';
+import { FILE_RULE_DAYS_MAX, FILE_RULES_MAX } from '../core/file-rules.ts';
 import { PACKAGE_STATUSES } from '../core/package-state.ts';
 import { TEXT_MAX } from '../core/text-problem.ts';
 import { json, size, time } from './fields.ts';
-import { text } from './request-fields.ts';
+import { many, text } from './request-fields.ts';
 
 export const CreatePackage = z.strictObject({
   name: text(TEXT_MAX.name),
@@ -12,6 +13,17 @@ export const CreatePackage = z.strictObject({
   retention_class: z
     .optional(z.string().check(z.maxLength(128)))
     .check(z.describe('one of GET /v1/retention/classes; default raw-evidence')),
+  file_rules: z
+    .optional(
+      many(
+        z.strictObject({
+          path: z.string().check(z.minLength(1), z.maxLength(1_024)),
+          days: z.int().check(z.minimum(0), z.maximum(FILE_RULE_DAYS_MAX)),
+        }),
+        FILE_RULES_MAX,
+      ),
+    )
+    .check(z.describe('files that need not be kept as long as the package, besides those that its class names')),
   metadata: z.optional(json).check(z.describe('at most 256 KiB as canonical JSON, 32 levels deep')),
   supersedes: z.optional(z.string()).check(z.describe('the id of the package that this one revises')),
 });

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { PACKAGE_STATUSES } from '../core/package-state.ts';
 import { json, list, size, time } from './fields.ts';
+import { FileRule } from './file-rules.ts';
 
 export const Package = z.object({
   id: z.string(),
@@ -12,6 +13,10 @@ export const Package = z.object({
   metadata: json,
   file_count: size,
   total_size: size,
+  deleted_file_count: z
+    // Versions before do not say it.
+    ._default(size, 0)
+    .check(z.describe('files that were removed since it was finalized: file_count and total_size count them')),
   stored_size: z
     // Version 0.1.0 does not say it.
     ._default(z.nullable(size), null)
@@ -27,6 +32,9 @@ export const Package = z.object({
     held: z.boolean(),
     eligible: z.boolean(),
   }),
+  file_rules: z
+    .optional(z.array(FileRule))
+    .check(z.describe('files that need not be kept as long as the package; not in lists of packages')),
   supersedes: z.nullable(z.string()),
   superseded_by: z.nullable(z.string()),
   reason: z.nullable(z.string()).check(z.describe('why it failed or was deleted')),

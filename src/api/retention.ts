@@ -1,10 +1,16 @@
 import * as z from 'zod/mini';
 import { PACKAGE_STATUSES } from '../core/package-state.ts';
 import { list, size, time } from './fields.ts';
+import { FileRule } from './file-rules.ts';
 
 export const RetentionClassList = z.object({
   items: z.array(
-    z.object({ name: z.string(), days: z.nullable(z.int()).check(z.describe('null: never')), default: z.boolean() }),
+    z.object({
+      name: z.string(),
+      days: z.nullable(z.int()).check(z.describe('null: never')),
+      files: z.optional(z.array(FileRule)).check(z.describe('files that are kept less long; if omitted, none')),
+      default: z.boolean(),
+    }),
   ),
 });
 
@@ -14,9 +20,14 @@ export const Eligible = z.object({
   producer: z.string(),
   status: z.enum(PACKAGE_STATUSES),
   retention_class: z.string(),
-  expires_at: time,
-  reason: z.string(),
+  expires_at: time.check(z.describe('of the package; with files, when the first of them could be removed')),
+  reason: z
+    .string()
+    .check(z.describe('expired: the package may be deleted; files_expired: some of its files may be removed')),
   total_size: size,
+  files: z
+    .optional(z.nullable(z.object({ count: size, bytes: size })))
+    .check(z.describe('that may be removed; null: the whole package may be deleted')),
 });
 export const EligibleList = list(Eligible);
 

@@ -1,6 +1,7 @@
 import type * as z from 'zod/mini';
 import type * as audit from './audit.ts';
 import type * as downloads from './downloads.ts';
+import type * as fileDeletions from './file-deletions.ts';
 import type * as fileRequests from './file-requests.ts';
 import type * as files from './files.ts';
 import type * as fixity from './fixity.ts';
@@ -25,6 +26,7 @@ export type RegisterFiles = z.infer<typeof fileRequests.RegisterFiles>;
 export type RegisteredFiles = z.infer<typeof files.RegisteredFiles>;
 export type File = z.infer<typeof files.File>;
 export type FileList = z.infer<typeof files.FileList>;
+export type FileDeletion = z.infer<typeof fileDeletions.FileDeletion>;
 export type PlanUploads = z.infer<typeof transferRequests.PlanUploads>;
 export type PlannedUpload = z.infer<typeof uploads.PlannedUpload>;
 export type PlannedUploads = z.infer<typeof uploads.PlannedUploads>;

@@ -53,6 +53,7 @@ export const ERROR_TABLE = {
   upload_incomplete: { status: 409, title: 'Not every part has arrived' },
 
   package_deleted: { status: 410, title: 'The package was deleted' },
+  file_deleted: { status: 410, title: 'The file was removed from its package' },
   precondition_failed: { status: 412, title: 'The file is not the one that If-Match names' },
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json' },
@@ -63,6 +64,7 @@ export const ERROR_TABLE = {
   invalid_request: { status: 422, title: 'The request breaks the schema' },
   invalid_path: { status: 422, title: 'Not a path that a package can hold' },
   invalid_digest: { status: 422, title: 'Not a SHA-256 digest' },
+  invalid_file_rule: { status: 422, title: 'Not a rule for files of a package' },
   invalid_metadata: { status: 422, title: 'Metadata that cannot be stored' },
   invalid_cursor: { status: 422, title: 'Not a cursor of this list' },
   unknown_retention_class: { status: 422, title: 'No such retention class' },

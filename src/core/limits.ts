@@ -1,3 +1,4 @@
+import { FILE_RULES_MAX } from './file-rules.ts';
 import { PATH_MAX_BYTES, SEGMENT_MAX_BYTES } from './logical-path.ts';
 import { METADATA_MAX_BYTES, METADATA_MAX_VALUES } from './metadata.ts';
 import { FRAMES_MAX } from './zstd-frame.ts';
@@ -33,6 +34,8 @@ export interface Limits {
   json_body_max: number;
   metadata_max: number;
   metadata_values_max: number;
+  /** File rules of a package, with those of its class. */
+  file_rules_max: number;
   path_max: number;
   segment_max: number;
   page_max: number;
@@ -59,6 +62,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   json_body_max: 5 * MIB,
   metadata_max: METADATA_MAX_BYTES,
   metadata_values_max: METADATA_MAX_VALUES,
+  file_rules_max: FILE_RULES_MAX,
   path_max: PATH_MAX_BYTES,
   segment_max: SEGMENT_MAX_BYTES,
   page_max: 1_000,

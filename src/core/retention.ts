@@ -10,10 +10,23 @@ export const DAY_MS = 86_400_000;
 /** The last instant that RFC 3339 and every client can write with a four-digit year. */
 const TIME_MAX = Date.parse('9999-12-31T23:59:59.999Z');
 
-/** Class → days, null for never. */
-export type RetentionClasses = Readonly<Record<string, number | null>>;
+/** How long some files of a package must be kept, less long than the package: see core/file-rules.ts. */
+export interface FileRule {
+  /** A glob: see core/glob.ts. */
+  path: string;
+  /** Counted from `finalized_at`. */
+  days: number;
+}
 
-export const DEFAULT_RETENTION_CLASSES: RetentionClasses = {
+/** Days, null for never; with rules for some of the files. */
+export type RetentionClass = number | null | { days: number | null; files: readonly FileRule[] };
+export type RetentionClasses = Readonly<Record<string, RetentionClass>>;
+
+export function classOf(value: RetentionClass): { days: number | null; files: readonly FileRule[] } {
+  return typeof value === 'object' && value !== null ? value : { days: value, files: [] };
+}
+
+export const DEFAULT_RETENTION_CLASSES: Readonly<Record<string, number | null>> = {
   transient: 7,
   'raw-evidence': 90,
   'summary-evidence': 365,

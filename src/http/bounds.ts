@@ -60,10 +60,10 @@ const ESCAPED = 3;
 /** A few fields; the longest is a reason of 2,000 characters. */
 export const FEW_FIELDS: JsonBoundOf = () => ({ bytes: 32 * KIB, values: 100 });
 
-/** Metadata, with room for escapes and indentation, and a few texts. */
+/** Metadata, with room for escapes and indentation, a few texts, and fifty file rules. */
 export const PACKAGE_FIELDS: JsonBoundOf = ({ metadata_max, metadata_values_max }) => ({
   bytes: 4 * metadata_max,
-  values: metadata_values_max + 100,
+  values: metadata_values_max + 300,
 });
 
 /** For each file: a path, eight values, and up to a kilobyte for the other fields. */

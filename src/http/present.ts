@@ -64,6 +64,7 @@ export function presentPackage(pkg: PackageRecord, { reads }: Caller, now: numbe
     metadata: pkg.metadata,
     file_count: pkg.file_count,
     total_size: pkg.total_size,
+    deleted_file_count: pkg.deleted_file_count,
     stored_size: 'all' in reads && pkg.finalized_at !== null ? pkg.stored_size : null,
     manifest_digest: pkg.manifest_digest,
     retention: {
@@ -86,8 +87,9 @@ export function fileState(file: FileRecord): 'stored' | 'missing' {
 }
 
 export function presentFile(file: FileRecord): wire.File {
-  const { path, digest, size, media_type, mtime, executable } = file;
-  return { path, digest, size, media_type, mtime, executable, state: fileState(file) };
+  const { path, digest, size, media_type, mtime, executable, deleted_at } = file;
+  const state = deleted_at === null ? fileState(file) : 'deleted';
+  return { path, digest, size, media_type, mtime, executable, state, deleted_at: isoOrNull(deleted_at) };
 }
 
 export function presentPart(part: PartRequest): wire.PartRequest {

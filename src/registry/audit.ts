@@ -10,6 +10,7 @@ export type AuditAction =
   | 'package.created'
   | 'package.files_registered'
   | 'package.file_removed'
+  | 'package.files_deleted'
   | 'package.sealed'
   | 'package.finalized'
   | 'package.failed'

@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
+import { isThere } from './deleted-files.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { blobOfEach, PACKAGE_NO } from './numbers.ts';
 import { isLost } from './object-states.ts';
@@ -100,7 +101,8 @@ export async function forgetUnproven(db: Knex, packageId: PackageId, rows: Knex.
 }
 
 /**
- * A condition: a blob is proven in a living package that the caller may read, or in this package, which it may. The first such
+ * A condition: a blob is proven in a living package that the caller may read, or in this package, which it may; a file that was
+ * removed from its package proves nothing. The first such
  * file decides, however many have the blob: PostgreSQL is made to look into the index by blob, whose order no other index has,
  * for each. Of a join it would read them all, for each again. @param blobNo an expression, as is `size`
  */
@@ -117,10 +119,10 @@ export function provenFor(db: Knex, reads: Reads, packageId: PackageId, blobNo: 
   const condition = isPostgres(db)
     ? `coalesce((select f.size from package_files f
        where f.blob_no >= ${blobNo} and f.blob_no <= ${blobNo} and ${isProven('f')}
-         and (select ${living} ${readable} from packages p where p.no = f.package_no)
+         and (select ${living} ${readable} and ${isThere('f', 'p')} from packages p where p.no = f.package_no)
        order by f.blob_no, f.package_no limit 1) = ${size}, false)`
     : `exists (select 1 from package_files f join packages p on p.no = f.package_no
-       where f.blob_no = ${blobNo} and f.size = ${size} and ${isProven('f')} and ${living} ${readable})`;
+       where f.blob_no = ${blobNo} and f.size = ${size} and ${isProven('f')} and ${living} ${readable} and ${isThere('f', 'p')})`;
   return db.raw(condition, [...LIVING_STATUSES, ...(producers === null ? [] : [packageId, ...producers])]);
 }
 

@@ -2,7 +2,9 @@ import type { Knex } from 'knex';
 import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { comparePaths, type LogicalPath, laterOf, pathKey } from '../core/logical-path.ts';
+import { deletedAt, deletedFiles } from './deleted-files.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
+import { expiringFiles } from './expiring-files.ts';
 import { fileConflicts } from './file-conflicts.ts';
 import { fileProofs, forgetUnproven, isProven, noteUnproven, wantedRows } from './file-proofs.ts';
 import { located } from './locations.ts';
@@ -20,10 +22,12 @@ export interface FileRecord {
   proven: boolean;
   /** The bytes of its digest are gone: proven or not, they must be sent again. Follows from the objects' states. */
   lost: boolean;
+  /** It was removed from its finalized package, and cannot be read; null: it was not. */
+  deleted_at: number | null;
 }
 
 /** As a file is put. */
-export type PutFile = Omit<FileRecord, 'lost'>;
+export type PutFile = Omit<FileRecord, 'lost' | 'deleted_at'>;
 
 /** Where a file's bytes are. */
 export interface FileLocation {
@@ -52,12 +56,13 @@ function fromRow(row: Row): FileRecord {
     executable: Boolean(row.executable),
     proven: Boolean(row.proven),
     lost: Boolean(row.lost),
+    deleted_at: row.deleted_at,
   };
 }
 
 /** Of a row `f`. A blob's digest is looked up for each: PostgreSQL is left no other plan. */
 const COLUMNS = `f.path, (select b.digest from blobs b where b.no = f.blob_no) as digest, f.size, f.media_type, f.mtime,
-  f.executable, ${isProven('f')} as proven, ${isLost('f.blob_no')} as lost`;
+  f.executable, ${isProven('f')} as proven, ${isLost('f.blob_no')} as lost, ${deletedAt('f')} as deleted_at`;
 
 /** What most files are is not written into each of their rows. */
 const USUAL_MEDIA_TYPE = 'application/octet-stream';
@@ -115,6 +120,8 @@ export function fileTable(db: Knex) {
   return {
     ...fileConflicts(db),
     ...fileProofs(db),
+    ...deletedFiles(db),
+    ...expiringFiles(db),
 
     async get(packageId: PackageId, path: LogicalPath): Promise<FileRecord | null> {
       const row: Row | undefined = await filesOf(packageId).where({ path }).first(db.raw(COLUMNS));
@@ -124,6 +131,19 @@ export function fileTable(db: Knex) {
     /** In the order of the path's bytes. */
     async page(packageId: PackageId, after: string | null, limit: number): Promise<FileRecord[]> {
       return ((await pageOf(packageId, after, limit).select(db.raw(COLUMNS))) as Row[]).map(fromRow);
+    },
+
+    /** The same of those alone that were removed. */
+    async deletedPage(packageId: PackageId, after: string | null, limit: number): Promise<FileRecord[]> {
+      const rows: Row[] = rowsOf(
+        await db.raw(
+          `select ${COLUMNS} from deleted_files x cross join package_files f
+           where x.package_no = ${PACKAGE_NO} and x.path > ? and f.package_no = x.package_no and f.path = x.path
+           order by x.path limit ?`,
+          [packageId, after ?? '', limit],
+        ),
+      );
+      return rows.map(fromRow);
     },
 
     /** Ids of the objects that the bytes of such a page are read from, each once; of files that are empty or unproven, none. */

@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { type Digest, digestFromBytes } from '../core/digest.ts';
 import type { Encoding } from '../core/frame-table.ts';
 import type { PackMember } from '../core/pack.ts';
+import { isThere } from './deleted-files.ts';
 import { rowsOf } from './dialect.ts';
 import { IS_ELSEWHERE, IS_QUARANTINED, isNeeded, LIVING } from './unneeded-objects.ts';
 
@@ -90,7 +91,7 @@ export function packMembers(db: Knex) {
              union all
              select l.blob_no from objects o join blob_locations l on l.object_no = o.no where o.id = ?) h
            join package_files f on f.blob_no = h.no join packages p on p.no = f.package_no
-           where p.status in (${LIVING}) limit 2`,
+           where p.status in (${LIVING}) and ${isThere('f', 'p')} limit 2`,
           [id, id],
         ),
       );

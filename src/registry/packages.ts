@@ -4,7 +4,9 @@ import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { indexedScalars } from '../core/metadata.ts';
 import type { PackageStatus } from '../core/package-state.ts';
+import type { FileRule } from '../core/retention.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
+import { fileRulesOf } from './file-rules.ts';
 import type { Reads } from './reads.ts';
 import { onlyReadable } from './reads.ts';
 import { idRows, recordset } from './recordset.ts';
@@ -19,6 +21,8 @@ export interface PackageRecord {
   metadata: JsonObject;
   retention_class: string;
   retention_days: number | null;
+  /** Its class's, and those it was made with. */
+  file_rules: FileRule[];
   expires_at: number | null;
   active_holds: number;
   supersedes: PackageId | null;
@@ -26,6 +30,8 @@ export interface PackageRecord {
   reason: string | null;
   file_count: number;
   total_size: number;
+  /** Files that were removed since it was finalized: counted above all the same. */
+  deleted_file_count: number;
   /** Bytes in storage of the objects that hold its files, each whole; null until it is sealed. */
   stored_size: number | null;
   /** Another number whenever the list of files has changed. */
@@ -53,7 +59,7 @@ export type NewPackage = Pick<
   | 'supersedes'
   | 'created_by'
   | 'created_at'
-> & { metadata: JsonObject; metadata_text: string };
+> & { metadata: JsonObject; metadata_text: string; file_rules?: readonly FileRule[] };
 
 export interface PackageFilter {
   producer?: string | undefined;
@@ -75,10 +81,11 @@ export interface PackageSize {
   metadata_bytes: number;
 }
 
-type Row = Omit<PackageRecord, 'metadata' | 'manifest_digest'> & {
+type Row = Omit<PackageRecord, 'metadata' | 'manifest_digest' | 'file_rules'> & {
   /** Its key inside the registry. */
   no: number;
   metadata: string;
+  file_rules: string | null;
   manifest_digest: Buffer | null;
 };
 
@@ -99,6 +106,7 @@ function fromRow({ no, ...row }: Row): PackageRecord {
   return {
     ...row,
     metadata: JSON.parse(row.metadata) as JsonObject,
+    file_rules: fileRulesOf(row.file_rules),
     manifest_digest: row.manifest_digest === null ? null : digestFromBytes(row.manifest_digest),
   };
 }
@@ -140,10 +148,11 @@ export function packageTable(db: Knex) {
 
   return {
     async insert(pkg: NewPackage): Promise<void> {
-      const { metadata, metadata_text, ...columns } = pkg;
+      const { metadata, metadata_text, file_rules = [], ...columns } = pkg;
+      const rules = file_rules.length === 0 ? null : JSON.stringify(file_rules);
       // PostgreSQL numbers them itself; of SQLite there is one writer at a time.
       const no = postgres ? {} : { no: db.raw('(select coalesce(max(no), 0) + 1 from packages)') };
-      await db('packages').insert({ ...columns, ...no, metadata: metadata_text, status: 'created' });
+      await db('packages').insert({ ...columns, ...no, metadata: metadata_text, file_rules: rules, status: 'created' });
       const scalars = [...indexedScalars(metadata)].filter(([key, value]) => fitsIndex(key, value));
       if (scalars.length === 0) return;
       const rows = recordset(db, { key: 'text', value: 'text' }, scalars);
@@ -211,9 +220,11 @@ export function packageTable(db: Knex) {
       return ((await matching(filter, reads, limit).select('packages.*')) as Row[]).map(fromRow);
     },
 
-    /** Of what `list` gives, in its order: the bytes that each one's metadata has, without reading it. */
+    /** Of what `list` gives, in its order: the bytes that each one's metadata and file rules have, without reading them. */
     async listSizes(filter: PackageFilter, reads: Reads, limit: number): Promise<PackageSize[]> {
-      const size = db.raw('octet_length(packages.metadata) as metadata_bytes');
+      const size = db.raw(
+        'octet_length(packages.metadata) + coalesce(octet_length(packages.file_rules), 0) as metadata_bytes',
+      );
       return matching(filter, reads, limit).select('packages.id', size);
     },
 
@@ -254,7 +265,7 @@ export function packageTable(db: Knex) {
       return rows.map(({ id }) => id);
     },
 
-    async update(id: PackageId, change: Partial<Omit<PackageRecord, 'id' | 'metadata'>>): Promise<void> {
+    async update(id: PackageId, change: Partial<Omit<PackageRecord, 'id' | 'metadata' | 'file_rules'>>): Promise<void> {
       const { manifest_digest, ...columns } = change;
       await db('packages')
         .where({ id })

@@ -39,6 +39,10 @@ export interface ReadTables {
     | 'provableBy'
     | 'notMissing'
     | 'objectsOfPage'
+    | 'deletedPage'
+    | 'tombstone'
+    | 'pathsDeletedBy'
+    | 'listWithExpired'
     | 'findConflict'
   >;
   blobs: Pick<
@@ -85,7 +89,15 @@ export interface ReadTables {
   >;
   retention: Pick<
     RetentionTable,
-    'unwritten' | 'eventsAmong' | 'listUnwritten' | 'listClasses' | 'getClass' | 'events' | 'getHold' | 'holds'
+    | 'extendedUntil'
+    | 'unwritten'
+    | 'eventsAmong'
+    | 'listUnwritten'
+    | 'listClasses'
+    | 'getClass'
+    | 'events'
+    | 'getHold'
+    | 'holds'
   >;
   audit: Pick<AuditTable, 'page'>;
   stores: Pick<StoreTable, 'getId' | 'getReconciledAt'>;

@@ -1,8 +1,10 @@
 import type { Knex } from 'knex';
 import type { DecisionAction } from '../core/decision.ts';
 import type { PackageId } from '../core/ids.ts';
-import type { RetentionClasses } from '../core/retention.ts';
+import { classOf, type FileRule, type RetentionClasses } from '../core/retention.ts';
 import { rowsOf } from './dialect.ts';
+import { EXTENDED_UNTIL } from './expiring-files.ts';
+import { fileRulesOf } from './file-rules.ts';
 import { idRows } from './recordset.ts';
 
 export interface HoldRecord {
@@ -20,7 +22,7 @@ export interface HoldRecord {
 export interface RetentionEventRecord {
   id: string;
   package_id: PackageId;
-  action: 'set' | 'finalized' | 'extended' | 'held' | 'released' | 'deleted';
+  action: 'set' | 'finalized' | 'extended' | 'held' | 'released' | 'deleted' | 'files_deleted';
   at: number;
   actor: string;
   reason: string | null;
@@ -44,33 +46,66 @@ const EVENT_COLUMNS = [
 /** An event that storage is to have as well, with what it says of its package and its hold. */
 export type UnwrittenEvent = RetentionEventRecord & {
   action: DecisionAction;
+  seq: number;
   hold_reference: string | null;
   retention_days: number | null;
+  /** JSON; null: none. */
+  file_rules: string | null;
 };
 
+export interface RetentionClassRecord {
+  name: string;
+  /** Null: never. */
+  days: number | null;
+  file_rules: FileRule[];
+}
+
+type ClassRow = Omit<RetentionClassRecord, 'file_rules'> & { file_rules: string | null };
+
+function classFromRow({ file_rules, ...row }: ClassRow): RetentionClassRecord {
+  return { ...row, file_rules: fileRulesOf(file_rules) };
+}
+
 export function retentionTable(db: Knex) {
+  function classes(): Knex.QueryBuilder {
+    return db('retention_classes').where({ retired: false }).select('name', 'days', 'file_rules');
+  }
+
   return {
     /** Makes the table say what the configuration says. A class that some package has is retired, never removed. */
     async syncClasses(classes: RetentionClasses): Promise<void> {
       // In one order on every replica.
       const sorted = Object.entries(classes).toSorted(([a], [b]) => (a < b ? -1 : 1));
-      for (const [name, days] of sorted) {
-        await db('retention_classes').insert({ name, days, retired: false }).onConflict('name').merge();
+      for (const [name, value] of sorted) {
+        const { days, files } = classOf(value);
+        const file_rules = files.length === 0 ? null : JSON.stringify(files);
+        await db('retention_classes').insert({ name, days, file_rules, retired: false }).onConflict('name').merge();
       }
       await db('retention_classes').whereNotIn('name', Object.keys(classes)).update({ retired: true });
     },
 
-    async listClasses(): Promise<Array<{ name: string; days: number | null }>> {
-      return db('retention_classes').where({ retired: false }).orderBy('name').select('name', 'days');
+    async listClasses(): Promise<RetentionClassRecord[]> {
+      const rows: ClassRow[] = await classes().orderBy('name');
+      return rows.map(classFromRow);
     },
 
-    async getClass(name: string): Promise<{ name: string; days: number | null } | null> {
-      return (await db('retention_classes').where({ name, retired: false }).first('name', 'days')) ?? null;
+    async getClass(name: string): Promise<RetentionClassRecord | null> {
+      const row: ClassRow | undefined = await classes().where({ name }).first();
+      return row ? classFromRow(row) : null;
     },
 
-    /** @param toWrite storage is to have it as well */
-    async addEvent(event: RetentionEventRecord, toWrite: boolean): Promise<void> {
-      await db('retention_events').insert({ ...event, to_write: toWrite });
+    /** @param toWrite storage is to have it as well @returns its seq */
+    async addEvent(event: RetentionEventRecord, toWrite: boolean): Promise<number> {
+      const [row] = await db('retention_events').insert({ ...event, to_write: toWrite }, ['seq']);
+      return Number((row as { seq: number }).seq);
+    },
+
+    /** The latest time to which somebody has extended a package; null: nobody has. */
+    async extendedUntil(packageId: PackageId): Promise<number | null> {
+      const [row] = rowsOf<{ until: number | null }>(
+        await db.raw(`select ${EXTENDED_UNTIL} as until from packages p where p.id = ?`, [packageId]),
+      );
+      return row?.until ?? null;
     },
 
     /** Events that storage is to have and is not known to have yet, oldest first. */
@@ -82,7 +117,13 @@ export function retentionTable(db: Knex) {
         .whereRaw('e.to_write = true')
         .orderBy('e.seq')
         .limit(limit);
-      return query.select(...EVENT_COLUMNS, 'h.reference as hold_reference', 'p.retention_days as retention_days');
+      return query.select(
+        ...EVENT_COLUMNS,
+        'e.seq',
+        'h.reference as hold_reference',
+        'p.retention_days',
+        'p.file_rules',
+      );
     },
 
     /** Packages that have such events. */

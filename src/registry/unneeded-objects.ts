@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { ObjectState } from '../core/object-state.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
+import { isThere } from './deleted-files.ts';
 import { rowsOf } from './dialect.ts';
 import { isHeldByNone, lockBlobsOf } from './object-states.ts';
 import { idRows, recordset } from './recordset.ts';
@@ -21,10 +22,10 @@ const COLUMNS = `o.no as no, o.id as id, o.key as key, o.version_id as version_i
 /** The statuses of living packages, as a list of SQL. */
 export const LIVING = LIVING_STATUSES.map((status) => `'${status}'`).join(', ');
 
-/** A condition: a file of a living package has the blob, proven or not. @param blobNo an expression */
+/** A condition: a file of a living package has the blob, proven or not, and was not removed from it. @param blobNo an expression */
 export function isNeeded(blobNo: string): string {
   return `exists (select 1 from package_files f join packages p on p.no = f.package_no
-    where f.blob_no = ${blobNo} and p.status in (${LIVING}))`;
+    where f.blob_no = ${blobNo} and p.status in (${LIVING}) and ${isThere('f', 'p')})`;
 }
 
 /** A condition: a live object other than `o` holds the blob `b`, and its bytes there are not known to be wrong. */

@@ -1,4 +1,5 @@
 import { StoreError } from '../core/errors.ts';
+import { joinFileRules } from '../core/file-rules.ts';
 import { newId, type PackageId } from '../core/ids.ts';
 import { canonicalMetadata } from '../core/metadata.ts';
 import { DEFAULT_RETENTION_CLASS, daysAfter } from '../core/retention.ts';
@@ -6,6 +7,7 @@ import type { PackageRecord } from '../registry/packages.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
 import { mayRead } from '../registry/reads.ts';
 import type { Tables } from '../registry/registry.ts';
+import type { RetentionClassRecord } from '../registry/retention.ts';
 import { lockPackage } from './access.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import { assertSupersedable, isSameRevision, type PackageInput } from './revisions.ts';
@@ -18,7 +20,7 @@ export interface CreatePackageInput extends PackageInput {
 /**
  * Registers a package, or gives back the living one that has the same (producer, external id), so that a retried ingest
  * continues where it stopped.
- * @throws StoreError forbidden, invalid_metadata, unknown_retention_class, invalid_supersedes, already_superseded
+ * @throws StoreError forbidden, invalid_metadata, unknown_retention_class, invalid_file_rule, invalid_supersedes, already_superseded
  */
 export async function createPackage(
   services: Services,
@@ -54,6 +56,7 @@ export async function createPackage(
       metadata_text: metadataText,
       retention_class: className,
       retention_days: retentionClass.days,
+      file_rules: joinFileRules(retentionClass.file_rules, input.file_rules ?? []),
       expires_at: expiresAt,
       supersedes: superseded?.id ?? null,
       created_by: caller.actor,
@@ -128,7 +131,7 @@ function alreadySuperseded(detail: string, { id }: PackageRecord): StoreError {
   return new StoreError('already_superseded', detail, { package_id: id });
 }
 
-async function findClass(tables: ReadTables, name: string): Promise<{ days: number | null }> {
+async function findClass(tables: ReadTables, name: string): Promise<RetentionClassRecord> {
   const found = await tables.retention.getClass(name);
   if (found) return found;
   const known = (await tables.retention.listClasses()).map((entry) => entry.name);

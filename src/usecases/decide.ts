@@ -2,6 +2,7 @@ import { decisionKey } from '../blobs/key-layout.ts';
 import { type Decision, decisionBytes } from '../core/decision.ts';
 import { StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
+import { fileRulesOf } from '../registry/file-rules.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UnwrittenEvent } from '../registry/retention.ts';
 import { mapLimit } from './map-limit.ts';
@@ -61,19 +62,25 @@ export async function writeDecisions(services: Services<WithObjects>, id: Packag
 /** Any number of times, in any order: each has its key, which only ever gets these bytes. */
 async function write({ blobs, registry }: Services<WithObjects>, events: readonly UnwrittenEvent[]): Promise<void> {
   if (events.length === 0) return;
-  await mapLimit(events, CONCURRENCY, (event) =>
-    blobs.objects.write(decisionKey(event.package_id, event.id), bytesOf(decisionOf(event))),
-  );
+  await mapLimit(events, CONCURRENCY, async (event) => {
+    const paths = event.action === 'files_deleted' ? await registry.read.files.pathsDeletedBy(event.seq) : [];
+    await blobs.objects.write(decisionKey(event.package_id, event.id), bytesOf(decisionOf(event, paths)));
+  });
   await registry.transaction(({ retention }) => retention.setWritten(events.map(({ id }) => id)));
 }
 
-function decisionOf(event: UnwrittenEvent): Decision {
+/** @param paths that it removed */
+function decisionOf(event: UnwrittenEvent, paths: readonly string[]): Decision {
   const { id, package_id, action, at, actor, reason } = event;
   const common = { id, package_id, action, at: new Date(at).toISOString(), actor, reason };
   if (event.hold_id !== null) return { ...common, hold: { id: event.hold_id, reference: event.hold_reference } };
+  if (action === 'files_deleted') return { ...common, paths };
   const expires = action === 'deleted' ? event.expires_before : event.expires_after;
   const expires_at = expires === null ? null : new Date(expires).toISOString();
-  return { ...common, expires_at, ...(action === 'finalized' ? { retention_days: event.retention_days } : {}) };
+  if (action !== 'finalized') return { ...common, expires_at };
+  const rules = fileRulesOf(event.file_rules);
+  const file_rules = rules.length === 0 ? {} : { file_rules: rules };
+  return { ...common, expires_at, retention_days: event.retention_days, ...file_rules };
 }
 
 async function* bytesOf(decision: Decision): AsyncGenerator<Uint8Array> {

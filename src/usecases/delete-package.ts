@@ -27,6 +27,7 @@ export async function deletePackage(
     const now = await tables.now();
     assertDeletable(pkg, holds, now);
     await tables.packages.update(id, { status, reason, deleted_at: now });
+    await tables.files.dropExpiring(id);
     await giveBack(tables, pkg);
     const uploads_aborted = await abortOpen(tables, caller, id, { reason: 'The package was deleted.' });
     const event = { package_id: id, action: 'deleted' as const, at: now, reason, expires_before: pkg.expires_at };

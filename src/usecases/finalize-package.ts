@@ -2,8 +2,10 @@ import { manifestKey } from '../blobs/key-layout.ts';
 import { newId, type PackageId } from '../core/ids.ts';
 import { nextStatus } from '../core/package-state.ts';
 import { expiryAtFinalize } from '../core/retention.ts';
+import type { ExpiringFiles } from '../registry/expiring-files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { lockPackage } from './access.ts';
+import { countExpiring } from './count-expiring.ts';
 import { decide, writeDecisions } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import { takeOver } from './revisions.ts';
@@ -25,7 +27,10 @@ export async function finalizePackage(
   expected: Expected = {},
 ): Promise<PackageRecord> {
   const sealed = await sealPackage(services, caller, id, expected);
-  if (sealed.status !== 'finalized') return flip(services, caller, id, await writeManifest(services, sealed));
+  if (sealed.status !== 'finalized') {
+    const manifest = await writeManifest(services, sealed);
+    return flip(services, caller, id, manifest, await countExpiring(services.registry.read, sealed));
+  }
   await writeDecisions(services, id);
   return sealed;
 }
@@ -36,6 +41,7 @@ async function flip(
   caller: Caller,
   id: PackageId,
   manifest: WrittenManifest,
+  expiring: readonly ExpiringFiles[],
 ): Promise<PackageRecord> {
   return decide(services, id, async (tables) => {
     const pkg = await lockPackage(tables, caller, id);
@@ -62,6 +68,7 @@ async function flip(
       manifest_digest: manifest.digest,
       manifest_size: manifest.size,
     });
+    await tables.files.addExpiring(id, expiring);
     // The one who sealed it finalized it, even if recovery had to finish the work.
     const actor = { ...caller, actor: pkg.sealed_by ?? caller.actor };
     await recordRetention(tables, actor, {

@@ -5,18 +5,20 @@ import type { ReadTables } from '../registry/read-tables.ts';
 import { readPackage } from './access.ts';
 import type { Caller, Services } from './services.ts';
 
-/** In the order of the paths' bytes; `more` says that there is a further page. */
+/** In the order of the paths' bytes; `more` says that there is a further page. @param deleted only those that were removed */
 export async function listFiles(
   services: Services,
   caller: Caller,
   id: PackageId,
   after: string | null,
   limit: number,
+  deleted = false,
 ): Promise<{ files: FileRecord[]; more: boolean }> {
   const tables = services.registry.read;
   const pkg = await readPackage(tables, caller, id);
   assertReadable(pkg);
-  const found = await tables.files.page(id, after, limit + 1);
+  const { files: table } = tables;
+  const found = deleted ? await table.deletedPage(id, after, limit + 1) : await table.page(id, after, limit + 1);
   const files = found.slice(0, limit);
   return { files: pkg.status === 'failed' ? await asHeld(tables, id, files) : files, more: found.length > limit };
 }

@@ -1,6 +1,6 @@
 import { fitting } from '../core/fitting.ts';
 import type { PackageId } from '../core/ids.ts';
-import type { EligibleRecord, PackageFilter, PackageRecord } from '../registry/packages.ts';
+import type { PackageFilter, PackageRecord } from '../registry/packages.ts';
 import { readPackage } from './access.ts';
 import type { Caller, Services } from './services.ts';
 
@@ -27,16 +27,4 @@ export async function listPackages(
     now: await services.registry.read.now(),
     more: sizes.length > ids.length,
   };
-}
-
-/** What may be deleted because its time is over, soonest expiry first. */
-export async function listEligible(
-  services: Services,
-  caller: Caller,
-  after: { expires_at: number; id: string } | null,
-  limit: number,
-): Promise<{ packages: EligibleRecord[]; more: boolean }> {
-  const now = await services.registry.read.now();
-  const found = await services.registry.read.packages.listEligible(now, after, caller.reads, limit + 1);
-  return { packages: found.slice(0, limit), more: found.length > limit };
 }

@@ -85,6 +85,7 @@ function complete(file: NewFile, old: FileRecord | undefined): FileRecord {
     executable: file.executable ?? known?.executable ?? false,
     proven: file.proven || (known?.proven ?? false),
     lost: !file.proven && (known?.lost ?? false),
+    deleted_at: null,
   };
 }
 

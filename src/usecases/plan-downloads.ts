@@ -10,6 +10,7 @@ import { assertReadable, bytesFreed } from '../core/package-state.ts';
 import { FRAMES_TOLD_MAX } from '../core/zstd-frame.ts';
 import type { FileLocation, FileRecord } from '../registry/files.ts';
 import { readPackage } from './access.ts';
+import { fileDeleted } from './file-deleted.ts';
 import type { Caller, Services, WithReader } from './services.ts';
 
 /** One request, and the files that its answer holds. */
@@ -34,9 +35,9 @@ export interface DownloadEntry {
 /**
  * Signed requests for the files' bytes, each object listed once per page. A pack is signed as a whole only for callers
  * that may read every blob in it; for others, only the ranges that they may read. Frames are signed only for callers
- * that decode them; others get the content from this service. Files whose bytes are not here are left out of a whole
- * package, and are an error when asked for by path.
- * @throws StoreError file_not_found, files_missing, package_failed, package_deleted, integrity_failure
+ * that decode them; others get the content from this service. Files whose bytes are not here, or that were removed, are left out of a
+ * whole package, and are an error when asked for by path.
+ * @throws StoreError file_not_found, files_missing, package_failed, package_deleted, file_deleted, integrity_failure
  */
 export async function planDownloads(
   services: Services<WithReader>,
@@ -53,7 +54,7 @@ export async function planDownloads(
     'paths' in page
       ? await filesAt(services, packageId, page.paths)
       : await tables.files.page(packageId, page.after, page.limit);
-  const readable = files.filter((file) => file.proven);
+  const readable = files.filter((file) => file.proven && file.deleted_at === null);
   const wanted = readable.filter((file) => file.size > 0).map((file) => file.path);
   const locations = await tables.files.locate(packageId, wanted);
   const path = notLocated(wanted, locations);
@@ -163,6 +164,8 @@ async function filesAt(services: Services, packageId: PackageId, paths: readonly
     if (!file) throw new StoreError('file_not_found', `${packageId} has no file ${JSON.stringify(path)}.`, { path });
     return file;
   });
+  const deleted = files.find((file) => file.deleted_at !== null);
+  if (deleted) throw await fileDeleted(services.registry.read, packageId, deleted.path);
   const missing = files.find((file) => !file.proven);
   if (missing) {
     throw new StoreError('files_missing', `The bytes of ${JSON.stringify(missing.path)} have not been uploaded yet.`, {

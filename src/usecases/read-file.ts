@@ -10,6 +10,7 @@ import { assertReadable, bytesFreed } from '../core/package-state.ts';
 import type { ObjectRecord } from '../registry/blobs.ts';
 import type { FileRecord } from '../registry/files.ts';
 import { readPackage } from './access.ts';
+import { fileDeleted } from './file-deleted.ts';
 import { openChecked, openRange, openUnchecked, type Stored } from './open-stored.ts';
 import { reportDamage } from './report-damage.ts';
 import { type Caller, type Services, SYSTEM, type WithReader } from './services.ts';
@@ -30,7 +31,7 @@ export interface ReadableFile extends Readability {
   sign(): Promise<SignedRequest | null>;
 }
 
-/** @throws StoreError file_not_found, files_missing (registered, but its bytes are not here), package_failed, package_deleted */
+/** @throws StoreError file_not_found, files_missing (registered, but its bytes are not here), package_failed, package_deleted, file_deleted */
 export async function readFile(
   services: Services<WithReader>,
   caller: Caller,
@@ -42,6 +43,7 @@ export async function readFile(
   assertReadable(pkg);
   const file = await tables.files.get(packageId, path);
   if (!file) throw new StoreError('file_not_found', `${packageId} has no file ${JSON.stringify(path)}.`, { path });
+  if (file.deleted_at !== null) throw await fileDeleted(tables, packageId, path);
   if (!file.proven) {
     throw new StoreError('files_missing', `The bytes of ${JSON.stringify(path)} have not been uploaded yet.`, {
       path,

@@ -48,7 +48,7 @@ export async function recordRetention(
   caller: Caller,
   change: RetentionChange,
   { finalized }: { finalized: boolean } = { finalized: true },
-): Promise<void> {
+): Promise<{ id: string; seq: number }> {
   const event: RetentionEventRecord = {
     reason: null,
     hold_id: null,
@@ -58,5 +58,6 @@ export async function recordRetention(
     id: newId('evt', change.at),
     actor: caller.actor,
   };
-  await tables.retention.addEvent(event, change.action !== 'set' && (finalized || change.action !== 'deleted'));
+  const toWrite = change.action !== 'set' && (finalized || change.action !== 'deleted');
+  return { id: event.id, seq: await tables.retention.addEvent(event, toWrite) };
 }

@@ -1,6 +1,7 @@
 import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
+import type { FileRule } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { Tables } from '../registry/registry.ts';
 
@@ -19,6 +20,7 @@ export interface PackageInput {
   subject?: string | undefined;
   external_id?: string | undefined;
   retention_class?: string | undefined;
+  file_rules?: readonly FileRule[] | undefined;
   metadata?: JsonObject | undefined;
 }
 

@@ -74,6 +74,8 @@ test('the fixture run: every file stored, the metadata computed from it; again, 
     manifest_digest: first.json.manifest_digest,
   });
   t.is(pkg.retention.class, 'raw-evidence');
+  t.deepEqual(pkg.file_rules, [{ path: 'artifacts/**', days: 30 }], "the run's own policy");
+  t.regex(first.stderr, /policy keeps its summary 365 days, and pkg_\w+ expires in 90/);
   t.like(pkg.metadata, {
     run_id: 'run-20260513T210255Z',
     target_profile_ref: 'kontextual-cmis-compat',
@@ -117,6 +119,30 @@ test('the fixture run: every file stored, the metadata computed from it; again, 
   ]) {
     t.regex(shown.stdout, expected);
   }
+});
+
+test('raw artifacts go after the days that the run says, its summary stays; other rules are for the person to give', async (t) => {
+  const { directory } = await copyRun();
+  const own = await ingest(directory, '--retention-class', 'summary-evidence');
+  t.is(own.code, 0, own.stderr);
+  t.notRegex(own.stderr, /policy/);
+  const manifest = (await api.get(`/v1/packages/${own.json.package_id}/manifest`)).body;
+  const paths: string[] = manifest.files.map(({ path: name }: { path: string }) => name);
+  const raw = paths.filter((name) => name.startsWith('artifacts/'));
+  t.true(raw.length > 10);
+  const { id } = (await api.get(`/v1/packages/${own.json.package_id}`)).body;
+  const check = (some: string[]) =>
+    api.post(`/v1/packages/${id}/file-deletions`, { paths: some, reason: 'r', check: true });
+  const early = await check(raw);
+  t.like(early, { status: 409, body: { code: 'retention_active' } });
+  t.true(Math.abs(Date.parse(early.body.expires_at) - Date.now() - 30 * 86_400_000) < 600_000);
+  t.is((await check(paths.filter((name) => !raw.includes(name)))).body.expires_at, null);
+
+  const other = await copyRun();
+  const given = await ingest(other.directory, '--file-rule', 'artifacts/**/*.log=7');
+  t.is(given.code, 0, given.stderr);
+  const { file_rules } = (await api.get(`/v1/packages/${given.json.package_id}`)).body;
+  t.deepEqual(file_rules, [{ path: 'artifacts/**/*.log', days: 7 }]);
 });
 
 test('another run with the same files: only what differs is sent', async (t) => {

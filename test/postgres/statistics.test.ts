@@ -38,6 +38,7 @@ function file(seed: string, n: number): FileRecord {
     executable: false,
     proven: false,
     lost: false,
+    deleted_at: null,
   };
 }
 

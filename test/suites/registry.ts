@@ -551,7 +551,14 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
 
 function fileOf(path: string): FileRecord {
   const digest: Digest = digestOf(path);
-  const facts = { media_type: 'text/plain', mtime: null, executable: false, proven: false, lost: false };
+  const facts = {
+    media_type: 'text/plain',
+    mtime: null,
+    executable: false,
+    proven: false,
+    lost: false,
+    deleted_at: null,
+  };
   return { path: path as LogicalPath, digest, size: 1, ...facts };
 }
 

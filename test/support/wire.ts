@@ -15,6 +15,7 @@ export function packageAnswer(about: Partial<Package> = {}): Package {
     metadata: {},
     file_count: 0,
     total_size: 0,
+    deleted_file_count: 0,
     stored_size: null,
     manifest_digest: null,
     retention: { class: 'raw-evidence', expires_at: null, held: false, eligible: false },

@@ -232,6 +232,12 @@ test('the file of retention classes changes the built-in ones and adds to them',
   t.deepEqual(parseRetentionClasses('{}', 'f.json'), DEFAULT_RETENTION_CLASSES);
 });
 
+test('a retention class may have rules for some of its files', (t) => {
+  const runs = { days: 365, files: [{ path: 'raw/**', days: 30 }] };
+  t.deepEqual(parseRetentionClasses(JSON.stringify({ runs }), 'f.json').runs, runs);
+  t.deepEqual(parseRetentionClasses('{"x": {"days": null}}', 'f.json').x, { days: null, files: [] });
+});
+
 const BAD_CLASSES: Array<[string, string, RegExp]> = [
   ['no JSON', '{transient: 3}', /is not JSON/],
   ['nothing', '', /is not JSON/],
@@ -241,6 +247,13 @@ const BAD_CLASSES: Array<[string, string, RegExp]> = [
   ['half days', '{"transient": 0.5}', /transient/],
   ['days as text', '{"transient": "3"}', /transient/],
   ['more than a century', '{"transient": 36501}', /transient/],
+  ['a rule without days', '{"runs": {"days": 3, "files": [{"path": "raw/**"}]}}', /runs/],
+  [
+    'a glob that is none',
+    '{"runs": {"days": 3, "files": [{"path": "+(a)", "days": 1}]}}',
+    /runs has the file rule "\+\(a\)"/,
+  ],
+  ['an unknown field', '{"runs": {"days": 3, "file": []}}', /runs/],
   ['a name in capitals', '{"Transient": 3}', /Transient/],
   ['an empty name', '{"": 3}', /must map/],
   ['a name that is too long', `{"${'x'.repeat(65)}": 3}`, /xxx/],

@@ -57,6 +57,31 @@ async function tally(file: string, field: string): Promise<Record<string, number
   return counts;
 }
 
+test("the run's own policy: a rule for its raw artifacts, where it says so and the rest is kept longer", async (t) => {
+  t.deepEqual((await describe(FIXTURE_RUN)).retention, {
+    summaryDays: 365,
+    fileRules: [{ path: 'artifacts/**', days: 30 }],
+  });
+  const policyOf = async (retention_policy: unknown) => {
+    const directory = await runWith({ 'run.json': { run_id: 'r' }, 'retention-summary.json': { retention_policy } });
+    const { retention, warnings } = await describe(directory);
+    return { ...retention, warned: warnings.filter((text) => text.includes('number of days')).length };
+  };
+  const none = { summaryDays: null, fileRules: [], warned: 0 };
+  t.deepEqual(await policyOf(undefined), none);
+  t.deepEqual(await policyOf({ raw_artifact_days: 30 }), none);
+  t.deepEqual(await policyOf({ summary_days: 365 }), { ...none, summaryDays: 365 });
+  t.deepEqual(await policyOf({ summary_days: 30, raw_artifact_days: 30 }), { ...none, summaryDays: 30 });
+  t.deepEqual(await policyOf({ summary_days: 365, raw_artifact_days: 'soon' }), {
+    ...none,
+    summaryDays: 365,
+    warned: 1,
+  });
+  t.deepEqual(await policyOf({ summary_days: 365, raw_artifact_days: -1 }), { ...none, summaryDays: 365, warned: 1 });
+  const old = await describe(await runWith({ 'run.json': { run_id: 'r' } }));
+  t.deepEqual(old.retention, { summaryDays: null, fileRules: [] });
+});
+
 test('the fixture run: identity, counts, commits, reports and score as they stand in its files', async (t) => {
   const json = async (file: string) => JSON.parse(await readFile(path.join(FIXTURE_RUN, file), 'utf8'));
   const run = await json('run.json');

@@ -127,6 +127,20 @@ export class ApiClient {
     for await (const { items } of pagesOf(this.url, read)) yield* items;
   }
 
+  /** Paths of files that were removed from a finalized package. */
+  async deletedPaths(id: string): Promise<Set<string>> {
+    const read = (cursor: string | undefined) =>
+      this.#list('files', `${packagePath(id)}/files`, { deleted: 'true', limit: FILES_PAGE, cursor });
+    const paths = new Set<string>();
+    for await (const { items } of pagesOf(this.url, read)) for (const { path } of items) paths.add(path);
+    return paths;
+  }
+
+  /** All of these, or none. @param check only whether they may be removed */
+  deleteFiles(id: string, body: { paths: string[]; reason: string; check?: boolean }): Promise<wire.FileDeletion> {
+    return this.#post('fileDeletion', `${packagePath(id)}/file-deletions`, body);
+  }
+
   finalizePackage(
     id: string,
     expected: { file_count?: number; total_size?: number; files_digest?: string } = {},

@@ -31,6 +31,26 @@ async function manifestFiles(client: ApiClient, pkg: Package): Promise<PackageFi
   return files;
 }
 
+/** Files of a package, and those of them that were removed from it since it was finalized: nobody can read them. */
+export interface SplitFiles {
+  there: PackageFile[];
+  removed: PackageFile[];
+}
+
+/** @param files of the package, some or all @throws CliError unreachable */
+export async function splitRemoved(
+  client: ApiClient,
+  { id, deleted_file_count }: Package,
+  files: readonly PackageFile[],
+): Promise<SplitFiles> {
+  if (deleted_file_count === 0) return { there: [...files], removed: [] };
+  const deleted = await client.deletedPaths(id);
+  return {
+    there: files.filter(({ path }) => !deleted.has(path)),
+    removed: files.filter(({ path }) => deleted.has(path)),
+  };
+}
+
 function assertPath(path: string): void {
   const problem = pathProblem(path);
   if (problem === null) return;

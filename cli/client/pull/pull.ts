@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import type { Package } from '../../../src/api/types.ts';
 import type { ProgressReport } from '../../progress.ts';
 import type { ApiClient } from '../api/api-client.ts';
-import { packageFiles } from '../api/package-files.ts';
+import { packageFiles, splitRemoved } from '../api/package-files.ts';
 import type { PackageFile } from '../package-file.ts';
 import { DiskSync } from '../target/disk-sync.ts';
 import { FileWriter } from '../target/file-writer.ts';
@@ -38,6 +38,8 @@ export interface PullResult {
   skipped: number;
   /** Of those, the ones that lacked the executable bit and have it now. */
   made_executable: number;
+  /** Files that were removed from the package, and cannot be pulled any more. */
+  deleted: number;
   seconds: number;
 }
 
@@ -55,7 +57,8 @@ export async function pullPackage(
   watch?: (report: () => ProgressReport) => void,
 ): Promise<PullResult> {
   const started = performance.now();
-  const wanted = chooseFiles(pkg, await packageFiles(client, pkg), options.glob);
+  const chosen = chooseFiles(pkg, await packageFiles(client, pkg), options.glob);
+  const { there: wanted, removed } = await splitRemoved(client, pkg, chosen);
   const pull = Pull.open(client, pkg.id, options);
   try {
     const { missing, pieces } = await pull.plan(wanted);
@@ -69,6 +72,7 @@ export async function pullPackage(
       resumed_bytes: pull.resumedBytes,
       skipped: wanted.length - missing.length,
       made_executable: pull.madeExecutable,
+      deleted: removed.length,
       seconds: Math.round(performance.now() - started) / 1_000,
     };
   } catch (error) {

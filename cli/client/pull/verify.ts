@@ -2,7 +2,8 @@ import type { Package } from '../../../src/api/types.ts';
 import { comparePaths } from '../../../src/core/logical-path.ts';
 import type { ProgressReport } from '../../progress.ts';
 import type { ApiClient } from '../api/api-client.ts';
-import { packageFiles } from '../api/package-files.ts';
+import { packageFiles, splitRemoved } from '../api/package-files.ts';
+import type { PackageFile } from '../package-file.ts';
 import { Downloader } from './downloader.ts';
 import { type Failure, failuresOf } from './failures.ts';
 import { bySize, type Piece, type Span, spansOf } from './pieces.ts';
@@ -10,12 +11,14 @@ import { bySize, type Piece, type Span, spansOf } from './pieces.ts';
 export interface Verification {
   files: number;
   bytes: number;
+  /** Files that were removed from the package, and so were not read. */
+  deleted: PackageFile[];
   /** Files whose bytes are not what the package says, in the order of their paths. */
   failures: Failure[];
 }
 
 /**
- * Reads every file of a package through the service and hashes it, each object once; the manifest is checked against
+ * Reads every file of a package that was not removed from it through the service and hashes it, each object once; the manifest is checked against
  * its digest first. Mismatches are collected, so that one bad file does not hide the next.
  * @throws CliError integrity_failure for the manifest itself
  */
@@ -24,7 +27,7 @@ export async function verifyPackage(
   pkg: Package,
   watch?: (report: () => ProgressReport) => void,
 ): Promise<Verification> {
-  const files = await packageFiles(client, pkg);
+  const { there: files, removed } = await splitRemoved(client, pkg, await packageFiles(client, pkg));
   const totalBytes = files.reduce((total, { size }) => total + size, 0);
   const done = { files: 0, bytes: 0 };
   const failures: Failure[] = [];
@@ -61,5 +64,5 @@ export async function verifyPackage(
     downloader.close();
   }
   failures.sort((a, b) => comparePaths(a.path, b.path));
-  return { files: files.length, bytes: totalBytes, failures };
+  return { files: files.length, bytes: totalBytes, deleted: removed, failures };
 }

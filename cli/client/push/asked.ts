@@ -1,6 +1,6 @@
 import type { Package } from '../../../src/api/types.ts';
 import { canonicalJson, type Json, type JsonObject } from '../../../src/core/canonical-json.ts';
-import { daysAfter } from '../../../src/core/retention.ts';
+import { daysAfter, type FileRule } from '../../../src/core/retention.ts';
 import { CliError, EXIT, usageError } from '../../errors.ts';
 import { printable } from '../../format.ts';
 import { LEFT_OUT_MEMBER, type LeftOut } from '../tree/left-out.ts';
@@ -13,6 +13,7 @@ export interface Asked {
   external_id?: string | undefined;
   retention_class?: string | undefined;
   metadata?: JsonObject | undefined;
+  file_rules?: readonly FileRule[] | undefined;
   /** What this push leaves out of the directory; null: nothing. */
   left_out?: LeftOut | null | undefined;
 }
@@ -35,13 +36,18 @@ export function askedDifferences(asked: Asked, pkg: Package, classes: ClassDays)
     const wanted = asked[field];
     if (wanted !== undefined && wanted !== pkg[field]) differences.push({ field, asked: wanted, is: pkg[field] });
   }
-  const { retention_class, metadata, left_out } = asked;
+  const { retention_class, metadata, file_rules = [], left_out } = asked;
   if (retention_class !== undefined && !isKeptSo(pkg, retention_class, classes)) {
     differences.push({ field: 'retention_class', asked: retention_class, is: pkg.retention.class });
   }
   const { [LEFT_OUT_MEMBER]: leftOutThen = null, ...own } = pkg.metadata as JsonObject;
   if (metadata !== undefined && canonicalJson(metadata) !== canonicalJson(own)) {
     differences.push({ field: 'metadata', asked: metadata, is: own });
+  }
+  const rules = pkg.file_rules ?? [];
+  const has = ({ path, days }: FileRule) => rules.some((rule) => rule.path === path && rule.days === days);
+  if (!file_rules.every(has)) {
+    differences.push({ field: 'file_rules', asked: sayRules(file_rules), is: sayRules(rules) });
   }
   // An open package would be finalized with the record of another push. A finalized one says what was left out then.
   const leftOutNow = left_out as unknown as Json | undefined;
@@ -53,6 +59,10 @@ export function askedDifferences(asked: Asked, pkg: Package, classes: ClassDays)
     differences.push({ field: 'left_out', asked: leftOutNow, is: leftOutThen });
   }
   return differences;
+}
+
+function sayRules(rules: readonly FileRule[]): string {
+  return rules.map(({ path, days }) => `${path}=${days}`).join(' ') || 'none';
 }
 
 /** Of that class; or finalized, and extended to the time that a longer class would have given it. */
@@ -88,6 +98,7 @@ const LABELS: Record<keyof Asked, string> = {
   external_id: 'external id',
   retention_class: 'retention class',
   metadata: 'metadata',
+  file_rules: 'file rules',
   left_out: 'left out',
 };
 const SHOWN = 200;

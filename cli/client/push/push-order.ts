@@ -1,3 +1,4 @@
+import type { FileRule } from '../../../src/core/retention.ts';
 import type { Compression } from '../tree/compression.ts';
 import type { PushLookOptions } from './push-look.ts';
 
@@ -7,7 +8,9 @@ export interface PushOptions extends PushLookOptions {
   subject?: string | undefined;
   externalId?: string | undefined;
   retentionClass?: string | undefined;
-  /** Name, subject and metadata were found in the files: no package is refused because it has others. */
+  /** Files that need not be kept as long as the package. */
+  fileRules?: readonly FileRule[] | undefined;
+  /** Name, subject, metadata and file rules were found in the files: no package is refused because it has others. */
   derived?: boolean | undefined;
   /** Content that differs from a finalized package, or other options than it has, become a new one, which supersedes it. */
   revision?: boolean | undefined;

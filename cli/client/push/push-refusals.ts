@@ -7,11 +7,11 @@ import type { PushOptions } from './push-order.ts';
 
 /** What an existing package is compared with. */
 export function askedBy(
-  { derived, externalId, metadata, name, producer, retentionClass, subject }: PushOptions,
+  { derived, externalId, fileRules, metadata, name, producer, retentionClass, subject }: PushOptions,
   leftOut: LeftOut | null,
 ): Asked {
   const given: Asked = { producer, external_id: externalId, retention_class: retentionClass };
-  return derived ? given : { ...given, name, subject, metadata, left_out: leftOut };
+  return derived ? given : { ...given, name, subject, metadata, file_rules: fileRules, left_out: leftOut };
 }
 
 /** Nothing is changed automatically: a finalized package stays what it is. */

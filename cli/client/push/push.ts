@@ -1,6 +1,8 @@
 import type { Package } from '../../../src/api/types.ts';
 import type { Limits } from '../../../src/core/limits.ts';
-import { isApiError } from '../../errors.ts';
+import type { FileRule } from '../../../src/core/retention.ts';
+import { isApiError, usageError } from '../../errors.ts';
+import { countOf } from '../../format.ts';
 import type { ProgressReport } from '../../progress.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import { packageFiles } from '../api/package-files.ts';
@@ -176,14 +178,16 @@ class Push {
   }
 
   async #create(supersedes?: string): Promise<{ pkg: Package; created: boolean }> {
-    const { client, state, options, name } = this.#deps;
+    const { client, state, options, name, limits } = this.#deps;
     const { producer, subject, externalId, retentionClass, metadata } = options;
+    const fileRules = rulesFor(limits, options, this.#deps.note);
     const made = await client.createPackage({
       name,
       producer,
       subject,
       external_id: externalId,
       retention_class: retentionClass,
+      ...(fileRules === undefined ? {} : { file_rules: fileRules }),
       metadata,
       supersedes,
     });
@@ -199,6 +203,7 @@ class Push {
     const asked = askedDifferences(this.#deps.asked, pkg, classes);
     if (countDifferences(differences) === 0 && asked.length === 0) {
       await state.clear();
+      if (pkg.deleted_file_count > 0) this.#deps.note?.(sayRemoved(pkg));
       return { ...present(pkg), reused: true, uploaded: { objects: 0, bytes: 0 } };
     }
     if (options.revision) {
@@ -286,9 +291,31 @@ class Push {
   }
 }
 
+/**
+ * The rules that a package is made with; a service of version 0.1.0 knows none.
+ * @throws CliError wrong_usage when somebody asked for them there
+ */
+function rulesFor(
+  { file_rules_max }: Partial<Limits>,
+  { fileRules = [], derived }: PushOptions,
+  note: PushProgress['note'],
+): FileRule[] | undefined {
+  if (fileRules.length === 0) return undefined;
+  if (file_rules_max !== undefined) return [...fileRules];
+  if (!derived) throw usageError('The service is too old for --file-rule: every file is kept as long as the package.');
+  note?.('The service is too old for file rules: every file is kept as long as the package.');
+  return undefined;
+}
+
 /** A service of version 0.1.0 knows no encodings. */
 function takesFrames({ frames_per_call }: Partial<Limits>): boolean {
   return frames_per_call !== undefined;
+}
+
+/** Whoever pushes to have them kept must know. */
+function sayRemoved({ id, deleted_file_count }: Package): string {
+  const are = deleted_file_count === 1 ? 'was' : 'were';
+  return `${countOf(deleted_file_count, 'file')} of ${id} ${are} removed since, when their time was over: ${deleted_file_count === 1 ? 'its bytes are' : 'their bytes are'} not kept.`;
 }
 
 function present(pkg: Package): Omit<Unfinished, 'reused' | 'uploaded'> {

@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import * as asked from '../../api/file-requests.ts';
 import * as schema from '../../api/files.ts';
-import { PageQuery } from '../../api/request-fields.ts';
 import { type Digest, digestHex, isDigest, parseDigest, parseReprDigest } from '../../core/digest.ts';
 import { StoreError } from '../../core/errors.ts';
 import type { PackageId } from '../../core/ids.ts';
@@ -13,7 +12,6 @@ import { listFiles } from '../../usecases/list-files.ts';
 import { putFile } from '../../usecases/put-file.ts';
 import { readFile, readManifest } from '../../usecases/read-file.ts';
 import { registerFiles } from '../../usecases/register-files.ts';
-import { removeFile } from '../../usecases/remove-file.ts';
 import type { Caller } from '../../usecases/services.ts';
 import { FILE_LIST } from '../bounds.ts';
 import { serveBytes } from '../bytes.ts';
@@ -57,13 +55,14 @@ export const fileRoutes: Route[] = [
     operationId: 'listFiles',
     summary: "Lists the package's files, ordered by the bytes of their paths",
     tag: 'Packages',
-    query: PageQuery,
+    query: asked.ListFiles,
     answers: { 200: schema.FileList },
     async handle(services, { params, query, caller, operationId }) {
       const id = parsePackageId(params.id as string);
-      const scope = `${operationId} ${id}`;
+      const deleted = query.deleted === 'true';
+      const scope = `${operationId} ${id}${deleted ? ' deleted' : ''}`;
       const after = query.cursor === undefined ? null : (services.cursors.decode(scope, query.cursor) as string);
-      const { files, more } = await listFiles(services, caller, id, after, query.limit);
+      const { files, more } = await listFiles(services, caller, id, after, query.limit, deleted);
       const last = files.at(-1);
       return {
         status: 200,
@@ -127,20 +126,6 @@ export const fileRoutes: Route[] = [
       const filename = file.path.slice(file.path.lastIndexOf('/') + 1);
       await serveBytes(ctx, { ...readable, mediaType: file.media_type, filename });
       return undefined;
-    },
-  }),
-
-  route({
-    method: 'delete',
-    path: '/v1/packages/{id}/files/{path}',
-    operationId: 'removeFile',
-    summary: 'Removes a file from a package that is not finalized',
-    tag: 'Packages',
-    answers: { 204: 'removed' },
-    async handle(services, { params, caller }) {
-      const path = parseLogicalPath(params.path as string);
-      await removeFile(services, caller, parsePackageId(params.id as string), path);
-      return { status: 204 };
     },
   }),
 

@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts';
+import { fileDeletionRoutes } from './file-deletions.ts';
 import { fileRoutes } from './files.ts';
 import { fixityRoutes } from './fixity.ts';
 import { operationRoutes } from './operations.ts';
@@ -13,6 +14,7 @@ import { uploadRoutes } from './uploads.ts';
 export const ROUTES: readonly Route[] = [
   ...packageRoutes,
   ...fileRoutes,
+  ...fileDeletionRoutes,
   ...uploadRoutes,
   ...retentionRoutes,
   ...operationRoutes,

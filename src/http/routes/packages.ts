@@ -144,7 +144,8 @@ export const packageRoutes: Route[] = [
 ];
 
 async function present(services: HttpServices, caller: Caller, pkg: PackageRecord, status: number): Promise<Answer> {
-  return { status, body: presentPackage(pkg, caller, await services.registry.read.now()) };
+  const body = presentPackage(pkg, caller, await services.registry.read.now());
+  return { status, body: { ...body, file_rules: pkg.file_rules } };
 }
 
 function packageFilter(query: z.infer<typeof asked.ListPackages>): PackageFilter {

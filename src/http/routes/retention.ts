@@ -3,11 +3,11 @@ import { PageQuery, Reason } from '../../api/request-fields.ts';
 import * as schema from '../../api/retention.ts';
 import * as asked from '../../api/retention-requests.ts';
 import { parsePackageId } from '../../core/ids.ts';
-import { DEFAULT_RETENTION_CLASS, eligibility } from '../../core/retention.ts';
+import { DEFAULT_RETENTION_CLASS } from '../../core/retention.ts';
 import { extendRetention } from '../../usecases/extend-retention.ts';
 import { getRetention } from '../../usecases/get-retention.ts';
 import { listAudit } from '../../usecases/list-audit.ts';
-import { listEligible } from '../../usecases/list-packages.ts';
+import { listEligible } from '../../usecases/list-eligible.ts';
 import { placeHold } from '../../usecases/place-hold.ts';
 import { releaseHold } from '../../usecases/release-hold.ts';
 import { iso, presentAudit, presentHold, presentRetention } from '../present.ts';
@@ -25,7 +25,14 @@ export const retentionRoutes: Route[] = [
       const classes = await services.registry.read.retention.listClasses();
       return {
         status: 200,
-        body: { items: classes.map((entry) => ({ ...entry, default: entry.name === DEFAULT_RETENTION_CLASS })) },
+        body: {
+          items: classes.map(({ name, days, file_rules }) => ({
+            name,
+            days,
+            ...(file_rules.length === 0 ? {} : { files: file_rules }),
+            default: name === DEFAULT_RETENTION_CLASS,
+          })),
+        },
       };
     },
   }),
@@ -34,7 +41,7 @@ export const retentionRoutes: Route[] = [
     method: 'get',
     path: '/v1/retention/eligible',
     operationId: 'listEligible',
-    summary: 'Packages that are expired and not held, soonest expiry first',
+    summary: 'Packages that are expired and not held, and packages of which files may be removed; soonest first',
     tag: 'Retention and audit',
     query: PageQuery,
     answers: { 200: schema.EligibleList },
@@ -43,22 +50,12 @@ export const retentionRoutes: Route[] = [
         query.cursor === undefined
           ? null
           : (services.cursors.decode(operationId, query.cursor) as { expires_at: number; id: string });
-      const { packages, more } = await listEligible(services, caller, after, query.limit);
-      const last = packages.at(-1);
-      const now = await services.registry.read.now();
+      const { items, more } = await listEligible(services, caller, after, query.limit);
+      const last = items.at(-1);
       return {
         status: 200,
         body: {
-          items: packages.map((pkg) => ({
-            package_id: pkg.id,
-            name: pkg.name,
-            producer: pkg.producer,
-            status: pkg.status,
-            retention_class: pkg.retention_class,
-            expires_at: iso(pkg.expires_at as number),
-            reason: eligibility(pkg, now).reason,
-            total_size: pkg.total_size,
-          })),
+          items: items.map(({ id, expires_at, ...item }) => ({ package_id: id, ...item, expires_at: iso(expires_at) })),
           next_cursor:
             more && last ? services.cursors.encode(operationId, { expires_at: last.expires_at, id: last.id }) : null,
         },

@@ -110,7 +110,8 @@ export function openapiSuite(startTestService: StartTestService): void {
     };
     const text = 'evidence';
     const file = { path: 'a/b.txt', digest: sha256(text), size: text.length };
-    const created = await check('post', '/v1/packages', api.post('/v1/packages', { name: 'n', producer: 'p' }));
+    const made = { name: 'n', producer: 'p', file_rules: [{ path: 'a/**', days: 0 }] };
+    const created = await check('post', '/v1/packages', api.post('/v1/packages', made));
     const at = `/v1/packages/${created.body.id}`;
     await check('get', '/v1/packages', api.get('/v1/packages?producer=p'));
     await check('post', '/v1/packages/{id}/files', api.post(`${at}/files`, { files: [file] }));
@@ -128,6 +129,10 @@ export function openapiSuite(startTestService: StartTestService): void {
     await check('get', '/v1/packages/{id}/files', api.get(`${at}/files`));
     await check('post', '/v1/packages/{id}/downloads', api.post(`${at}/downloads`));
     await check('post', '/v1/packages/{id}/finalize', api.post(`${at}/finalize`, { file_count: 2 }));
+    await check('get', '/v1/retention/eligible', api.get('/v1/retention/eligible'));
+    const removal = api.post(`${at}/file-deletions`, { paths: [file.path], reason: 'r' });
+    t.is((await check('post', '/v1/packages/{id}/file-deletions', removal)).status, 200);
+    await check('get', '/v1/packages/{id}/files', api.get(`${at}/files`));
     await check('get', '/v1/packages/{id}', api.get(at));
     await check('get', '/v1/packages/{id}/link', api.get(`${at}/link?task_id=t-1`));
     await check(

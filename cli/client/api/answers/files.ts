@@ -1,12 +1,14 @@
 import * as z from 'zod/mini';
+import { FileDeletion } from '../../../../src/api/file-deletions.ts';
 import { File, RegisteredFiles } from '../../../../src/api/files.ts';
-import { KIB, listOf, page } from './answer.ts';
+import { document, KIB, listOf, page } from './answer.ts';
 
 /** A path, and its escapes. */
 const ITEM_MAX = 8 * KIB;
 
 export const registered = listOf(RegisteredFiles, ITEM_MAX);
 export const files = page(File, ITEM_MAX);
+export const fileDeletion = document(FileDeletion);
 
 /** Files of a manifest, as this client needs them. Which paths are none is told by who reads the list (package-files.ts). */
 export const ManifestFiles = z.array(

@@ -10,6 +10,7 @@ const ANSWERS = {
   link: async () => (await import('./links.ts')).link,
   registered: async () => (await import('./files.ts')).registered,
   files: async () => (await import('./files.ts')).files,
+  fileDeletion: async () => (await import('./files.ts')).fileDeletion,
   planned: async () => (await import('./transfers.ts')).planned,
   partUrls: async () => (await import('./transfers.ts')).partUrls,
   upload: async () => (await import('./transfers.ts')).upload,
