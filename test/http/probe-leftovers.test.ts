@@ -1,13 +1,18 @@
 import test from 'ava';
 import { startScriptedS3 } from '../support/scripted-s3.ts';
 import { startTestService } from '../support/service.ts';
+import { markAnswers } from '../support/store-mark.ts';
 
 /** An hour cannot be waited for: a scripted bucket says that something is that old. */
 test('a start removes the leftovers of a probe that was killed long ago', async (t) => {
   const version = (key: string, date: string) =>
     `<Version><Key>${key}</Key><VersionId>v7</VersionId><LastModified>${date}</LastModified></Version>`;
   const old = version('probe/0f/source', '2020-01-01T00:00:00Z') + version('probe/1f/source', new Date().toISOString());
-  const s3 = await startScriptedS3(({ method, url }) => {
+  const mark = markAnswers();
+  const s3 = await startScriptedS3((request) => {
+    const { method, url } = request;
+    const marked = mark(request);
+    if (marked !== null) return marked;
     const { searchParams } = new URL(url, 'http://here');
     if (method === 'GET' && searchParams.has('versions')) {
       return { status: 200, body: `<ListVersionsResult>${old}</ListVersionsResult>` };

@@ -1,4 +1,5 @@
 import { type ScriptedS3, startScriptedS3 } from './scripted-s3.ts';
+import { markAnswers } from './store-mark.ts';
 
 /**
  * An S3 server that takes whatever it is sent and says that all is well: what no real one can be made to be.
@@ -6,9 +7,13 @@ import { type ScriptedS3, startScriptedS3 } from './scripted-s3.ts';
  */
 export function startLyingS3({ clockSkewMs = 0 } = {}): Promise<ScriptedS3> {
   const sent = new Map<string, Set<number>>();
-  return startScriptedS3(({ method, url, operation }) => {
+  const mark = markAnswers();
+  return startScriptedS3((request) => {
+    const { method, url, operation } = request;
     const { pathname, searchParams } = new URL(url, 'http://here');
     const headers = { date: new Date(Date.now() + clockSkewMs).toUTCString() };
+    const marked = mark(request);
+    if (marked !== null) return { ...marked, headers: { ...marked.headers, ...headers } };
     const parts = sent.get(pathname) ?? new Set();
     if (searchParams.has('uploads')) {
       return {

@@ -6,6 +6,7 @@ export interface ScriptedRequest {
   url: string;
   /** `CompleteMultipartUpload`, `ListParts` … as far as the tests tell them apart. */
   operation: 'complete' | 'list_parts' | 'abort' | 'delete' | 'other';
+  body: string;
 }
 
 export interface ScriptedAnswer {
@@ -29,9 +30,10 @@ export async function startScriptedS3(
 ): Promise<ScriptedS3> {
   const requests: ScriptedRequest[] = [];
   const server = createServer((incoming, response) => {
-    incoming.resume();
+    const chunks: Buffer[] = [];
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', () => {
-      const request = describe(incoming);
+      const request = { ...describe(incoming), body: Buffer.concat(chunks).toString() };
       requests.push(request);
       const told = answer(request);
       if (told === null) {
@@ -54,7 +56,7 @@ export async function startScriptedS3(
   };
 }
 
-function describe({ method = '', url = '' }: IncomingMessage): ScriptedRequest {
+function describe({ method = '', url = '' }: IncomingMessage): Omit<ScriptedRequest, 'body'> {
   const upload = new URL(url, 'http://here').searchParams.has('uploadId');
   const operations = { POST: 'complete', GET: 'list_parts', DELETE: 'abort' } as const;
   const operation = upload
