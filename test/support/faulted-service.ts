@@ -32,7 +32,7 @@ const LARGE = { files: 2, parts: 3 };
 const SMALL = { files: 300, size: 4_000 };
 const LIMITS = { single_part_max: PART, part_size: PART, pack_target: MIB / 4 };
 /** How long a test waits for a fault that may never be made. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 75_000;
 /** Longer than a lease. */
 const LEASE_DAYS = 31 / 86_400;
 

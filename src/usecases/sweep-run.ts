@@ -1,0 +1,154 @@
+import { StoreError } from '../core/errors.ts';
+import { addTo, type SweepReport } from '../core/sweep-report.ts';
+import type { SweptObject } from '../registry/unneeded-objects.ts';
+import { condemnUnneeded } from './condemn-objects.ts';
+import { dropLateKeys, endUnfinished } from './free-leftovers.ts';
+import { assertMarked } from './identify-store.ts';
+import { unknownPackages } from './inspect-packages.ts';
+import { removeBegun, removeDue } from './remove-objects.ts';
+import { rewritePacks } from './rewrite-packs.ts';
+import type { Caller } from './services.ts';
+import type { SweepOptions, SweepRun } from './sweep-order.ts';
+import { endStrays } from './sweep-strays.ts';
+
+/** Keys in one answer of a list, and in one request that removes (S3). */
+const KEYS_AT_ONCE = 1_000;
+/** What it takes to read whose store it is. */
+const MARK_REQUESTS = 2;
+/** Of what `unknown_packages` names. */
+const NAMED = 100;
+/** Opened, sent, listed, completed, and read once. */
+const REWRITE_REQUESTS = 5;
+/** A body that was received may wait long until storage has taken it. */
+const SPOOL_GRACE_MS = 86_400_000;
+
+/**
+ * One sweep. First it finds out whether it may act, and what there is on both sides. What was condemned goes before more is condemned.
+ * Any number may run at once, on any replica; each may die anywhere. @throws StoreError registry_older, foreign_store
+ */
+export async function runSweep(
+  services: SweepRun['services'],
+  caller: Caller,
+  options: SweepOptions,
+  report: SweepReport,
+  signal: AbortSignal,
+): Promise<void> {
+  const now = await services.registry.read.now();
+  const before = now - services.sweepGraceMs;
+  const run: SweepRun = { services, caller, options, report, now, before, goOn: () => signal.throwIfAborted() };
+  await assertMarked(services, services.storeId());
+  report.requests += MARK_REQUESTS;
+  const seen = countKeys(run);
+  const knowsAll = await assertNewest(run, seen);
+  await endStrays(run, seen, knowsAll);
+  await rewriteSparse(run);
+  await removeCondemned(run);
+  await condemn(run);
+  await freeLeftovers(run);
+  if (options.reconcile) await services.registry.transaction(({ stores }) => stores.setReconciled(now));
+}
+
+/** Told of each key that storage lists. */
+function countKeys({ report, goOn }: SweepRun): () => void {
+  let keys = 0;
+  return () => {
+    goOn();
+    keys += 1;
+    if (keys % KEYS_AT_ONCE === 1) report.requests += 1;
+  };
+}
+
+/** @returns whether the registry knows every package of the store @throws StoreError registry_older */
+async function assertNewest({ services, options, report }: SweepRun, seen: () => void): Promise<boolean> {
+  const { apply, reconcile } = options;
+  const reconciledAt = reconcile ? null : await services.registry.read.stores.getReconciledAt();
+  const { manifests, decisions } = await unknownPackages(services, reconciledAt, seen);
+  report.unknown_packages = [...new Set([...manifests, ...decisions])].toSorted().slice(0, NAMED);
+  if (apply && (manifests.size > 0 || (decisions.size > 0 && !reconcile))) {
+    throw registryOlder(report.unknown_packages, manifests.size > 0);
+  }
+  return manifests.size === 0;
+}
+
+async function rewriteSparse({ services, options, report, goOn }: SweepRun): Promise<void> {
+  await rewritePacks(services, options.rewrite, options.apply, {
+    async found(packs) {
+      for (const { stored_size } of packs) addTo(report.sparse, stored_size);
+      goOn();
+    },
+    async written(storedSize) {
+      addTo(report.rewritten, storedSize);
+      report.requests += REWRITE_REQUESTS;
+      goOn();
+    },
+  });
+}
+
+async function removeCondemned({ services, caller, options, report, now, before, goOn }: SweepRun): Promise<void> {
+  const { apply } = options;
+  const removed = async (objects: readonly SweptObject[]): Promise<void> => {
+    for (const { stored_size } of objects) addTo(report.freed, stored_size);
+    goOn();
+  };
+  if (apply) {
+    await removeBegun(services, async (objects) => {
+      report.requests += Math.ceil(objects.length / KEYS_AT_ONCE);
+      await removed(objects);
+    });
+  }
+  /** Condemned, and only listed. */
+  const listed = { count: 0, bytes: 0 };
+  const due = (objects: readonly SweptObject[]): void => {
+    report.requests += Math.ceil(objects.length / KEYS_AT_ONCE);
+    for (const { stored_size, state } of objects) {
+      addTo(report.due, stored_size);
+      if (!apply && state === 'condemned') addTo(listed, stored_size);
+    }
+  };
+  // What has another place may still be read here by URLs that were signed before.
+  const elsewhere = Math.min(before, now - services.limits.url_lifetime * 1_000);
+  await removeDue(services, caller, { unneeded: before, elsewhere }, apply, due, removed);
+  const condemned = await services.registry.read.blobs.countCondemned();
+  report.waiting = {
+    count: Math.max(0, condemned.objects - listed.count),
+    bytes: Math.max(0, condemned.bytes - listed.bytes),
+  };
+}
+
+async function condemn({ services, caller, options, report, goOn }: SweepRun): Promise<void> {
+  await condemnUnneeded(services, caller, options.apply, async (objects) => {
+    for (const { stored_size } of objects) {
+      addTo(report.unneeded, stored_size);
+      if (options.apply) addTo(report.waiting, stored_size);
+    }
+    goOn();
+  });
+}
+
+async function freeLeftovers({ services, options, report, before }: SweepRun): Promise<void> {
+  const { apply } = options;
+  if (apply) await dropLateKeys(services, before);
+  const unfinished = await endUnfinished(services, before, apply);
+  addTo(report.unfinished_uploads, 0, unfinished.aborted);
+  addTo(report.unfinished_kept, 0, unfinished.kept);
+  const grace = Math.max(services.sweepGraceMs, SPOOL_GRACE_MS);
+  for (const { file, size } of await services.spool.listLeft(Date.now() - grace)) {
+    addTo(report.spool, size);
+    if (apply) await services.spool.remove(file);
+  }
+}
+
+function registryOlder(packages: readonly string[], hasManifests: boolean): StoreError {
+  const named = `${packages.slice(0, 3).join(', ')}${packages.length > 3 ? ', …' : ''}`;
+  const what = hasManifests
+    ? `The store has packages that the registry does not know (${named})`
+    : `The store has decisions on packages (holds, extensions, deletions) that the registry does not know (${named})`;
+  const next = hasManifests
+    ? 'Restore a newer backup of the registry.'
+    : 'Restore a newer backup of the registry, or make those decisions again and then run `sweep --reconcile`.';
+  return new StoreError(
+    'registry_older',
+    `${what}: the registry is older than the store, and nothing was removed. ${next}`,
+    { packages: [...packages] },
+  );
+}

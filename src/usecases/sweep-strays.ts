@@ -1,0 +1,76 @@
+import { addTo, type SweepReport } from '../core/sweep-report.ts';
+import { compareStore, type Stray } from './compare-store.ts';
+import { askStorage, markDiffering } from './look-up-objects.ts';
+import { SYSTEM } from './services.ts';
+import type { SweepRun } from './sweep-order.ts';
+
+/** Objects that storage is asked for before what it said is written down. */
+const ASKED_AT_ONCE = 500;
+
+/**
+ * Compares both sides, object by object: what the registry has and storage has not is lost, and what the registry does not know is
+ * removed. That may be all that is left of what it has lost, and of packages that it never heard of: then it stays.
+ * @param seen told of each key @param knowsAll the registry knows every package of the store
+ */
+export async function endStrays(run: SweepRun, seen: () => void, knowsAll: boolean): Promise<void> {
+  const { services, options, report } = run;
+  const found = await compare(run, seen);
+  const mayRemoveUnknown = knowsAll && !(await services.registry.read.blobs.anyLostIsNeeded());
+  if (!mayRemoveUnknown) {
+    addTo(report.unknown_kept, report.unknown.bytes, report.unknown.count);
+    report.unknown = { count: 0, bytes: 0 };
+  }
+  const kinds: Array<Stray['kind']> = mayRemoveUnknown ? ['leftover', 'unknown'] : ['leftover'];
+  if (options.apply && kinds.some((kind) => found.has(kind))) await removeStrays(run, kinds);
+}
+
+/** @returns which kinds of strays there are */
+async function compare({ services, options, report, before }: SweepRun, seen: () => void): Promise<Set<Stray['kind']>> {
+  const kinds = new Set<Stray['kind']>();
+  const act = options.apply || options.reconcile;
+  await compareStore(services, before, {
+    seen,
+    young: (size) => addTo(report.young, size),
+    async differing(objects) {
+      // They may have come or gone since they were listed: what storage says of each counts.
+      for (let start = 0; start < objects.length; start += ASKED_AT_ONCE) {
+        const ids = objects.slice(start, start + ASKED_AT_ONCE).map(({ id }) => id);
+        report.requests += ids.length;
+        const differing = await askStorage(services, ids);
+        for (const { stored_size } of differing.gone) addTo(report.missing, stored_size);
+        if (act) await markDiffering(services, SYSTEM, null, differing);
+      }
+    },
+    async strays(strays) {
+      for (const { kind, size } of strays) {
+        kinds.add(kind);
+        addTo(report[AMOUNTS[kind]], size);
+      }
+    },
+  });
+  return kinds;
+}
+
+const AMOUNTS = { leftover: 'leftovers', unknown: 'unknown', wanted: 'unknown_kept' } as const satisfies Record<
+  Stray['kind'],
+  keyof SweepReport
+>;
+
+/** Walks the store once more: what the first walk found is in nobody's memory. */
+async function removeStrays(
+  { services, report, before, goOn }: SweepRun,
+  kinds: ReadonlyArray<Stray['kind']>,
+): Promise<void> {
+  await compareStore(services, before, {
+    seen: goOn,
+    young: () => {},
+    differing: async () => {},
+    async strays(strays) {
+      const removed = strays.filter(({ kind }) => kinds.includes(kind));
+      if (removed.length === 0) return;
+      await services.blobs.objects.removeMany(removed.map(({ key }) => ({ key, versionId: null })));
+      for (const { size } of removed) addTo(report.freed, size);
+      report.requests += 1;
+    },
+  });
+}
