@@ -7,6 +7,8 @@
 
 /** Of braces, all together. */
 const ALTERNATIVES_MAX = 64;
+/** Of `*` and `**`: each may be tried at many places of a path. */
+const STARS_MAX = 16;
 /** Bytes; as long as a path. */
 const GLOB_MAX = 1_024;
 
@@ -18,6 +20,7 @@ export function globProblem(glob: string): string | null {
   if (Buffer.byteLength(glob) > GLOB_MAX) return `is longer than ${GLOB_MAX} bytes`;
   if (!glob.isWellFormed()) return 'is not valid Unicode';
   if (glob.includes('\\')) return 'contains a backslash: write [*] for a * that stands for itself';
+  if ((glob.match(/\*+/g)?.length ?? 0) > STARS_MAX) return `has more than ${STARS_MAX} times a *`;
   const unset = glob.replaceAll(SET, '');
   if (/[\ud800-\udfff]/.test(glob.match(SET)?.join('') ?? ''))
     return 'has a set with a character beyond U+FFFF: write {a,b} in its place';

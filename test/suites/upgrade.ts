@@ -188,7 +188,13 @@ export function upgradeSuite(test: TestFn, { name, connect }: UpgradeSuite): voi
       3,
     );
     const { files, blobs, packages } = registry.read;
-    const usual = { media_type: 'application/octet-stream', mtime: null, executable: false, lost: false };
+    const usual = {
+      media_type: 'application/octet-stream',
+      mtime: null,
+      executable: false,
+      lost: false,
+      deleted_at: null,
+    };
     const whole = (path: string, text: string, rest: Row = {}) => ({
       ...{ path, digest: digestOf(text), size: text.length, ...usual, proven: true, ...rest },
     });

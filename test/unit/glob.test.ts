@@ -54,6 +54,7 @@ test('patterns that make regular expressions hang are refused, or answered in ti
   t.regex(globProblem('*(*(*(a)))b') ?? '', /extended/);
   t.regex(globProblem('{a,b}'.repeat(20)) ?? '', /more than 64 alternatives/);
   t.regex(globProblem('{1..1000000000}') ?? '', /braces/);
+  t.regex(globProblem('*a'.repeat(17)) ?? '', /more than 16 times a \*/);
   // Exponential for whoever tries every split: steps are counted by the time that a regular expression would never take.
   const stars = '*a'.repeat(120);
   t.false(compileGlob(`${stars}b`)('a'.repeat(255)));

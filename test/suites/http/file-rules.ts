@@ -38,7 +38,7 @@ export function fileRulesSuite(startTestService: StartTestService): void {
     const file = join(await tempFolder(t), 'classes.json');
     const classes = { runs: { days: 365, files: [{ path: 'raw/**', days: 30 }] }, plain: 3 };
     await writeFile(file, JSON.stringify(classes));
-    const { api } = await place(t, { ARTIFACT_STORE_RETENTION_CLASSES: file });
+    const { service, api } = await place(t, { ARTIFACT_STORE_RETENTION_CLASSES: file });
     const told = (await api.get('/v1/retention/classes')).body.items;
     t.deepEqual(
       told.filter(({ name }: { name: string }) => name === 'runs' || name === 'plain'),
@@ -57,6 +57,12 @@ export function fileRulesSuite(startTestService: StartTestService): void {
     t.is(created.status, 201);
     t.deepEqual(created.body.file_rules, [...RAW, { path: '*.tmp', days: 1 }], 'each once');
     t.deepEqual((await api.get(`/v1/packages/${created.body.id}`)).body.file_rules, created.body.file_rules);
+    await service.services.registry.transaction(({ retention }) =>
+      retention.syncClasses({ runs: 365, 'raw-evidence': 90 }),
+    );
+    t.deepEqual((await api.get(`/v1/packages/${created.body.id}`)).body.file_rules, created.body.file_rules);
+    const later = await api.create({ retention_class: 'runs' });
+    t.deepEqual((await api.get(`/v1/packages/${later}`)).body.file_rules, []);
     const plain = await api.create();
     t.deepEqual((await api.get(`/v1/packages/${plain}`)).body.file_rules, []);
   });
