@@ -7,6 +7,7 @@ import * as lifecycle from './0005_lifecycle.ts';
 import * as decisions from './0006_decisions.ts';
 import * as storeIdentity from './0007_store_identity.ts';
 import * as sweeps from './0008_sweeps.ts';
+import * as rebuild from './0010_rebuild.ts';
 
 /** Append-only, in order: a migration that was released is never changed. */
 export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration }> = [
@@ -18,4 +19,5 @@ export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration
   { name: '0006_decisions', migration: decisions },
   { name: '0007_store_identity', migration: storeIdentity },
   { name: '0008_sweeps', migration: sweeps },
+  { name: '0010_rebuild', migration: rebuild },
 ];

@@ -13,6 +13,7 @@ import { manifest } from './manifest.ts';
 import { migrate } from './migrate.ts';
 import { pull } from './pull.ts';
 import { push } from './push.ts';
+import { rebuild } from './rebuild.ts';
 import { release } from './release.ts';
 import { retention } from './retention.ts';
 import { rm } from './rm.ts';
@@ -41,6 +42,7 @@ export const VERBS: readonly Verb[] = [
   eligible,
   rm,
   sweep,
+  rebuild,
   doctor,
   migrate,
   completion,

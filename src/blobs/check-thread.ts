@@ -4,7 +4,8 @@ import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import { Pool } from '../core/pool.ts';
 import type { Block, FromCheckThread, ToCheckThread } from './check-worker.ts';
-import { type CheckBytes, checkStream } from './stream-check.ts';
+import type { Examined } from './examination.ts';
+import { type CheckBytes, type CheckPlan, checkStream } from './stream-check.ts';
 
 /** Checks streams, large ones in a thread. */
 export interface StreamChecker {
@@ -12,6 +13,11 @@ export interface StreamChecker {
   readonly check: CheckBytes;
   /** The one that fits a stream of so many bytes: few are checked between other work, the rest beside it. */
   forSize(size: number): CheckBytes;
+  /**
+   * Finds out what the bytes of an object are, beside the event loop.
+   * @param frames the encoded frame table at its end; null: there is none
+   */
+  readonly examine: (stream: AsyncIterable<Uint8Array>, frames: Uint8Array | null) => Promise<Examined>;
   /** A stream of so many bytes will come soon: what has to start may start. */
   expect(size: number): void;
   close(): Promise<void>;
@@ -24,23 +30,27 @@ const BLOCK_SIZE = 256 * 1024;
 /** Blocks of one stream; when all are on their way reading waits for the thread, so memory stays bounded. */
 const BLOCKS = 4;
 
+/** A digest where one is wanted, of what is checked; or what was found out of what is examined. */
+type Result = Digest | Examined | null;
+type Task = { plan: CheckPlan } | { examine: Uint8Array | null };
+
 /** A stream that the thread checks. */
 class Job {
   readonly worker: Worker;
-  readonly digest: Promise<Digest | null>;
+  readonly result: Promise<Result>;
   failure: Error | null = null;
   readonly #blocks = new Pool<Block>(BLOCKS, () => new Uint8Array(BLOCK_SIZE));
-  #resolve: (digest: Digest | null) => void = () => {};
+  #resolve: (result: Result) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
   constructor(worker: Worker) {
     this.worker = worker;
-    this.digest = new Promise((resolve, reject) => {
+    this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
     // Awaited at the end; until then a failure is seen by `failure`.
-    this.digest.catch(() => {});
+    this.result.catch(() => {});
   }
 
   /** One to fill. Waits while all are on their way. @throws what is wrong with the stream */
@@ -50,7 +60,7 @@ class Job {
 
   settle(message: FromCheckThread): void {
     if ('taken' in message) this.#blocks.give(message.taken);
-    else if ('digest' in message) this.#resolve(message.digest);
+    else if ('result' in message) this.#resolve(message.result);
     else if ('failed' in message) this.fail(new Error(message.failed));
     else {
       const { code, detail, extras } = message.refused;
@@ -92,7 +102,11 @@ export function openCheckThread(): StreamChecker {
     return thread;
   }
 
-  const check: CheckBytes = async (stream, plan, take) => {
+  const run = async (
+    stream: AsyncIterable<Uint8Array>,
+    task: Task,
+    take?: (bytes: Uint8Array) => Promise<void>,
+  ): Promise<Result> => {
     const id = nextId++;
     const worker = started();
     worker.ref();
@@ -108,11 +122,11 @@ export function openCheckThread(): StreamChecker {
       passing.catch((error) => job.fail(error));
     };
     try {
-      send({ id, plan });
+      send({ id, ...task });
       const file = take === undefined ? fileOf(stream) : null;
       if (file !== null) {
         send({ id, file });
-        return await job.digest;
+        return await job.result;
       }
       let block = await job.block();
       let filled = 0;
@@ -132,7 +146,7 @@ export function openCheckThread(): StreamChecker {
       if (filled > 0) pass(block, filled);
       await passing;
       send({ id, end: true });
-      return await job.digest;
+      return await job.result;
     } catch (error) {
       // What came after the first failure is its echo.
       throw job.failure ?? error;
@@ -146,8 +160,12 @@ export function openCheckThread(): StreamChecker {
     }
   };
 
+  // The thread answers as it was asked.
+  const check: CheckBytes = async (stream, plan, take) => (await run(stream, { plan }, take)) as Digest | null;
+
   return {
     check,
+    examine: async (stream, frames) => (await run(stream, { examine: frames })) as Examined,
     forSize: (size) => (size < BESIDE_FROM ? checkStream : check),
     expect(size) {
       if (size >= BESIDE_FROM && thread === null) started().unref();

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
 import type { Digest } from '../core/digest.ts';
 import { type ErrorCode, type ErrorExtras, isStoreError } from '../core/errors.ts';
+import { Examination, type Examined } from './examination.ts';
 import { type CheckPlan, StreamCheck } from './stream-check.ts';
 
 /** Bytes of a stream; the thread gives them back to be filled again. */
@@ -15,6 +16,7 @@ export type Block = Uint8Array<ArrayBuffer>;
  */
 export type ToCheckThread = { id: number } & (
   | { plan: CheckPlan }
+  | { examine: Uint8Array | null }
   | { block: Block; filled: number }
   | { end: true }
   | { file: number }
@@ -22,7 +24,7 @@ export type ToCheckThread = { id: number } & (
 );
 export type FromCheckThread = { id: number } & (
   | { taken: Block }
-  | { digest: Digest | null }
+  | { result: Digest | Examined | null }
   | { refused: { code: ErrorCode; detail: string; extras: ErrorExtras } }
   | { failed: string }
 );
@@ -47,7 +49,7 @@ function giveWay(): void {
   }
 }
 
-const checks = new Map<number, StreamCheck>();
+const checks = new Map<number, StreamCheck | Examination>();
 const buffer = Buffer.allocUnsafeSlow(READ_SIZE);
 
 function answer(message: FromCheckThread, transfer: ArrayBuffer[] = []): void {
@@ -57,6 +59,7 @@ function answer(message: FromCheckThread, transfer: ArrayBuffer[] = []): void {
 function take(message: ToCheckThread): void {
   const { id } = message;
   if ('plan' in message) checks.set(id, new StreamCheck(message.plan));
+  else if ('examine' in message) checks.set(id, new Examination(message.examine));
   else if ('forget' in message) checks.delete(id);
   else if ('file' in message) readFile(id, message.file).catch((error: unknown) => refuse(id, error));
   else if ('block' in message) {
@@ -66,7 +69,7 @@ function take(message: ToCheckThread): void {
     answer({ id, taken: block }, [block.buffer]);
   } else {
     const check = checks.get(id);
-    if (check) answer({ id, digest: check.end() });
+    if (check) answer({ id, result: check.end() });
   }
 }
 
@@ -77,7 +80,7 @@ async function readFile(id: number, file: number): Promise<void> {
     const check = checks.get(id);
     if (!check) return;
     const count = readSync(file, buffer, 0, READ_SIZE, position);
-    if (count === 0) return answer({ id, digest: check.end() });
+    if (count === 0) return answer({ id, result: check.end() });
     check.write(buffer.subarray(0, count));
     position += count;
     await nextTurn();

@@ -1,4 +1,6 @@
 import { canonicalJson } from './canonical-json.ts';
+import { type Digest, isDigest } from './digest.ts';
+import { isId, type PackageId } from './ids.ts';
 
 /**
  * A decision on how long a package is kept, as it stands in storage beside the manifest: what the manifest cannot know, because it
@@ -6,12 +8,16 @@ import { canonicalJson } from './canonical-json.ts';
  */
 export const DECISION_SCHEMA = 'artifact-store/decision/v1';
 
-export type DecisionAction = 'finalized' | 'extended' | 'held' | 'released' | 'deleted';
+/** No decision has more: reasons and references have bounds. */
+export const DECISION_MAX_BYTES = 64 * 1024;
+
+const ACTIONS = ['finalized', 'extended', 'held', 'released', 'deleted'] as const;
+export type DecisionAction = (typeof ACTIONS)[number];
 
 export interface Decision {
   /** In the order in which they were made. */
   id: string;
-  package_id: string;
+  package_id: PackageId;
   action: DecisionAction;
   /** RFC 3339, UTC. */
   at: string;
@@ -23,8 +29,64 @@ export interface Decision {
   expires_at?: string | null;
   /** Of `finalized`: the days of its class; null: it never ends. */
   retention_days?: number | null;
+  /** Of `finalized`, what else the manifest does not say. Earlier versions did not write it. */
+  created_by?: string;
+  /** Of the manifest's bytes. */
+  manifest_digest?: Digest;
+  /** Bytes in storage of the objects that held its files then, each whole. */
+  stored_size?: number;
 }
 
 export function decisionBytes(decision: Decision): Buffer {
   return Buffer.from(canonicalJson({ ...decision, schema: DECISION_SCHEMA }));
+}
+
+/** @returns null for what this version cannot read, or what contradicts itself */
+export function parseDecision(bytes: Uint8Array): Decision | null {
+  let said: unknown;
+  try {
+    said = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
+  } catch {
+    return null;
+  }
+  if (typeof said !== 'object' || said === null) return null;
+  const { schema, ...decision } = said as Decision & { schema: unknown };
+  return schema === DECISION_SCHEMA && isDecision(decision) ? decision : null;
+}
+
+function isDecision(said: Decision): boolean {
+  const { id, package_id, action, at, actor, reason, hold, expires_at } = said;
+  if (typeof id !== 'string' || !isId('evt', id)) return false;
+  if (typeof package_id !== 'string' || !isId('pkg', package_id)) return false;
+  if (!ACTIONS.includes(action) || !isTime(at) || typeof actor !== 'string' || !isText(reason)) return false;
+  if (action === 'held' || action === 'released') {
+    if (action === 'held' && reason === null) return false;
+    return typeof hold === 'object' && hold !== null && isId('hold', String(hold.id)) && isText(hold.reference);
+  }
+  return (expires_at === null || isTime(expires_at)) && (action !== 'finalized' || isFinalized(said));
+}
+
+function isFinalized({ retention_days, created_by, manifest_digest, stored_size }: Decision): boolean {
+  return (
+    (retention_days === null || Number.isSafeInteger(retention_days)) &&
+    (created_by === undefined || typeof created_by === 'string') &&
+    (manifest_digest === undefined || (typeof manifest_digest === 'string' && isDigest(manifest_digest))) &&
+    (stored_size === undefined || Number.isSafeInteger(stored_size))
+  );
+}
+
+function isText(value: unknown): boolean {
+  return value === null || typeof value === 'string';
+}
+
+function isTime(value: unknown): boolean {
+  return typeof value === 'string' && !Number.isNaN(Date.parse(value));
+}
+
+/** Whether both say the same, as far as both say it: later versions say more. */
+export function agree(one: Decision, other: Decision): boolean {
+  return Object.entries(one).every(([name, value]) => {
+    const theirs = (other as unknown as Record<string, unknown>)[name];
+    return theirs === undefined || canonicalJson(theirs) === canonicalJson(value);
+  });
 }

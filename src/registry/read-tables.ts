@@ -2,6 +2,7 @@ import type { AuditTable } from './audit.ts';
 import type { BlobTable } from './blobs.ts';
 import type { FileTable } from './files.ts';
 import type { PackageTable } from './packages.ts';
+import type { RebuildTable } from './rebuilds.ts';
 import type { RetentionTable } from './retention.ts';
 import type { StoreTable } from './stores.ts';
 import type { SweepTable } from './sweeps.ts';
@@ -82,6 +83,7 @@ export interface ReadTables {
   audit: Pick<AuditTable, 'page'>;
   stores: Pick<StoreTable, 'getId' | 'getReconciledAt'>;
   sweeps: Pick<SweepTable, 'get' | 'list'>;
+  rebuilds: Pick<RebuildTable, 'get' | 'listMissing' | 'listUnsized' | 'listSealed'>;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;
 }

@@ -10,6 +10,7 @@ import { type PackageTable, packageTable } from './packages.ts';
 import { lostRace } from './postgres-errors.ts';
 import { readOnly } from './read-only.ts';
 import type { ReadTables } from './read-tables.ts';
+import { type RebuildTable, rebuildTable } from './rebuilds.ts';
 import { type RetentionTable, retentionTable } from './retention.ts';
 import { type StoreTable, storeTable } from './stores.ts';
 import { type SweepTable, sweepTable } from './sweeps.ts';
@@ -25,6 +26,7 @@ export interface Tables extends ReadTables {
   audit: AuditTable;
   stores: StoreTable;
   sweeps: SweepTable;
+  rebuilds: RebuildTable;
 }
 
 export interface Registry {
@@ -74,6 +76,7 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     audit: auditTable(scope),
     stores: storeTable(scope),
     sweeps: sweepTable(scope),
+    rebuilds: rebuildTable(scope),
     now: async () => (await time(scope)) + shift(),
   });
 

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { DecisionAction } from '../core/decision.ts';
+import { type Digest, digestFromBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { RetentionClasses } from '../core/retention.ts';
 import { rowsOf } from './dialect.ts';
@@ -46,6 +47,9 @@ export type UnwrittenEvent = RetentionEventRecord & {
   action: DecisionAction;
   hold_reference: string | null;
   retention_days: number | null;
+  created_by: string;
+  manifest_digest: Digest | null;
+  stored_size: number | null;
 };
 
 export function retentionTable(db: Knex) {
@@ -82,7 +86,19 @@ export function retentionTable(db: Knex) {
         .whereRaw('e.to_write = true')
         .orderBy('e.seq')
         .limit(limit);
-      return query.select(...EVENT_COLUMNS, 'h.reference as hold_reference', 'p.retention_days as retention_days');
+      const rows: Array<Omit<UnwrittenEvent, 'manifest_digest'> & { manifest_digest: Buffer | null }> =
+        await query.select(
+          ...EVENT_COLUMNS,
+          'h.reference as hold_reference',
+          'p.retention_days',
+          'p.created_by',
+          'p.manifest_digest',
+          'p.stored_size',
+        );
+      return rows.map((row) => ({
+        ...row,
+        manifest_digest: row.manifest_digest && digestFromBytes(row.manifest_digest),
+      }));
     },
 
     /** Packages that have such events. */

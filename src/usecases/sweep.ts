@@ -1,6 +1,7 @@
 import { isStoreError, StoreError } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
 import { addTo, emptyReport, type SweepReport } from '../core/sweep-report.ts';
+import type { ReadTables } from '../registry/read-tables.ts';
 import type { SweepRecord } from '../registry/sweeps.ts';
 import type { SweptObject } from '../registry/unneeded-objects.ts';
 import { compareStore, type Stray } from './compare-store.ts';
@@ -106,6 +107,7 @@ async function sweepNow(
   report.unknown_packages = [...new Set([...manifests, ...decisions])].toSorted().slice(0, NAMED);
   if (apply && (manifests.size > 0 || (decisions.size > 0 && !reconcile)))
     throw registryOlder(report.unknown_packages, manifests.size > 0);
+  if (apply && !reconcile) await assertReconciled(registry.read);
   await pause();
 
   const strays = await compare(services, before, apply || reconcile, report, seen, pause);
@@ -207,13 +209,23 @@ async function removeStrays(
   });
 }
 
+/** What a rebuild could not bring back may be needed all the same. @throws StoreError registry_older */
+async function assertReconciled({ rebuilds, stores }: ReadTables): Promise<void> {
+  const rebuiltAt = (await rebuilds.get())?.ended_at ?? null;
+  if (rebuiltAt === null || ((await stores.getReconciledAt()) ?? 0) > rebuiltAt) return;
+  throw new StoreError(
+    'registry_older',
+    `The registry was filled from its store at ${new Date(rebuiltAt).toISOString()}, and nobody has compared both since: nothing was removed. Look at what \`sweep\` lists, then run \`sweep --reconcile\`.`,
+  );
+}
+
 function registryOlder(packages: readonly string[], hasManifests: boolean): StoreError {
   const named = `${packages.slice(0, 3).join(', ')}${packages.length > 3 ? ', …' : ''}`;
   const what = hasManifests
     ? `The store has packages that the registry does not know (${named})`
     : `The store has decisions on packages (holds, extensions, deletions) that the registry does not know (${named})`;
   const next = hasManifests
-    ? 'Restore a newer backup of the registry.'
+    ? 'Restore a newer backup of the registry, or fill an empty one from the store with `artifact-store rebuild --from-storage`.'
     : 'Restore a newer backup of the registry, or make those decisions again and then run `sweep --reconcile`.';
   return new StoreError(
     'registry_older',

@@ -24,15 +24,19 @@ export interface WrittenManifest {
  */
 export async function writeManifest(services: Services<WithObjects>, sealed: PackageRecord): Promise<WrittenManifest> {
   const key = manifestKey(sealed.id);
-  const files = manifestFiles(services.registry.read, sealed.id);
   try {
-    return await services.blobs.objects.write(key, manifestChunks(manifestPackage(sealed), files));
+    return await services.blobs.objects.write(key, manifestOf(services.registry.read, sealed));
   } catch (error) {
     const standing = isStoreError(error, 'integrity_failure') ? await readStanding(services, sealed) : null;
     if (standing === null) throw error;
     services.log.warn({ package: sealed.id }, 'the manifest was written by another version, and stays as it is');
     return standing;
   }
+}
+
+/** The manifest that the registry's rows make, in pieces. */
+export function manifestOf(tables: ReadTables, sealed: PackageRecord): AsyncIterable<Buffer> {
+  return manifestChunks(manifestPackage(sealed), manifestFiles(tables, sealed.id));
 }
 
 /** Null: what stands under the key is no manifest of this package. */

@@ -13,7 +13,7 @@ test('SQLite and a folder: the data folder and its space, the database, the toke
   const { code, text, checks } = await examine(t, {}, []);
   t.is(code, 0, text);
   t.regex(text, /^ok {3}The data folder is .*; \d+ [GM]B are available\.$/m);
-  t.regex(text, /^ok {3}The registry is SQLite in the data folder \(schema 0008_sweeps\); it answers in \d+ ms\.$/m);
+  t.regex(text, /^ok {3}The registry is SQLite in the data folder \(schema 0010_rebuild\); it answers in \d+ ms\.$/m);
   t.regex(text, /^ok {3}Requests need the token\.$/m);
   t.true([...checks.values()].every(({ level }) => level === 'ok'));
 });
