@@ -8,6 +8,7 @@ import * as decisions from './0006_decisions.ts';
 import * as storeIdentity from './0007_store_identity.ts';
 import * as sweeps from './0008_sweeps.ts';
 import * as fixity from './0009_fixity.ts';
+import * as rebuild from './0010_rebuild.ts';
 import * as fileRules from './0011_file_rules.ts';
 
 /** Append-only, in order: a migration that was released is never changed. */
@@ -21,5 +22,6 @@ export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration
   { name: '0007_store_identity', migration: storeIdentity },
   { name: '0008_sweeps', migration: sweeps },
   { name: '0009_fixity', migration: fixity },
+  { name: '0010_rebuild', migration: rebuild },
   { name: '0011_file_rules', migration: fileRules },
 ];

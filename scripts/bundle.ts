@@ -32,7 +32,10 @@ const TOGETHER: readonly Together[] = [
   { name: 'answers', roots: ['cli/client/api/answers/answer.ts', 'cli/client/api/answers/packages.ts'] },
   // Before the service: what both have is the client's, which never loads the service for it.
   { name: 'verbs', roots: ['cli/client/**/*.ts', 'cli/guide-board/*.ts', 'cli/completion.ts', 'cli/statehub.ts'] },
-  { name: 'service', roots: ['src/server.ts', 'cli/local-service.ts', 'cli/migrate-registry.ts'] },
+  {
+    name: 'service',
+    roots: ['src/server.ts', 'cli/local-service.ts', 'cli/migrate-registry.ts', 'src/rebuild-registry.ts'],
+  },
   { name: 's3', roots: ['src/blobs/s3/*.ts'] },
 ];
 

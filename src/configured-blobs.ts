@@ -59,7 +59,7 @@ async function openFolder({
   const store = await openFolderStore({ root: folder.blobsDir, files, signer, checker, publicUrl });
   const signedBytes = { signer, parts: store };
   const cleanUp = () => cleanFolder(store, registry);
-  const place = `folder ${folder.blobsDir}`;
+  const place = placeOfFolder(folder);
   return {
     blobs: store,
     place,
@@ -130,7 +130,7 @@ async function openBucket(
   });
   return {
     blobs,
-    place: placeOf(s3),
+    place: placeOfBucket(s3),
     local: false,
     spool,
     signedBytes: { signer, parts: null },
@@ -146,7 +146,13 @@ async function openBucket(
   };
 }
 
-function placeOf({ bucket, prefix, endpoint }: S3Config): string {
+/** In words for operators. */
+export function placeOfFolder({ blobsDir }: DataFolder): string {
+  return `folder ${blobsDir}`;
+}
+
+/** In words for operators. */
+export function placeOfBucket({ bucket, prefix, endpoint }: S3Config): string {
   const below = prefix === null ? '' : `, prefix ${JSON.stringify(prefix)}`;
   return `bucket ${JSON.stringify(bucket)}${below} at ${endpoint ?? 'AWS'}`;
 }

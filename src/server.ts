@@ -1,5 +1,4 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { RequestListener, Server } from 'node:http';
 import type { Knex } from 'knex';
 import { type Background, background, within } from './background.ts';
@@ -10,11 +9,12 @@ import { freeBytes } from './blobs/fs-health.ts';
 import { ownedStore } from './blobs/owned-store.ts';
 import type { ProbeIntervals } from './blobs/s3/probing.ts';
 import { downloadRequest } from './blobs/signed-urls.ts';
-import { type Config, ConfigError, parseRetentionClasses } from './config.ts';
+import { type Config, ConfigError } from './config.ts';
 import { type ConfiguredBlobs, openConfiguredBlobs } from './configured-blobs.ts';
+import { configuredClasses } from './configured-classes.ts';
 import { describeDatabase, openConfiguredRegistry } from './configured-registry.ts';
 import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
-import { DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
+import type { RetentionClasses } from './core/retention.ts';
 import { createApp } from './http/app.ts';
 import { authenticator } from './http/authenticate.ts';
 import { type Bounds, DEFAULT_BOUNDS } from './http/bounds.ts';
@@ -32,6 +32,7 @@ import { type StoreIdentification, storeIdentification } from './store-identific
 import { COMMIT_PATIENCE_MS } from './usecases/commit-upload.ts';
 import { checkDue, fixityCoverage } from './usecases/fixity.ts';
 import { identifyStore } from './usecases/identify-store.ts';
+import { assertRebuilt } from './usecases/rebuild.ts';
 import { recover } from './usecases/recover.ts';
 import type { Log } from './usecases/services.ts';
 import { sweepWhenDue } from './usecases/sweep.ts';
@@ -95,7 +96,7 @@ export async function startService(
     );
   }
   const log = overrides.log ?? openLog(config.logLevel);
-  const classes = await retentionClasses(config);
+  const classes = await configuredClasses(config);
   const files = overrides.files ?? realFileLayer;
   const bounds = { ...DEFAULT_BOUNDS, ...overrides.bounds };
   const closers: Array<() => Promise<void>> = [];
@@ -109,6 +110,7 @@ export async function startService(
     const key = config.signingKey === null ? folder.signingKey : Buffer.from(config.signingKey);
     const registry = await openConfiguredRegistry(config, folder.registryFile, overrides);
     closers.push(() => registry.close());
+    await assertRebuilt(registry, { registry: describeDatabase(config) });
     await prepareRegistry(registry, classes);
     let url = '';
     const publicUrl = (): string => config.publicUrl ?? url;
@@ -210,18 +212,6 @@ function once(work: () => Promise<void>): () => Promise<void> {
     done ??= work();
     return done;
   };
-}
-
-async function retentionClasses(config: Config): Promise<RetentionClasses> {
-  const file = config.retentionClassesFile;
-  if (file === null) return DEFAULT_RETENTION_CLASSES;
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError(`ARTIFACT_STORE_RETENTION_CLASSES: ${file} cannot be read (${(error as Error).message}).`);
-  }
-  return parseRetentionClasses(text, file);
 }
 
 async function prepareRegistry(registry: Registry, classes: RetentionClasses): Promise<void> {

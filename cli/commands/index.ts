@@ -14,6 +14,7 @@ import { manifest } from './manifest.ts';
 import { migrate } from './migrate.ts';
 import { pull } from './pull.ts';
 import { push } from './push.ts';
+import { rebuild } from './rebuild.ts';
 import { release } from './release.ts';
 import { repair } from './repair.ts';
 import { retention } from './retention.ts';
@@ -45,6 +46,7 @@ export const VERBS: readonly Verb[] = [
   sweep,
   fixity,
   repair,
+  rebuild,
   doctor,
   migrate,
   completion,

@@ -5,6 +5,7 @@ import { StoreError } from '../core/errors.ts';
 import type { SurveyFindings, SurveyPlan } from '../core/object-survey.ts';
 import { Pool } from '../core/pool.ts';
 import type { Block, FromCheckThread, ToCheckThread } from './check-worker.ts';
+import type { Examined } from './examination.ts';
 import { type CheckBytes, type CheckPlan, checkStream } from './stream-check.ts';
 
 /** Checks streams, large ones in a thread. */
@@ -18,6 +19,11 @@ export interface StreamChecker {
    * @throws what the stream throws; StoreError unavailable when the thread has ended
    */
   survey(stream: AsyncIterable<Uint8Array>, plan: SurveyPlan): Promise<SurveyFindings>;
+  /**
+   * Finds out what the bytes of an object are, beside the event loop.
+   * @param frames the encoded frame table at its end; null: there is none
+   */
+  readonly examine: (stream: AsyncIterable<Uint8Array>, frames: Uint8Array | null) => Promise<Examined>;
   /** A stream of so many bytes will come soon: what has to start may start. */
   expect(size: number): void;
   close(): Promise<void>;
@@ -30,13 +36,17 @@ const BLOCK_SIZE = 256 * 1024;
 /** Blocks of one stream; when all are on their way reading waits for the thread, so memory stays bounded. */
 const BLOCKS = 4;
 
+/** A digest where one is wanted, of what is checked; or what was found out of what is examined. */
+type Result = Digest | SurveyFindings | Examined | null;
+type Task = { plan: CheckPlan } | { survey: SurveyPlan } | { examine: Uint8Array | null };
+
 /** A stream that the thread checks. */
 class Job {
   readonly worker: Worker;
-  readonly result: Promise<Digest | SurveyFindings | null>;
+  readonly result: Promise<Result>;
   failure: Error | null = null;
   readonly #blocks = new Pool<Block>(BLOCKS, () => new Uint8Array(BLOCK_SIZE));
-  #resolve: (result: Digest | SurveyFindings | null) => void = () => {};
+  #resolve: (result: Result) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
   constructor(worker: Worker) {
@@ -56,8 +66,7 @@ class Job {
 
   settle(message: FromCheckThread): void {
     if ('taken' in message) this.#blocks.give(message.taken);
-    else if ('digest' in message) this.#resolve(message.digest);
-    else if ('findings' in message) this.#resolve(message.findings);
+    else if ('result' in message) this.#resolve(message.result);
     else if ('failed' in message) this.fail(new Error(message.failed));
     else {
       const { code, detail, extras } = message.refused;
@@ -101,9 +110,9 @@ export function openCheckThread(): StreamChecker {
 
   async function run(
     stream: AsyncIterable<Uint8Array>,
-    what: { plan: CheckPlan } | { survey: SurveyPlan },
+    task: Task,
     take?: (bytes: Uint8Array) => Promise<void>,
-  ): Promise<Digest | SurveyFindings | null> {
+  ): Promise<Result> {
     const id = nextId++;
     const worker = started();
     worker.ref();
@@ -119,7 +128,7 @@ export function openCheckThread(): StreamChecker {
       passing.catch((error) => job.fail(error));
     };
     try {
-      send({ id, ...what });
+      send({ id, ...task });
       const file = take === undefined ? fileOf(stream) : null;
       if (file !== null) {
         send({ id, file });
@@ -157,11 +166,13 @@ export function openCheckThread(): StreamChecker {
     }
   }
 
+  // The thread answers as it was asked.
   const check: CheckBytes = async (stream, plan, take) => (await run(stream, { plan }, take)) as Digest | null;
 
   return {
     check,
     survey: async (stream, survey) => (await run(stream, { survey })) as SurveyFindings,
+    examine: async (stream, frames) => (await run(stream, { examine: frames })) as Examined,
     forSize: (size) => (size < BESIDE_FROM ? checkStream : check),
     expect(size) {
       if (size >= BESIDE_FROM && thread === null) started().unref();

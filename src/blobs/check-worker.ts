@@ -5,6 +5,7 @@ import { parentPort } from 'node:worker_threads';
 import type { Digest } from '../core/digest.ts';
 import { type ErrorCode, type ErrorExtras, isStoreError } from '../core/errors.ts';
 import { ObjectSurvey, type SurveyFindings, type SurveyPlan } from '../core/object-survey.ts';
+import { Examination, type Examined } from './examination.ts';
 import { type CheckPlan, StreamCheck } from './stream-check.ts';
 
 /** Bytes of a stream; the thread gives them back to be filled again. */
@@ -17,6 +18,7 @@ export type Block = Uint8Array<ArrayBuffer>;
 export type ToCheckThread = { id: number } & (
   | { plan: CheckPlan }
   | { survey: SurveyPlan }
+  | { examine: Uint8Array | null }
   | { block: Block; filled: number }
   | { end: true }
   | { file: number }
@@ -24,8 +26,7 @@ export type ToCheckThread = { id: number } & (
 );
 export type FromCheckThread = { id: number } & (
   | { taken: Block }
-  | { digest: Digest | null }
-  | { findings: SurveyFindings }
+  | { result: Digest | SurveyFindings | Examined | null }
   | { refused: { code: ErrorCode; detail: string; extras: ErrorExtras } }
   | { failed: string }
 );
@@ -50,7 +51,7 @@ function giveWay(): void {
   }
 }
 
-const checks = new Map<number, StreamCheck | ObjectSurvey>();
+const checks = new Map<number, StreamCheck | ObjectSurvey | Examination>();
 const buffer = Buffer.allocUnsafeSlow(READ_SIZE);
 
 function answer(message: FromCheckThread, transfer: ArrayBuffer[] = []): void {
@@ -61,6 +62,7 @@ function take(message: ToCheckThread): void {
   const { id } = message;
   if ('plan' in message) checks.set(id, new StreamCheck(message.plan));
   else if ('survey' in message) checks.set(id, new ObjectSurvey(message.survey));
+  else if ('examine' in message) checks.set(id, new Examination(message.examine));
   else if ('forget' in message) checks.delete(id);
   else if ('file' in message) readFile(id, message.file).catch((error: unknown) => refuse(id, error));
   else if ('block' in message) {
@@ -70,12 +72,8 @@ function take(message: ToCheckThread): void {
     answer({ id, taken: block }, [block.buffer]);
   } else {
     const check = checks.get(id);
-    if (check) end(id, check);
+    if (check) answer({ id, result: check.end() });
   }
-}
-
-function end(id: number, check: StreamCheck | ObjectSurvey): void {
-  answer(check instanceof ObjectSurvey ? { id, findings: check.end() } : { id, digest: check.end() });
 }
 
 /** Until its end, until something is wrong with it, or until nobody waits for it any more. */
@@ -85,7 +83,7 @@ async function readFile(id: number, file: number): Promise<void> {
     const check = checks.get(id);
     if (!check) return;
     const count = readSync(file, buffer, 0, READ_SIZE, position);
-    if (count === 0) return end(id, check);
+    if (count === 0) return answer({ id, result: check.end() });
     check.write(buffer.subarray(0, count));
     position += count;
     await nextTurn();

@@ -165,6 +165,37 @@ export function seekTableSize(frames: number): number {
   return SKIPPABLE_HEADER_SIZE + frames * FRAME_ENTRY_SIZE + FOOTER_SIZE;
 }
 
+/** How many bytes at the end of an object tell whether it has a seek table, and how long that is. */
+export const SEEK_TABLE_FOOTER_SIZE = FOOTER_SIZE;
+
+/**
+ * How many bytes at its end are the object's seek table, by what its last bytes say; null: they are not the end of one.
+ * @param footer the last SEEK_TABLE_FOOTER_SIZE bytes
+ */
+export function seekTableAt(footer: Uint8Array): number | null {
+  const bytes = Buffer.from(footer.buffer, footer.byteOffset, footer.length);
+  if (bytes.length !== FOOTER_SIZE || bytes.readUInt32LE(5) !== SEEKABLE_MAGIC || bytes[4] !== 0) return null;
+  const frames = bytes.readUInt32LE(0);
+  return frames === 0 || frames > FRAMES_MAX ? null : seekTableSize(frames);
+}
+
+/**
+ * The frames that a seek table names, of an object of so many bytes; null: it is none of ours, whatever the object is.
+ * @param bytes the whole table
+ */
+export function readSeekTable(bytes: Uint8Array, storedSize: number): FrameTable | null {
+  if (bytes.length < seekTableSize(1)) return null;
+  const table = FrameTable.decode(bytes.subarray(SKIPPABLE_HEADER_SIZE, -FOOTER_SIZE));
+  if (!table.seekTable().equals(bytes)) return null;
+  try {
+    checkFrameTable(table, { size: table.logicalSize, storedSize, members: null });
+    return table;
+  } catch (error) {
+    if (error instanceof FrameError) return null;
+    throw error;
+  }
+}
+
 /**
  * What an object says of its frames, checked against what it is to be. In a pack a frame ends where a member ends, so
  * that a member is one ranged read, and a range of frames never shows a part of a member.

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { StoreError } from './errors.ts';
 
 export type IdPrefix = 'pkg' | 'upl' | 'obj' | 'hold' | 'evt' | 'sto' | 'swp' | 'fix';
@@ -10,8 +10,16 @@ export type UploadId = string & { readonly __brand: 'UploadId' };
  * `now` is the registry's time in ms, so that ids sort the same whichever replica made them.
  */
 export function newId(prefix: IdPrefix, now: number): string {
-  const bytes = randomBytes(16);
-  bytes.writeUIntBE(now, 0, 6);
+  return idOf(prefix, now, randomBytes(16));
+}
+
+/** The same id whenever it is made of the same text, for what is found again without the id that it once had. @param time ms */
+export function derivedId(prefix: IdPrefix, time: number, text: string): string {
+  return idOf(prefix, time, hash('sha256', text, 'buffer').subarray(0, 16));
+}
+
+function idOf(prefix: IdPrefix, time: number, bytes: Buffer): string {
+  bytes.writeUIntBE(time, 0, 6);
   bytes[6] = ((bytes[6] as number) & 0x0f) | 0x70;
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
   return `${prefix}_${bytes.toString('hex')}`;
@@ -38,4 +46,9 @@ export function parsePackageId(text: string): PackageId {
 export function parseUploadId(text: string): UploadId {
   if (isId('upl', text)) return text as UploadId;
   throw new StoreError('upload_not_found', `There is no upload ${JSON.stringify(text.slice(0, 100))}.`);
+}
+
+/** When an id was made, ms. */
+export function timeOfId(id: string): number {
+  return Number.parseInt(id.slice(id.indexOf('_') + 1).slice(0, 12), 16);
 }

@@ -25,6 +25,7 @@ export type AuditAction =
   | 'object.found'
   | 'object.condemned'
   | 'object.removed'
+  | 'registry.rebuilt'
   | 'retention.set'
   | 'retention.extended'
   | 'hold.placed'

@@ -5,6 +5,7 @@ import type { FileTable } from './files.ts';
 import type { FixityRunTable } from './fixity-runs.ts';
 import type { ObjectCheckTable } from './object-checks.ts';
 import type { PackageTable } from './packages.ts';
+import type { RebuildTable } from './rebuilds.ts';
 import type { RetentionTable } from './retention.ts';
 import type { StoreTable } from './stores.ts';
 import type { SweepTable } from './sweeps.ts';
@@ -105,6 +106,7 @@ export interface ReadTables {
   checks: Pick<ObjectCheckTable, 'nextTurn' | 'page' | 'getAmong' | 'places' | 'overdue' | 'oldestSeen'>;
   damaged: DamagedObjects;
   fixityRuns: Pick<FixityRunTable, 'get' | 'list'>;
+  rebuilds: Pick<RebuildTable, 'get' | 'listMissing' | 'listUnsized' | 'listSealed'>;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;
 }

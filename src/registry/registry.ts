@@ -13,6 +13,7 @@ import { type PackageTable, packageTable } from './packages.ts';
 import { lostRace } from './postgres-errors.ts';
 import { readOnly } from './read-only.ts';
 import type { ReadTables } from './read-tables.ts';
+import { type RebuildTable, rebuildTable } from './rebuilds.ts';
 import { type RetentionTable, retentionTable } from './retention.ts';
 import { type StoreTable, storeTable } from './stores.ts';
 import { type SweepTable, sweepTable } from './sweeps.ts';
@@ -31,6 +32,7 @@ export interface Tables extends ReadTables {
   checks: ObjectCheckTable;
   damaged: DamagedObjects;
   fixityRuns: FixityRunTable;
+  rebuilds: RebuildTable;
 }
 
 export interface Registry {
@@ -83,6 +85,7 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     checks: objectCheckTable(scope),
     damaged: damagedObjects(scope),
     fixityRuns: fixityRunTable(scope),
+    rebuilds: rebuildTable(scope),
     now: async () => (await time(scope)) + shift(),
   });
 

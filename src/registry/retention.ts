@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { DecisionAction } from '../core/decision.ts';
+import { type Digest, digestFromBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { classOf, type FileRule, type RetentionClasses } from '../core/retention.ts';
 import { rowsOf } from './dialect.ts';
@@ -51,6 +52,9 @@ export type UnwrittenEvent = RetentionEventRecord & {
   retention_days: number | null;
   /** JSON; null: none. */
   file_rules: string | null;
+  created_by: string;
+  manifest_digest: Digest | null;
+  stored_size: number | null;
 };
 
 export interface RetentionClassRecord {
@@ -117,13 +121,21 @@ export function retentionTable(db: Knex) {
         .whereRaw('e.to_write = true')
         .orderBy('e.seq')
         .limit(limit);
-      return query.select(
-        ...EVENT_COLUMNS,
-        'e.seq',
-        'h.reference as hold_reference',
-        'p.retention_days',
-        'p.file_rules',
-      );
+      const rows: Array<Omit<UnwrittenEvent, 'manifest_digest'> & { manifest_digest: Buffer | null }> =
+        await query.select(
+          ...EVENT_COLUMNS,
+          'e.seq',
+          'h.reference as hold_reference',
+          'p.retention_days',
+          'p.file_rules',
+          'p.created_by',
+          'p.manifest_digest',
+          'p.stored_size',
+        );
+      return rows.map((row) => ({
+        ...row,
+        manifest_digest: row.manifest_digest && digestFromBytes(row.manifest_digest),
+      }));
     },
 
     /** Packages that have such events. */

@@ -29,17 +29,14 @@ export interface Comparison {
   young(size: number): void;
 }
 
+type Compared = Pick<Services<WithReader>, 'registry' | 'blobs'>;
 type Listed = ObjectStat & { key: ObjectKey };
 
 /**
  * Walks all objects of blobs in the store and in the registry side by side, a page of each in memory. What no version of this software
  * can have written is passed over. @param before what is younger is not judged, ms
  */
-export async function compareStore(
-  services: Services<WithReader>,
-  before: number,
-  comparison: Comparison,
-): Promise<void> {
+export async function compareStore(services: Compared, before: number, comparison: Comparison): Promise<void> {
   const differing = batches<KeptObject>((objects) => comparison.differing(objects));
   const strays = batches<Listed>(async (listed) => comparison.strays(await judge(services, listed)));
   const listed = services.blobs.objects.list(OBJECTS_PREFIX);
@@ -61,7 +58,7 @@ function differs(stored: Listed | null, { state, stored_size }: KeptObject): boo
   return state === 'lost' ? stands : isHolding(state) && !stands;
 }
 
-async function* keptObjects({ registry }: Services): AsyncGenerator<KeptObject> {
+async function* keptObjects({ registry }: Compared): AsyncGenerator<KeptObject> {
   for (let after = ''; ; ) {
     const page = await registry.read.blobs.keysAfter(after, BATCH);
     yield* page;
@@ -72,7 +69,7 @@ async function* keptObjects({ registry }: Services): AsyncGenerator<KeptObject> 
 }
 
 /** What the registry says of keys that it has no object under: those of uploads that have not ended are left out. */
-async function judge({ registry }: Services, listed: readonly Listed[]): Promise<Stray[]> {
+async function judge({ registry }: Compared, listed: readonly Listed[]): Promise<Stray[]> {
   const owned = listed.flatMap((each) => {
     const owner = ownerOf(each.key);
     return owner?.kind === 'blob' ? [{ ...each, ...owner }] : [];

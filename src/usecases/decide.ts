@@ -1,12 +1,13 @@
-import { decisionKey } from '../blobs/key-layout.ts';
-import { type Decision, decisionBytes } from '../core/decision.ts';
-import { StoreError } from '../core/errors.ts';
+import { decisionKey, type ObjectKey } from '../blobs/key-layout.ts';
+import { agree, DECISION_MAX_BYTES, type Decision, decisionBytes, parseDecision } from '../core/decision.ts';
+import { isStoreError, StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import { fileRulesOf } from '../registry/file-rules.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UnwrittenEvent } from '../registry/retention.ts';
 import { mapLimit } from './map-limit.ts';
-import type { Services, WithObjects } from './services.ts';
+import { readSmall } from './read-small.ts';
+import type { Services, WithObjects, WithReader } from './services.ts';
 
 /** How many decisions are written at once. */
 const CONCURRENCY = 8;
@@ -60,13 +61,29 @@ export async function writeDecisions(services: Services<WithObjects>, id: Packag
 }
 
 /** Any number of times, in any order: each has its key, which only ever gets these bytes. */
-async function write({ blobs, registry }: Services<WithObjects>, events: readonly UnwrittenEvent[]): Promise<void> {
+async function write(
+  { blobs, registry, log }: Services<WithObjects>,
+  events: readonly UnwrittenEvent[],
+): Promise<void> {
   if (events.length === 0) return;
   await mapLimit(events, CONCURRENCY, async (event) => {
     const paths = event.action === 'files_deleted' ? await registry.read.files.pathsDeletedBy(event.seq) : [];
-    await blobs.objects.write(decisionKey(event.package_id, event.id), bytesOf(decisionOf(event, paths)));
+    const decision = decisionOf(event, paths);
+    const key = decisionKey(event.package_id, event.id);
+    try {
+      await blobs.objects.write(key, bytesOf(decision));
+    } catch (error) {
+      if (!isStoreError(error, 'integrity_failure') || !(await stands(blobs, key, decision))) throw error;
+      log.warn({ decision: event.id }, 'the decision was written by another version, and stays as it is');
+    }
   });
   await registry.transaction(({ retention }) => retention.setWritten(events.map(({ id }) => id)));
+}
+
+/** Another version, which was stopped before it noted that, may have said the same in other words. */
+async function stands(blobs: WithReader, key: ObjectKey, decision: Decision): Promise<boolean> {
+  const standing = parseDecision(await readSmall(blobs.objects, key, DECISION_MAX_BYTES));
+  return standing !== null && agree(decision, standing);
 }
 
 /** @param paths that it removed */
@@ -77,10 +94,18 @@ function decisionOf(event: UnwrittenEvent, paths: readonly string[]): Decision {
   if (action === 'files_deleted') return { ...common, paths };
   const expires = action === 'deleted' ? event.expires_before : event.expires_after;
   const expires_at = expires === null ? null : new Date(expires).toISOString();
-  if (action !== 'finalized') return { ...common, expires_at };
-  const rules = fileRulesOf(event.file_rules);
-  const file_rules = rules.length === 0 ? {} : { file_rules: rules };
-  return { ...common, expires_at, retention_days: event.retention_days, ...file_rules };
+  return { ...common, expires_at, ...(action === 'finalized' ? finalizedFacts(event) : {}) };
+}
+
+function finalizedFacts({ retention_days, file_rules, created_by, manifest_digest, stored_size }: UnwrittenEvent) {
+  const rules = fileRulesOf(file_rules);
+  return {
+    retention_days,
+    created_by,
+    ...(rules.length === 0 ? {} : { file_rules: rules }),
+    ...(manifest_digest === null ? {} : { manifest_digest }),
+    ...(stored_size === null ? {} : { stored_size }),
+  };
 }
 
 async function* bytesOf(decision: Decision): AsyncGenerator<Uint8Array> {

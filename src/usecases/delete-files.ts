@@ -1,14 +1,13 @@
 import { StoreError } from '../core/errors.ts';
-import { assertFilesRemovable, daysByRule } from '../core/file-rules.ts';
+import { assertFilesRemovable } from '../core/file-rules.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { assertReadable } from '../core/package-state.ts';
-import type { ExpiringFiles } from '../registry/expiring-files.ts';
 import type { FileRecord } from '../registry/files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { Tables } from '../registry/registry.ts';
 import { lockPackage, readPackage } from './access.ts';
-import { addTo } from './count-expiring.ts';
+import { expiringGroups } from './count-expiring.ts';
 import { decide } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import type { Caller, Services, WithObjects } from './services.ts';
@@ -51,7 +50,7 @@ export async function deleteFiles(
       removed.map(({ path }) => path),
       event.seq,
     );
-    for (const group of groupsOf(pkg, removed)) await tables.files.takeExpiring(id, group);
+    for (const group of expiringGroups(pkg, removed)) await tables.files.takeExpiring(id, group);
     const { files, bytes } = removal;
     const some = removed.slice(0, AUDITED_MAX).map(({ path }) => path);
     await recordChange(tables, caller, {
@@ -108,12 +107,4 @@ async function removable(
   }
   const bytes = removed.reduce((sum, { size }) => sum + size, 0);
   return { removed, removal: { files: removed.length, bytes, already_deleted: found.size - removed.length } };
-}
-
-/** By when they were due: all of them have a rule. */
-function groupsOf(pkg: PackageRecord, files: readonly FileRecord[]): Iterable<ExpiringFiles> {
-  const daysOf = daysByRule(pkg.file_rules);
-  const groups = new Map<number, ExpiringFiles>();
-  for (const { path, size } of files) addTo(groups, pkg.finalized_at as number, daysOf(path), size);
-  return groups.values();
 }

@@ -10,14 +10,20 @@ import {
   storeBytes,
 } from '../core/store-identity.ts';
 import { mapLimit } from './map-limit.ts';
-import type { Services, WithObjects } from './services.ts';
+import { readSmall } from './read-small.ts';
+import type { Services, WithObjects, WithReader } from './services.ts';
+
+/**
+ * `rebuild_unfinished`: the registry is only half filled from its store. `registry_in_use`, `nothing_stored`: it cannot be filled from it.
+ */
+export type RebuildRefusal = 'rebuild_unfinished' | 'registry_in_use' | 'nothing_stored';
 
 /** Registry and store do not belong together; `message` says what to do. The service must not work on them. */
 export class StoreRefusedError extends Error {
   override readonly name = 'StoreRefusedError';
-  readonly code: StoreRefusal;
+  readonly code: StoreRefusal | RebuildRefusal;
 
-  constructor(code: StoreRefusal, message: string) {
+  constructor(code: StoreRefusal | RebuildRefusal, message: string) {
     super(message);
     this.code = code;
   }
@@ -124,18 +130,17 @@ async function hasOwnUploads({ registry, blobs }: Needed): Promise<boolean> {
   return (await registry.read.uploads.getMany(ids)).length > 0;
 }
 
-async function readMark({ objects }: WithObjects): Promise<StoreFacts['storageId']> {
+/** What the store says of itself; null: nothing. */
+export async function readMark({ objects }: WithReader): Promise<StoreFacts['storageId']> {
   const ref = { key: STORE_KEY, versionId: null };
   const stat = await objects.stat(ref);
   if (stat === null) return null;
   if (stat.size > MARK_MAX_BYTES) return 'foreign';
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of await objects.open(ref)) chunks.push(chunk as Uint8Array);
-  return parseStore(Buffer.concat(chunks)) ?? 'foreign';
+  return parseStore(await readSmall(objects, STORE_KEY, MARK_MAX_BYTES)) ?? 'foreign';
 }
 
 /** Whether there is a key that this software has given. */
-async function hasAny({ objects }: WithObjects, prefix: string): Promise<boolean> {
+export async function hasAny({ objects }: WithReader, prefix: string): Promise<boolean> {
   for await (const { key } of objects.list(prefix)) if (ownerOf(key) !== null) return true;
   return false;
 }
@@ -153,6 +158,6 @@ function refusal(verdict: StoreRefusal, { registry, store }: StorePlaces): strin
     case 'empty_store':
       return `The registry (${registry}) has packages, but the store (${store}) has none of their bytes: nothing was changed. Name the store that has them, or restore it from a backup.`;
     case 'registry_lost':
-      return `The store (${store}) has packages, but the registry (${registry}) knows none: nothing was changed. Restore the registry from a backup, or correct the configuration. ${NEW_STORE}`;
+      return `The store (${store}) has packages, but the registry (${registry}) knows none: nothing was changed. Restore the registry from a backup, or fill an empty one from the store with \`artifact-store rebuild --from-storage\`; or correct the configuration. ${NEW_STORE}`;
   }
 }

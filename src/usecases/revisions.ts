@@ -86,12 +86,23 @@ export async function assertTakesOver(tables: Tables, pkg: PackageRecord): Promi
   );
 }
 
+/** What of a package decides who supersedes whom. */
+export type ChainLink = Pick<PackageRecord, 'id' | 'supersedes' | 'superseded_by' | 'status' | 'finalized_at'>;
+
+/** Where chains of revisions are kept. */
+export interface Chains {
+  packages: {
+    lock(id: PackageId): Promise<ChainLink | null>;
+    update(id: PackageId, change: { superseded_by: PackageId | null }): Promise<void>;
+  };
+}
+
 /** Before a locked package becomes finalized: the one that it revises is superseded. */
-export async function takeOver(tables: Tables, pkg: PackageRecord): Promise<void> {
+export async function takeOver(tables: Chains, pkg: ChainLink): Promise<void> {
   const passed = new Set([pkg.id]);
   let newest = pkg.id;
   for (let before = pkg.supersedes; before !== null; ) {
-    const old: PackageRecord | null = await tables.packages.lock(before);
+    const old: ChainLink | null = await tables.packages.lock(before);
     if (old === null || !belongsTo(old, passed)) return;
     if (old.superseded_by === null) await tables.packages.update(old.id, { superseded_by: newest });
     if (old.status === 'finalized') return;
@@ -103,11 +114,11 @@ export async function takeOver(tables: Tables, pkg: PackageRecord): Promise<void
 }
 
 /** After a locked package was deleted that was the current one: the nearest before it that lives is current again. */
-export async function giveBack(tables: Tables, pkg: PackageRecord): Promise<void> {
+export async function giveBack(tables: Chains, pkg: ChainLink): Promise<void> {
   if (pkg.finalized_at === null || pkg.superseded_by !== null) return;
   const passed = new Set([pkg.id]);
   for (let before = pkg.supersedes; before !== null; ) {
-    const old: PackageRecord | null = await tables.packages.lock(before);
+    const old: ChainLink | null = await tables.packages.lock(before);
     if (old === null || !belongsTo(old, passed)) return;
     if (old.status === 'finalized') return tables.packages.update(old.id, { superseded_by: null });
     passed.add(old.id);
@@ -116,6 +127,6 @@ export async function giveBack(tables: Tables, pkg: PackageRecord): Promise<void
 }
 
 /** No other revision has superseded it. */
-function belongsTo(old: PackageRecord, chain: ReadonlySet<PackageId>): boolean {
+function belongsTo(old: ChainLink, chain: ReadonlySet<PackageId>): boolean {
   return old.superseded_by === null || chain.has(old.superseded_by);
 }

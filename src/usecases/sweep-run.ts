@@ -1,5 +1,6 @@
 import { StoreError } from '../core/errors.ts';
 import { addTo, type SweepReport } from '../core/sweep-report.ts';
+import type { ReadTables } from '../registry/read-tables.ts';
 import type { SweptObject } from '../registry/unneeded-objects.ts';
 import { condemnUnneeded } from './condemn-objects.ts';
 import { dropLateKeys, endUnfinished } from './free-leftovers.ts';
@@ -67,7 +68,18 @@ async function assertNewest({ services, options, report }: SweepRun, seen: () =>
   if (apply && (manifests.size > 0 || (decisions.size > 0 && !reconcile))) {
     throw registryOlder(report.unknown_packages, manifests.size > 0);
   }
+  if (apply && !reconcile) await assertReconciled(services.registry.read);
   return manifests.size === 0;
+}
+
+/** What a rebuild could not bring back may be needed all the same. @throws StoreError registry_older */
+async function assertReconciled({ rebuilds, stores }: ReadTables): Promise<void> {
+  const rebuiltAt = (await rebuilds.get())?.ended_at ?? null;
+  if (rebuiltAt === null || ((await stores.getReconciledAt()) ?? 0) > rebuiltAt) return;
+  throw new StoreError(
+    'registry_older',
+    `The registry was filled from its store at ${new Date(rebuiltAt).toISOString()}, and nobody has compared both since: nothing was removed. Look at what \`sweep\` lists, then run \`sweep --reconcile\`.`,
+  );
 }
 
 async function rewriteSparse({ services, options, report, goOn }: SweepRun): Promise<void> {
@@ -144,7 +156,7 @@ function registryOlder(packages: readonly string[], hasManifests: boolean): Stor
     ? `The store has packages that the registry does not know (${named})`
     : `The store has decisions on packages (holds, extensions, deletions) that the registry does not know (${named})`;
   const next = hasManifests
-    ? 'Restore a newer backup of the registry.'
+    ? 'Restore a newer backup of the registry, or fill an empty one from the store with `artifact-store rebuild --from-storage`.'
     : 'Restore a newer backup of the registry, or make those decisions again and then run `sweep --reconcile`.';
   return new StoreError(
     'registry_older',

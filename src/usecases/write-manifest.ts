@@ -24,9 +24,8 @@ export interface WrittenManifest {
  */
 export async function writeManifest(services: Services<WithObjects>, sealed: PackageRecord): Promise<WrittenManifest> {
   const key = manifestKey(sealed.id);
-  const files = manifestFiles(services.registry.read, sealed.id);
   try {
-    return await services.blobs.objects.write(key, manifestChunks(manifestPackage(sealed), files));
+    return await services.blobs.objects.write(key, manifestOf(services.registry.read, sealed));
   } catch (error) {
     const standing = isStoreError(error, 'integrity_failure') ? await readStanding(services, sealed) : null;
     if (standing === null) throw error;
@@ -38,9 +37,13 @@ export async function writeManifest(services: Services<WithObjects>, sealed: Pac
 /** Of the manifest as this version writes it. Nothing is written. */
 export async function manifestDigest(tables: ReadTables, sealed: PackageRecord): Promise<Digest> {
   const hash = createHash('sha256');
-  const files = manifestFiles(tables, sealed.id);
-  for await (const chunk of manifestChunks(manifestPackage(sealed), files)) hash.update(chunk);
+  for await (const chunk of manifestOf(tables, sealed)) hash.update(chunk);
   return digestFromBytes(hash.digest());
+}
+
+/** The manifest that the registry's rows make, in pieces. */
+export function manifestOf(tables: ReadTables, sealed: PackageRecord): AsyncIterable<Buffer> {
+  return manifestChunks(manifestPackage(sealed), manifestFiles(tables, sealed.id));
 }
 
 /** Null: what stands under the key is no manifest of this package. */

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { assertPulled, oldStoreSuite } from '../suites/version-0.1.0.ts';
@@ -47,4 +47,23 @@ test('a data folder of version 0.1.0 is migrated by itself, and pulled from with
   t.is(pulled.length, 2);
   for (const { package: pkg, tree } of pulled)
     await assertPulled(t, { cli: (...args) => cli(...args, '--local'), folder }, pkg.id, TREES[tree]);
+});
+
+test('the folder of version 0.1.0 alone, which has no decisions, fills a registry of this version', async (t) => {
+  const folder = await tempFolder(t);
+  const dataDir = await unpackDataFolder(await tempFolder(t));
+  const env = { XDG_CACHE_HOME: join(folder, 'cache') };
+  const cli = (...args: string[]) => runCli([...args, '--data-dir', dataDir, '--json'], { env, cwd: folder });
+  await rm(join(dataDir, REGISTRY_FILE));
+  const rebuilt = await cli('rebuild', '--from-storage');
+  t.is(rebuilt.code, 0, rebuilt.stdout + rebuilt.stderr);
+  const { packages } = await oldAnswers();
+  const finalized = packages.filter(({ package: pkg }) => pkg.status === 'finalized');
+  t.true(finalized.length > 0);
+  for (const { package: pkg } of finalized) {
+    const { json } = await cli('show', pkg.id, '--local');
+    const { status, external_id, manifest_digest } = pkg;
+    t.like(json, { status, external_id, manifest_digest });
+    t.is((await cli('verify', pkg.id, '--local')).code, 0, pkg.id);
+  }
 });

@@ -41,6 +41,8 @@ export interface Faulted {
   ceph: Ceph;
   service: TestService;
   bucket: string;
+  /** Below which its store is in the bucket: other tests have theirs beside it. */
+  prefix: string;
   front: FaultProxy;
   gateway: FaultProxy;
   database: FaultProxy;
@@ -83,6 +85,7 @@ export async function startFaulted(
   const database = await startFaultProxy(addressOf(url.href), postgresFraming);
   const through = new URL(url);
   through.port = String(database.port);
+  const prefix = `store-${randomBytes(8).toString('hex')}`;
   const lines: string[] = [];
   const sink = new Writable({
     write(chunk, _encoding, done) {
@@ -99,6 +102,7 @@ export async function startFaulted(
       ...s3Env(ceph, bucket),
       ...uploadKeyEnv(ceph),
       ARTIFACT_STORE_S3_ENDPOINT: `http://127.0.0.1:${gateway.port}`,
+      ARTIFACT_STORE_S3_PREFIX: prefix,
     },
   });
   const front = await startFaultProxy(addressOf(service.url), httpFraming);
@@ -115,6 +119,7 @@ export async function startFaulted(
     ceph,
     service,
     bucket,
+    prefix,
     front,
     gateway,
     database,
@@ -173,7 +178,7 @@ function contentOf(stored: Buffer, frames: Buffer): Buffer {
  * file of every finalized package has such a location, and these trees are among the packages. @returns objects read
  */
 export async function assertWhole(t: ExecutionContext, place: Faulted, ...pushed: Pushed[]): Promise<number> {
-  const { ceph, cli, bucket, service } = place;
+  const { ceph, cli, bucket, prefix, service } = place;
   await ceph.collectGarbage();
   const db = connectPostgres(databaseOf(place));
   try {
@@ -188,7 +193,7 @@ export async function assertWhole(t: ExecutionContext, place: Faulted, ...pushed
     const whole = new Set<string>();
     const witness = witnessOf(ceph);
     await mapLimit(objects, 4, async ({ no, key, digest, size, stored_size, frames }) => {
-      const stored = await buffer(await witness.getObject(bucket, key));
+      const stored = await buffer(await witness.getObject(bucket, `${prefix}/${key}`));
       t.is(stored.length, stored_size, key);
       const bytes = frames === null ? stored : contentOf(stored, frames);
       t.is(bytes.length, size, key);

@@ -6,6 +6,8 @@ import { type Service, type ServiceOverrides, startService } from '../../src/ser
 
 export interface TestService extends Service {
   dataDir: string;
+  /** What it is configured by: for whoever works on the same registry and store when it has stopped. */
+  env: Record<string, string>;
   /** Moves the registry's time forward. */
   sleepDays(days: number): void;
   /** Stops the service and removes its data folder. */
@@ -30,18 +32,20 @@ const COMMIT_PATIENCE_MS = 60_000;
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'artifact-store-test-')));
   let shift = 0;
-  const config = loadConfig({
+  const env = {
     ARTIFACT_STORE_PORT: '0',
     ARTIFACT_STORE_DATA_DIR: dataDir,
     ARTIFACT_STORE_LOG_LEVEL: 'silent',
     ...options.env,
-  });
+  };
+  const config = loadConfig(env);
   const own = { timeShift: () => shift, registryCheckDelay: NEVER_MS, commitPatience: COMMIT_PATIENCE_MS };
   const service = await startService(config, { ...own, ...options });
   await service.settled;
   return {
     ...service,
     dataDir,
+    env,
     sleepDays: (days) => {
       shift += days * 86_400_000;
     },

@@ -17,7 +17,7 @@ export function decisionsSuite(startTestService: StartTestService): void {
     const id = await api.create({ retention_class: 'transient' });
     await api.store(id, { a: 'kept' });
     t.deepEqual(await decisionsOf(service, id), []);
-    const { retention } = (await api.post(`/v1/packages/${id}/finalize`)).body;
+    const { retention, manifest_digest, stored_size } = (await api.post(`/v1/packages/${id}/finalize`)).body;
     const common = { package_id: id, actor: 'local', schema: 'artifact-store/decision/v1' };
     const finalized = {
       ...common,
@@ -25,6 +25,9 @@ export function decisionsSuite(startTestService: StartTestService): void {
       reason: null,
       expires_at: retention.expires_at,
       retention_days: 7,
+      created_by: 'local',
+      manifest_digest,
+      stored_size,
     };
     const seen = async () => (await decisionsOf(service, id)).map(({ id: _, at: __, ...rest }) => rest);
     t.deepEqual(await seen(), [finalized]);

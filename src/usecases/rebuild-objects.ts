@@ -1,0 +1,128 @@
+import type { ObjectStat } from '../blobs/blob-store.ts';
+import type { StreamChecker } from '../blobs/check-thread.ts';
+import { OBJECTS_PREFIX, type ObjectKey, ownerOf } from '../blobs/key-layout.ts';
+import type { Digest } from '../core/digest.ts';
+import { derivedId, timeOfId, type UploadId } from '../core/ids.ts';
+import type { PackMember } from '../core/pack.ts';
+import { name } from '../core/rebuild-report.ts';
+import { addTo } from '../core/sweep-report.ts';
+import type { Tables } from '../registry/registry.ts';
+import { examineObject, type RightObject } from './examine-object.ts';
+import { inOrder } from './in-order.ts';
+import type { Rebuild } from './rebuild-run.ts';
+
+/** For each thread that reads: others wait for storage meanwhile. */
+const READ_AT_ONCE = 4;
+/** Of one transaction: the smaller of both. */
+const BLOBS = 8_000;
+const OBJECTS = 200;
+/** What is read in this time is recorded, ms: a rebuild that dies loses no more. */
+const RECORD_MS = 5_000;
+
+interface Listed {
+  key: ObjectKey;
+  size: number;
+  digest: Digest;
+  uploadId: UploadId;
+}
+
+type Read = Listed & { found: RightObject | Digest };
+
+/**
+ * Stage 2: reads every object of the store. What its bytes hold is known from then on, whether a package needs it or not; what is
+ * not what its key says is named, and left alone.
+ */
+export async function rebuildObjects(rebuild: Rebuild, after: string): Promise<void> {
+  let next = 0;
+  const read = inOrder(
+    listed(rebuild, after),
+    READ_AT_ONCE * rebuild.checkers.length,
+    async (object): Promise<Read> => {
+      const checker = rebuild.checkers[next++ % rebuild.checkers.length] as StreamChecker;
+      return { ...object, found: await examineObject(rebuild.objects, checker, object, object.digest) };
+    },
+  );
+  let batch: Read[] = [];
+  let blobs = 0;
+  let since = Date.now();
+  for await (const object of read) {
+    batch.push(object);
+    blobs += typeof object.found === 'string' ? 0 : (object.found.content.members?.length ?? 1);
+    if (blobs < BLOBS && batch.length < OBJECTS && Date.now() < since + RECORD_MS) continue;
+    await record(rebuild, batch);
+    batch = [];
+    blobs = 0;
+    since = Date.now();
+  }
+  await record(rebuild, batch);
+}
+
+async function* listed({ objects, signal }: Rebuild, after: string): AsyncGenerator<Listed> {
+  for await (const { key, size } of objects.list(OBJECTS_PREFIX) as AsyncIterable<ObjectStat & { key: ObjectKey }>) {
+    signal.throwIfAborted();
+    const owner = ownerOf(key);
+    if (owner?.kind === 'blob' && key > after) yield { key, size, digest: owner.digest, uploadId: owner.uploadId };
+  }
+}
+
+async function record(rebuild: Rebuild, batch: readonly Read[]): Promise<void> {
+  const last = batch.at(-1);
+  if (last === undefined) return;
+  await rebuild.step('objects', last.key, async (tables, report) => {
+    const files = await tables.rebuilds.filesAmong(packsOf(batch));
+    const known = await tables.rebuilds.filesAmong(ambiguous(batch, files));
+    for (const object of batch) {
+      const { key, size, found } = object;
+      if (typeof found === 'string') {
+        name(report.wrong_objects, key);
+        continue;
+      }
+      const held = heldBy(object, found.content, known);
+      await adopt(tables, object, found, held);
+      addTo(report.objects, size);
+      if (held.kind === 'pack') report.packs += 1;
+    }
+  });
+}
+
+function packsOf(batch: readonly Read[]): Digest[] {
+  return batch.flatMap(({ digest, found }) => (typeof found !== 'string' && found.content.members ? [digest] : []));
+}
+
+/** Packs that some file has as a whole, and their members. */
+function ambiguous(batch: readonly Read[], files: ReadonlySet<Digest>): Digest[] {
+  return batch.flatMap(({ digest, found }) => {
+    const members = typeof found === 'string' ? null : found.content.members;
+    return members !== null && files.has(digest) ? [digest, ...members.map((member) => member.digest)] : [];
+  });
+}
+
+interface Held {
+  kind: 'blob' | 'pack';
+  places: PackMember[];
+}
+
+/**
+ * What an object holds: itself, or a pack's members. A file may be what a pack is: then it is one only if a file has a member as well,
+ * and holds itself too. @param known of what some file has as a whole, and of its members
+ */
+function heldBy({ digest }: Listed, { members, size }: RightObject['content'], known: ReadonlySet<Digest>): Held {
+  const whole: PackMember = { digest, offset: 0, size };
+  if (members === null) return { kind: 'blob', places: [whole] };
+  if (!known.has(digest)) return { kind: 'pack', places: members };
+  const isPack = members.some((member) => known.has(member.digest));
+  return isPack ? { kind: 'pack', places: [...members, whole] } : { kind: 'blob', places: [whole] };
+}
+
+async function adopt(
+  tables: Tables,
+  { key, digest, uploadId }: Listed,
+  { content, stored }: RightObject,
+  { kind, places }: Held,
+): Promise<void> {
+  const createdAt = timeOfId(uploadId);
+  const id = derivedId('obj', createdAt, key);
+  const { size } = content;
+  await tables.blobs.addObject({ id, kind, key, version_id: null, digest, size, stored, created_at: createdAt });
+  await tables.blobs.addLocations(id, places);
+}
