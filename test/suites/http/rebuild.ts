@@ -91,7 +91,7 @@ export function rebuildSuite(startTestService: StartTestService): void {
     t.like(swept, { state: 'failed', error: { code: 'registry_older' } }, 'nobody has compared both sides yet');
     const listed = await sweepOf(again.api, { reconcile: true });
     t.like(listed.report, { unknown: { count: 0 }, missing: { count: 0 }, unknown_packages: [] });
-    t.is((await sweepOf(again.api, { apply: true })).state, 'done');
+    t.is((await sweepOf(again.api, { apply: true, max_rewrite: 0 })).state, 'done');
     await again.service.stop();
 
     await loseRegistry(service.env);
@@ -140,8 +140,8 @@ export function rebuildSuite(startTestService: StartTestService): void {
     const listed = await sweepOf(again.api, { reconcile: true });
     t.like(
       listed.report,
-      { unknown: { count: 2 }, unneeded: { count: 2 } },
-      'the place of what was lost, and what is in the pack, too',
+      { unknown: { count: 2 }, unneeded: { count: 1 } },
+      'what is in the pack, too; the place of what was lost goes by itself',
     );
   });
 
@@ -398,9 +398,11 @@ async function prepare(t: ExecutionContext, service: TestService, api: Api): Pro
   await api.post(`/v1/packages/${held}/holds`, { reason: 'disputed', reference: 'CASE-2' });
   service.sleepDays(9);
   t.is((await api.call('DELETE', `/v1/packages/${gone}?reason=over`)).status, 200);
-  await sweepOf(api, { apply: true });
+  // Packs stay as they were put together here.
+  const sweep = { apply: true, max_rewrite: 0 };
+  await sweepOf(api, sweep);
   service.sleepDays(2);
-  t.like((await sweepOf(api, { apply: true })).report, { freed: { count: 1 } });
+  t.like((await sweepOf(api, sweep)).report, { freed: { count: 1 } });
   const living = [loose, packed, encoded, blob, files, revision, held];
   return { all: [...living, gone], living, held, revision };
 }
