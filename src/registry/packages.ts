@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { JsonObject } from '../core/canonical-json.ts';
+import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { indexedScalars } from '../core/metadata.ts';
@@ -149,7 +149,7 @@ export function packageTable(db: Knex) {
   return {
     async insert(pkg: NewPackage): Promise<void> {
       const { metadata, metadata_text, file_rules = [], ...columns } = pkg;
-      const rules = file_rules.length === 0 ? null : JSON.stringify(file_rules);
+      const rules = file_rules.length === 0 ? null : canonicalJson(file_rules);
       // PostgreSQL numbers them itself; of SQLite there is one writer at a time.
       const no = postgres ? {} : { no: db.raw('(select coalesce(max(no), 0) + 1 from packages)') };
       await db('packages').insert({ ...columns, ...no, metadata: metadata_text, file_rules: rules, status: 'created' });

@@ -55,6 +55,8 @@ test('verbs that read create no data folder: --local reports that there is none,
     ['eligible'],
     ['rm', 'x', ...reason],
     ['sweep'],
+    ['fixity'],
+    ['repair', 'foreign'],
     ['doctor'],
   ];
   const readers = VERBS.filter(({ client, makesDataFolder }) => client && !makesDataFolder);

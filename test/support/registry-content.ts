@@ -41,11 +41,13 @@ export interface RegistryContent {
   frames: unknown[];
   locations: unknown[];
   lost: unknown[];
+  deleted: unknown[];
+  expiring: unknown[];
 }
 
 const QUERIES: Record<keyof RegistryContent, string> = {
   packages: `select id, name, producer, subject, external_id, status, metadata, retention_class, retention_days, expires_at,
-    active_holds, supersedes, superseded_by, reason, file_count, total_size, stored_size, manifest_digest, manifest_size, created_by,
+    active_holds, file_rules, deleted_file_count, supersedes, superseded_by, reason, file_count, total_size, stored_size, manifest_digest, manifest_size, created_by,
     created_at, sealed_at, sealed_by, finalized_at, deleted_at from packages where finalized_at is not null order by id`,
   metadata: `select m.package_id, m.key, m.value from package_metadata m join packages p on p.id = m.package_id
     where p.finalized_at is not null order by m.package_id, m.key`,
@@ -63,6 +65,9 @@ const QUERIES: Record<keyof RegistryContent, string> = {
       select no as blob_no, object_no, "offset" as at from blobs where object_no is not null
       union all select blob_no, object_no, "offset" from blob_locations) l on l.blob_no = b.no
     join objects o on o.no = l.object_no order by b.digest, o.key`,
+  deleted: `select p.id, d.path, e.id as event from deleted_files d join packages p on p.no = d.package_no
+    join retention_events e on e.seq = d.event_seq order by p.id, d.path`,
+  expiring: `select p.id, x.due_at, x.files, x.bytes from expiring_files x join packages p on p.no = x.package_no order by p.id, x.due_at`,
   lost: 'select b.digest from lost_blobs x join blobs b on b.no = x.blob_no order by b.digest',
 };
 

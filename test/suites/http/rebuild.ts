@@ -56,7 +56,7 @@ export function rebuildSuite(startTestService: StartTestService): void {
     const rebuilt = await cli('rebuild', '--from-storage', '--json');
     t.is(rebuilt.code, 0, rebuilt.stderr + rebuilt.stdout);
     t.like(rebuilt.json, {
-      packages: 7,
+      packages: 8,
       tombstones: 1,
       whole: true,
       wrong_objects: { count: 0 },
@@ -396,14 +396,19 @@ async function prepare(t: ExecutionContext, service: TestService, api: Api): Pro
     .body;
   await api.post(`/v1/packages/${encoded}/holds/${hold}/release`, { reason: 'settled' });
   await api.post(`/v1/packages/${held}/holds`, { reason: 'disputed', reference: 'CASE-2' });
+  const ruled = await api.preserve(
+    { 'raw/a': 'raw', 'raw/b': 'raw too', summary: 'kept' },
+    { file_rules: [{ path: 'raw/*', days: 3 }] },
+  );
   service.sleepDays(9);
+  t.is((await api.call('DELETE', `/v1/packages/${ruled}/files/raw/a?reason=over`)).status, 204);
   t.is((await api.call('DELETE', `/v1/packages/${gone}?reason=over`)).status, 200);
   // Packs stay as they were put together here.
   const sweep = { apply: true, max_rewrite: 0 };
   await sweepOf(api, sweep);
   service.sleepDays(2);
-  t.like((await sweepOf(api, sweep)).report, { freed: { count: 1 } });
-  const living = [loose, packed, encoded, blob, files, revision, held];
+  t.like((await sweepOf(api, sweep)).report, { freed: { count: 2 } });
+  const living = [loose, packed, encoded, blob, files, revision, held, ruled];
   return { all: [...living, gone], living, held, revision };
 }
 
