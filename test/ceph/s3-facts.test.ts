@@ -502,7 +502,8 @@ function keyOf(): ObjectKey {
 async function startService(t: ExecutionContext) {
   const service = await startTestService({
     env: {
-      ...s3Env(ceph, bucket),
+      // Others of this file are in the bucket already: a new registry would take it for somebody else's.
+      ...s3Env(ceph, await createBucket(ceph)),
     },
   });
   t.teardown(() => service.dispose());

@@ -173,6 +173,43 @@ export const WORST_BODIES: readonly Worst[] = [
   ...posts('releaseHold', '/v1/packages/{id}/holds/hold_x/release', [
     ['a release of commas', 422, () => `[${','.repeat(30_000)}]`],
   ]),
+  ...posts('startSweep', '/v1/operations/sweeps', [
+    ['a sweep with a long number', 422, () => `{"max_rewrite":${'1'.repeat(3e4)}}`],
+  ]),
+  ...posts('startFixity', '/v1/operations/fixity', [
+    ['a reading of a package with a long id', 422, () => JSON.stringify({ package_id: 'x'.repeat(3e4), a: 1 })],
+  ]),
+  ...posts('planRepairs', '/v1/operations/repairs', [
+    [
+      'repairs of 1,000 objects',
+      200,
+      () =>
+        JSON.stringify({ objects: Array.from({ length: 1_000 }, (_, n) => ({ digest: digestNumber(n), size: 1 })) }),
+    ],
+    [
+      'repairs of 10,000 empty members',
+      422,
+      () => `{"objects":[{"digest":"${DIGEST}","size":1,"members":[${'{},'.repeat(9_999)}{}]}]}`,
+    ],
+  ]),
+  ...posts('deleteFiles', '/v1/packages/{id}/file-deletions', [
+    [
+      'removals of 1,000 long paths',
+      409,
+      () =>
+        JSON.stringify({ reason: 'r', paths: Array.from({ length: 1_000 }, (_, n) => `${n}/${'d/'.repeat(500)}f`) }),
+    ],
+    ['removals of a million zeros', 422, () => `{"paths":[${'0,'.repeat(1e6)}0]}`],
+  ]),
+  {
+    what: 'a removal with 5,000 escapes',
+    operationId: 'removeFile',
+    method: 'DELETE',
+    path: '/v1/packages/{id}/files/a',
+    headers: JSON_TYPE,
+    body: () => `{"reason":"${'\\u0020'.repeat(5_000)}"}`,
+    status: 422,
+  },
   {
     what: 'a deletion with 30,000 escapes',
     operationId: 'deletePackage',
