@@ -148,6 +148,9 @@ export function openapiSuite(startTestService: StartTestService): void {
     await check('get', '/v1/audit', api.get('/v1/audit'));
     await check('get', '/v1/limits', api.get('/v1/limits'));
     await check('get', '/v1/diagnosis', api.get('/v1/diagnosis'));
+    const sweep = await check('post', '/v1/operations/sweeps', api.post('/v1/operations/sweeps', {}));
+    await check('get', '/v1/operations/sweeps', api.get('/v1/operations/sweeps'));
+    await check('get', '/v1/operations/sweeps/{id}', api.get(`/v1/operations/sweeps/${sweep.body.id}`));
     await check('get', '/healthz', api.get('/healthz'));
     await check('get', '/readyz', api.get('/readyz'));
     // What answers with bytes, or with nothing, has no schema.
