@@ -33,8 +33,9 @@ export async function startSweep(services: Needed, caller: Caller, options: Swee
       () => null,
       (thrown: unknown) => {
         services.log.warn({ err: thrown, sweep: sweep.id }, 'a sweep failed');
-        const message = thrown instanceof Error ? thrown.message : String(thrown);
-        return { code: isStoreError(thrown) ? thrown.code : 'internal', message };
+        if (isStoreError(thrown)) return { code: thrown.code, message: thrown.message };
+        if (signal.aborted) return { code: 'unavailable', message: 'The service was stopped.' };
+        return { code: 'internal', message: 'The service failed; its log says why.' };
       },
     );
     clearInterval(beat);

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { blobKey, decisionKey, manifestKey, type ObjectKey } from '../../../src/blobs/key-layout.ts';
 import { digestOf } from '../../../src/core/digest.ts';
+import { StoreError } from '../../../src/core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../../../src/core/ids.ts';
 import type { SweepReport } from '../../../src/core/sweep-report.ts';
 import { type Api, apiOf } from '../../support/api.ts';
@@ -238,9 +239,15 @@ export function sweepSuite(startTestService: StartTestService): void {
     const { objects } = service.services.blobs;
     const { removeMany } = objects;
     objects.removeMany = async () => {
-      throw new Error('storage is away');
+      throw new Error('something that only the log is told');
     };
-    t.like(await sweepOf(api, { apply: true }), { state: 'failed', error: { detail: 'storage is away' } });
+    const internal = { code: 'internal', detail: 'The service failed; its log says why.' };
+    t.like(await sweepOf(api, { apply: true }), { state: 'failed', error: internal });
+    objects.removeMany = async () => {
+      throw new StoreError('unavailable', 'storage is away');
+    };
+    const away = { code: 'unavailable', detail: 'storage is away' };
+    t.like(await sweepOf(api, { apply: true }), { state: 'failed', error: away });
     objects.removeMany = removeMany;
     t.deepEqual(await statesOf(service), ['removing', 'removing']);
     // What is being removed counts no more: its bytes must be sent.
