@@ -1,8 +1,9 @@
 import type { Fixity, FixityRun } from '../../src/api/types.ts';
 import type { Outcome } from '../command.ts';
-import { CliError, EXIT } from '../errors.ts';
+import { EXIT } from '../errors.ts';
 import { countOf, formatBytes, formatTime, printable } from '../format.ts';
 import { alignLines, type Line } from './lines.ts';
+import { workFailure } from './work-failure.ts';
 
 type Damaged = FixityRun['damaged'];
 type Item = Damaged['items'][number];
@@ -34,8 +35,8 @@ export function fixityOutcome(state: Fixity): Outcome {
 
 /** What a reading found, in lines. @throws CliError when it failed */
 export function fixityRunOutcome(run: FixityRun): Outcome {
-  const { id, state, error, report, damaged } = run;
-  if (state !== 'done') throw failureOf(run, error);
+  const { id, state, report, damaged } = run;
+  if (state !== 'done') throw workFailure('Fixity', run, 'what it has found stays known');
   const bad = report.newly > 0 || damaged.items.some(needsBytes);
   const found =
     report.damaged + report.missing === 0
@@ -47,7 +48,7 @@ export function fixityRunOutcome(run: FixityRun): Outcome {
     report.unread === 0
       ? ''
       : `; ${countOf(report.unread, 'object')} could not be read, which says nothing of them: run it again`;
-  const head = `Fixity ${id}: ${countOf(report.objects, 'object')} read, ${formatBytes(report.bytes)}: ${found}${unread}.`;
+  const head = `Fixity ${printable(id)}: ${countOf(report.objects, 'object')} read, ${formatBytes(report.bytes)}: ${found}${unread}.`;
   return {
     json: run,
     text: [head, ...damageLines(damaged).map((line) => `\n${line}`)],
@@ -94,13 +95,4 @@ export function damageLines({ items, more }: Damaged): string[] {
 
 function days(seconds: number): string {
   return seconds < 86_400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 8_640) / 10} days`;
-}
-
-function failureOf({ id, state }: FixityRun, error: FixityRun['error']): CliError {
-  const why = state === 'interrupted' ? 'its service stopped' : (error?.detail ?? 'no reason was given');
-  return new CliError(`Fixity ${id} did not end: ${why}`, {
-    exit: EXIT.failed,
-    code: 'failed',
-    next: 'Run it again: what it has found stays known.',
-  });
 }

@@ -26,7 +26,7 @@ export function repairOutcome({ before, repaired, rewritten, after }: Repair): O
     ...(repaired === null ? [] : [sayRead(repaired)]),
     ...mended.map(({ package_id, path }) => printable(`  ${package_id}  ${path ?? 'its manifest'}: mended`)),
     ...(rewritten?.kept ?? []).map(
-      (id) => `  ${id}  its manifest: the registry does not give the same bytes; restore it from a backup`,
+      (id) => `  ${printable(id)}  its manifest: the registry does not give the same bytes; restore it from a backup`,
     ),
     open.length === 0
       ? 'Every file has its bytes.'

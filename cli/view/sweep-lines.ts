@@ -1,8 +1,9 @@
 import type { Sweep } from '../../src/api/types.ts';
 import type { Outcome } from '../command.ts';
 import { CliError, EXIT } from '../errors.ts';
-import { countOf, formatBytes } from '../format.ts';
+import { countOf, formatBytes, printable } from '../format.ts';
 import { alignLines, type Line } from './lines.ts';
+import { workFailure } from './work-failure.ts';
 
 type Report = Sweep['report'];
 type Kind = Exclude<keyof Report, 'unknown_packages' | 'requests' | 'freed'>;
@@ -32,8 +33,8 @@ const WITHOUT_BYTES: readonly Kind[] = ['unfinished_uploads', 'unfinished_kept']
 
 /** What a sweep found and did, in lines. @throws CliError when it failed */
 export function sweepOutcome(sweep: Sweep): Outcome {
-  const { id, state, error, apply, report } = sweep;
-  if (state !== 'done') throw failureOf(sweep, error);
+  const { id, state, apply, report } = sweep;
+  if (state !== 'done') throw failureOf(sweep);
   const kinds = (Object.keys(SAYS) as Kind[]).filter((kind) => report[kind].count > 0);
   const lines = kinds.map((kind): Line => {
     const [label, acted, listed] = SAYS[kind];
@@ -47,7 +48,7 @@ export function sweepOutcome(sweep: Sweep): Outcome {
     lines.push(['not in the registry', `${first}${others}: the registry is older than the store`]);
   }
   const summary = apply ? `${formatBytes(report.freed.bytes)} freed` : 'nothing was changed';
-  const head = `Sweep ${id}: ${kinds.length === 0 ? 'nothing to free' : summary} (${countOf(report.requests, 'request')} to storage).`;
+  const head = `Sweep ${printable(id)}: ${kinds.length === 0 ? 'nothing to free' : summary} (${countOf(report.requests, 'request')} to storage).`;
   return { json: sweep, text: lines.length === 0 ? head : [`${head}\n`, ...alignLines(lines.map(indented))] };
 }
 
@@ -55,14 +56,10 @@ function indented([label, ...texts]: Line): Line {
   return [`  ${label}`, ...texts];
 }
 
-function failureOf({ id, state }: Sweep, error: Sweep['error']): CliError {
+function failureOf(sweep: Sweep): CliError {
+  const { error } = sweep;
   if (error?.code === 'registry_older' || error?.code === 'foreign_store') {
-    return new CliError(error.detail, { exit: EXIT.refused, code: error.code });
+    return new CliError(printable(error.detail), { exit: EXIT.refused, code: error.code });
   }
-  const why = state === 'interrupted' ? 'its service stopped' : (error?.detail ?? 'no reason was given');
-  return new CliError(`Sweep ${id} did not end: ${why}`, {
-    exit: EXIT.failed,
-    code: 'failed',
-    next: 'Run it again: what it has done stays done.',
-  });
+  return workFailure('Sweep', sweep, 'what it has done stays done');
 }

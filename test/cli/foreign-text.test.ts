@@ -4,7 +4,10 @@ import { VERBS } from '../../cli/commands/index.ts';
 import { renderJson } from '../../cli/text.ts';
 import { runCli } from '../support/cli-child.ts';
 import {
+  DAMAGED,
   ELIGIBLE,
+  FIXITY,
+  FIXITY_RUN,
   HOLD,
   HOLD_ID,
   type Lie,
@@ -14,6 +17,7 @@ import {
   manifestOf,
   READY,
   RETENTION,
+  SWEEP,
   sealed,
   startLyingService,
 } from '../support/lying-service.ts';
@@ -50,6 +54,8 @@ const DECIDED = {
   holds: [HELD, { ...HELD, id: HOLD_ID.replace('8', '9') }],
   events: [{ ...EVENT, expires_before: null, expires_after: null }],
 };
+/** A file, and a manifest, that have no good bytes left. */
+const LOST = ['file', null].map((path) => ({ ...DAMAGED, package_id: HOSTILE, path: path && HOSTILE, seen: HOSTILE }));
 const CHECK = { name: HOSTILE, level: 'warning', says: HOSTILE, advice: HOSTILE };
 const COMPONENT = { kind: HOSTILE, ok: false, latency_ms: 1, error: HOSTILE };
 
@@ -72,6 +78,10 @@ const LIES: Partial<Record<LyingRoute, Lie>> = {
       next_cursor: HOSTILE,
     },
   },
+  sweep: { json: { ...SWEEP, id: HOSTILE, report: { ...SWEEP.report, unknown_packages: [HOSTILE] } } },
+  fixity: { json: { ...FIXITY, damaged: { items: LOST, more: true } } },
+  'fixity run': { json: { ...FIXITY_RUN, id: HOSTILE, damaged: { items: LOST, more: true } } },
+  'repair manifests': { json: { repaired: [HOSTILE], kept: [HOSTILE] } },
   ready: {
     json: {
       ...READY,
@@ -103,6 +113,9 @@ const LINES: Record<string, { args: string[]; raw?: boolean }> = {
   release: { args: [PACKAGE_ID, '--reason', 'x'] },
   eligible: { args: ['--limit', '1'] },
   rm: { args: [PACKAGE_ID, '--reason', 'x'] },
+  sweep: { args: [] },
+  fixity: { args: ['--now'] },
+  repair: { args: ['tree', '--manifests'] },
   doctor: { args: [] },
 };
 
@@ -128,12 +141,19 @@ function assertTame(t: ExecutionContext, what: string, text: string): void {
   t.notRegex(text, /^artifact-store: forged/m, `${what}: a line of its own`);
 }
 
-const FAILING = Object.fromEntries(
-  (['limits', 'package', 'packages', 'create', 'ready', 'diagnosis', 'eligible'] as const).map((route) => [
-    route,
-    PROBLEM,
-  ]),
-);
+const ROUTES: readonly LyingRoute[] = [
+  'limits',
+  'package',
+  'packages',
+  'create',
+  'ready',
+  'diagnosis',
+  'eligible',
+  'sweep',
+  'fixity',
+  'fixity run',
+];
+const FAILING = Object.fromEntries(ROUTES.map((route) => [route, PROBLEM]));
 const TEAPOT = Object.fromEntries(Object.keys(FAILING).map((route) => [route, PLAIN]));
 
 for (const [verb, { raw }] of Object.entries(LINES)) {
@@ -152,6 +172,20 @@ for (const [verb, { raw }] of Object.entries(LINES)) {
       const { stdout, stderr, json } = await say(t, verb, lies, ['--json']);
       assertTame(t, `${what}, --json`, stdout + stderr);
       t.is(typeof json, 'object', `${what}: ${stdout}`);
+    }
+  });
+}
+
+const ENDED = { state: 'failed', id: HOSTILE, error: { code: HOSTILE, detail: HOSTILE } };
+for (const [verb, lies] of [
+  ['sweep', { sweep: { json: { ...SWEEP, ...ENDED } } }],
+  ['fixity', { 'fixity run': { json: { ...FIXITY_RUN, ...ENDED } } }],
+] as const) {
+  test.serial(`nor can the reason why work of the service failed: ${verb}`, async (t) => {
+    for (const more of [[], ['--json']]) {
+      const { code, stdout, stderr } = await say(t, verb, lies, more);
+      t.is(code, 1);
+      assertTame(t, more.join(), stdout + stderr);
     }
   });
 }

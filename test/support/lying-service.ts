@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
+import type { Fixity, FixityRun, Sweep } from '../../src/api/types.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 import { writeEndlessly } from './endless.ts';
 import { PACKAGE_ID, packageAnswer } from './wire.ts';
@@ -38,6 +39,11 @@ export type LyingRoute =
   | 'release'
   | 'delete'
   | 'eligible'
+  | 'sweep'
+  | 'fixity'
+  | 'fixity run'
+  | 'repairs'
+  | 'repair manifests'
   | 'ready'
   | 'diagnosis';
 
@@ -151,6 +157,11 @@ const ROUTES: ReadonlyArray<[method: string, path: RegExp, LyingRoute]> = [
   ['POST', /\/holds$/, 'hold'],
   ['POST', /\/release$/, 'release'],
   ['GET', /^\/v1\/retention\/eligible$/, 'eligible'],
+  ['POST', /^\/v1\/operations\/sweeps$/, 'sweep'],
+  ['GET', /^\/v1\/operations\/fixity$/, 'fixity'],
+  ['POST', /^\/v1\/operations\/fixity$/, 'fixity run'],
+  ['POST', /^\/v1\/operations\/repairs$/, 'repairs'],
+  ['POST', /^\/v1\/operations\/repairs\/manifests$/, 'repair manifests'],
   ['GET', /^\/readyz$/, 'ready'],
   ['GET', /^\/v1\/diagnosis$/, 'diagnosis'],
 ];
@@ -190,6 +201,71 @@ export const ELIGIBLE = {
   expires_at: TIME,
   reason: 'expired',
   total_size: 1,
+};
+
+const RUN = {
+  id: 'run',
+  state: 'done',
+  asked_by: 'somebody',
+  started_at: TIME,
+  ended_at: TIME,
+  error: null,
+} as const;
+const NONE = { count: 0, bytes: 0 };
+
+export const SWEEP: Sweep = {
+  ...RUN,
+  apply: false,
+  reconcile: false,
+  report: {
+    unneeded: NONE,
+    sparse: NONE,
+    rewritten: NONE,
+    waiting: NONE,
+    due: NONE,
+    leftovers: NONE,
+    unknown: NONE,
+    unknown_kept: NONE,
+    young: NONE,
+    missing: NONE,
+    unfinished_uploads: NONE,
+    unfinished_kept: NONE,
+    spool: NONE,
+    freed: NONE,
+    unknown_packages: [],
+    requests: 1,
+  },
+};
+
+export const DAMAGED: Fixity['damaged']['items'][number] = {
+  package_id: PACKAGE_ID,
+  path: 'file',
+  digest: FILE_DIGEST,
+  size: FILE_BYTES.length,
+  object_id: 'obj',
+  bytes: 'wrong',
+  copies: 0,
+  last_good_at: TIME,
+  found_at: TIME,
+  seen: 'other bytes',
+};
+
+export const FIXITY: Fixity = {
+  period_seconds: 1,
+  bytes_per_second: 1,
+  seen: { objects: 0, bytes: 0 },
+  overdue: { objects: 0, bytes: 0 },
+  oldest_seen_at: null,
+  damaged: { items: [], more: false },
+  runs: [],
+};
+
+export const FIXITY_RUN: FixityRun = {
+  ...RUN,
+  package_id: null,
+  sample: null,
+  report: { objects: 1, bytes: 1, good: 1, damaged: 0, missing: 0, unread: 0, newly: 0 },
+  damaged: { items: [], more: false },
 };
 
 const COMPONENT = { kind: 'fake', ok: true, latency_ms: 1 };
@@ -282,6 +358,11 @@ function honest(route: LyingRoute, response: ServerResponse, url: string, body: 
     release: { ...HOLD, released_at: TIME, released_by: 'somebody', release_reason: 'done' },
     delete: packageAnswer({ status: 'deleted', deleted_at: TIME, reason: 'why' }),
     eligible: { items: [ELIGIBLE], next_cursor: null },
+    sweep: SWEEP,
+    fixity: FIXITY,
+    'fixity run': FIXITY_RUN,
+    repairs: { uploads: [] },
+    'repair manifests': { repaired: [], kept: [] },
     ready: READY,
     diagnosis: { checks: [] },
   };
