@@ -56,6 +56,8 @@ export function background(log: Log): Background {
     start,
     run,
     repeat(name, pause, work) {
+      // Who waited until it was time to begin may come too late.
+      if (ending.signal.aborted) return Promise.resolve();
       const first = start(name, work);
       first.then(() => again(name, pause, work));
       return first;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { BlobStore, ObjectReader } from './blobs/blob-store.ts';
 import type { StreamChecker } from './blobs/check-thread.ts';
 import type { DataFolder } from './blobs/data-folder.ts';
-import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
+import { realFileLayer } from './blobs/file-layer.ts';
 import { openFolderStore } from './blobs/fs-store.ts';
 import { openSpool } from './blobs/spool.ts';
 import { urlSigner } from './blobs/url-signer.ts';
@@ -32,7 +32,7 @@ function openFolder(folder: DataFolder, checker: StreamChecker): Promise<BlobSto
   return openFolderStore({ root: folder.blobsDir, files: realFileLayer, signer, checker, publicUrl: nowhere });
 }
 
-async function openBucket(s3: S3Config, folder: DataFolder, files: FileLayer = realFileLayer): Promise<BlobStore> {
+async function openBucket(s3: S3Config, folder: DataFolder): Promise<BlobStore> {
   const { openS3Store } = await import('./blobs/s3/s3-store.ts');
   return openS3Store({
     ...s3,
@@ -40,7 +40,7 @@ async function openBucket(s3: S3Config, folder: DataFolder, files: FileLayer = r
     verify: 'read',
     report: () => null,
     probeAgain: async () => {},
-    spool: openSpool(files, async () => join(folder.dir, 'spool')),
+    spool: openSpool(realFileLayer, async () => join(folder.dir, 'spool')),
     selfServed: nowhere,
   });
 }

@@ -1,7 +1,15 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import type { RequestListener, Server } from 'node:http';
 import type { Knex } from 'knex';
-import { type Background, background, within } from './background.ts';
+import { background } from './background.ts';
+import {
+  checkRegistry,
+  endBackground,
+  FIXITY_LOOK_MS,
+  scheduleFixity,
+  scheduleSweeps,
+  startBackground,
+} from './background-work.ts';
 import { openCheckThread } from './blobs/check-thread.ts';
 import { type DataFolder, type OpenDataFolderOptions, openDataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
@@ -10,7 +18,7 @@ import { ownedStore } from './blobs/owned-store.ts';
 import type { ProbeIntervals } from './blobs/s3/probing.ts';
 import { downloadRequest } from './blobs/signed-urls.ts';
 import { type Config, ConfigError } from './config.ts';
-import { type ConfiguredBlobs, openConfiguredBlobs } from './configured-blobs.ts';
+import { openConfiguredBlobs } from './configured-blobs.ts';
 import { configuredClasses } from './configured-classes.ts';
 import { describeDatabase, openConfiguredRegistry } from './configured-registry.ts';
 import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
@@ -26,30 +34,19 @@ import { ROUTES } from './http/routes/index.ts';
 import { type ServeOptions, serve, stopServing, urlOf } from './http/serve.ts';
 import type { Totals } from './http/totals-gauges.ts';
 import { openLog } from './log.ts';
-import { quickCheck } from './registry/quick-check.ts';
 import type { Registry } from './registry/registry.ts';
-import { type StoreIdentification, storeIdentification } from './store-identification.ts';
+import { storeIdentification } from './store-identification.ts';
 import { COMMIT_PATIENCE_MS } from './usecases/commit-upload.ts';
-import { checkDue, fixityCoverage } from './usecases/fixity.ts';
+import { fixityCoverage } from './usecases/fixity.ts';
 import { identifyStore } from './usecases/identify-store.ts';
 import { assertRebuilt } from './usecases/rebuild.ts';
-import { recover } from './usecases/recover.ts';
 import type { Log } from './usecases/services.ts';
-import { sweepWhenDue } from './usecases/sweep.ts';
 import { VERSION } from './version.ts';
 
-const RECOVERY_INTERVAL_MS = 60_000;
-/** How often the schedule is looked at, at least. */
-const SWEEP_LOOK_MS = 60_000;
-/** How often it is looked whether an object is to be read again. */
-const FIXITY_LOOK_MS = 60_000;
 /** More are not counted. */
 const DAMAGED_COUNTED = 100_000;
 /** How long a start waits for a bucket to say whose it is. */
 const IDENTIFICATION_PATIENCE_MS = 3_000;
-/** How long a stop waits for background work; the same time again once nothing waits for storage any more. */
-const BACKGROUND_PATIENCE_MS = 5_000;
-
 /** What tests put in the place of the real thing, and may change. */
 export interface ServiceOverrides {
   files?: FileLayer;
@@ -73,7 +70,7 @@ export interface ServiceOverrides {
 export interface Service {
   url: string;
   services: HttpServices;
-  /** Settled when the start-up work in the background has ended: the probe of a bucket, recovery. */
+  /** Settled when the start-up work in the background (the probe of a bucket, recovery) has ended, or waits for storage to answer. */
   settled: Promise<void>;
   /** Settled, with the reason, when the service has stopped by itself. */
   failed: Promise<Error>;
@@ -184,9 +181,9 @@ export async function startService(
     const server = await listen(app.callback(), { ...config, bounds, log });
     closers.push(() => stopServing(server));
     url = urlOf(server, config.host);
-    const settled = startBackground(beside, services, identification, store.afterStart);
-    if (config.sweepInterval !== null) scheduleSweeps(beside, services, config.sweepInterval, settled);
-    scheduleFixity(beside, services, overrides.fixityLook ?? FIXITY_LOOK_MS, settled);
+    const { ended, settled } = startBackground(beside, services, identification, store.afterStart);
+    if (config.sweepInterval !== null) scheduleSweeps(beside, services, config.sweepInterval, ended);
+    scheduleFixity(beside, services, overrides.fixityLook ?? FIXITY_LOOK_MS, ended);
     await announce(folder, publicUrl(), config, log);
     if (config.databaseUrl === null) {
       beside.run('the check of the registry', (signal) =>
@@ -222,75 +219,11 @@ async function prepareRegistry(registry: Registry, classes: RetentionClasses): P
   });
 }
 
-/** What needs the blob store, and so may take long, comes when the service listens already. */
-async function startBackground(
-  { start, repeat }: Background,
-  services: HttpServices,
-  identification: StoreIdentification,
-  afterStart: ConfiguredBlobs['afterStart'],
-): Promise<void> {
-  const identified = start('identity', (signal) => identification.settle(signal));
-  const recovered = repeat('recovery', RECOVERY_INTERVAL_MS, async (signal) => {
-    await identified;
-    if (identification.id() !== null) await recover(services, signal);
-  });
-  let before: Promise<unknown> = Promise.resolve();
-  for (const { name, owned, work } of afterStart) {
-    const after = owned ? Promise.all([before, identified]) : before;
-    before = start(name, async (signal) => {
-      await after;
-      if (!owned || identification.id() !== null) await work(signal);
-    });
-  }
-  await Promise.all([identified, recovered, before]);
-}
-
-/** Any service looks, and of all of them one sweeps in each interval. */
-function scheduleSweeps(beside: Background, services: HttpServices, interval: number, settled: Promise<void>): void {
-  const pause = Math.min(interval, SWEEP_LOOK_MS);
-  settled.then(() => beside.repeat('the schedule of sweeps', pause, () => sweepWhenDue(services, interval)));
-}
-
 /** For the gauges. */
 async function countAll(registry: Registry, period: number | null): Promise<Totals> {
   const totals = await registry.read.blobs.totals();
   const fixity = await fixityCoverage(registry, totals, period);
   return { ...totals, fixity, damaged: await registry.read.damaged.count(DAMAGED_COUNTED) };
-}
-
-/** Any service looks, and all of them share what is to be read. What a read found to be wrong is read again in any case. */
-function scheduleFixity(beside: Background, services: HttpServices, look: number, settled: Promise<void>): void {
-  settled.then(() =>
-    beside.repeat('fixity', look, async (signal) => {
-      if (services.storeId() !== null) await checkDue(services, signal);
-    }),
-  );
-}
-
-/** A registry whose pages are damaged says so when it is asked for one of them, and here before. */
-async function checkRegistry(
-  { damage }: Registry,
-  file: string,
-  log: Log,
-  signal: AbortSignal,
-  delay?: number,
-): Promise<void> {
-  const found = await quickCheck(file, signal, delay);
-  if (found === null) return;
-  damage.note('quick_check');
-  log.error({ found }, 'the registry is damaged: restore it from a backup');
-}
-
-async function endBackground(
-  beside: Background,
-  { running }: HttpServices,
-  closeStore: () => Promise<void>,
-): Promise<void> {
-  const completions = Promise.allSettled(running.values());
-  const ended = Promise.all([beside.stop(), completions]);
-  if (await within(BACKGROUND_PATIENCE_MS, ended)) return;
-  await closeStore();
-  await within(BACKGROUND_PATIENCE_MS, ended);
 }
 
 async function listen(handle: RequestListener, options: ServeOptions): Promise<Server> {

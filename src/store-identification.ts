@@ -15,6 +15,8 @@ export interface StoreIdentification {
   assertOwned(): void;
   /** @param patience how long it may take, ms; null: as long as it does @throws StoreRefusedError */
   begin(patience: number | null): Promise<void>;
+  /** Settled when storage did not say it in the time that `begin` gave it. */
+  readonly unanswered: Promise<void>;
   /** Goes on until it is known, or it is known that it is not, or the signal says so. */
   settle(signal: AbortSignal): Promise<void>;
   /** Settled when the store turned out, after `begin`, not to be the registry's. */
@@ -28,6 +30,7 @@ export function storeIdentification(
   retryAfter = RETRY_MS,
 ): StoreIdentification {
   const refusal = Promise.withResolvers<StoreRefusedError>();
+  const unanswered = Promise.withResolvers<void>();
   let id: StoreId | null = null;
   let attempt: Promise<void> | null = null;
   let last: unknown = null;
@@ -46,6 +49,7 @@ export function storeIdentification(
   return {
     id: () => id,
     refused: refusal.promise,
+    unanswered: unanswered.promise,
     assertOwned() {
       if (id !== null) return;
       const why = last instanceof Error ? ` (${last.message})` : '';
@@ -58,9 +62,11 @@ export function storeIdentification(
       if (patience === null || (await within(patience, attempt))) await attempt;
     },
     async settle(signal) {
-      // Not before: the service's first line is its URL.
-      if (id === null)
+      if (id === null) {
+        // Not before: the service's first line is its URL.
         log.warn({ err: last }, 'storage has not said whose it is: nothing is written to it until it does');
+        unanswered.resolve();
+      }
       while (id === null && !signal.aborted) {
         try {
           attempt ??= ask();
@@ -69,7 +75,7 @@ export function storeIdentification(
           if (error instanceof StoreRefusedError) refusal.resolve(error);
           return;
         }
-        if (id === null) await sleep(retryAfter, undefined, { ref: false, signal }).catch(() => {});
+        if (id === null) await sleep(retryAfter, undefined, { signal }).catch(() => {});
       }
     },
   };

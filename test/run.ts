@@ -6,6 +6,10 @@ import { SHARED_POSTGRES } from './support/postgres.ts';
 import { openRunFolder } from './support/run-folder.ts';
 import { shareServers } from './support/shared-servers.ts';
 
+/** Several times what it takes. */
+const USUAL_MAX_MS = 45 * 60_000;
+const LONG_MAX_MS = 24 * 3_600_000;
+
 /**
  * `npm test`: ava with its arguments, one PostgreSQL and one Ceph for all test files that do not harm them, and in the last
  * lines what did not run on this machine and how to run it. `--long` is `npm run test:long`: every seed, kill and changed byte,
@@ -29,7 +33,10 @@ const child = spawn(process.execPath, [ava, ...forAva], {
     NODE_COMPILE_CACHE: folder.compiled,
   },
 });
+// A test that has no end hides behind another one's long timeout: on SIGINT ava names those that it waits for.
+const tooLong = setTimeout(() => child.kill('SIGINT'), long ? LONG_MAX_MS : USUAL_MAX_MS);
 child.on('exit', async (code) => {
+  clearTimeout(tooLong);
   await servers.close();
   const notRun = [...new Set(folder.linesOf(folder.notRun))].toSorted();
   const rows = Number(process.env.ARTIFACT_STORE_TEST_TIMES || 0);

@@ -1,12 +1,10 @@
 import type { FileDeletion, Package } from '../../src/api/types.ts';
+import { FILES_PER_DECISION } from '../../src/core/decision.ts';
 import type { ProgressReport } from '../progress.ts';
 import type { ApiClient } from './api/api-client.ts';
 import { packageFiles } from './api/package-files.ts';
 import { chunks } from './concurrency.ts';
 import { chooseFiles } from './pull/choose-files.ts';
-
-/** So many files are one decision. */
-const FILES_PER_CALL = 1_000;
 
 /**
  * Removes the files of a finalized package that match, when the time of all of them is over: the service is asked of all before the
@@ -20,7 +18,7 @@ export async function removeFiles(
   watch?: (report: () => ProgressReport) => void,
 ): Promise<FileDeletion> {
   const chosen = chooseFiles(pkg, await packageFiles(client, pkg), glob);
-  const calls = [...chunks(chosen, FILES_PER_CALL)].map((files) => files.map(({ path }) => path));
+  const calls = [...chunks(chosen, FILES_PER_DECISION)].map((files) => files.map(({ path }) => path));
   const total = { package_id: pkg.id, files: 0, bytes: 0, already_deleted: 0 };
   watch?.(() => ({
     phase: 'removing',

@@ -15,3 +15,8 @@ export function alignLines(lines: readonly Line[]): Piece[] {
     )
     .flatMap((line, nth) => (nth === 0 ? line : ['\n', ...line]));
 }
+
+/** A line that belongs to a heading. */
+export function indented([label, ...texts]: Line): Line {
+  return [`  ${label}`, ...texts];
+}

@@ -8,7 +8,7 @@ import {
 import type { Outcome } from '../command.ts';
 import { EXIT } from '../errors.ts';
 import { countOf, formatBytes, formatCount, formatSeconds } from '../format.ts';
-import { alignLines, type Line } from './lines.ts';
+import { alignLines, indented, type Line } from './lines.ts';
 
 /** How often somebody who waits is told how far it is, ms. */
 const TELL_MS = 5_000;
@@ -101,8 +101,4 @@ function named([label, says]: readonly [string, string], { count, named }: Rebui
   const shown = named.slice(0, SHOWN);
   const more = count > shown.length ? [`and ${formatCount(count - shown.length)} more`] : [];
   return [[label, `${formatCount(count)}: ${says}`, ...shown, ...more]];
-}
-
-function indented([label, ...texts]: Line): Line {
-  return [`  ${label}`, ...texts];
 }

@@ -2,7 +2,7 @@ import type { Sweep } from '../../src/api/types.ts';
 import type { Outcome } from '../command.ts';
 import { CliError, EXIT } from '../errors.ts';
 import { countOf, formatBytes, printable } from '../format.ts';
-import { alignLines, type Line } from './lines.ts';
+import { alignLines, indented, type Line } from './lines.ts';
 import { workFailure } from './work-failure.ts';
 
 type Report = Sweep['report'];
@@ -50,10 +50,6 @@ export function sweepOutcome(sweep: Sweep): Outcome {
   const summary = apply ? `${formatBytes(report.freed.bytes)} freed` : 'nothing was changed';
   const head = `Sweep ${printable(id)}: ${kinds.length === 0 ? 'nothing to free' : summary} (${countOf(report.requests, 'request')} to storage).`;
   return { json: sweep, text: lines.length === 0 ? head : [`${head}\n`, ...alignLines(lines.map(indented))] };
-}
-
-function indented([label, ...texts]: Line): Line {
-  return [`  ${label}`, ...texts];
 }
 
 function failureOf(sweep: Sweep): CliError {

@@ -1,6 +1,7 @@
 import { canonicalJson } from './canonical-json.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { isId, type PackageId } from './ids.ts';
+import { pathProblem } from './logical-path.ts';
 import type { FileRule } from './retention.ts';
 
 /**
@@ -33,7 +34,7 @@ export interface Decision {
   expires_at?: string | null;
   /** Of `finalized`: the days of its class; null: it never ends. */
   retention_days?: number | null;
-  /** Of `finalized`: its file rules, where it has any. */
+  /** Of `finalized`: the package's file rules; left out when it has none. */
   file_rules?: readonly FileRule[];
   /** Of `files_deleted`: the files that were removed, in the order of their paths' bytes; at most FILES_PER_DECISION. */
   paths?: readonly string[];
@@ -71,7 +72,8 @@ function isDecision(said: Decision): boolean {
     if (action === 'held' && reason === null) return false;
     return typeof hold === 'object' && hold !== null && isId('hold', String(hold.id)) && isText(hold.reference);
   }
-  if (action === 'files_deleted') return isListOf(said.paths, (path) => typeof path === 'string');
+  if (action === 'files_deleted')
+    return isListOf(said.paths, (path) => typeof path === 'string' && pathProblem(path) === null);
   return (expires_at === null || isTime(expires_at)) && (action !== 'finalized' || isFinalized(said));
 }
 

@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { type Digest, digestFromBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { ObjectState } from '../core/object-state.ts';
+import { isThere } from './deleted-files.ts';
 import { rowsOf } from './dialect.ts';
 import type { CheckResult } from './object-checks.ts';
 import { HOLDING } from './object-states.ts';
@@ -47,6 +48,9 @@ const OTHERS = `(case when b.object_no <> ? and b.quarantined_at is null
     + (select count(*) from blob_locations m join objects x on x.no = m.object_no
        where m.blob_no = b.no and m.object_no <> ? and m.quarantined_at is null and x.state in (${HOLDING}))`;
 
+/** A condition on an object: its bytes count, or are to be sent again. Of what a sweep has removed nothing is damaged. */
+const COUNTS = `o.state in (${HOLDING}, 'lost')`;
+
 /** A condition on such a blob: it must come from elsewhere. Of an object that is lost, each. */
 function isConcerned(state: ObjectState): string {
   return state === 'lost' ? 'true' : 'h.quarantined_at is not null';
@@ -60,7 +64,7 @@ export function damagedObjects(db: Knex) {
       const rows: Array<Omit<DamagedObject, 'digest'> & { digest: Buffer }> = rowsOf(
         await db.raw(
           `select * from (select ${COLUMNS} from object_checks c join objects o on o.no = c.object_no
-             where c.result <> 'good' and c.object_no > ? and o.state in (${HOLDING}, 'lost') order by c.object_no limit ?) bad
+             where c.result <> 'good' and c.object_no > ? and ${COUNTS} order by c.object_no limit ?) bad
            union select * from (select ${COLUMNS} from objects o join object_checks c on c.object_no = o.no
              where o.state <> 'live' and o.state = 'lost' and o.no > ? order by o.no limit ?) lost
            order by no limit ?`,
@@ -84,7 +88,7 @@ export function damagedObjects(db: Knex) {
              case when h.quarantined_at is null then true else false end as is_right, ${OTHERS} as copies
            from ${HELD} h join blobs b on b.no = h.blob_no join package_files f on f.blob_no = b.no
            join packages p on p.no = f.package_no
-           where ${isConcerned(state)} and p.status in (${LIVING})
+           where ${isConcerned(state)} and p.status in (${LIVING}) and ${isThere('f', 'p')}
              ${packageId === null ? '' : 'and p.id = ?'}
            order by f.package_no, f.path limit ?`,
             [no, no, no, no, ...(packageId === null ? [] : [packageId]), limit],
@@ -105,7 +109,7 @@ export function damagedObjects(db: Knex) {
         await db.raw(
           `select distinct p.id as id from ${HELD} h join package_files f on f.blob_no = h.blob_no
            join packages p on p.no = f.package_no
-           where ${isConcerned(state)} and p.status in (${LIVING}) order by p.id limit ?`,
+           where ${isConcerned(state)} and p.status in (${LIVING}) and ${isThere('f', 'p')} order by p.id limit ?`,
           [no, no, limit],
         ),
       );
@@ -115,7 +119,11 @@ export function damagedObjects(db: Knex) {
     /** How many objects are known to be damaged; at most so many are counted. */
     async count(atMost: number): Promise<number> {
       const rows = rowsOf(
-        await db.raw(`select c.object_no from object_checks c where c.result <> 'good' limit ?`, [atMost]),
+        await db.raw(
+          `select c.object_no from object_checks c join objects o on o.no = c.object_no
+           where c.result <> 'good' and ${COUNTS} limit ?`,
+          [atMost],
+        ),
       );
       return rows.length;
     },

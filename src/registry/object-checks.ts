@@ -1,25 +1,15 @@
 import type { Knex } from 'knex';
-import { type Digest, digestFromBytes } from '../core/digest.ts';
-import type { ObjectState } from '../core/object-state.ts';
+import { digestFromBytes } from '../core/digest.ts';
 import type { Place } from '../core/object-survey.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
+import { type DigestsAsBytes, type ObjectRecord, withDigests } from './object-record.ts';
 
 /** What the last reading of an object found. `missing`: storage does not have it. */
 export type CheckResult = 'good' | 'damaged' | 'missing';
 
 /** An object that is to be read, and what is known of it. */
-export interface CheckedObject {
+export interface CheckedObject extends Omit<ObjectRecord, 'created_at'> {
   no: number;
-  id: string;
-  kind: 'blob' | 'pack' | 'manifest';
-  key: string;
-  version_id: string | null;
-  digest: Digest;
-  size: number;
-  stored_size: number;
-  stored_digest: Digest | null;
-  encoding: string;
-  state: ObjectState;
   result: CheckResult;
 }
 
@@ -34,7 +24,7 @@ export interface Overdue {
   bytes: number;
 }
 
-type Row = Omit<CheckedObject, 'digest' | 'stored_digest'> & { digest: Buffer; stored_digest: Buffer | null };
+type Row = DigestsAsBytes<CheckedObject>;
 
 const COLUMNS = `o.no as no, o.id as id, o.kind as kind, o.key as key, o.version_id as version_id, o.digest as digest, o.size as size,
   o.stored_size as stored_size, o.stored_digest as stored_digest, o.encoding as encoding, o.state as state, c.result as result`;
@@ -42,14 +32,6 @@ const COLUMNS = `o.no as no, o.id as id, o.kind as kind, o.key as key, o.version
 const READ = `o.state in ('live', 'condemned', 'lost')`;
 /** Before every time: what is suspected is read first, whatever the period is. */
 const AT_ONCE = -1e15;
-
-function fromRow(row: Row): CheckedObject {
-  return {
-    ...row,
-    digest: digestFromBytes(row.digest),
-    stored_digest: row.stored_digest && digestFromBytes(row.stored_digest),
-  };
-}
 
 /** When objects were read last, and who reads them next. */
 export function objectCheckTable(db: Knex) {
@@ -98,7 +80,7 @@ export function objectCheckTable(db: Knex) {
           nos,
         ),
       );
-      return rows.map(fromRow);
+      return rows.map(withDigests);
     },
 
     /** It is read next at `at`, ms, if nothing is found before. */
@@ -122,7 +104,7 @@ export function objectCheckTable(db: Knex) {
           [after, ...bindings, limit],
         ),
       );
-      return rows.map(fromRow);
+      return rows.map(withDigests);
     },
 
     /** These objects, and those with these keys. */
@@ -137,7 +119,7 @@ export function objectCheckTable(db: Knex) {
           named,
         ),
       );
-      return rows.map(fromRow);
+      return rows.map(withDigests);
     },
 
     /** The blobs that an object holds, in the order of their places. */

@@ -80,13 +80,22 @@ export async function lockBlobsOf(
   ]);
 }
 
+/** Blobs of these objects that no object holds any more are lost. Under the locks of `lockBlobsOf`. */
+export async function noteLost(db: Knex, ids: readonly string[]): Promise<void> {
+  await db.raw(
+    `insert into lost_blobs (blob_no) select b.no from (?) h cross join blobs b where b.no = h.no and ${isHeldByNone('b')}
+     on conflict (blob_no) do nothing`,
+    [blobsWithin(idRows(db, ids), db)],
+  );
+}
+
 /** Moves of objects from state to state. In a transaction, which takes the rows' locks of all their blobs first. */
 export function objectStates(db: Knex) {
   return {
     /** Of objects that storage does not have, or not whole. @returns those that were live, or condemned */
     async markLost(ids: readonly string[], now: number): Promise<string[]> {
       const moved = await move(ids, HOLDING_STATES, 'lost', now);
-      await noteLost(ids);
+      await noteLost(db, ids);
       return moved;
     },
 
@@ -120,7 +129,7 @@ export function objectStates(db: Knex) {
           [now, id, those],
         ),
       );
-      await noteLost([id]);
+      await noteLost(db, [id]);
       return [...blobs, ...others].map(({ digest }) => digestFromBytes(digest));
     },
 
@@ -145,15 +154,6 @@ export function objectStates(db: Knex) {
       return rows.length;
     },
   };
-
-  /** Blobs of these objects that no object holds any more are lost. */
-  async function noteLost(ids: readonly string[]): Promise<void> {
-    await db.raw(
-      `insert into lost_blobs (blob_no) select b.no from (?) h cross join blobs b where b.no = h.no and ${isHeldByNone('b')}
-       on conflict (blob_no) do nothing`,
-      [blobsWithin(idRows(db, ids), db)],
-    );
-  }
 
   async function noteFound(ids: readonly string[]): Promise<void> {
     await db.raw(

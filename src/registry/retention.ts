@@ -2,34 +2,19 @@ import type { Knex } from 'knex';
 import type { DecisionAction } from '../core/decision.ts';
 import { type Digest, digestFromBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
+import type { ToldEvent, ToldHold } from '../core/package-history.ts';
 import { classOf, type FileRule, type RetentionClasses } from '../core/retention.ts';
 import { rowsOf } from './dialect.ts';
 import { EXTENDED_UNTIL } from './expiring-files.ts';
 import { fileRulesOf } from './file-rules.ts';
 import { idRows } from './recordset.ts';
 
-export interface HoldRecord {
-  id: string;
+export interface HoldRecord extends ToldHold {
   package_id: PackageId;
-  reason: string;
-  reference: string | null;
-  placed_by: string;
-  placed_at: number;
-  released_by: string | null;
-  released_at: number | null;
-  release_reason: string | null;
 }
 
-export interface RetentionEventRecord {
-  id: string;
+export interface RetentionEventRecord extends Omit<ToldEvent, 'to_write'> {
   package_id: PackageId;
-  action: 'set' | 'finalized' | 'extended' | 'held' | 'released' | 'deleted' | 'files_deleted';
-  at: number;
-  actor: string;
-  reason: string | null;
-  hold_id: string | null;
-  expires_before: number | null;
-  expires_after: number | null;
 }
 
 const EVENT_COLUMNS = [

@@ -3,7 +3,7 @@ import type { ObjectState } from '../core/object-state.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
 import { isThere } from './deleted-files.ts';
 import { rowsOf } from './dialect.ts';
-import { isHeldByNone, lockBlobsOf } from './object-states.ts';
+import { lockBlobsOf, noteLost } from './object-states.ts';
 import { idRows, recordset } from './recordset.ts';
 
 /** An object, by its key inside the registry, as the sweep goes through them. */
@@ -154,18 +154,9 @@ export function unneededObjects(db: Knex) {
           [now, ...bindings],
         ),
       );
-      const gone = idRows(
-        db,
-        removing.map(({ id }) => id),
-      );
-      await db.raw(
-        `insert into lost_blobs (blob_no) select distinct b.no from ? r cross join objects o cross join blobs b
-         where o.id = r.id and (b.object_no = o.no or exists (
-           select 1 from blob_locations l where l.object_no = o.no and l.blob_no = b.no)) and ${isHeldByNone('b')}
-         on conflict (blob_no) do nothing`,
-        [gone],
-      );
-      return removing.map(({ id }) => id);
+      const gone = removing.map(({ id }) => id);
+      if (gone.length > 0) await noteLost(db, gone);
+      return gone;
     },
 
     /**

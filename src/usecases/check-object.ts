@@ -1,6 +1,6 @@
 import { type ObjectKey, ownerOf } from '../blobs/key-layout.ts';
 import type { PackageId } from '../core/ids.ts';
-import { isHolding } from '../core/object-state.ts';
+import { isHolding, type ObjectState } from '../core/object-state.ts';
 import { isSound, type SurveyFindings } from '../core/object-survey.ts';
 import type { CheckedObject, CheckedPlace, CheckResult } from '../registry/object-checks.ts';
 import type { Tables } from '../registry/registry.ts';
@@ -41,10 +41,11 @@ export async function checkObject(
   if (isSound(findings)) return recordGood(services, object, places);
   if (storedSize !== object.stored_size) await lookUpObjects(services, SYSTEM, null, [object.id]);
   if (storedSize === null) {
-    await registry.transaction(async (tables) => {
+    return registry.transaction(async (tables): Promise<Checked> => {
+      if ((await stateOf(tables, object)) === null) return SWEPT;
       await tables.checks.record(object.no, 'missing', 'is not in storage', await tables.now());
+      return { result: 'missing', newly: wasGood(object) };
     });
-    return { result: 'missing', newly: wasGood(object) };
   }
   return recordDamage(services, caller, object, places, findings);
 }
@@ -52,6 +53,15 @@ export async function checkObject(
 /** Nobody knew of any damage. */
 function wasGood({ result, state }: CheckedObject): boolean {
   return result === 'good' && isHolding(state);
+}
+
+/** A sweep was here meanwhile: nothing needs it, and nothing is said of it. */
+const SWEPT: Checked = { result: 'good', newly: false };
+
+/** Null: a sweep removes it, or has. */
+async function stateOf({ blobs }: Tables, { id }: CheckedObject): Promise<ObjectState | null> {
+  const state = (await blobs.getObject(id))?.state;
+  return state === undefined || state === 'removing' || state === 'gone' ? null : state;
 }
 
 /** A row that has gone: no frame is right then. */
@@ -81,9 +91,8 @@ async function recordDamage(
   const seen = wordsOf(places, findings);
   const newly = await services.registry.transaction(async (tables) => {
     const at = await tables.now();
-    const state = (await tables.blobs.getObject(object.id))?.state;
-    // A sweep was here meanwhile.
-    if (state === undefined || state === 'removing' || state === 'gone') return null;
+    const state = await stateOf(tables, object);
+    if (state === null) return null;
     const quarantined = await tables.blobs.quarantine(
       object.id,
       bad.map((each) => each.digest),
@@ -104,7 +113,7 @@ async function recordDamage(
     );
     return true;
   });
-  if (newly === null) return { result: 'good', newly: false };
+  if (newly === null) return SWEPT;
   if (newly) {
     services.meters.damaged();
     services.log.error(

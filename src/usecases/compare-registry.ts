@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
 import { decisionKey } from '../blobs/key-layout.ts';
-import { digestFromBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { mergeByKey } from '../core/merge-by-key.ts';
 import { name } from '../core/rebuild-report.ts';
@@ -12,7 +10,7 @@ import { inOrder } from './in-order.ts';
 import type { RebuildNeeds } from './rebuild.ts';
 import { historyOf } from './rebuild-packages.ts';
 import { listStoredPackages, readStoredPackage, type StoredManifest, type StoredPackage } from './stored-packages.ts';
-import { manifestOf } from './write-manifest.ts';
+import { manifestDigest } from './write-manifest.ts';
 
 type Needs = Pick<RebuildNeeds, 'registry' | 'objects' | 'classes' | 'signal'>;
 
@@ -83,9 +81,7 @@ async function comparePackage(
 ): Promise<void> {
   const { id, manifest } = stored;
   if (manifest === null || manifest.digest !== pkg.manifest_digest) return name(differences.other_manifests, id);
-  const hash = createHash('sha256');
-  for await (const chunk of manifestOf(registry.read, pkg)) hash.update(chunk);
-  if (digestFromBytes(hash.digest()) !== manifest.digest) name(differences.other_files, id);
+  if ((await manifestDigest(registry.read, pkg)) !== manifest.digest) name(differences.other_files, id);
   if (!isKeptAlike(pkg, stored, manifest, classes)) name(differences.other_retention, id);
 }
 

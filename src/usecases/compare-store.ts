@@ -3,7 +3,7 @@ import { OBJECTS_PREFIX, type ObjectKey, ownerOf } from '../blobs/key-layout.ts'
 import { mergeByKey } from '../core/merge-by-key.ts';
 import { isHolding } from '../core/object-state.ts';
 import { isFinal } from '../core/upload-state.ts';
-import type { KeptObject } from '../registry/blobs.ts';
+import type { KeptObject } from '../registry/object-rows.ts';
 import type { Services, WithReader } from './services.ts';
 
 const BATCH = 1_000;

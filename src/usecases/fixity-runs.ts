@@ -1,5 +1,5 @@
 import { manifestKey } from '../blobs/key-layout.ts';
-import { isStoreError, StoreError } from '../core/errors.ts';
+import { StoreError } from '../core/errors.ts';
 import { emptyFixityReport, type FixityReport } from '../core/fixity-report.ts';
 import { newId, type PackageId } from '../core/ids.ts';
 import { assertReadable } from '../core/package-state.ts';
@@ -9,6 +9,7 @@ import { readPackage } from './access.ts';
 import { type DamagedItems, damagedItems } from './damaged-files.ts';
 import { checkAll, paced } from './fixity.ts';
 import { lookOverFiles } from './look-over-files.ts';
+import { notedRun } from './noted-run.ts';
 import type { Caller, Services, WithReader } from './services.ts';
 
 export interface FixityOptions {
@@ -18,8 +19,6 @@ export interface FixityOptions {
   sample: number | null;
 }
 
-/** How often a reading says in the registry how far it is, ms. */
-const NOTE_MS = 2_000;
 const PAGE = 200;
 /** Damaged files that an answer names. */
 const NAMED = 1_000;
@@ -45,14 +44,9 @@ export async function startFixityRun(
     return { id, now };
   });
   services.inBackground(`fixity ${id}`, async (signal) => {
-    const failure = await run(services, caller, { packageId, sample }, id, report, signal).then(
-      () => null,
-      (thrown: unknown) => {
-        services.log.warn({ err: thrown, fixity: id }, 'a reading failed');
-        const message = thrown instanceof Error ? thrown.message : String(thrown);
-        return { code: isStoreError(thrown) ? thrown.code : 'internal', message };
-      },
-    );
+    const note = () => registry.transaction(async ({ fixityRuns, now }) => fixityRuns.note(id, report, await now()));
+    const work = () => run(services, caller, { packageId, sample }, report, signal);
+    const failure = await notedRun(services, { name: 'a reading', id }, note, work, signal);
     await registry.transaction(async (tables) => tables.fixityRuns.end(id, report, failure, await tables.now()));
     services.log.info({ fixity: id, package: packageId, sample, ...report }, 'a reading ended');
   });
@@ -63,19 +57,10 @@ async function run(
   services: Services<WithReader>,
   caller: Caller,
   options: FixityOptions,
-  id: string,
   report: FixityReport,
   signal: AbortSignal,
 ): Promise<void> {
-  const { registry } = services;
-  let notedAt = Date.now();
-  const pace = paced(services, null, signal);
-  const pass = async (count: number): Promise<void> => {
-    await pace(count);
-    if (Date.now() < notedAt + NOTE_MS) return;
-    notedAt = Date.now();
-    await registry.transaction(async ({ fixityRuns, now }) => fixityRuns.note(id, report, await now()));
-  };
+  const pass = paced(services, null, signal);
   for await (const objects of objectsOf(services, options)) {
     await checkAll(services, caller, objects, pass, report, signal);
     signal.throwIfAborted();

@@ -9,8 +9,7 @@ const BATCH = 500;
  * Keys of completions that had no clean answer, when nothing can be in flight any more: what stands there is removed. The upload itself
  * is never aborted: storage may have completed it (on Ceph RGW 16.2 that destroys what it made). @param before ms
  */
-export async function dropLateKeys(services: Services<WithObjects>, before: number): Promise<number> {
-  let dropped = 0;
+export async function dropLateKeys(services: Services<WithObjects>, before: number): Promise<void> {
   for (let after: UploadId | null = null; ; ) {
     const uploads: UploadRecord[] = await services.registry.read.uploads.listDroppingLater(after, BATCH);
     const late = uploads.filter(({ expires_at }) => expires_at <= before);
@@ -22,9 +21,8 @@ export async function dropLateKeys(services: Services<WithObjects>, before: numb
         for (const { id } of late) await tables.uploads.setDropped(id);
       });
     }
-    dropped += late.length;
     const last = uploads.at(-1);
-    if (last === undefined) return dropped;
+    if (last === undefined) return;
     after = last.id;
   }
 }

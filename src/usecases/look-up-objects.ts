@@ -1,7 +1,7 @@
 import type { ObjectKey } from '../blobs/key-layout.ts';
 import type { PackageId } from '../core/ids.ts';
 import { isHolding } from '../core/object-state.ts';
-import type { ObjectRecord } from '../registry/blobs.ts';
+import type { ObjectRecord } from '../registry/object-record.ts';
 import { mapLimit } from './map-limit.ts';
 import { recordChanges } from './record-change.ts';
 import type { Caller, Services, WithReader } from './services.ts';

@@ -200,7 +200,9 @@ async function removeFiles(
   const gone: Array<{ path: LogicalPath; size: number }> = [];
   for (const { event, paths } of removals) {
     const seq = await tables.rebuilds.seqOf(event);
-    const files = [...(await tables.files.atPaths(id, paths.map(parseLogicalPath))).values()];
+    const found = await tables.files.atPaths(id, paths.map(parseLogicalPath));
+    // After a restore of the registry a removal was decided again: the first one counts.
+    const files = [...found.values()].filter(({ deleted_at }) => deleted_at === null);
     await tables.files.addDeleted(
       id,
       files.map(({ path }) => path),

@@ -1,8 +1,8 @@
 /** What the registry keeps, as use cases hand it out: http knows use cases, not the registry. */
 export type { AuditRecord } from '../registry/audit.ts';
-export type { ObjectTotals } from '../registry/blobs.ts';
 export type { FileRecord } from '../registry/files.ts';
 export type { FixityRunRecord } from '../registry/fixity-runs.ts';
+export type { ObjectTotals } from '../registry/object-rows.ts';
 export type { PackageFilter, PackageRecord } from '../registry/packages.ts';
 export type { HoldRecord, RetentionEventRecord } from '../registry/retention.ts';
 export type { SweepRecord } from '../registry/sweeps.ts';

@@ -57,6 +57,10 @@ async function repair(
     await blobs.objects.remove({ key, versionId: null });
     await writeManifest(services, pkg);
   }
+  const report = emptyFixityReport();
+  const [again] = await registry.read.checks.getAmong([object.id]);
+  if (again !== undefined) await checkAll(services, caller, [again], paced(services, null, signal), report, signal);
+  if (report.good !== 1) return false;
   await registry.transaction(async (tables) => {
     const { id, kind, digest, size } = object;
     const detail = { kind, digest, size };
@@ -68,8 +72,5 @@ async function repair(
       detail,
     });
   });
-  const report = emptyFixityReport();
-  const [again] = await registry.read.checks.getAmong([object.id]);
-  if (again !== undefined) await checkAll(services, caller, [again], paced(services, null, signal), report, signal);
-  return report.good === 1;
+  return true;
 }

@@ -1,20 +1,14 @@
 import type { Readable } from 'node:stream';
 import type { ObjectKey } from '../blobs/key-layout.ts';
-import type { Digest } from '../core/digest.ts';
 import { isStoreError } from '../core/errors.ts';
+import type { ObjectRecord } from '../registry/object-record.ts';
 import type { Services, WithReader } from './services.ts';
 
 /** An object in storage, and what its bytes must be: of an upload that was completed, or of the registry. */
-export interface StoredObject {
-  key: string;
-  version_id: string | null;
-  /** Of its content. */
-  digest: Digest;
-  size: number;
-  stored_size: number;
-  /** Of the stored bytes; null: they are the content. */
-  stored_digest: Digest | null;
-}
+export type StoredObject = Pick<
+  ObjectRecord,
+  'key' | 'version_id' | 'digest' | 'size' | 'stored_size' | 'stored_digest'
+>;
 
 /** The stored bytes; null: storage does not have the object. @throws StoreError unavailable */
 export async function openStoredObject(

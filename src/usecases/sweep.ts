@@ -1,14 +1,12 @@
-import { isStoreError, StoreError } from '../core/errors.ts';
+import { StoreError } from '../core/errors.ts';
 import { newId } from '../core/ids.ts';
 import { DEFAULT_REWRITE } from '../core/rewrite-rules.ts';
-import { emptyReport, type SweepReport } from '../core/sweep-report.ts';
+import { emptyReport } from '../core/sweep-report.ts';
 import type { SweepRecord } from '../registry/sweeps.ts';
+import { notedRun } from './noted-run.ts';
 import { type Caller, type Services, SYSTEM, type WithObjects, type WithUploads } from './services.ts';
 import type { SweepOptions } from './sweep-order.ts';
 import { runSweep } from './sweep-run.ts';
-
-/** How often a sweep says in the registry how far it is, ms. */
-const NOTE_MS = 2_000;
 
 type Needed = Services<WithUploads & WithObjects>;
 
@@ -24,31 +22,14 @@ export async function startSweep(services: Needed, caller: Caller, options: Swee
     return { sweep, now };
   });
   services.inBackground(`sweep ${sweep.id}`, async (signal) => {
-    const beat = setInterval(() => {
-      note(services, sweep.id, report).catch((err) =>
-        services.log.warn({ err, sweep: sweep.id }, 'a sweep is not noted'),
-      );
-    }, NOTE_MS);
-    const failure = await runSweep(services, caller, options, report, signal).then(
-      () => null,
-      (thrown: unknown) => {
-        services.log.warn({ err: thrown, sweep: sweep.id }, 'a sweep failed');
-        if (isStoreError(thrown)) return { code: thrown.code, message: thrown.message };
-        if (signal.aborted) return { code: 'unavailable', message: 'The service was stopped.' };
-        return { code: 'internal', message: 'The service failed; its log says why.' };
-      },
-    );
-    clearInterval(beat);
+    const note = () => registry.transaction(async ({ sweeps, now }) => sweeps.note(sweep.id, report, await now()));
+    const work = () => runSweep(services, caller, options, report, signal);
+    const failure = await notedRun(services, { name: 'a sweep', id: sweep.id }, note, work, signal);
     services.meters.swept(report);
     await registry.transaction(async (tables) => tables.sweeps.end(sweep.id, report, failure, await tables.now()));
     services.log.info({ sweep: sweep.id, apply: options.apply, ...report }, 'a sweep ended');
   });
   return (await registry.read.sweeps.get(sweep.id, now)) as SweepRecord;
-}
-
-/** However long a step takes: who is not heard of counts as interrupted. */
-async function note({ registry }: Services, id: string, report: SweepReport): Promise<void> {
-  await registry.transaction(async ({ sweeps, now }) => sweeps.note(id, report, await now()));
 }
 
 /** @throws StoreError sweep_not_found */

@@ -42,7 +42,7 @@ export async function manifestDigest(tables: ReadTables, sealed: PackageRecord):
 }
 
 /** The manifest that the registry's rows make, in pieces. */
-export function manifestOf(tables: ReadTables, sealed: PackageRecord): AsyncIterable<Buffer> {
+function manifestOf(tables: ReadTables, sealed: PackageRecord): AsyncIterable<Buffer> {
   return manifestChunks(manifestPackage(sealed), manifestFiles(tables, sealed.id));
 }
 

@@ -34,14 +34,26 @@ async function bench(t: ExecutionContext): Promise<{
   };
 }
 
-/** Passes `count` commits on, and at the next one does what it is told, leaving the request without an answer. */
+/**
+ * Passes `count` commits on, and at the next one, when the service has answered those, does what it is told, leaving the request
+ * without an answer.
+ */
 function stopAtCommit(relay: Relay, count: number, act: () => void): void {
-  let commits = 0;
+  let [came, answered] = [0, 0];
+  const actWhenAnswered = (): void => {
+    if (came > count && answered === count) act();
+  };
   relay.before = async (request) => {
     if (!isCommit(request)) return 'pass';
-    commits += 1;
-    if (commits <= count) return 'pass';
-    if (commits === count + 1) act();
+    came += 1;
+    if (came <= count) {
+      const ended = (): void => {
+        answered += 1;
+        actWhenAnswered();
+      };
+      return { to: relay.target, ended };
+    }
+    if (came === count + 1) actWhenAnswered();
     return new Promise<never>(() => {});
   };
 }

@@ -211,7 +211,7 @@ export class FileList {
     return this.#digests.toString('hex', at, at + RAW_DIGEST_SIZE);
   }
 
-  /** Its first four bytes, which are as good as any number. */
+  /** The first four bytes of a file's digest, as a number: digests are spread evenly, so it serves as a hash. */
   digestStart(index: FileIndex): number {
     return this.#digests.readUInt32LE(index * RAW_DIGEST_SIZE);
   }

@@ -335,6 +335,53 @@ export function fixitySuite(startTestService: StartTestService, { flips }: { fli
     t.true(both.some(({ path, package_id }) => path === null && package_id === id));
   });
 
+  test('what nothing needs any more is not told as damaged: removed files, and objects that a sweep has taken', async (t) => {
+    const { service, api } = await place(t);
+    const rules = { file_rules: [{ path: 'raw/*', days: 3 }] };
+    const packed = await preservePacked(api, [{ 'raw/a': 'no longer needed', summary: 'needed' }], rules);
+    const loose = await api.preserve({ x: 'of a package that goes' }, { retention_class: 'transient' });
+    service.sleepDays(9);
+    t.is((await api.call('DELETE', `/v1/packages/${packed}/files/raw/a?reason=over`)).status, 204);
+    const change = (word: string) => (bytes: Buffer) => flipBit(bytes, 8 * bytes.indexOf(word));
+    await spoil(service, await keyOf(service, 'no longer needed'), change('no longer needed'));
+    await spoil(service, await keyOf(service, 'of a package that goes'), change('of a package'));
+    const found = await fixityNow(api);
+    t.like(found.report, { damaged: 2, newly: 2 });
+    t.deepEqual(
+      found.damaged.items.map(({ package_id, path }) => ({ package_id, path })),
+      [{ package_id: loose, path: 'x' }],
+    );
+    const raw = { digest: sha256('no longer needed'), size: 16 };
+    t.like((await api.post('/v1/operations/repairs', { objects: [raw] })).body.uploads, [{ state: 'stored' }]);
+
+    t.is((await api.call('DELETE', `/v1/packages/${loose}?reason=over`)).status, 200);
+    await sweepOf(api, { apply: true, max_rewrite: 0 });
+    service.sleepDays(2);
+    await sweepOf(api, { apply: true, max_rewrite: 0 });
+    t.is(await service.services.registry.read.damaged.count(10), 1, 'the pack alone');
+  });
+
+  test('an object that a sweep takes while it is read is neither missing nor damaged', async (t) => {
+    const { service, api } = await place(t);
+    const id = await api.preserve({ x: 'swept while it is read' }, { retention_class: 'transient' });
+    const key = await keyOf(service, 'swept while it is read');
+    service.sleepDays(9);
+    t.is((await api.call('DELETE', `/v1/packages/${id}?reason=over`)).status, 200);
+    await sweepOf(api, { apply: true });
+    service.sleepDays(2);
+    const { objects } = service.services.blobs;
+    const { open } = objects;
+    let sweeps = 0;
+    objects.open = async (ref, range) => {
+      if (ref.key === key && sweeps++ === 0)
+        t.like((await sweepOf(api, { apply: true })).report, { freed: { count: 1 } });
+      return open(ref, range);
+    };
+    t.like((await fixityNow(api)).report, { missing: 0, damaged: 0, newly: 0, unread: 0 });
+    t.is(sweeps > 0, true);
+    t.is(await service.services.registry.read.damaged.count(10), 0);
+  });
+
   test('where another object has the bytes they are read from there, and nothing needs to be sent', async (t) => {
     const { service, api } = await place(t);
     const id = await api.preserve({ a: 'in a pack too' });

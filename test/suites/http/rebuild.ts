@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import type { ExecutionContext } from 'ava';
 import type { ObjectReader } from '../../../src/blobs/blob-store.ts';
-import { blobKey, manifestKey, type ObjectKey, STORE_KEY } from '../../../src/blobs/key-layout.ts';
+import { blobKey, decisionKey, manifestKey, type ObjectKey, STORE_KEY } from '../../../src/blobs/key-layout.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { canonicalJson } from '../../../src/core/canonical-json.ts';
 import { type Digest, digestOf } from '../../../src/core/digest.ts';
@@ -222,6 +222,29 @@ export function rebuildSuite(startTestService: StartTestService): void {
     await recover(again.service.services);
     const now = await keysOf(again.service.services.blobs.objects, `packages/${bare}/decisions/`);
     t.is(now.length, 1, 'that it was finalized is in storage now');
+  });
+
+  test('files whose removal was decided twice, as after a restore of the registry, are removed once', async (t) => {
+    const { service, api } = await place(t);
+    const id = await api.preserve(
+      { 'raw/a': 'raw', 'raw/b': 'raw too', rest: 'kept' },
+      { file_rules: [{ path: 'raw/*', days: 3 }] },
+    );
+    service.sleepDays(9);
+    t.is((await api.call('DELETE', `/v1/packages/${id}/files/raw/a?reason=over`)).status, 204);
+    const { objects } = service.services.blobs;
+    const removal = (await keysOf(objects, `packages/${id}/decisions/`)).at(-1) as ObjectKey;
+    const said = JSON.parse((await read(objects, removal)).toString());
+    const again = newId('evt', Date.parse(said.at) + 60_000);
+    const text = canonicalJson({ ...said, id: again, paths: ['raw/a', 'raw/b'] });
+    await write(service, decisionKey(id as PackageId, again), text);
+    await service.stop();
+    await loseRegistry(service.env);
+    t.like(await rebuild(service), { packages: 1, decisions: 3 });
+    const { api: rebuilt } = await back(t, service);
+    t.is((await rebuilt.get(`/v1/packages/${id}`)).body.deleted_file_count, 2);
+    for (const path of ['raw/a', 'raw/b']) t.is((await rebuilt.get(`/v1/packages/${id}/files/${path}`)).status, 410);
+    t.is((await rebuilt.get(`/v1/packages/${id}/files/rest`)).body, 'kept');
   });
 
   test('who supersedes whom comes back, whatever was revised and deleted in which order', async (t) => {

@@ -124,7 +124,7 @@ export class World {
     void done.then(() => this.#running.delete(done));
   }
 
-  /** Until nobody has anything to do. @param choose which of so many goes on */
+  /** Lets waiting tasks go on, one at a time, until none waits. @param choose given how many wait, the index of the one that goes on */
   async run(choose: (waiting: number) => number): Promise<void> {
     await this.schedule.settle();
     for (let steps = 0; this.schedule.waiting > 0; steps += 1) {
