@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { SHARED_CEPH } from './support/ceph.ts';
 import { cpuSeconds, slowestFiles, TIMES_VARIABLE } from './support/file-times.ts';
+import { MIGRATED_VARIABLE } from './support/migrated-sqlite.ts';
 import { SHARED_POSTGRES } from './support/postgres.ts';
 import { openRunFolder } from './support/run-folder.ts';
 import { shareServers } from './support/shared-servers.ts';
@@ -29,6 +30,7 @@ const child = spawn(process.execPath, [ava, ...forAva], {
     ...(long ? { ARTIFACT_STORE_TEST_LONG: '1', ARTIFACT_STORE_TEST_CLI: 'process' } : {}),
     ARTIFACT_STORE_TEST_NOT_RUN: folder.notRun,
     [TIMES_VARIABLE]: folder.times,
+    [MIGRATED_VARIABLE]: folder.migrated,
     // Hundreds of processes load the same modules.
     NODE_COMPILE_CACHE: folder.compiled,
   },

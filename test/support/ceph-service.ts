@@ -17,7 +17,7 @@ export async function onCeph(name: string, suite: (start: StartTestService) => v
   suite(async (options = {}) => {
     const known = options.dataDir === undefined ? undefined : pairs.get(options.dataDir);
     const pair = known ?? {
-      ARTIFACT_STORE_DATABASE_URL: await postgres.createDatabase(),
+      ARTIFACT_STORE_DATABASE_URL: await postgres.createMigrated(),
       ...s3Env(server, await createBucket(server)),
       ...uploadKeyEnv(server),
     };

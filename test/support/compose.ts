@@ -9,6 +9,7 @@ import { resolve } from 'node:path';
 const ROOT = resolve(import.meta.dirname, '../..');
 const SUITES = [
   'test/postgres/*.test.ts',
+  'test/postgres-folder/*.test.ts',
   'test/ceph/access.test.ts',
   'test/ceph/damage.test.ts',
   'test/ceph/drops.test.ts',

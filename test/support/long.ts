@@ -6,10 +6,10 @@ export function usualOrLong<Value>(usual: Value, long: Value): Value {
   return LONG ? long : usual;
 }
 
-/** Every second one in `npm test`, all in `npm run test:long`. */
-export function sampled<Item>(all: readonly Item[]): readonly Item[] {
+/** Every `nth` one, from the first on, in `npm test`; all in `npm run test:long`. */
+export function sampled<Item>(all: readonly Item[], nth = 2): readonly Item[] {
   return usualOrLong(
-    all.filter((_, nth) => nth % 2 === 0),
+    all.filter((_, at) => at % nth === 0),
     all,
   );
 }

@@ -11,7 +11,7 @@ export async function onPostgres(name: string, suite: (start: StartTestService) 
   const databases = new Map<string, string>();
   suite(async (options = {}) => {
     const known = options.dataDir === undefined ? undefined : databases.get(options.dataDir);
-    const url = known ?? (await postgres.createDatabase());
+    const url = known ?? (await postgres.createMigrated());
     const env = { ARTIFACT_STORE_DATABASE_URL: url, ...options.env };
     const service = await startTestService({ ...options, env });
     databases.set(service.dataDir, url);

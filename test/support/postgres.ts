@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { connectPostgres } from '../../src/registry/connect-postgres.ts';
+import { migrate } from '../../src/registry/migrate.ts';
 import { type PostgresProcess, startPostgresProcess } from './postgres-process.ts';
 import type { Requirement } from './required.ts';
 import { type Offer, sharedServer } from './shared-servers.ts';
@@ -17,6 +19,8 @@ export type Collation = keyof typeof COLLATIONS;
 export interface Postgres {
   /** An empty database of its own. @returns its URL */
   createDatabase(collation?: Collation): Promise<string>;
+  /** One with this version's schema, which a service need not migrate: a copy of one that was migrated once. @returns its URL */
+  createMigrated(): Promise<string>;
   /** Drops the databases, and stops the server if it is ours. */
   close(): Promise<void>;
 }
@@ -33,18 +37,51 @@ export async function startPostgres(): Promise<OwnPostgres> {
   return { ...(await postgresAt(given ?? adminUrl(own?.port), own)), process: own };
 }
 
-/** @param own what is stopped at the end; null: others use the server too */
-async function postgresAt(admin: string, own: PostgresProcess | null): Promise<Postgres> {
-  const made: string[] = [];
+function newName(): string {
+  return `artifact_store_test_${randomBytes(8).toString('hex')}`;
+}
+
+/**
+ * @param own what is stopped at the end; null: others use the server too
+ * @param shared the database that is migrated once and copied, which others have too and nobody drops
+ */
+async function postgresAt(admin: string, own: PostgresProcess | null, shared?: string): Promise<Postgres> {
+  const migrated = shared ?? newName();
+  const made = shared === undefined ? [migrated] : [];
   await execute(admin, 'select 1');
+  function urlOf(name: string): string {
+    const url = new URL(admin);
+    url.pathname = `/${name}`;
+    return url.href;
+  }
+  async function create(name: string, collation: Collation): Promise<void> {
+    await execute(admin, `create database ${name} template template0 encoding 'UTF8' ${COLLATIONS[collation]}`);
+  }
+  /** Whoever comes first makes it; all test files of a run have it. */
+  const madeOnce = lazily(() =>
+    inTurn(admin, async (client) => {
+      const found = await client.query('select 1 from pg_database where datname = $1', [migrated]);
+      if (found.rowCount !== 0) return;
+      await create(migrated, 'en_US');
+      const db = connectPostgres(urlOf(migrated));
+      await migrate(db).finally(() => db.destroy());
+      // Nobody else connects to it, autovacuum neither: PostgreSQL copies no database that is in use.
+      await client.query(`alter database ${migrated} allow_connections false`);
+    }),
+  );
   return {
     async createDatabase(collation = 'en_US') {
-      const name = `artifact_store_test_${randomBytes(8).toString('hex')}`;
-      await execute(admin, `create database ${name} template template0 encoding 'UTF8' ${COLLATIONS[collation]}`);
+      const name = newName();
+      await create(name, collation);
       made.push(name);
-      const url = new URL(admin);
-      url.pathname = `/${name}`;
-      return url.href;
+      return urlOf(name);
+    },
+    async createMigrated() {
+      await madeOnce();
+      const name = newName();
+      await execute(admin, `create database ${name} template ${migrated}`);
+      made.push(name);
+      return urlOf(name);
     },
     async close() {
       if (own !== null) return own.stop();
@@ -71,7 +108,7 @@ export const POSTGRES: Requirement<Postgres> = {
   async start() {
     if (process.env.ARTIFACT_STORE_TEST_DATABASE_URL) return startPostgres();
     const place = await sharedServer<{ port: number }>('postgres');
-    return place === null ? startPostgres() : postgresAt(adminUrl(place.port), null);
+    return place === null ? startPostgres() : postgresAt(adminUrl(place.port), null, 'artifact_store_migrated');
   },
 };
 
@@ -82,12 +119,32 @@ export const SHARED_POSTGRES: Offer = {
   },
 };
 
-async function execute(url: string, sql: string): Promise<void> {
+function execute(url: string, sql: string): Promise<unknown> {
+  return connected(url, (client) => client.query(sql));
+}
+
+/** One after the other, in all processes that use the server. */
+function inTurn(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
+  return connected(url, async (client) => {
+    await client.query(`select pg_advisory_lock(hashtext('artifact-store tests'))`);
+    await work(client);
+  });
+}
+
+async function connected<Result>(url: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(sql);
+    return await work(client);
   } finally {
     await client.end();
   }
+}
+
+function lazily<Result>(make: () => Promise<Result>): () => Promise<Result> {
+  let made: Promise<Result> | null = null;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }

@@ -12,6 +12,8 @@ export interface RunFolder {
   times: string;
   /** A folder for what V8 compiled. */
   compiled: string;
+  /** A folder for a registry that was migrated once. */
+  migrated: string;
   linesOf(file: string): string[];
 }
 
@@ -21,14 +23,16 @@ export function openRunFolder(): RunFolder {
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   chmodSync(folder, 0o711);
   const inside = (name: string): string => join(folder, name);
-  const [notRun, times, compiled] = [inside('not-run'), inside('times'), inside('compiled')];
+  const [notRun, times] = [inside('not-run'), inside('times')];
+  const [compiled, migrated] = [inside('compiled'), inside('migrated')];
   for (const file of [notRun, times]) writeFileSync(file, '');
   chmodSync(times, 0o666);
   mkdirSync(compiled);
+  mkdirSync(migrated);
   chmodSync(compiled, 0o1777);
   const linesOf = (file: string): string[] =>
     readFileSync(file, 'utf8')
       .split('\n')
       .filter((line) => line !== '');
-  return { socket: inside('servers'), notRun, times, compiled, linesOf };
+  return { socket: inside('servers'), notRun, times, compiled, migrated, linesOf };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../src/config.ts';
 import { type Service, type ServiceOverrides, startService } from '../../src/server.ts';
+import { migratedSqlite } from './migrated-sqlite.ts';
 
 export interface TestService extends Service {
   dataDir: string;
@@ -39,7 +40,12 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     ...options.env,
   };
   const config = loadConfig(env);
-  const own = { timeShift: () => shift, registryCheckDelay: NEVER_MS, commitPatience: COMMIT_PATIENCE_MS };
+  const own = {
+    timeShift: () => shift,
+    registryCheckDelay: NEVER_MS,
+    commitPatience: COMMIT_PATIENCE_MS,
+    connect: await migratedSqlite(),
+  };
   const service = await startService(config, { ...own, ...options });
   await service.settled;
   return {
