@@ -57,7 +57,7 @@ export function scheduleSweeps(
   started: Promise<void>,
 ): void {
   const pause = Math.min(interval, SWEEP_LOOK_MS);
-  started.then(() => beside.repeat('the schedule of sweeps', pause, () => sweepWhenDue(services, interval)));
+  started.then(() => beside.repeat('sweep_schedule', pause, () => sweepWhenDue(services, interval)));
 }
 
 /** Any service looks, and all of them share what is to be read. What a read found to be wrong is read again in any case. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { WorkName } from './core/work-names.ts';
 import type { Log } from './usecases/services.ts';
 
 /**
@@ -7,30 +8,33 @@ import type { Log } from './usecases/services.ts';
  */
 export interface Background {
   /** Names of what was begun by `start` and has not ended. */
-  underWay(): string[];
+  underWay(): WorkName[];
   /** @param work is to end when the signal says so; what it throws is logged */
-  start(name: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void>;
-  /** The same, but not told as under way. */
-  run(name: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void>;
+  start(name: WorkName, work: (signal: AbortSignal) => Promise<unknown>): Promise<void>;
+  /** The same, but not told as under way. @param id what else the log is told, when there are several of the name */
+  run(name: WorkName, work: (signal: AbortSignal) => Promise<unknown>, id?: string): Promise<void>;
   /**
    * Runs at once, and again so long after each end, ms. Told as under way the first time only.
    * @returns when it has ended for the first time
    */
-  repeat(name: string, pause: number, work: (signal: AbortSignal) => Promise<unknown>): Promise<void>;
+  repeat(name: WorkName, pause: number, work: (signal: AbortSignal) => Promise<unknown>): Promise<void>;
   /** Tells all of it to end. @returns when it has ended */
   stop(): Promise<void>;
 }
 
-export function background(log: Log): Background {
+/** @param worked told of each end but those that a stop has brought about */
+export function background(log: Log, worked: (name: WorkName, result: 'done' | 'failed') => void): Background {
   const ending = new AbortController();
-  const under = new Set<string>();
+  const under = new Set<WorkName>();
   const running = new Set<Promise<void>>();
 
-  async function run(name: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  async function run(name: WorkName, work: (signal: AbortSignal) => Promise<unknown>, id?: string): Promise<void> {
     const done = work(ending.signal).then(
-      () => {},
+      () => worked(name, 'done'),
       (err) => {
-        if (!ending.signal.aborted) log.error({ err }, `${name} failed`);
+        if (ending.signal.aborted) return;
+        worked(name, 'failed');
+        log.error({ err, run: id }, `${name} failed`);
       },
     );
     running.add(done);
@@ -38,13 +42,13 @@ export function background(log: Log): Background {
     running.delete(done);
   }
 
-  async function start(name: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  async function start(name: WorkName, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
     under.add(name);
     await run(name, work);
     under.delete(name);
   }
 
-  async function again(name: string, pause: number, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  async function again(name: WorkName, pause: number, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
     while (!ending.signal.aborted) {
       await sleep(pause, undefined, { ref: false, signal: ending.signal }).catch(() => {});
       if (!ending.signal.aborted) await run(name, work);

@@ -5,12 +5,15 @@ import type { DataFolder } from './blobs/data-folder.ts';
 import { type FileLayer, hasErrno } from './blobs/file-layer.ts';
 import { type FolderStore, openFolderStore } from './blobs/fs-store.ts';
 import type { ObjectKey } from './blobs/key-layout.ts';
+import { measuredReceiver, measuredStore } from './blobs/measured-store.ts';
 import type { ProbeReport } from './blobs/s3/probe-report.ts';
 import { PROBE_INTERVALS, type ProbeIntervals, startProbing } from './blobs/s3/probing.ts';
 import { downloadRequest } from './blobs/signed-urls.ts';
 import { openSpool, type Spool } from './blobs/spool.ts';
 import { urlSigner } from './blobs/url-signer.ts';
 import type { S3Config } from './config.ts';
+import type { CallMeter, StorageOperation } from './core/call-meter.ts';
+import type { WorkName } from './core/work-names.ts';
 import type { SignedBytes } from './http/signed-bytes.ts';
 import type { Registry } from './registry/registry.ts';
 import type { Log } from './usecases/services.ts';
@@ -27,7 +30,7 @@ export interface ConfiguredBlobs {
   /** Before the service listens, and only of a local one: removes what a process that died left. */
   cleanUp(): Promise<void>;
   /** What is to be done once the service listens, one after the other; `owned`: once the store is known to be the registry's. */
-  afterStart: ReadonlyArray<{ name: string; owned: boolean; work: (signal: AbortSignal) => Promise<unknown> }>;
+  afterStart: ReadonlyArray<{ name: WorkName; owned: boolean; work: (signal: AbortSignal) => Promise<unknown> }>;
   /** Ends what waits for storage. */
   close(): Promise<void>;
 }
@@ -40,11 +43,16 @@ export interface BlobsOptions {
   signingKey: Uint8Array;
   publicUrl: () => string;
   log: Log;
+  meter: CallMeter<StorageOperation>;
   probeIntervals?: Partial<ProbeIntervals> | undefined;
 }
 
-export function openConfiguredBlobs(s3: S3Config | null, options: BlobsOptions): Promise<ConfiguredBlobs> {
-  return s3 === null ? openFolder(options) : openBucket(s3, options);
+export async function openConfiguredBlobs(s3: S3Config | null, options: BlobsOptions): Promise<ConfiguredBlobs> {
+  const { meter } = options;
+  const opened = await (s3 === null ? openFolder(options) : openBucket(s3, options));
+  const { blobs, signedBytes } = opened;
+  const parts = signedBytes.parts && measuredReceiver(signedBytes.parts, meter);
+  return { ...opened, blobs: measuredStore(blobs, meter), signedBytes: { ...signedBytes, parts } };
 }
 
 async function openFolder({

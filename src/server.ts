@@ -34,6 +34,7 @@ import { ROUTES } from './http/routes/index.ts';
 import { type ServeOptions, serve, stopServing, urlOf } from './http/serve.ts';
 import type { Totals } from './http/totals-gauges.ts';
 import { openLog } from './log.ts';
+import { measuredRegistry } from './registry/measured-registry.ts';
 import type { Registry } from './registry/registry.ts';
 import { storeIdentification } from './store-identification.ts';
 import { COMMIT_PATIENCE_MS } from './usecases/commit-upload.ts';
@@ -100,13 +101,17 @@ export async function startService(
   const stop = once(async () => {
     for (const close of closers.splice(0).reverse()) await close();
   });
-  const beside = background(log);
   try {
     const folder = await openDataFolder(config.dataDir, files, folderOptions);
     closers.push(() => folder.close());
     const key = config.signingKey === null ? folder.signingKey : Buffer.from(config.signingKey);
-    const registry = await openConfiguredRegistry(config, folder.registryFile, overrides);
-    closers.push(() => registry.close());
+    const unmeasured = await openConfiguredRegistry(config, folder.registryFile, overrides);
+    closers.push(() => unmeasured.close());
+    // What a scrape asks is not among what it tells of.
+    const metrics = openMetrics(() => countAll(unmeasured, config.fixityPeriod));
+    closers.push(async () => metrics.close());
+    const registry = measuredRegistry(unmeasured, metrics.registry);
+    const beside = background(log, metrics.work.worked);
     await assertRebuilt(registry, { registry: describeDatabase(config) });
     await prepareRegistry(registry, classes);
     let url = '';
@@ -122,6 +127,7 @@ export async function startService(
       signingKey,
       publicUrl,
       log,
+      meter: metrics.storage,
       probeIntervals: overrides.probeIntervals,
     });
     const closeStore = once(store.close);
@@ -133,9 +139,7 @@ export async function startService(
     await store.cleanUp();
     const blobs = ownedStore(store.blobs, identification.assertOwned);
 
-    const metrics = openMetrics(() => countAll(registry, config.fixityPeriod));
     const running: HttpServices['running'] = new Map();
-    closers.push(async () => metrics.close());
     const services: HttpServices = {
       registry,
       blobs,
@@ -144,7 +148,7 @@ export async function startService(
       limits: { ...DEFAULT_LIMITS, ...overrides.limits },
       bounds,
       log,
-      meters: metrics,
+      meters: metrics.work,
       instance: randomUUID(),
       running,
       commitPatienceMs: overrides.commitPatience ?? COMMIT_PATIENCE_MS,
@@ -153,7 +157,7 @@ export async function startService(
       sweepGraceMs: config.sweepGrace,
       fixity: { period: config.fixityPeriod, rate: config.fixityRate },
       busy: () => running.size > 0 || metrics.underWay() > 0,
-      inBackground: (name, work) => void beside.run(name, work),
+      inBackground: (name, id, work) => void beside.run(name, work, id),
       publicUrl,
       signRange: (download) => downloadRequest(signedBytes.signer, publicUrl(), download),
       cursors: cursorCodec(derive(key, 'cursor')),
@@ -186,7 +190,7 @@ export async function startService(
     scheduleFixity(beside, services, overrides.fixityLook ?? FIXITY_LOOK_MS, ended);
     await announce(folder, publicUrl(), config, log);
     if (config.databaseUrl === null) {
-      beside.run('the check of the registry', (signal) =>
+      beside.run('registry_check', (signal) =>
         checkRegistry(registry, folder.registryFile, log, signal, overrides.registryCheckDelay),
       );
     }
@@ -221,9 +225,16 @@ async function prepareRegistry(registry: Registry, classes: RetentionClasses): P
 
 /** For the gauges. */
 async function countAll(registry: Registry, period: number | null): Promise<Totals> {
-  const totals = await registry.read.blobs.totals();
-  const fixity = await fixityCoverage(registry, totals, period);
-  return { ...totals, fixity, damaged: await registry.read.damaged.count(DAMAGED_COUNTED) };
+  const { read } = registry;
+  const totals = await read.blobs.totals();
+  return {
+    ...totals,
+    packages: await read.packages.totals(),
+    uploads: await read.uploads.countUnended(),
+    fixity: await fixityCoverage(registry, totals, period),
+    damaged: await read.damaged.count(DAMAGED_COUNTED),
+    swept_at: await read.sweeps.lastDone(),
+  };
 }
 
 async function listen(handle: RequestListener, options: ServeOptions): Promise<Server> {

@@ -16,6 +16,10 @@ const TRANSITIONS: Record<UploadState, readonly UploadState[]> = {
   failed: [],
 };
 
+/** From these an upload still comes to an end. */
+export const UNENDED_STATES = ['open', 'completing', 'aborting'] as const satisfies readonly UploadState[];
+export type UnendedState = (typeof UNENDED_STATES)[number];
+
 export function canMove(from: UploadState, to: UploadState): boolean {
   return TRANSITIONS[from].includes(to);
 }
@@ -24,9 +28,18 @@ export function isFinal(state: UploadState): boolean {
   return TRANSITIONS[state].length === 0;
 }
 
+export const UPLOAD_FAILURES = [
+  'upload_abandoned',
+  'digest_mismatch',
+  'size_mismatch',
+  'invalid_pack',
+  'invalid_frames',
+  'no_space',
+] as const;
+
 /** Why an upload failed: `upload_abandoned` (storage gave no clean answer) or what the bytes were instead. */
 export interface UploadFailure {
-  code: 'upload_abandoned' | 'digest_mismatch' | 'size_mismatch' | 'invalid_pack' | 'invalid_frames' | 'no_space';
+  code: (typeof UPLOAD_FAILURES)[number];
   detail: string;
   /** The member of a pack that is at fault; else it is the object. */
   member?: string;

@@ -3,11 +3,16 @@ import type { Context, Next } from 'koa';
 import type { Log } from '../usecases/services.ts';
 import type { Metrics } from './metrics.ts';
 
+/** Operations whose answers are bytes of evidence. */
+const SENDS = ['getFile', 'getManifest', 'getObject'];
+
 /** Gives each request its id, and logs and measures it when it is over. */
 export function requestLog(log: Log, metrics: Metrics) {
   return async (ctx: Context, next: Next): Promise<void> => {
     const started = performance.now();
     metrics.began();
+    const { socket } = ctx.req;
+    const writtenBefore = socket.bytesWritten;
     ctx.state.requestId = randomUUID();
     ctx.set('X-Request-Id', ctx.state.requestId);
     ctx.res.once('close', () => {
@@ -27,9 +32,16 @@ export function requestLog(log: Log, metrics: Metrics) {
       };
       metrics.observe(operation, ctx.method, ctx.status, seconds);
       if (operation === 'putPart' || operation === 'putFile') metrics.received(Number(ctx.get('content-length')) || 0);
+      if (SENDS.includes(operation)) metrics.sent(sentOf(ctx, socket.bytesWritten - writtenBefore));
       if (ctx.status >= 500) log.warn(fields, 'request');
       else log.debug(fields, 'request');
     });
     await next();
   };
+}
+
+/** Bytes of the body. @param written to the connection: what an answer that broke off can have sent at most, its head included */
+function sentOf({ res, method, status, length }: Context, written: number): number {
+  if (method === 'HEAD' || status >= 300) return 0;
+  return res.writableFinished ? length : Math.min(length, written);
 }

@@ -1,47 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge, type Registry as PrometheusRegistry } from 'prom-client';
+import type { PackageStatus } from '../core/package-state.ts';
+import type { UnendedState } from '../core/upload-state.ts';
 import type { FixityCoverage } from '../usecases/fixity.ts';
-import type { ObjectTotals } from '../usecases/records.ts';
+import type { ObjectTotals, PackageTotals } from '../usecases/records.ts';
 
-/** Counting reads every object's row: not for each scrape. */
+/** Counting reads a row, or an entry of an index, of every object and package: not for each scrape. */
 const AGE_MAX_MS = 60_000;
+/** Prometheus gives a scrape up after 10 s, and then has no number at all. */
+const PATIENCE_MS = 3_000;
 
 export interface Totals extends ObjectTotals {
+  packages: Record<PackageStatus, PackageTotals>;
+  uploads: Record<UnendedState, number>;
   fixity: FixityCoverage;
   /** Objects that are known to be damaged, or gone. */
   damaged: number;
+  /** When the last sweep that acted ended well, ms; null: none has. */
+  swept_at: number | null;
 }
 
 /**
- * What the blob store holds, and how much of it was read lately. While the registry does not respond, the gauges keep the last count.
+ * What the registry knows, whichever replica is asked. Until it has been counted once there are no numbers; while the registry does not
+ * answer, they are those of the last count.
+ * @param patience how long a scrape waits for a count, ms
  * @returns brings them up to date when they are too old; never throws
  */
-export function totalsGauges(register: PrometheusRegistry, count: () => Promise<Totals>): () => Promise<void> {
-  const gauge = (name: string, help: string) => new Gauge({ name, help, registers: [register] });
-  const objects = gauge('artifact_store_objects', 'Objects in storage: packs, large files, manifests');
-  const content = gauge('artifact_store_content_bytes', 'Bytes of content in the objects');
-  const stored = gauge('artifact_store_stored_bytes', 'Bytes of the objects in storage: fewer if they are compressed');
-  const condemned = gauge('artifact_store_condemned_objects', 'Objects that nothing needs, until a sweep removes them');
-  const condemnedBytes = gauge('artifact_store_condemned_bytes', 'Bytes of those objects in storage');
-  const overdue = gauge(
-    'artifact_store_fixity_overdue_objects',
-    'Objects not read within ARTIFACT_STORE_FIXITY_PERIOD',
-  );
-  const overdueBytes = gauge('artifact_store_fixity_overdue_bytes', 'Bytes of those objects in storage');
+export function totalsGauges(
+  register: PrometheusRegistry,
+  count: () => Promise<Totals>,
+  patience = PATIENCE_MS,
+): () => Promise<void> {
+  /** Without a number until it is set: 0 would be one. */
+  const gauge = (name: string, help: string) => {
+    const made = new Gauge({ name: `artifact_store_${name}`, help, registers: [register] });
+    made.remove();
+    return made;
+  };
+  const gaugeBy = (name: string, help: string, label: string) =>
+    new Gauge({ name: `artifact_store_${name}`, help, labelNames: [label], registers: [register] });
+  const packages = gaugeBy('packages', 'Packages, by status', 'status');
+  const packageBytes = gaugeBy('package_bytes', 'Bytes of content of the files of packages, by status', 'status');
+  const uploads = gaugeBy('uploads', 'Uploads that have not ended, by state', 'state');
+  const objects = gauge('objects', 'Objects in storage: packs, large files, manifests');
+  const content = gauge('content_bytes', 'Bytes of content in the objects');
+  const stored = gauge('stored_bytes', 'Bytes of the objects in storage: fewer if they are compressed');
+  const condemned = gauge('condemned_objects', 'Objects that nothing needs, until a sweep removes them');
+  const condemnedBytes = gauge('condemned_bytes', 'Bytes of those objects in storage');
+  const overdue = gauge('fixity_overdue_objects', 'Objects not read within ARTIFACT_STORE_FIXITY_PERIOD');
+  const overdueBytes = gauge('fixity_overdue_bytes', 'Bytes of those objects in storage');
   const oldest = gauge(
-    'artifact_store_fixity_oldest_seen_timestamp_seconds',
-    'When that object was read (since 1970) that was not read for longest',
+    'fixity_oldest_seen_timestamp_seconds',
+    'When that object was read (since 1970) that was not read for longest; none: there is no object',
   );
-  const bad = gauge(
-    'artifact_store_damaged_objects',
-    'Objects whose bytes are wrong or gone, as fixity checks found them',
+  const bad = gauge('damaged_objects', 'Objects whose bytes are wrong or gone, as fixity checks found them');
+  const swept = gauge(
+    'sweep_last_success_timestamp_seconds',
+    'When a sweep that acts last ended well (since 1970); 0: none has',
   );
-  let countedAt = Number.NEGATIVE_INFINITY;
+  const counted = gauge(
+    'counted_timestamp_seconds',
+    'When the registry was last counted for these gauges (since 1970)',
+  );
+  let askedAt = Number.NEGATIVE_INFINITY;
   let counting: Promise<void> | null = null;
 
   async function refresh(): Promise<void> {
     const totals = await count().catch(() => null);
-    countedAt = performance.now();
+    askedAt = performance.now();
     if (totals === null) return;
+    for (const [status, { packages: number, bytes }] of Object.entries(totals.packages)) {
+      packages.set({ status }, number);
+      packageBytes.set({ status }, bytes);
+    }
+    for (const [state, number] of Object.entries(totals.uploads)) uploads.set({ state }, number);
     objects.set(totals.objects);
     content.set(totals.size);
     stored.set(totals.stored_size);
@@ -49,14 +81,20 @@ export function totalsGauges(register: PrometheusRegistry, count: () => Promise<
     condemnedBytes.set(totals.condemned_size);
     overdue.set(totals.fixity.overdue.objects);
     overdueBytes.set(totals.fixity.overdue.bytes);
-    oldest.set((totals.fixity.oldest_seen_at ?? 0) / 1_000);
+    if (totals.fixity.oldest_seen_at === null) oldest.remove();
+    else oldest.set(totals.fixity.oldest_seen_at / 1_000);
     bad.set(totals.damaged);
+    swept.set((totals.swept_at ?? 0) / 1_000);
+    counted.set(Date.now() / 1_000);
   }
   return async () => {
-    if (performance.now() - countedAt < AGE_MAX_MS) return;
+    if (performance.now() - askedAt < AGE_MAX_MS) return;
     counting ??= refresh().finally(() => {
       counting = null;
     });
-    await counting;
+    const timer = new AbortController();
+    const late = sleep(patience, undefined, { signal: timer.signal }).catch(() => {});
+    await Promise.race([counting, late]);
+    timer.abort();
   };
 }

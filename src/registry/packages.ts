@@ -3,7 +3,7 @@ import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { indexedScalars } from '../core/metadata.ts';
-import type { PackageStatus } from '../core/package-state.ts';
+import { PACKAGE_STATUSES, type PackageStatus } from '../core/package-state.ts';
 import type { FileRule } from '../core/retention.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { fileRulesOf } from './file-rules.ts';
@@ -74,6 +74,13 @@ export interface PackageFilter {
   atLeast?: string | undefined;
   /** None but these. */
   ids?: readonly PackageId[] | undefined;
+}
+
+/** Packages of one status. */
+export interface PackageTotals {
+  packages: number;
+  /** Of their files' content, as their manifests say: what several have counts for each. */
+  bytes: number;
 }
 
 export interface PackageSize {
@@ -226,6 +233,20 @@ export function packageTable(db: Knex) {
         'octet_length(packages.metadata) + coalesce(octet_length(packages.file_rules), 0) as metadata_bytes',
       );
       return matching(filter, reads, limit).select('packages.id', size);
+    },
+
+    /** Of each status, from an index alone; it costs more the more packages there are. */
+    async totals(): Promise<Record<PackageStatus, PackageTotals>> {
+      const rows: Array<{ status: PackageStatus; packages: number | string; bytes: number | string }> = await db(
+        'packages',
+      )
+        .groupBy('status')
+        .select('status', db.raw('count(*) as packages, sum(total_size) as bytes'));
+      const none = PACKAGE_STATUSES.map((status) => [status, { packages: 0, bytes: 0 }] as const);
+      const some = rows.map(
+        ({ status, packages, bytes }) => [status, { packages: Number(packages), bytes: Number(bytes) }] as const,
+      );
+      return Object.fromEntries([...none, ...some]) as Record<PackageStatus, PackageTotals>;
     },
 
     /** Expired, not held, not deleted; soonest expiry first. */

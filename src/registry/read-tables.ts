@@ -26,6 +26,7 @@ export interface ReadTables {
     | 'listSealing'
     | 'listDeletedSealed'
     | 'sealedAmong'
+    | 'totals'
   >;
   files: Pick<
     FileTable,
@@ -81,6 +82,7 @@ export interface ReadTables {
     | 'getMany'
     | 'findLive'
     | 'listUnended'
+    | 'countUnended'
     | 'listOfNone'
     | 'listExpired'
     | 'listAborting'
@@ -102,7 +104,7 @@ export interface ReadTables {
   >;
   audit: Pick<AuditTable, 'page'>;
   stores: Pick<StoreTable, 'getId' | 'getReconciledAt'>;
-  sweeps: Pick<SweepTable, 'get' | 'list'>;
+  sweeps: Pick<SweepTable, 'get' | 'list' | 'lastDone'>;
   checks: Pick<ObjectCheckTable, 'nextTurn' | 'page' | 'getAmong' | 'places' | 'overdue' | 'oldestSeen'>;
   damaged: DamagedObjects;
   fixityRuns: Pick<FixityRunTable, 'get' | 'list'>;

@@ -18,6 +18,13 @@ export function sweepTable(db: Knex) {
       reconcile: Boolean(sweep.reconcile),
     })),
 
+    /** When the newest sweep that acted, and did all of it, ended; ms. Null: none has. */
+    async lastDone(): Promise<number | null> {
+      const query = db('sweeps').where({ state: 'done', apply: true }).orderBy('id', 'desc');
+      const row: { ended_at: number } | undefined = await query.first('ended_at');
+      return row === undefined ? null : Number(row.ended_at);
+    },
+
     /** Of any number of services one gets true, once in each interval, and none while a sweep that acts is running. */
     async isDue(now: number, interval: number): Promise<boolean> {
       const rows = rowsOf(

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex';
 import type { UploadId } from '../core/ids.ts';
+import { UNENDED_STATES, type UnendedState } from '../core/upload-state.ts';
+import { rowsOf } from './dialect.ts';
 import { fromRow, type UploadRecord, type UploadRow } from './upload-record.ts';
 
 /** An upload that has not come to its end, and what storage calls it. */
@@ -15,6 +17,18 @@ export function unendedUploads(db: Knex) {
       const columns = ['id', 'key', 'state', 'storage_upload_id'] as const;
       const open = db('uploads').whereRaw(`state = 'open'`).select(columns);
       return open.unionAll(db('uploads').whereRaw(`state = 'aborting'`).select(columns));
+    },
+
+    /** How many there are of each state that is no end, from partial indexes: what has ended costs nothing. */
+    async countUnended(): Promise<Record<UnendedState, number>> {
+      const counts = UNENDED_STATES.map(
+        (state) => `(select count(*) from uploads where state = '${state}') as ${state}`,
+      );
+      const [row] = rowsOf<Record<UnendedState, number | string>>(await db.raw(`select ${counts.join(', ')}`));
+      return Object.fromEntries(UNENDED_STATES.map((state) => [state, Number(row?.[state])])) as Record<
+        UnendedState,
+        number
+      >;
     },
 
     /** Those that belong to no package, the newest first. */

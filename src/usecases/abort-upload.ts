@@ -49,10 +49,10 @@ export async function abortOpen(
   return aborted.length;
 }
 
-/** Tells storage of an upload that can never be completed any more. What fails here, recovery does again. */
-export async function finishAbort(services: Services<WithUploads>, upload: UploadRecord): Promise<void> {
+/** Tells storage of an upload that can never be completed any more. What fails here, recovery does again. @returns false: somebody else has */
+export async function finishAbort(services: Services<WithUploads>, upload: UploadRecord): Promise<boolean> {
   const { id, key, storage_upload_id } = upload;
   // One that storage never named to us may have begun there.
   await services.blobs.uploads.abort({ id, key: key as ObjectKey, storageUploadId: storage_upload_id });
-  await services.registry.transaction((tables) => tables.uploads.move(upload.id, 'aborting', 'aborted'));
+  return services.registry.transaction((tables) => tables.uploads.move(upload.id, 'aborting', 'aborted'));
 }

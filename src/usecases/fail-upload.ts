@@ -30,7 +30,9 @@ export async function failUpload(
     });
     return true;
   });
-  if (moved) await dropKey(services, { ...upload, drop_key: true }, completion);
+  if (!moved) return;
+  services.meters.committed(failure.code);
+  await dropKey(services, { ...upload, drop_key: true }, completion);
 }
 
 /** What a failed upload answers from then on. */

@@ -43,7 +43,7 @@ export async function startFixityRun(
     await tables.fixityRuns.add({ ...asked, started_at: now, report });
     return { id, now };
   });
-  services.inBackground(`fixity ${id}`, async (signal) => {
+  services.inBackground('fixity_run', id, async (signal) => {
     const note = () => registry.transaction(async ({ fixityRuns, now }) => fixityRuns.note(id, report, await now()));
     const work = () => run(services, caller, { packageId, sample }, report, signal);
     const failure = await notedRun(services, { name: 'a reading', id }, note, work, signal);

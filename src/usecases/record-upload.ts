@@ -23,7 +23,7 @@ export async function recordUpload(
 ): Promise<boolean | null> {
   const contents = contentsOf(upload);
   const { package_id: packageId } = upload;
-  return services.registry.transaction(async (tables) => {
+  const kept = await services.registry.transaction(async (tables) => {
     // Always the package before the blobs, as everybody who needs both: and no file that is being registered is missed.
     if (packageId !== null) await tables.packages.lock(packageId);
     const now = await tables.now();
@@ -67,6 +67,8 @@ export async function recordUpload(
     });
     return !duplicate;
   });
+  if (kept !== null) services.meters.committed('committed');
+  return kept;
 }
 
 function storedForm({ stored_digest: digest, stored_size: size, frames }: PlannedObject): StoredForm | null {

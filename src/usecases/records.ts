@@ -3,7 +3,7 @@ export type { AuditRecord } from '../registry/audit.ts';
 export type { FileRecord } from '../registry/files.ts';
 export type { FixityRunRecord } from '../registry/fixity-runs.ts';
 export type { ObjectTotals } from '../registry/object-rows.ts';
-export type { PackageFilter, PackageRecord } from '../registry/packages.ts';
+export type { PackageFilter, PackageRecord, PackageTotals } from '../registry/packages.ts';
 export type { HoldRecord, RetentionEventRecord } from '../registry/retention.ts';
 export type { SweepRecord } from '../registry/sweeps.ts';
 export type { UploadRecord } from '../registry/upload-record.ts';

@@ -7,9 +7,13 @@ import { writeDecisions } from './decide.ts';
 import { dropKey } from './drop-key.ts';
 import { failUpload } from './fail-upload.ts';
 import { finalizePackage } from './finalize-package.ts';
+import type { Recovered } from './meters.ts';
 import { type Services, SYSTEM, type WithObjects, type WithReader, type WithUploads } from './services.ts';
 
 const BATCH = 1_000;
+
+/** `theirs`: somebody else was faster. */
+type Step = 'done' | 'failed' | 'theirs';
 
 /**
  * Ends what a crash, a freeze or a lost answer left half done: runs at start and every minute, on any replica, and never
@@ -19,16 +23,27 @@ const BATCH = 1_000;
 export async function recover(services: Services<WithUploads & WithObjects>, signal?: AbortSignal): Promise<void> {
   const { uploads, packages, retention } = services.registry.read;
   const now = await services.registry.read.now();
-  await each(services, signal, await uploads.listExpired(now, BATCH), (upload) => expire(services, upload));
-  await each(services, signal, await uploads.listAborting(BATCH), (upload) => finishAbort(services, upload));
+  await each(services, signal, 'expiry', await uploads.listExpired(now, BATCH), (upload) => expire(services, upload));
+  await each(services, signal, 'abort', await uploads.listAborting(BATCH), async (upload) =>
+    (await finishAbort(services, upload)) ? 'done' : 'theirs',
+  );
   const stalled = (await uploads.listStalled(now, BATCH)).filter((upload) => !services.running.has(upload.id));
-  await each(services, signal, stalled, (upload) => endCompletion(services, upload));
-  await each(services, signal, await uploads.listDropping(BATCH), (upload) => dropKey(services, upload));
-  await each(services, signal, await packages.listSealing(), async (id) => {
+  await each(services, signal, 'completion', stalled, (upload) => endCompletion(services, upload));
+  await each(services, signal, 'drop', await uploads.listDropping(BATCH), async (upload) =>
+    (await dropKey(services, upload)) ? 'done' : 'failed',
+  );
+  await each(services, signal, 'finalize', await packages.listSealing(), async (id) => {
     await finalizePackage(services, SYSTEM, id);
+    return 'done';
   });
-  await each(services, signal, await packages.listDeletedSealed(), (id) => removeManifest(services, id));
-  await each(services, signal, await retention.listUnwritten(BATCH), (id) => writeDecisions(services, id));
+  await each(services, signal, 'manifest', await packages.listDeletedSealed(), async (id) => {
+    await removeManifest(services, id);
+    return 'done';
+  });
+  await each(services, signal, 'decisions', await retention.listUnwritten(BATCH), async (id) => {
+    await writeDecisions(services, id);
+    return 'done';
+  });
 }
 
 /** A manifest that stays would say that the package was finalized. */
@@ -37,37 +52,44 @@ async function removeManifest({ blobs, registry }: Services<WithObjects>, id: Pa
   await registry.transaction(({ packages }) => packages.update(id, { sealed_at: null }));
 }
 
-async function expire(services: Services, { id, package_id }: UploadRecord): Promise<void> {
-  await services.registry.transaction((tables) =>
+async function expire(services: Services, { id, package_id }: UploadRecord): Promise<Step> {
+  const aborted = await services.registry.transaction((tables) =>
     abortOpen(tables, SYSTEM, package_id, { only: [id], reason: EXPIRED }),
   );
+  return aborted > 0 ? 'done' : 'theirs';
 }
 
 /** An instance died or froze while it completed: go on from storage's clean answer, or abandon the key. */
-async function endCompletion(services: Services<WithUploads & WithReader>, upload: UploadRecord): Promise<void> {
+async function endCompletion(services: Services<WithUploads & WithReader>, upload: UploadRecord): Promise<Step> {
   // Those before this one may have taken long: a lease counted from then could have ended already.
   const now = await services.registry.read.now();
   const isMine = await services.registry.transaction(({ uploads }) =>
     uploads.takeOver(upload.id, services.instance, now, leaseFrom(now)),
   );
-  if (!isMine) return;
+  if (!isMine) return 'theirs';
   const mine = { ...upload, owner: services.instance };
-  if (upload.completed_at !== null) return resumeCompletion(services, SYSTEM, mine);
-  const detail = 'The service stopped while storage completed the upload.';
-  await failUpload(services, SYSTEM, mine, { code: 'upload_abandoned', detail }, 'unclean');
+  if (upload.completed_at !== null) await resumeCompletion(services, SYSTEM, mine);
+  else {
+    const detail = 'The service stopped while storage completed the upload.';
+    await failUpload(services, SYSTEM, mine, { code: 'upload_abandoned', detail }, 'unclean');
+  }
+  return 'done';
 }
 
 async function each<Item>(
   services: Services,
   signal: AbortSignal | undefined,
+  what: Recovered,
   items: readonly Item[],
-  end: (item: Item) => Promise<void>,
+  end: (item: Item) => Promise<Step>,
 ): Promise<void> {
   for (const item of items) {
     if (signal?.aborted) return;
     try {
-      await end(item);
+      const step = await end(item);
+      if (step !== 'theirs') services.meters.recovered(what, step);
     } catch (error) {
+      services.meters.recovered(what, 'failed');
       services.log.warn({ err: error }, 'recovery will try this again');
     }
   }

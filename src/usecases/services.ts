@@ -4,9 +4,9 @@ import type { Spool } from '../blobs/spool.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { Limits } from '../core/limits.ts';
 import type { StoreId } from '../core/store-identity.ts';
-import type { SweepReport } from '../core/sweep-report.ts';
 import type { Reads } from '../registry/reads.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { Meters } from './meters.ts';
 
 /** Who asks, and what it may read. Made by authentication; every use case takes one. */
 export interface Caller {
@@ -23,16 +23,6 @@ export interface Log {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
-}
-
-/** What use cases count for /metrics. */
-export interface Meters {
-  /** Stored bytes were found that are not what they were. */
-  damaged(): void;
-  /** A fixity check read an object of so many bytes in storage. */
-  checked(result: 'good' | 'damaged' | 'missing' | 'unread', bytes: number): void;
-  /** A sweep ended. */
-  swept(report: SweepReport): void;
 }
 
 /** How objects are read again by themselves. */
@@ -74,8 +64,8 @@ export interface Services<Store = unknown> {
   fixity: FixitySchedule;
   /** Requests are under way, or uploads are being completed. */
   busy: () => boolean;
-  /** Goes on after the request that asked for it; ends with the service. */
-  inBackground: (name: string, work: (signal: AbortSignal) => Promise<unknown>) => void;
+  /** Goes on after the request that asked for it; ends with the service. @param id of the run, for the log */
+  inBackground: (name: 'sweep' | 'fixity_run', id: string, work: (signal: AbortSignal) => Promise<unknown>) => void;
   /** How clients reach the service; known once it listens. */
   publicUrl: () => string;
   /** A signed URL of this very service for a range of an object's content, whatever form it is stored in. No I/O. */

@@ -21,11 +21,11 @@ export async function startSweep(services: Needed, caller: Caller, options: Swee
     await tables.sweeps.add(sweep);
     return { sweep, now };
   });
-  services.inBackground(`sweep ${sweep.id}`, async (signal) => {
+  services.inBackground('sweep', sweep.id, async (signal) => {
     const note = () => registry.transaction(async ({ sweeps, now }) => sweeps.note(sweep.id, report, await now()));
     const work = () => runSweep(services, caller, options, report, signal);
     const failure = await notedRun(services, { name: 'a sweep', id: sweep.id }, note, work, signal);
-    services.meters.swept(report);
+    services.meters.swept(report, failure === null ? 'done' : 'failed');
     await registry.transaction(async (tables) => tables.sweeps.end(sweep.id, report, failure, await tables.now()));
     services.log.info({ sweep: sweep.id, apply: options.apply, ...report }, 'a sweep ended');
   });

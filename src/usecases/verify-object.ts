@@ -29,11 +29,14 @@ export async function verifyObject(
   object: StoredObject & ObjectForm,
   knownDigest: Digest | null,
 ): Promise<UploadFailure | null> {
-  const { members, frames, stored_digest } = object;
+  const { members, frames, stored_digest, stored_size } = object;
   if (knownDigest !== null && knownDigest !== (stored_digest ?? object.digest)) {
     return stored_digest === null ? otherDigest(object, knownDigest) : otherStored(object, stored_digest, knownDigest);
   }
-  if (members === null && frames === null && knownDigest !== null) return null;
+  if (members === null && frames === null && knownDigest !== null) {
+    services.meters.verified('bound', stored_size);
+    return null;
+  }
   const stream = await openStoredObject(services, object);
   if (stream === null) return { code: 'upload_abandoned', detail: 'The completed object is not in storage.' };
   const plan: CheckPlan = {
@@ -44,7 +47,9 @@ export async function verifyObject(
   };
   try {
     const digest = await services.checker.forSize(object.size)(stream, plan);
-    return digest === null || digest === object.digest ? null : otherDigest(object, digest);
+    if (digest !== null && digest !== object.digest) return otherDigest(object, digest);
+    services.meters.verified('read', stored_size);
+    return null;
   } catch (error) {
     const failure = failureOf(error);
     if (failure === null) throw error;

@@ -6,6 +6,7 @@ import { isStoreError } from '../../src/core/errors.ts';
 import { idFloor, newId, type PackageId, type UploadId } from '../../src/core/ids.ts';
 import { comparePaths, type LogicalPath, parseLogicalPath } from '../../src/core/logical-path.ts';
 import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
+import { emptyReport } from '../../src/core/sweep-report.ts';
 import type { FileRecord } from '../../src/registry/files.ts';
 import type { Registry, Tables } from '../../src/registry/registry.ts';
 import { untilSomebodyWaits } from '../support/lock-wait.ts';
@@ -31,6 +32,65 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
       await body(t, one, two, db);
     });
   }
+
+  check('packages and their bytes are counted by status, uploads by state', async (t, one, _two, db) => {
+    const none = { packages: 0, bytes: 0 };
+    const empty = { created: none, uploading: none, finalized: none, deleted: none, failed: none };
+    t.deepEqual(await one.read.packages.totals(), empty);
+    t.deepEqual(await one.read.uploads.countUnended(), { open: 0, completing: 0, aborting: 0 });
+    const ids: PackageId[] = [];
+    for (let n = 0; n < 4; n += 1) ids.push(await addPackage(one));
+    const [created, finalized, other, huge] = ids as [PackageId, PackageId, PackageId, PackageId];
+    const files = ['1', '2', '3', '4', '5'].map((path) => fileOf(path));
+    await one.transaction(async ({ packages, uploads }) => {
+      await packages.changeFiles(created, 2, 7);
+      for (const [id, bytes] of [
+        [finalized, 100],
+        [other, 23],
+      ] as const) {
+        await packages.changeFiles(id, 1, bytes);
+        await packages.update(id, { status: 'finalized' });
+      }
+      // More than 32 bits, and of several as much as a number holds.
+      await packages.changeFiles(huge, 1, 2 ** 52);
+      await packages.update(huge, { status: 'deleted' });
+      const planned = files.map((file) => uploadOf(created, file));
+      await uploads.insert(planned);
+      const [first, second, third, fourth] = planned.map(({ id }) => id) as [UploadId, UploadId, UploadId, UploadId];
+      for (const id of [first, second]) await uploads.move(id, 'open', 'completing', { owner: 'o', lease_until: 1 });
+      await uploads.move(first, 'completing', 'committed');
+      await uploads.abortOpen(created, [third, fourth]);
+      await uploads.move(fourth, 'aborting', 'aborted');
+    });
+    t.deepEqual(await one.read.packages.totals(), {
+      ...empty,
+      created: { packages: 1, bytes: 7 },
+      finalized: { packages: 2, bytes: 123 },
+      deleted: { packages: 1, bytes: 2 ** 52 },
+    });
+    t.deepEqual(await one.read.uploads.countUnended(), { open: 1, completing: 1, aborting: 1 });
+    if (one.kind === 'postgres') return;
+    const sql = 'explain query plan select status, count(*), sum(total_size) from packages group by status';
+    t.regex(JSON.stringify(await db.raw(sql)), /COVERING INDEX packages_totals/, 'no row is read for it');
+  });
+
+  check('a sweep that acted and ended well is the last one, however many listed or failed since', async (t, one) => {
+    t.is(await one.read.sweeps.lastDone(), null);
+    const failure = { code: 'unavailable', message: 'Storage does not answer.' };
+    for (const [n, apply, failed] of [
+      [1, true, null],
+      [2, true, null],
+      [3, false, null],
+      [4, true, failure],
+    ] as const) {
+      const sweep = { id: newId('swp', n * 1_000), asked_by: 'tests', apply, reconcile: false, started_at: n * 1_000 };
+      await one.transaction(async ({ sweeps }) => {
+        await sweeps.add({ ...sweep, report: emptyReport() });
+        await sweeps.end(sweep.id, emptyReport(), failed, n * 1_000 + 500);
+      });
+    }
+    t.is(await one.read.sweeps.lastDone(), 2_500);
+  });
 
   check('files are listed and paged in the order of the bytes of their paths', async (t, one) => {
     const id = await addPackage(one);

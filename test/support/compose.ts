@@ -25,6 +25,7 @@ const SUITES = [
   'test/ceph/decisions.test.ts',
   'test/ceph/lost-objects.test.ts',
   'test/ceph/lying-part.test.ts',
+  'test/ceph/metrics.test.ts',
   'test/ceph/openapi.test.ts',
   'test/ceph/operations.test.ts',
   'test/ceph/packages.test.ts',

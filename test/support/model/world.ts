@@ -81,7 +81,7 @@ export class World {
       checker: this.#checker,
       limits: DEFAULT_LIMITS,
       log: QUIET,
-      meters: { damaged() {}, checked() {}, swept() {} },
+      meters: { committed() {}, verified() {}, damaged() {}, checked() {}, swept() {}, recovered() {} },
       instance: process,
       running: new Map(),
       commitPatienceMs: 3_600_000,
@@ -90,7 +90,8 @@ export class World {
       sweepGraceMs: GRACE_MS,
       fixity: { period: null, rate: 1 },
       busy: () => false,
-      inBackground: (what, work) => this.#begin(`${process}, ${what}`, () => work(new AbortController().signal)),
+      inBackground: (what, id, work) =>
+        this.#begin(`${process}, ${what} ${id}`, () => work(new AbortController().signal)),
       publicUrl: () => 'http://model',
       signRange: () => ({ method: 'GET', url: 'memory:', headers: {}, expiresAt: 0 }),
     };

@@ -1,0 +1,13 @@
+/** What a service does beside its answers, for /readyz, the log and the metrics. */
+export const WORK_NAMES = [
+  'identity',
+  'probe',
+  'leftovers',
+  'recovery',
+  'registry_check',
+  'sweep_schedule',
+  'sweep',
+  'fixity',
+  'fixity_run',
+] as const;
+export type WorkName = (typeof WORK_NAMES)[number];

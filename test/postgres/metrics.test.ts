@@ -1,0 +1,4 @@
+import { metricsSuite } from '../suites/http/metrics.ts';
+import { onPostgres } from '../support/postgres-service.ts';
+
+await onPostgres('metrics', metricsSuite);
