@@ -41,6 +41,11 @@ export function totalsGauges(
     new Gauge({ name: `artifact_store_${name}`, help, labelNames: [label], registers: [register] });
   const packages = gaugeBy('packages', 'Packages, by status', 'status');
   const packageBytes = gaugeBy('package_bytes', 'Bytes of content of the files of packages, by status', 'status');
+  const packageStored = gaugeBy(
+    'package_stored_bytes',
+    'Bytes in storage of the objects that hold the files of packages, when they were finalized, by status',
+    'status',
+  );
   const uploads = gaugeBy('uploads', 'Uploads that have not ended, by state', 'state');
   const objects = gauge('objects', 'Objects in storage: packs, large files, manifests');
   const content = gauge('content_bytes', 'Bytes of content in the objects');
@@ -69,9 +74,10 @@ export function totalsGauges(
     const totals = await count().catch(() => null);
     askedAt = performance.now();
     if (totals === null) return;
-    for (const [status, { packages: number, bytes }] of Object.entries(totals.packages)) {
+    for (const [status, { packages: number, bytes, stored_bytes }] of Object.entries(totals.packages)) {
       packages.set({ status }, number);
       packageBytes.set({ status }, bytes);
+      packageStored.set({ status }, stored_bytes);
     }
     for (const [state, number] of Object.entries(totals.uploads)) uploads.set({ state }, number);
     objects.set(totals.objects);

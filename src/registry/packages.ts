@@ -81,6 +81,8 @@ export interface PackageTotals {
   packages: number;
   /** Of their files' content, as their manifests say: what several have counts for each. */
   bytes: number;
+  /** In storage, of the objects that held their files when they were finalized. */
+  stored_bytes: number;
 }
 
 export interface PackageSize {
@@ -237,14 +239,16 @@ export function packageTable(db: Knex) {
 
     /** Of each status, from an index alone; it costs more the more packages there are. */
     async totals(): Promise<Record<PackageStatus, PackageTotals>> {
-      const rows: Array<{ status: PackageStatus; packages: number | string; bytes: number | string }> = await db(
-        'packages',
-      )
+      const rows: Array<{ status: PackageStatus } & Record<keyof PackageTotals, number | string>> = await db('packages')
         .groupBy('status')
-        .select('status', db.raw('count(*) as packages, sum(total_size) as bytes'));
-      const none = PACKAGE_STATUSES.map((status) => [status, { packages: 0, bytes: 0 }] as const);
+        .select(
+          'status',
+          db.raw('count(*) as packages, sum(total_size) as bytes, sum(coalesce(stored_size, 0)) as stored_bytes'),
+        );
+      const none = PACKAGE_STATUSES.map((status) => [status, { packages: 0, bytes: 0, stored_bytes: 0 }] as const);
       const some = rows.map(
-        ({ status, packages, bytes }) => [status, { packages: Number(packages), bytes: Number(bytes) }] as const,
+        ({ status, packages, bytes, stored_bytes }) =>
+          [status, { packages: Number(packages), bytes: Number(bytes), stored_bytes: Number(stored_bytes) }] as const,
       );
       return Object.fromEntries([...none, ...some]) as Record<PackageStatus, PackageTotals>;
     },

@@ -80,6 +80,13 @@ export function metricsSuite(startTestService: StartTestService): void {
       '{status="uploading"}': 10 + 'onetwothree'.length,
       '{status="finalized"}': 5_010 + 'the firstthe second'.length,
     });
+    const stored = (await api.get('/v1/packages?limit=100')).body.items.map((pkg: { stored_size: number | null }) =>
+      Number(pkg.stored_size),
+    );
+    t.is(
+      metrics.get('artifact_store_package_stored_bytes{status="finalized"}'),
+      stored.reduce((sum: number, size: number) => sum + size, 0),
+    );
     t.deepEqual(nonZero(metrics, 'artifact_store_uploads'), { '{state="open"}': 1 });
     t.deepEqual(nonZero(metrics, 'artifact_store_commits_total'), {
       '{result="committed"}': 3,
