@@ -14,9 +14,36 @@ const Client = sqliteDialect as new (
   ...settings: unknown[]
 ) => { _formatBindings(bindings: readonly unknown[] | undefined): unknown[] };
 
+interface Compiled {
+  statement: Statement<unknown[]>;
+  /** Null: it gives no rows. */
+  columns: string[] | null;
+}
+
+function compile(connection: Database, sql: string): Compiled {
+  const statement = connection.prepare<unknown[]>(sql);
+  if (!statement.reader) return { statement, columns: null };
+  return { statement: statement.raw(), columns: statement.columns().map(({ name }) => name) };
+}
+
+/** A LIMIT that is bound makes SQLite compile the statement anew each time it is bound: it is written into the text. */
+function withLimit(sql: string, bindings: readonly unknown[]): { sql: string; bindings: readonly unknown[] } {
+  const at = sql.indexOf('limit ?');
+  if (at === -1) return { sql, bindings };
+  const place = sql.slice(0, at).split('?').length - 1;
+  return { sql: sql.replace('limit ?', `limit ${bindings[place]}`), bindings: bindings.toSpliced(place, 1) };
+}
+
+/** Faster than those that the driver makes. */
+function asObject(columns: readonly string[], row: readonly unknown[]): Record<string, unknown> {
+  const object: Record<string, unknown> = {};
+  for (let at = 0; at < columns.length; at += 1) object[columns[at] as string] = row[at];
+  return object;
+}
+
 /** As in the service's thread, each statement is compiled once, and outside of a transaction none writes. */
 function sqliteHere() {
-  const kept = new Map<string, Statement<unknown[]>>();
+  const kept = new Map<string, Compiled>();
   return class SqliteHere extends Client {
     readOnly = false;
 
@@ -27,11 +54,15 @@ function sqliteHere() {
     }
 
     async _query(connection: Database, query: Query): Promise<Query> {
-      const statement = kept.get(query.sql) ?? connection.prepare<unknown[]>(query.sql);
-      kept.set(query.sql, statement);
-      if (this.readOnly && !statement.readonly) throw writeRefused(query.sql);
-      const bindings = this._formatBindings(query.bindings);
-      if (statement.reader) return Object.assign(query, { response: statement.all(...bindings) });
+      const { sql, bindings } = withLimit(query.sql, this._formatBindings(query.bindings));
+      const compiled = kept.get(sql) ?? compile(connection, sql);
+      kept.set(sql, compiled);
+      const { statement, columns } = compiled;
+      if (this.readOnly && !statement.readonly) throw writeRefused(sql);
+      if (columns !== null) {
+        const rows = statement.all(...bindings) as unknown[][];
+        return Object.assign(query, { response: rows.map((row) => asObject(columns, row)) });
+      }
       const outcome = statement.run(...bindings);
       const { changes, lastInsertRowid } = outcome;
       return Object.assign(query, { response: outcome, context: { lastID: lastInsertRowid, changes } });

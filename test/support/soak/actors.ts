@@ -70,6 +70,8 @@ const PUSHES_MAX = 25;
 /** What a service that is disturbed says of work that it was asked for. */
 const DISTURBED = ['unavailable', 'internal'];
 const POLL_MS = 100;
+/** A service says that something was interrupted when it has not heard of it for two minutes: another one is begun before. */
+const PATIENCE_MS = 5_000;
 
 /** Pushes one package after the other, each until it is there, however often that takes. */
 export async function pusher(stage: Stage, n: number): Promise<void> {
@@ -160,16 +162,17 @@ async function asked({ url, signal }: Stage, method: string, path: string, body?
   }
 }
 
-/** Begins something that goes on after its answer. @returns it when it has ended; null: it was not heard of */
+/** Begins something that goes on after its answer. @returns it when it has ended; null: it was not heard of, or not any more */
 async function ended(stage: Stage, path: string, options: object): Promise<Answer['body'] | null> {
   const began = await asked(stage, 'POST', path, options);
   if (began === null || began.status >= 500) return null;
   if (began.status !== 202) throw new Error(`POST ${path}: ${JSON.stringify(began.body)}`);
-  for (;;) {
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; ) {
     await sleep(POLL_MS);
     const now = await asked(stage, 'GET', `${path}/${began.body.id}`);
     if (now !== null && now.status < 300 && now.body.state !== 'running') return now.body;
   }
+  return null;
 }
 
 export async function sweeper(stage: Stage): Promise<void> {
