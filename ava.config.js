@@ -11,12 +11,15 @@ function rank(path) {
   return at === -1 ? SLOWEST.length : at;
 }
 
-/** In the long run, and when they are asked for: what they say of PostgreSQL and of the folder is said by the other pairs. */
-const LONG_ONLY = 'test/postgres-folder';
-const isAsked = process.env.ARTIFACT_STORE_TEST_LONG === '1' || process.argv.some((each) => each.includes(LONG_ONLY));
+/**
+ * In the long run, and when they are asked for: other pairs say the same of PostgreSQL and of the folder, and the soak of replicas that die.
+ */
+const LONG_ONLY = ['test/postgres-folder/', 'test/ceph/replicas.test.ts'];
+const isLong = process.env.ARTIFACT_STORE_TEST_LONG === '1';
+const leftOut = LONG_ONLY.filter((place) => !isLong && !process.argv.some((each) => each.includes(place)));
 
 export default {
-  files: ['test/**/*.test.ts', ...(isAsked ? [] : [`!${LONG_ONLY}/**`])],
+  files: ['test/**/*.test.ts', ...leftOut.map((place) => `!${place}${place.endsWith('/') ? '**' : ''}`)],
   extensions: { ts: 'module' },
   require: ['./test/support/measure-file.ts'],
   sortTestFiles: (a, b) => rank(a) - rank(b) || a.localeCompare(b),
