@@ -10,6 +10,7 @@ import * as sweeps from './0008_sweeps.ts';
 import * as fixity from './0009_fixity.ts';
 import * as rebuild from './0010_rebuild.ts';
 import * as fileRules from './0011_file_rules.ts';
+import * as objectLocks from './0012_object_locks.ts';
 
 /** Append-only, in order: a migration that was released is never changed. */
 export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration }> = [
@@ -24,4 +25,5 @@ export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration
   { name: '0009_fixity', migration: fixity },
   { name: '0010_rebuild', migration: rebuild },
   { name: '0011_file_rules', migration: fileRules },
+  { name: '0012_object_locks', migration: objectLocks },
 ];

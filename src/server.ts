@@ -6,7 +6,9 @@ import {
   checkRegistry,
   endBackground,
   FIXITY_LOOK_MS,
+  LOCKS_INTERVAL_MS,
   scheduleFixity,
+  scheduleLocks,
   scheduleSweeps,
   startBackground,
 } from './background-work.ts';
@@ -45,6 +47,7 @@ import { VERSION } from './version.ts';
 
 /** More are not counted. */
 const DAMAGED_COUNTED = 100_000;
+const BEHIND_COUNTED = 100_000;
 /** How long a start waits for a bucket to say whose it is. */
 const IDENTIFICATION_PATIENCE_MS = 3_000;
 /** What tests put in the place of the real thing, and may change. */
@@ -65,6 +68,8 @@ export interface ServiceOverrides {
   commitPatience?: number;
   /** How often it is looked whether an object is to be read again, ms. */
   fixityLook?: number;
+  /** How often storage is told of locks that it was not told of, ms. */
+  locksInterval?: number;
 }
 
 export interface Service {
@@ -133,7 +138,7 @@ export async function startService(
     await store.cleanUp();
     const blobs = ownedStore(store.blobs, identification.assertOwned);
 
-    const metrics = openMetrics(() => countAll(registry, config.fixityPeriod));
+    const metrics = openMetrics(() => countAll(registry, config.fixityPeriod, blobs.locks !== null));
     const running: HttpServices['running'] = new Map();
     closers.push(async () => metrics.close());
     const services: HttpServices = {
@@ -183,6 +188,7 @@ export async function startService(
     url = urlOf(server, config.host);
     const { ended, settled } = startBackground(beside, services, identification, store.afterStart);
     if (config.sweepInterval !== null) scheduleSweeps(beside, services, config.sweepInterval, ended);
+    scheduleLocks(beside, services, overrides.locksInterval ?? LOCKS_INTERVAL_MS, ended);
     scheduleFixity(beside, services, overrides.fixityLook ?? FIXITY_LOOK_MS, ended);
     await announce(folder, publicUrl(), config, log);
     if (config.databaseUrl === null) {
@@ -220,10 +226,11 @@ async function prepareRegistry(registry: Registry, classes: RetentionClasses): P
 }
 
 /** For the gauges. */
-async function countAll(registry: Registry, period: number | null): Promise<Totals> {
+async function countAll(registry: Registry, period: number | null, locks: boolean): Promise<Totals> {
   const totals = await registry.read.blobs.totals();
   const fixity = await fixityCoverage(registry, totals, period);
-  return { ...totals, fixity, damaged: await registry.read.damaged.count(DAMAGED_COUNTED) };
+  const unlocked = locks ? await registry.read.locks.countBehind(BEHIND_COUNTED) : 0;
+  return { ...totals, fixity, unlocked, damaged: await registry.read.damaged.count(DAMAGED_COUNTED) };
 }
 
 async function listen(handle: RequestListener, options: ServeOptions): Promise<Server> {

@@ -9,6 +9,8 @@ export interface Totals extends ObjectTotals {
   fixity: FixityCoverage;
   /** Objects that are known to be damaged, or gone. */
   damaged: number;
+  /** Packages and objects whose locks storage has not been told of. */
+  unlocked: number;
 }
 
 /**
@@ -35,6 +37,10 @@ export function totalsGauges(register: PrometheusRegistry, count: () => Promise<
     'artifact_store_damaged_objects',
     'Objects whose bytes are wrong or gone, as fixity checks found them',
   );
+  const unlocked = gauge(
+    'artifact_store_locks_behind',
+    'Packages and objects whose locks storage has not been told of yet',
+  );
   let countedAt = Number.NEGATIVE_INFINITY;
   let counting: Promise<void> | null = null;
 
@@ -51,6 +57,7 @@ export function totalsGauges(register: PrometheusRegistry, count: () => Promise<
     overdueBytes.set(totals.fixity.overdue.bytes);
     oldest.set((totals.fixity.oldest_seen_at ?? 0) / 1_000);
     bad.set(totals.damaged);
+    unlocked.set(totals.unlocked);
   }
   return async () => {
     if (performance.now() - countedAt < AGE_MAX_MS) return;

@@ -3,11 +3,18 @@ import type { PackageId } from '../core/ids.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen, EXPIRED, finishAbort } from './abort-upload.ts';
 import { leaseFrom, resumeCompletion } from './complete-upload.ts';
-import { writeDecisions } from './decide.ts';
+import { tellStorage } from './decide.ts';
 import { dropKey } from './drop-key.ts';
 import { failUpload } from './fail-upload.ts';
 import { finalizePackage } from './finalize-package.ts';
-import { type Services, SYSTEM, type WithObjects, type WithReader, type WithUploads } from './services.ts';
+import {
+  type Services,
+  SYSTEM,
+  type WithDecisions,
+  type WithObjects,
+  type WithReader,
+  type WithUploads,
+} from './services.ts';
 
 const BATCH = 1_000;
 
@@ -16,7 +23,7 @@ const BATCH = 1_000;
  * needs a human (invariant 5). Each step is a compare-and-set, so that replicas may run it at once.
  * @param signal ends it after the step that is under way
  */
-export async function recover(services: Services<WithUploads & WithObjects>, signal?: AbortSignal): Promise<void> {
+export async function recover(services: Services<WithUploads & WithDecisions>, signal?: AbortSignal): Promise<void> {
   const { uploads, packages, retention } = services.registry.read;
   const now = await services.registry.read.now();
   await each(services, signal, await uploads.listExpired(now, BATCH), (upload) => expire(services, upload));
@@ -28,7 +35,7 @@ export async function recover(services: Services<WithUploads & WithObjects>, sig
     await finalizePackage(services, SYSTEM, id);
   });
   await each(services, signal, await packages.listDeletedSealed(), (id) => removeManifest(services, id));
-  await each(services, signal, await retention.listUnwritten(BATCH), (id) => writeDecisions(services, id));
+  await each(services, signal, await retention.listUnwritten(BATCH), (id) => tellStorage(services, id));
 }
 
 /** A manifest that stays would say that the package was finalized. */

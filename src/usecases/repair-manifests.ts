@@ -54,8 +54,13 @@ async function repair(
   });
   if (standing?.digest !== pkg.manifest_digest) {
     // What stands there is wrong, and was read twice. If this ends here, the manifest is gone, and the next repair writes it.
+    // If it is locked it is only hidden.
     await blobs.objects.remove({ key, versionId: null });
-    await writeManifest(services, pkg);
+    const { versionId } = await writeManifest(services, pkg);
+    await registry.transaction(async (tables) => {
+      await tables.blobs.setVersion(object.id, versionId);
+      await tables.locks.want([packageId]);
+    });
   }
   const report = emptyFixityReport();
   const [again] = await registry.read.checks.getAmong([object.id]);
