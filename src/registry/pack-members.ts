@@ -4,7 +4,7 @@ import type { Encoding } from '../core/frame-table.ts';
 import type { PackMember } from '../core/pack.ts';
 import { isThere } from './deleted-files.ts';
 import { rowsOf } from './dialect.ts';
-import { IS_LOCKED } from './object-locks.ts';
+import { IS_LOCKED } from './lock-conditions.ts';
 import { IS_ELSEWHERE, IS_QUARANTINED, isNeeded, LIVING } from './unneeded-objects.ts';
 
 /** A pack, and how much of it is needed. */

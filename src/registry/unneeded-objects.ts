@@ -3,7 +3,7 @@ import type { ObjectState } from '../core/object-state.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
 import { isThere } from './deleted-files.ts';
 import { rowsOf } from './dialect.ts';
-import { IS_LOCKED } from './object-locks.ts';
+import { IS_LOCKED } from './lock-conditions.ts';
 import { lockBlobsOf, noteLost } from './object-states.ts';
 import { idRows, recordset } from './recordset.ts';
 

@@ -3,7 +3,8 @@ import { decisionKey, manifestKey, type ObjectKey } from '../blobs/key-layout.ts
 import { isStoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import { wantedLock } from '../core/object-lock.ts';
-import type { LockBehind, LockTable, ToldLock } from '../registry/object-locks.ts';
+import type { LockBehind } from '../registry/locks-behind.ts';
+import type { LockTable, ToldLock } from '../registry/object-locks.ts';
 import { mapLimit } from './map-limit.ts';
 import type { Services, WithDecisions } from './services.ts';
 import { versionOf } from './version-of.ts';

@@ -9,6 +9,7 @@ import { CEPH } from '../support/ceph.ts';
 import { runCli } from '../support/cli-child.ts';
 import { expiryOf, hideAll, type LockPlace, type SeenLock, startLocking, versionsOf } from '../support/object-lock.ts';
 import { preservePacked } from '../support/packed-package.ts';
+import { POSTGRES } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
 import { s3Client } from '../support/s3-server.ts';
 import { statesOf, strayObject, sweepOf } from '../support/sweep.ts';
@@ -16,13 +17,18 @@ import { tempFolder } from '../support/temp.ts';
 
 /** What packages need, storage itself keeps: in a bucket with Object Lock, by each of its two modes. */
 const ceph = await required('Object Lock', CEPH);
-if (ceph !== null) {
+const postgres = ceph && (await required('Object Lock', POSTGRES));
+if (ceph !== null && postgres !== null) {
   test.after.always('Ceph ends', () => ceph.stop());
+  test.after.always('PostgreSQL ends', () => postgres.close());
   const client = s3Client(ceph);
   test.after.always('the client ends', () => client.destroy());
 
-  const start = (t: ExecutionContext, mode: LockMode = 'governance'): Promise<LockPlace> =>
-    startLocking(t, ceph, client, { mode });
+  // Here on PostgreSQL, and what goes wrong (object-lock-recovery.test.ts) on SQLite.
+  const start = async (t: ExecutionContext, mode: LockMode = 'governance'): Promise<LockPlace> => {
+    const ARTIFACT_STORE_DATABASE_URL = await postgres.createDatabase();
+    return startLocking(t, ceph, client, { mode, env: { ARTIFACT_STORE_DATABASE_URL } });
+  };
 
   for (const mode of LOCK_MODES) {
     test(`all that a package needs is locked until its expiry, and a plain DELETE loses no byte: ${mode}`, async (t) => {
