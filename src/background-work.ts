@@ -5,7 +5,7 @@ import { quickCheck } from './registry/quick-check.ts';
 import type { Registry } from './registry/registry.ts';
 import type { StoreIdentification } from './store-identification.ts';
 import { checkDue } from './usecases/fixity.ts';
-import { lockBehind } from './usecases/lock-objects.ts';
+import { lockBehind } from './usecases/lock-behind.ts';
 import { recover } from './usecases/recover.ts';
 import type { Log } from './usecases/services.ts';
 import { sweepWhenDue } from './usecases/sweep.ts';

@@ -45,7 +45,6 @@ export async function lockPackage(services: Services<WithDecisions>, id: Package
         return decisions.map((decision) => ({ ...decision, key: decisionKey(id, decision.id) }));
       }),
     ];
-    await lockMarked(services);
     if (settled.includes(false) || (await registry.transaction((tables) => tables.locks.setTold(pkg)))) return;
   }
 }
@@ -58,28 +57,6 @@ export async function lockMarked(services: Services<WithDecisions>): Promise<voi
   await tellAll(services, locks, 'objects', async (after) =>
     registry.read.locks.listMarked(after, PAGE, await registry.read.now()),
   );
-}
-
-/** Everything that storage has not been told of: at a start, every minute, and before a sweep. @param signal ends it between two packages */
-export async function lockBehind(services: Services<WithDecisions>, signal?: AbortSignal): Promise<void> {
-  const { registry, blobs, log } = services;
-  if (blobs.locks === null) return;
-  await lockMarked(services);
-  for (let after = ''; ; ) {
-    const ids = await registry.read.locks.listPackages(after, PAGE);
-    for (const id of ids) {
-      if (signal?.aborted) return;
-      try {
-        await lockPackage(services, id);
-      } catch (error) {
-        if (isStoreError(error, 'unavailable')) throw error;
-        log.warn({ err: error, package: id }, 'the objects of a package could not be locked');
-      }
-    }
-    const last = ids.at(-1);
-    if (last === undefined) return;
-    after = last;
-  }
 }
 
 /** @returns false: of some of them nobody knows yet whether they are held, or they are still to be lifted */
@@ -160,12 +137,13 @@ async function versioned({ objects }: WithDecisions, ref: ObjectRef): Promise<Ob
 
 /** @returns false: another one is lifting some of them, or died over it */
 async function lift(
-  { registry, blobs }: Services<WithDecisions>,
+  services: Services<WithDecisions>,
   locks: ObjectLocks,
   table: LockTable,
   held: readonly LockBehind[],
 ): Promise<boolean> {
   if (held.length === 0) return true;
+  const { registry, blobs } = services;
   const { nos, since } = await registry.transaction(async (tables) => {
     const since = await tables.now();
     const nos = await tables.locks.beginLifting(
@@ -184,5 +162,7 @@ async function lift(
     }
   });
   await registry.transaction((tables) => tables.locks.endLifting(table, [...nos], since));
+  // What somebody wanted to be held meanwhile is marked.
+  if (table === 'objects' && mine.length > 0) await lockMarked(services);
   return mine.length === held.length;
 }

@@ -6,7 +6,7 @@ import { condemnUnneeded } from './condemn-objects.ts';
 import { dropLateKeys, endUnfinished } from './free-leftovers.ts';
 import { assertMarked } from './identify-store.ts';
 import { unknownPackages } from './inspect-packages.ts';
-import { lockBehind } from './lock-objects.ts';
+import { lockBehind } from './lock-behind.ts';
 import { removeBegun, removeDue } from './remove-objects.ts';
 import { rewritePacks } from './rewrite-packs.ts';
 import type { Caller } from './services.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { DeleteObjectCommand, PutObjectLockConfigurationCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
 import test, { type ExecutionContext } from 'ava';
 import { probeBackend } from '../../src/blobs/s3/probe.ts';
-import { lockBehind } from '../../src/usecases/lock-objects.ts';
+import { lockBehind } from '../../src/usecases/lock-behind.ts';
 import { apiOf } from '../support/api.ts';
 import { CEPH } from '../support/ceph.ts';
 import { runCli } from '../support/cli-child.ts';

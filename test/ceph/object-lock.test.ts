@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeleteObjectCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
 import test, { type ExecutionContext } from 'ava';
+import type { ObjectRef } from '../../src/blobs/blob-store.ts';
 import { LOCK_MODES, type LockMode } from '../../src/core/object-lock.ts';
-import { lockBehind } from '../../src/usecases/lock-objects.ts';
+import { lockBehind } from '../../src/usecases/lock-behind.ts';
 import { CEPH } from '../support/ceph.ts';
 import { runCli } from '../support/cli-child.ts';
 import { expiryOf, hideAll, type LockPlace, type SeenLock, startLocking, versionsOf } from '../support/object-lock.ts';
@@ -227,9 +228,31 @@ if (ceph !== null && postgres !== null) {
     );
     t.like(await locks(), [{ until: null, held: false }]);
 
+    const other = await api.create();
+    await api.store(other, { b: 'of another' });
+    t.is((await api.post(`/v1/packages/${other}/finalize`)).status, 500);
+    // Storage answers again, but for what one package needs.
+    const [first] = await locks();
+    Object.assign(backend, {
+      hold,
+      retain: (ref: ObjectRef, until: number) => (ref.key === first?.key ? down() : retain(ref, until)),
+    });
+    await t.throwsAsync(lockBehind(service.services), { message: 'nobody answers' });
+    const untold = (await locks()).filter(({ until }) => until === null);
+    t.deepEqual(
+      untold.map(({ key }) => key),
+      [first?.key],
+      'it keeps no other',
+    );
+    t.is(await service.services.registry.read.locks.countBehind(9), 1);
+
     Object.assign(backend, { retain, hold });
     await lockBehind(service.services);
-    t.like(await locks(), [{ until: await expiryOf(api, id), held: true }]);
+    t.deepEqual(
+      (await locks()).map(({ until }) => until).toSorted(),
+      [await expiryOf(api, id), await expiryOf(api, other)].toSorted(),
+    );
+    t.is((await locks()).filter(({ held }) => held).length, 1);
     t.is(await service.services.registry.read.locks.countBehind(9), 0);
     t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
   });
