@@ -11,6 +11,7 @@ import * as fixity from './0009_fixity.ts';
 import * as rebuild from './0010_rebuild.ts';
 import * as fileRules from './0011_file_rules.ts';
 import * as packageTotals from './0012_package_totals.ts';
+import * as objectLocks from './0013_object_locks.ts';
 
 /** Append-only, in order: a migration that was released is never changed. */
 export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration }> = [
@@ -26,4 +27,5 @@ export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration
   { name: '0010_rebuild', migration: rebuild },
   { name: '0011_file_rules', migration: fileRules },
   { name: '0012_package_totals', migration: packageTotals },
+  { name: '0013_object_locks', migration: objectLocks },
 ];

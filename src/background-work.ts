@@ -5,6 +5,7 @@ import { quickCheck } from './registry/quick-check.ts';
 import type { Registry } from './registry/registry.ts';
 import type { StoreIdentification } from './store-identification.ts';
 import { checkDue } from './usecases/fixity.ts';
+import { lockBehind } from './usecases/lock-behind.ts';
 import { recover } from './usecases/recover.ts';
 import type { Log } from './usecases/services.ts';
 import { sweepWhenDue } from './usecases/sweep.ts';
@@ -14,6 +15,8 @@ import { sweepWhenDue } from './usecases/sweep.ts';
  */
 
 const RECOVERY_INTERVAL_MS = 60_000;
+/** How often storage is told of locks that it was not told of. */
+export const LOCKS_INTERVAL_MS = 60_000;
 /** How often the schedule is looked at, at least. */
 const SWEEP_LOOK_MS = 60_000;
 /** How often it is looked whether an object is to be read again. */
@@ -47,6 +50,16 @@ export function startBackground(
   const unowned = begun.filter(({ owned }) => !owned).map(({ done }) => done);
   const waits = Promise.all([identification.unanswered, ...unowned]).then(() => {});
   return { ended, settled: Promise.race([ended, waits]) };
+}
+
+/** What a crash, or storage that did not answer, left untold. Any service does it: what is told twice changes nothing. */
+export function scheduleLocks(beside: Background, services: HttpServices, pause: number, started: Promise<void>): void {
+  if (services.blobs.locks === null) return;
+  started.then(() =>
+    beside.repeat('locks', pause, async (signal) => {
+      if (services.storeId() !== null) await lockBehind(services, signal);
+    }),
+  );
 }
 
 /** Any service looks, and of all of them one sweeps in each interval. */

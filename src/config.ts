@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { parseByteRate } from './core/byte-rate.ts';
 import { parseDuration } from './core/duration.ts';
 import { fileRulesProblem } from './core/file-rules.ts';
+import { LOCK_MODES, type LockMode } from './core/object-lock.ts';
 import { PROXY_VARIABLES, type ProxyEnv, proxyEnvOf } from './core/proxy.ts';
 import { classOf, DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
 
@@ -81,6 +82,12 @@ export const VARIABLES = {
   S3_SECRET_ACCESS_KEY: key.optional().describe('its secret'),
   S3_UPLOAD_ACCESS_KEY_ID: key.optional().describe('a write-only key that signs upload URLs'),
   S3_UPLOAD_SECRET_ACCESS_KEY: key.optional().describe('its secret'),
+  S3_OBJECT_LOCK: z
+    .enum(['off', ...LOCK_MODES])
+    .default('off')
+    .describe(
+      'governance, compliance: storage itself refuses to remove what packages need; the bucket has Object Lock',
+    ),
   S3_VERIFY: z.enum(['auto', 'read']).default('auto').describe('read: hash every committed object by reading it back'),
   SIGNING_KEY: z
     .string()
@@ -144,6 +151,8 @@ export interface S3Config {
   credentials: { accessKeyId: string; secretAccessKey: string } | null;
   uploadCredentials: { accessKeyId: string; secretAccessKey: string } | null;
   verify: 'auto' | 'read';
+  /** How objects are locked. */
+  objectLock: LockMode | 'off';
   /** What names proxies for the service's own way to the bucket. */
   proxies: ProxyEnv;
 }
@@ -254,6 +263,7 @@ function s3Config(values: Values, env: Record<string, string | undefined>): S3Co
       values.S3_UPLOAD_SECRET_ACCESS_KEY,
     ),
     verify: values.S3_VERIFY,
+    objectLock: values.S3_OBJECT_LOCK,
     proxies: proxyEnvOf(env),
   };
 }

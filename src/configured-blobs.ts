@@ -165,12 +165,12 @@ export function placeOfBucket({ bucket, prefix, endpoint }: S3Config): string {
   return `bucket ${JSON.stringify(bucket)}${below} at ${endpoint ?? 'AWS'}`;
 }
 
-function tellFindings({ problem, enforcing, findings }: ProbeReport, log: Log): void {
+function tellFindings({ problem, enforcing, findings, lock }: ProbeReport, log: Log): void {
   if (problem !== null) {
     log.warn({ problem }, 'the backend could not be probed: nothing is trusted, and every object is read back');
     return;
   }
-  for (const { guarantee, held, weight, says, advice } of findings) {
+  for (const { guarantee, held, weight, says, advice } of [...findings, ...lock]) {
     if (!held) log[weight === 'note' ? 'info' : 'warn']({ guarantee, advice }, says);
   }
   log.info({ enforcing }, enforcing ? 'the backend enforces digests' : 'every object is read back and hashed');

@@ -6,7 +6,9 @@ import {
   checkRegistry,
   endBackground,
   FIXITY_LOOK_MS,
+  LOCKS_INTERVAL_MS,
   scheduleFixity,
+  scheduleLocks,
   scheduleSweeps,
   startBackground,
 } from './background-work.ts';
@@ -46,6 +48,7 @@ import { VERSION } from './version.ts';
 
 /** More are not counted. */
 const DAMAGED_COUNTED = 100_000;
+const BEHIND_COUNTED = 100_000;
 /** How long a start waits for a bucket to say whose it is. */
 const IDENTIFICATION_PATIENCE_MS = 3_000;
 /** What tests put in the place of the real thing, and may change. */
@@ -66,6 +69,8 @@ export interface ServiceOverrides {
   commitPatience?: number;
   /** How often it is looked whether an object is to be read again, ms. */
   fixityLook?: number;
+  /** How often storage is told of locks that it was not told of, ms. */
+  locksInterval?: number;
 }
 
 export interface Service {
@@ -108,7 +113,7 @@ export async function startService(
     const unmeasured = await openConfiguredRegistry(config, folder.registryFile, overrides);
     closers.push(() => unmeasured.close());
     // What a scrape asks is not among what it tells of.
-    const metrics = openMetrics(() => countAll(unmeasured, config.fixityPeriod));
+    const metrics = openMetrics(() => countAll(unmeasured, config));
     closers.push(async () => metrics.close());
     const registry = measuredRegistry(unmeasured, metrics.registry);
     const beside = background(log, metrics.work.worked);
@@ -187,6 +192,7 @@ export async function startService(
     url = urlOf(server, config.host);
     const { ended, settled } = startBackground(beside, services, identification, store.afterStart);
     if (config.sweepInterval !== null) scheduleSweeps(beside, services, config.sweepInterval, ended);
+    scheduleLocks(beside, services, overrides.locksInterval ?? LOCKS_INTERVAL_MS, ended);
     scheduleFixity(beside, services, overrides.fixityLook ?? FIXITY_LOOK_MS, ended);
     await announce(folder, publicUrl(), config, log);
     if (config.databaseUrl === null) {
@@ -224,14 +230,15 @@ async function prepareRegistry(registry: Registry, classes: RetentionClasses): P
 }
 
 /** For the gauges. */
-async function countAll(registry: Registry, period: number | null): Promise<Totals> {
+async function countAll(registry: Registry, { fixityPeriod, s3 }: Config): Promise<Totals> {
   const { read } = registry;
   const totals = await read.blobs.totals();
   return {
     ...totals,
     packages: await read.packages.totals(),
     uploads: await read.uploads.countUnended(),
-    fixity: await fixityCoverage(registry, totals, period),
+    fixity: await fixityCoverage(registry, totals, fixityPeriod),
+    unlocked: (s3?.objectLock ?? 'off') !== 'off' ? await read.locks.countBehind(BEHIND_COUNTED) : 0,
     damaged: await read.damaged.count(DAMAGED_COUNTED),
     swept_at: await read.sweeps.lastDone(),
   };

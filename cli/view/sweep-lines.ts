@@ -14,6 +14,7 @@ const SAYS: Record<Kind, readonly [label: string, acted: string, listed: string]
   sparse: ['sparse packs', 'written anew', '--apply writes them anew'],
   rewritten: ['written anew', 'in their place', 'in their place'],
   waiting: ['condemned', 'their grace is not over', 'their grace is not over'],
+  locked: ['locked in storage', 'removed when that ends', 'removed when that ends'],
   due: ['grace over', 'removed', '--apply removes them'],
   leftovers: ['leftovers of uploads', 'removed', '--apply removes them'],
   unknown: ['unknown', 'removed', '--apply removes them'],

@@ -17,6 +17,7 @@ export const Sweep = z.object({
     sparse: amount('packs that are mostly dead, or small: written anew, when it acts'),
     rewritten: amount('what was written in their place'),
     waiting: amount('condemned objects whose grace is not over'),
+    locked: amount('objects that nothing needs and that storage keeps, because they are locked'),
     due: amount('condemned objects whose grace is over: removed, when it acts'),
     leftovers: amount('what uploads left that ended without an object: removed, when it acts'),
     unknown: amount('objects that the registry does not know: removed, when it acts'),

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Digest } from '../core/digest.ts';
 import type { UploadId } from '../core/ids.ts';
+import type { LockMode, ObjectLock } from '../core/object-lock.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { ObjectKey } from './key-layout.ts';
 
@@ -16,6 +17,8 @@ export interface BlobStore {
   readonly kind: 'folder' | 's3';
   readonly uploads: Uploads;
   readonly objects: Objects;
+  /** Null: the backend cannot lock objects, or is not to. */
+  readonly locks: ObjectLocks | null;
 
   /**
    * Never throws: what is wrong stands in the answer. @param afresh tries anew what the backend guarantees, which may take
@@ -101,7 +104,10 @@ export interface ObjectReader {
   /** Null when it does not exist. */
   stat(ref: ObjectRef): Promise<ObjectStat | null>;
 
-  /** Every object under the prefix, ordered by key, as it was at some moment during the walk. */
+  /**
+   * Every object under the prefix, ordered by key, as it was at some moment during the walk. Where objects are locked also what a DELETE
+   * without a version has only hidden; of several versions under a key the first, for no key is used again.
+   */
   list(prefix: string): AsyncIterable<ObjectStat & { key: ObjectKey }>;
 
   /** A request that reads one object (or one range of it, and then nothing else of it) until `expiresAt`. No I/O. */
@@ -113,15 +119,53 @@ export interface Objects extends ObjectReader {
   /**
    * Writes a small object of the service's own (a manifest) durably, under a key that only ever gets these bytes.
    * If it stands there already with the same bytes: no change. With other bytes: an error, and no change.
-   * @returns the size and digest of what was written
+   * @returns the size and digest of what was written, or stands there
    */
-  write(key: ObjectKey, bytes: AsyncIterable<Uint8Array>): Promise<{ size: number; digest: Digest }>;
+  write(key: ObjectKey, bytes: AsyncIterable<Uint8Array>): Promise<WrittenObject>;
 
-  /** Removing what does not exist is no error. Readers that have it open go on reading. */
-  remove(ref: ObjectRef): Promise<void>;
+  /**
+   * Removing what does not exist is no error. Readers that have it open go on reading. Without a version, all that stands under the key
+   * goes. What is locked stays; without a version it is then hidden from whoever names none.
+   * @returns false: it is locked
+   */
+  remove(ref: ObjectRef): Promise<boolean>;
 
-  /** The same of many, in as few requests as the backend allows. When it throws, some of them may be removed. */
-  removeMany(refs: readonly ObjectRef[]): Promise<void>;
+  /**
+   * The same of many, in as few requests as the backend allows. When it throws, some of them may be removed.
+   * @returns those that stay, because they are locked
+   */
+  removeMany(refs: readonly ObjectRef[]): Promise<LockedObject[]>;
+}
+
+/** Object Lock: storage itself refuses to remove a version of an object, whoever asks for it. */
+export interface ObjectLocks {
+  readonly mode: LockMode;
+
+  /**
+   * Locks an object until this time at least, ms. Only ever raises: what is locked longer stays so. An object keeps the mode that it was
+   * first locked with. @throws StoreError object_not_found, unavailable
+   */
+  retain(ref: ObjectRef, until: number): Promise<void>;
+
+  /** Locks an object until it is lifted, whatever its retention says. Idempotent. @throws StoreError object_not_found, unavailable */
+  hold(ref: ObjectRef, on: boolean): Promise<void>;
+
+  /** Null when it does not exist. */
+  read(ref: ObjectRef): Promise<ObjectLock | null>;
+}
+
+/** An object that could not be removed. */
+export interface LockedObject extends ObjectRef {
+  /** ms; null: it is held, or storage does not say. */
+  until: number | null;
+}
+
+/** An object of the service's own. */
+export interface WrittenObject {
+  size: number;
+  digest: Digest;
+  /** Versioned buckets only. */
+  versionId: string | null;
 }
 
 /** What the registry remembers of an upload, handed back with every call. */
@@ -178,6 +222,8 @@ export interface ByteRange {
 }
 
 export interface ObjectStat {
+  /** Null: storage keeps no versions, or a list does not say. */
+  versionId: string | null;
   size: number;
   /** When it was written; ms. */
   modifiedAt: number;

@@ -23,7 +23,11 @@ export function folderObjects(
   objects: ObjectFiles,
   spoolFolder: () => Promise<string>,
 ): Objects {
-  const remove: Objects['remove'] = ({ key }) => storing(`removing ${key}`, () => objects.remove(key));
+  const remove: Objects['remove'] = ({ key }) =>
+    storing(`removing ${key}`, async () => {
+      await objects.remove(key);
+      return true;
+    });
   return {
     open: ({ key }, range) => storing(`opening ${key}`, () => objects.open(key, range)),
 
@@ -51,9 +55,9 @@ export function folderObjects(
         await objects.prepare(key);
         const { file, size, digest } = await writePrivateFile(files, await spoolFolder(), bytes);
         try {
-          if (await objects.publish(key, file)) return { size, digest };
+          if (await objects.publish(key, file)) return { size, digest, versionId: null };
           const standing = await objects.digest(key);
-          if (standing === digest) return { size, digest };
+          if (standing === digest) return { size, digest, versionId: null };
           throw new StoreError('integrity_failure', `${key} already exists with ${standing}, not ${digest}.`, {
             expected_digest: digest,
             actual_digest: standing,
@@ -67,6 +71,7 @@ export function folderObjects(
 
     async removeMany(refs) {
       for (const ref of refs) await remove(ref);
+      return [];
     },
   };
 }

@@ -60,6 +60,7 @@ function lockedFolder(options: FolderStoreOptions, tree: FolderTree): FolderStor
   return {
     kind: 'folder',
     objects,
+    locks: null,
     uploads: folderUploads(options, rooms, objects.remove),
     spool: openSpool(files, spoolFolder),
     ...receiver,

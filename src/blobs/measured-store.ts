@@ -15,7 +15,7 @@ export function measuredStore(store: BlobStore, meter: Meter): BlobStore {
     <Args extends unknown[], Result>(operation: StorageOperation, work: (...args: Args) => Promise<Result>) =>
     (...args: Args): Promise<Result> =>
       metered(meter, operation, () => work(...args));
-  const { uploads, objects } = store;
+  const { uploads, objects, locks } = store;
   return {
     ...store,
     uploads: {
@@ -42,6 +42,12 @@ export function measuredStore(store: BlobStore, meter: Meter): BlobStore {
       write: (key, body) => sinceLastByte(meter, 'write', body, (bytes) => objects.write(key, bytes)),
       remove: timed('remove', objects.remove),
       removeMany: timed('remove_many', objects.removeMany),
+    },
+    locks: locks && {
+      ...locks,
+      retain: timed('retain', locks.retain),
+      hold: timed('hold', locks.hold),
+      read: timed('read_lock', locks.read),
     },
   };
 }

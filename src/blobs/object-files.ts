@@ -83,7 +83,7 @@ export function objectFiles(files: FileLayer, tree: FolderTree): ObjectFiles {
       const stat = await files.lstat(path).catch(absent(path));
       if (stat && !stat.isFile()) throw misplaced(path, stat.isSymbolicLink() ? 'a symlink' : 'no file');
       // mtime is when the bytes arrived; ctime is not before the link that made them an object.
-      return stat && { size: stat.size, modifiedAt: Math.trunc(stat.ctimeMs) };
+      return stat && { versionId: null, size: stat.size, modifiedAt: Math.trunc(stat.ctimeMs) };
     },
 
     async remove(key) {

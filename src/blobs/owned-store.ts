@@ -15,7 +15,7 @@ export function ownedStore(store: BlobStore, assertOwned: () => void): BlobStore
     assertOwned();
     yield* list();
   }
-  const { uploads, objects } = store;
+  const { uploads, objects, locks } = store;
   return {
     ...store,
     uploads: {
@@ -39,5 +39,6 @@ export function ownedStore(store: BlobStore, assertOwned: () => void): BlobStore
       remove: owned(objects.remove),
       removeMany: owned(objects.removeMany),
     },
+    locks: locks && { ...locks, retain: owned(locks.retain), hold: owned(locks.hold), read: owned(locks.read) },
   };
 }

@@ -30,6 +30,9 @@ export const STORAGE_OPERATIONS = [
   'write',
   'remove',
   'remove_many',
+  'retain',
+  'hold',
+  'read_lock',
 ] as const;
 export type StorageOperation = (typeof STORAGE_OPERATIONS)[number];
 

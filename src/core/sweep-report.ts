@@ -12,8 +12,10 @@ export interface SweepReport {
   sparse: Amount;
   /** What was written in their place. */
   rewritten: Amount;
-  /** Condemned, and their time is not over. */
+  /** Condemned, and their time is not over; not locked. */
   waiting: Amount;
+  /** Nothing needs them, and storage keeps them: they are locked. Removed by a sweep that comes after that. */
+  locked: Amount;
   /** Condemned, and their time is over: removed now, when the sweep acts. */
   due: Amount;
   /** Of uploads that ended without one; removed now, when the sweep acts. */
@@ -48,6 +50,7 @@ export function emptyReport(): SweepReport {
     sparse: none(),
     rewritten: none(),
     waiting: none(),
+    locked: none(),
     due: none(),
     leftovers: none(),
     unknown: none(),

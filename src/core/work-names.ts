@@ -5,6 +5,7 @@ export const WORK_NAMES = [
   'leftovers',
   'recovery',
   'registry_check',
+  'locks',
   'sweep_schedule',
   'sweep',
   'fixity',

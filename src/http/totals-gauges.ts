@@ -18,6 +18,8 @@ export interface Totals extends ObjectTotals {
   damaged: number;
   /** When the last sweep that acted ended well, ms; null: none has. */
   swept_at: number | null;
+  /** Packages and objects whose locks storage has not been told of. */
+  unlocked: number;
 }
 
 /**
@@ -67,6 +69,7 @@ export function totalsGauges(
     'counted_timestamp_seconds',
     'When the registry was last counted for these gauges (since 1970)',
   );
+  const unlocked = gauge('locks_behind', 'Packages and objects whose locks storage has not been told of yet');
   let askedAt = Number.NEGATIVE_INFINITY;
   let counting: Promise<void> | null = null;
 
@@ -90,6 +93,7 @@ export function totalsGauges(
     if (totals.fixity.oldest_seen_at === null) oldest.remove();
     else oldest.set(totals.fixity.oldest_seen_at / 1_000);
     bad.set(totals.damaged);
+    unlocked.set(totals.unlocked);
     swept.set((totals.swept_at ?? 0) / 1_000);
     counted.set(Date.now() / 1_000);
   }

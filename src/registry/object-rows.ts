@@ -13,6 +13,8 @@ import { unneededObjects } from './unneeded-objects.ts';
 export type NewObject = Pick<ObjectRecord, 'id' | 'kind' | 'key' | 'version_id' | 'digest' | 'size' | 'created_at'> & {
   /** Null: it is stored as it is. */
   stored: StoredForm | null;
+  /** What packages want of its lock is to be looked at; left out: whoever makes it does. */
+  lock_wanted?: boolean;
 };
 
 export interface ObjectTotals {
@@ -65,6 +67,11 @@ export function objectRows(db: Knex) {
           frames: Buffer.from(stored.frames),
         });
       await objectCheckTable(db).add(object.id);
+    },
+
+    /** Another version stands under its key now, which was not locked. */
+    async setVersion(id: string, version_id: string | null): Promise<void> {
+      await db('objects').where({ id }).update({ version_id, locked_until: null, legal_hold: false });
     },
 
     async getObject(id: string): Promise<ObjectRecord | null> {

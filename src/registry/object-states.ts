@@ -175,7 +175,7 @@ export function objectStates(db: Knex) {
     await lockBlobsOf(db, ids, 'no key update');
     const rows: Array<{ id: string }> = rowsOf(
       await db.raw(
-        `update objects set state = ?, state_since = ?
+        `update objects set state = ?, state_since = ?${to === 'live' ? `, lock_wanted = (kind <> 'manifest')` : ''}
          where state in (${from.map(() => '?').join(', ')}) and id in (select r.id from ? r) and ${condition} returning id`,
         [to, now, ...from, idRows(db, ids)],
       ),

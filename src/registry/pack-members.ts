@@ -4,6 +4,7 @@ import type { Encoding } from '../core/frame-table.ts';
 import type { PackMember } from '../core/pack.ts';
 import { isThere } from './deleted-files.ts';
 import { rowsOf } from './dialect.ts';
+import { IS_LOCKED } from './lock-conditions.ts';
 import { IS_ELSEWHERE, IS_QUARANTINED, isNeeded, LIVING } from './unneeded-objects.ts';
 
 /** A pack, and how much of it is needed. */
@@ -39,8 +40,8 @@ const SIZE_IN_PACK = '512 + ((m.size + 511) / 512) * 512';
 /** Packs, by what of them is needed: for those that are written anew. */
 export function packMembers(db: Knex) {
   return {
-    /** The next live packs none of whose bytes are known to be wrong. @returns also where the next page begins; null: there is none */
-    async listPacks(after: number, limit: number): Promise<{ packs: SparsePack[]; next: number | null }> {
+    /** The next live packs none of whose bytes are known to be wrong, and that are not locked: those stay in any case. @returns also where the next page begins; null: there is none */
+    async listPacks(after: number, limit: number, now: number): Promise<{ packs: SparsePack[]; next: number | null }> {
       const rows: Row[] = rowsOf(
         await db.raw(
           `with page as materialized (
@@ -49,13 +50,13 @@ export function packMembers(db: Knex) {
              o.stored_size as stored_size, o.encoding as encoding,
              (select coalesce(sum(${SIZE_IN_PACK}), 0) from ${LIVE_MEMBERS}) as live_size,
              (select count(*) from ${LIVE_MEMBERS}) as live_members,
-             case when ${IS_QUARANTINED} then 1 else 0 end as quarantined
+             case when ${IS_QUARANTINED} or ${IS_LOCKED} then 1 else 0 end as stays
            from page o order by o.no`,
-          [after, limit],
+          [after, limit, now],
         ),
       );
       const packs = rows
-        .filter((row) => Number((row as Row & { quarantined: number }).quarantined) === 0)
+        .filter((row) => Number((row as Row & { stays: number }).stays) === 0)
         .map(({ digest, live_size, live_members, ...row }) => ({
           ...row,
           digest: digestFromBytes(digest),

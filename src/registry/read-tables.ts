@@ -4,6 +4,7 @@ import type { DamagedObjects } from './damaged-objects.ts';
 import type { FileTable } from './files.ts';
 import type { FixityRunTable } from './fixity-runs.ts';
 import type { ObjectCheckTable } from './object-checks.ts';
+import type { ObjectLockTable } from './object-locks.ts';
 import type { PackageTable } from './packages.ts';
 import type { RebuildTable } from './rebuilds.ts';
 import type { RetentionTable } from './retention.ts';
@@ -109,6 +110,18 @@ export interface ReadTables {
   damaged: DamagedObjects;
   fixityRuns: Pick<FixityRunTable, 'get' | 'list'>;
   rebuilds: Pick<RebuildTable, 'get' | 'listMissing' | 'listUnsized' | 'listSealed'>;
+  locks: Pick<
+    ObjectLockTable,
+    | 'listPackages'
+    | 'getPackage'
+    | 'listOfPackage'
+    | 'listDecisions'
+    | 'listMarked'
+    | 'sample'
+    | 'lastNumber'
+    | 'countBehind'
+    | 'countKept'
+  >;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;
 }

@@ -85,10 +85,16 @@ export function rebuildTable(db: Knex) {
       await db('rebuild_revisions').insert({ package_id: packageId, supersedes }).onConflict('package_id').ignore();
     },
 
-    async addHistory(packageId: PackageId, { holds, events }: PackageHistory): Promise<void> {
+    /** @param versions of the objects of decisions, by their ids */
+    async addHistory(
+      packageId: PackageId,
+      { holds, events }: PackageHistory,
+      versions: ReadonlyMap<string, string>,
+    ): Promise<void> {
       const ofIt = <Row extends object>(row: Row) => ({ ...row, package_id: packageId });
       await insertAll('holds', holds.map(ofIt));
-      await insertAll('retention_events', events.map(ofIt));
+      const versioned = events.map((event) => ({ ...ofIt(event), version_id: versions.get(event.id) ?? null }));
+      await insertAll('retention_events', versioned);
     },
 
     /** Of an event of the history, its place among all. */

@@ -9,6 +9,7 @@ import { type FileTable, fileTable } from './files.ts';
 import { type FixityRunTable, fixityRunTable } from './fixity-runs.ts';
 import { migrate, type SchemaVersion } from './migrate.ts';
 import { type ObjectCheckTable, objectCheckTable } from './object-checks.ts';
+import { type ObjectLockTable, objectLockTable } from './object-locks.ts';
 import { type PackageTable, packageTable } from './packages.ts';
 import { lostRace } from './postgres-errors.ts';
 import { readOnly } from './read-only.ts';
@@ -33,6 +34,7 @@ export interface Tables extends ReadTables {
   damaged: DamagedObjects;
   fixityRuns: FixityRunTable;
   rebuilds: RebuildTable;
+  locks: ObjectLockTable;
 }
 
 export interface Registry {
@@ -86,6 +88,7 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     damaged: damagedObjects(scope),
     fixityRuns: fixityRunTable(scope),
     rebuilds: rebuildTable(scope),
+    locks: objectLockTable(scope),
     now: async () => (await time(scope)) + shift(),
   });
 

@@ -7,7 +7,7 @@ import { classOf, type FileRule, type RetentionClasses } from '../core/retention
 import { rowsOf } from './dialect.ts';
 import { EXTENDED_UNTIL } from './expiring-files.ts';
 import { fileRulesOf } from './file-rules.ts';
-import { idRows } from './recordset.ts';
+import { idRows, recordset } from './recordset.ts';
 
 export interface HoldRecord extends ToldHold {
   package_id: PackageId;
@@ -129,12 +129,23 @@ export function retentionTable(db: Knex) {
       return (await query.limit(limit)).map((row: { package_id: PackageId }) => row.package_id);
     },
 
-    /** Storage has these. */
-    async setWritten(ids: readonly string[]): Promise<void> {
-      await db('retention_events')
-        .whereRaw('to_write = true')
-        .whereIn('id', [...ids])
-        .update({ to_write: false });
+    /** Storage has these, in these versions. What their packages want of their locks may have changed with them. */
+    async setWritten(written: ReadonlyArray<{ id: string; version_id: string | null }>): Promise<void> {
+      const rows = recordset(
+        db,
+        { id: 'text', version_id: 'text' },
+        written.map(({ id, version_id }) => [id, version_id]),
+      );
+      await db.raw(
+        `update retention_events set to_write = false, version_id = r.version_id
+         from ? r where retention_events.id = r.id and retention_events.to_write = true`,
+        [rows],
+      );
+      await db.raw(
+        `update packages set locks_wanted = locks_wanted + 1
+         where id in (select e.package_id from retention_events e where e.id in (select r.id from ? r))`,
+        [rows],
+      );
     },
 
     /** Those of these ids that events have. */

@@ -3,6 +3,7 @@ import type { ObjectState } from '../core/object-state.ts';
 import { LIVING_STATUSES } from '../core/package-state.ts';
 import { isThere } from './deleted-files.ts';
 import { rowsOf } from './dialect.ts';
+import { IS_LOCKED } from './lock-conditions.ts';
 import { lockBlobsOf, noteLost } from './object-states.ts';
 import { idRows, recordset } from './recordset.ts';
 
@@ -46,8 +47,11 @@ export const IS_QUARANTINED = `(
   exists (select 1 from blobs b where b.object_no = o.no and b.quarantined_at is not null)
   or exists (select 1 from blob_locations l where l.object_no = o.no and l.quarantined_at is not null))`;
 
-/** A condition: nothing is lost with the object `o`. */
-const MAY_GO = `${isUnneeded(true)} and (${isUnneeded(false)} or not ${IS_QUARANTINED})`;
+/**
+ * A condition: nothing is lost with the object `o`. Of two places of the same bytes not the one goes that is locked for them. Its
+ * parameter is the time, ms.
+ */
+const MAY_GO = `${isUnneeded(true)} and (${isUnneeded(false)} or not (${IS_QUARANTINED} or ${IS_LOCKED}))`;
 
 /** When what is condemned, or lost, may be removed: since these times, ms, or longer. */
 export interface Due {
@@ -55,12 +59,19 @@ export interface Due {
   unneeded: number;
   /** Of what has another place, and may still be read here by URLs that were signed before. */
   elsewhere: number;
+  /** What storage keeps longer than this, ms, is not removed. */
+  now: number;
 }
 
-/** Conditions: the object `o` is long enough in its state, and that state lets it be removed now. Their parameters are those of `Due`. */
+/** Conditions: the object `o` is long enough in its state, and that state lets it be removed now. The parameters of the first are the first two of `Due`. */
 const IS_OLD = `coalesce(o.state_since, o.created_at) <= case when ${isUnneeded(false)} then cast(? as bigint) else cast(? as bigint) end`;
 /** What is lost was not condemned before: its bytes count for nobody, and so cannot become needed again. */
-const IS_DUE = `${IS_OLD} and (o.state = 'condemned' or (o.state = 'lost' and ${MAY_GO}))`;
+const IS_DUE = `${IS_OLD} and (o.state = 'condemned' or (o.state = 'lost' and ${MAY_GO})) and not ${IS_LOCKED}`;
+
+/** Of IS_DUE. */
+function parametersOf({ unneeded, elsewhere, now }: Due): number[] {
+  return [unneeded, elsewhere, now, now];
+}
 
 /** Objects of blobs that no living package needs, and their way out of the registry. Manifests are never among them. */
 export function unneededObjects(db: Knex) {
@@ -86,13 +97,13 @@ export function unneededObjects(db: Knex) {
 
   /** One after the other: of two that hold the same bytes, the first to be condemned leaves the other one needed. */
   async function moveUnneeded(id: string, orElsewhere: boolean, now: number): Promise<boolean> {
-    const kept = orElsewhere ? `and not ${IS_QUARANTINED}` : '';
+    const kept = orElsewhere ? `and not (${IS_QUARANTINED} or ${IS_LOCKED})` : '';
     const rows = rowsOf(
       await db.raw(
         `update objects set state = 'condemned', state_since = ? where no in (
            select o.no from objects o where o.id = ? and o.state = 'live' and ${isUnneeded(orElsewhere)} ${kept})
          returning 1`,
-        [now, id],
+        [now, id, ...(orElsewhere ? [now] : [])],
       ),
     );
     return rows.length > 0;
@@ -100,14 +111,15 @@ export function unneededObjects(db: Knex) {
 
   return {
     /** Whether an object, a page of which is looked at, may be condemned. Without locks: whoever condemns looks again. */
-    listUnneeded: (after: number, limit: number) => page(`'live'`, MAY_GO, after, limit),
+    listUnneeded: (after: number, limit: number, now: number) => page(`'live'`, MAY_GO, after, limit, [now]),
 
-    /** Those whose time is over: condemned; or lost, and not needed. */
+    /** Those whose time is over, and that are not locked: condemned; or lost, and not needed. */
     listDue: (due: Due, after: number, limit: number) =>
-      page(`'condemned', 'lost'`, IS_DUE, after, limit, [due.unneeded, due.elsewhere]),
+      page(`'condemned', 'lost'`, IS_DUE, after, limit, parametersOf(due)),
 
-    /** Storage is being told to remove them, or was when a process died. */
-    listRemoving: (after: number, limit: number) => page(`'removing'`, 'true', after, limit),
+    /** Storage is being told to remove them, was when a process died, or refused because they were locked, and are no more. */
+    listRemoving: (after: number, limit: number, now: number) =>
+      page(`'removing'`, `not ${IS_LOCKED}`, after, limit, [now]),
 
     /** How many are condemned, and their bytes in storage. */
     async countCondemned(): Promise<{ objects: number; bytes: number }> {
@@ -151,7 +163,7 @@ export function unneededObjects(db: Knex) {
         await db.raw(
           `update objects set state = 'removing', state_since = ? where no in (
              select o.no from objects o where o.id in (select r.id from ? r) and ${IS_DUE}) returning id`,
-          [now, ...bindings],
+          [now, rows, ...parametersOf(due)],
         ),
       );
       const gone = removing.map(({ id }) => id);

@@ -18,7 +18,7 @@ export async function condemnUnneeded(
   found: (objects: readonly SweptObject[]) => Promise<void>,
 ): Promise<void> {
   for (let after: number | null = 0; after !== null; ) {
-    const page = await services.registry.read.blobs.listUnneeded(after, PAGE);
+    const page = await services.registry.read.blobs.listUnneeded(after, PAGE, await services.registry.read.now());
     if (!act) await found(page.objects);
     else {
       for (let start = 0; start < page.objects.length; start += BATCH) {

@@ -5,9 +5,11 @@ import type { PackageId } from '../core/ids.ts';
 import { fileRulesOf } from '../registry/file-rules.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UnwrittenEvent } from '../registry/retention.ts';
+import { lockPackage } from './lock-objects.ts';
 import { mapLimit } from './map-limit.ts';
 import { readSmall } from './read-small.ts';
-import type { Services, WithObjects, WithReader } from './services.ts';
+import type { Services, WithDecisions, WithObjects, WithReader } from './services.ts';
+import { versionOf } from './version-of.ts';
 
 /** How many decisions are written at once. */
 const CONCURRENCY = 8;
@@ -16,14 +18,15 @@ const BATCH = 100;
 
 /**
  * A change of how long a package is kept: one transaction in the registry, which decides; then storage has it too, beside the
- * manifest; then it may be acknowledged. After a crash in between recovery writes it. For what is harmless to ask again.
+ * manifest, and locks what the package needs as long as it says; then it may be acknowledged. After a crash in between recovery goes on.
+ * For what is harmless to ask again.
  * @throws StoreError unavailable, no_space, … when storage could not be told
  */
 export async function decide<T>(
-  services: Services<WithObjects>,
+  services: Services<WithDecisions>,
   id: PackageId,
   work: (tables: Tables) => Promise<T>,
-  tell = writeDecisions,
+  tell = tellStorage,
 ): Promise<T> {
   const result = await services.registry.transaction(work);
   await tell(services, id);
@@ -32,13 +35,13 @@ export async function decide<T>(
 
 /** The same for what would happen twice if it were asked again. @throws StoreError decision_unwritten */
 export function decideOnce<T>(
-  services: Services<WithObjects>,
+  services: Services<WithDecisions>,
   id: PackageId,
   work: (tables: Tables) => Promise<T>,
 ): Promise<T> {
   return decide(services, id, work, async () => {
     try {
-      await writeDecisions(services, id);
+      await tellStorage(services, id);
     } catch (cause) {
       services.log.error({ err: cause, package: id }, 'storage could not be told of a decision');
       throw new StoreError(
@@ -51,8 +54,14 @@ export function decideOnce<T>(
   });
 }
 
+/** All that storage does not know yet of how long a package is kept. */
+export async function tellStorage(services: Services<WithDecisions>, id: PackageId): Promise<void> {
+  await writeDecisions(services, id);
+  await lockPackage(services, id);
+}
+
 /** Writes all that storage does not have yet of a package's decisions. */
-export async function writeDecisions(services: Services<WithObjects>, id: PackageId): Promise<void> {
+async function writeDecisions(services: Services<WithObjects>, id: PackageId): Promise<void> {
   for (;;) {
     const events = await services.registry.read.retention.unwritten(id, BATCH);
     await write(services, events);
@@ -66,18 +75,19 @@ async function write(
   events: readonly UnwrittenEvent[],
 ): Promise<void> {
   if (events.length === 0) return;
-  await mapLimit(events, CONCURRENCY, async (event) => {
+  const written = await mapLimit(events, CONCURRENCY, async (event) => {
     const paths = event.action === 'files_deleted' ? await registry.read.files.pathsDeletedBy(event.seq) : [];
     const decision = decisionOf(event, paths);
     const key = decisionKey(event.package_id, event.id);
     try {
-      await blobs.objects.write(key, bytesOf(decision));
+      return { id: event.id, version_id: (await blobs.objects.write(key, bytesOf(decision))).versionId };
     } catch (error) {
       if (!isStoreError(error, 'integrity_failure') || !(await stands(blobs, key, decision))) throw error;
       log.warn({ decision: event.id }, 'the decision was written by another version, and stays as it is');
+      return { id: event.id, version_id: await versionOf(blobs.objects, { key, versionId: null }) };
     }
   });
-  await registry.transaction(({ retention }) => retention.setWritten(events.map(({ id }) => id)));
+  await registry.transaction(({ retention }) => retention.setWritten(written));
 }
 
 /** Another version, which was stopped before it noted that, may have said the same in other words. */

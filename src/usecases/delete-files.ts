@@ -10,7 +10,7 @@ import { lockPackage, readPackage } from './access.ts';
 import { expiringGroups } from './count-expiring.ts';
 import { decide } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
-import type { Caller, Services, WithObjects } from './services.ts';
+import type { Caller, Services, WithDecisions } from './services.ts';
 
 /** Files that were removed, or may be, and those of the request that had been removed before. */
 export interface Removal {
@@ -32,7 +32,7 @@ const AUDITED_MAX = 10;
  * @throws StoreError file_not_found, package_not_finalized, package_deleted, held, retention_active
  */
 export async function deleteFiles(
-  services: Services<WithObjects>,
+  services: Services<WithDecisions>,
   caller: Caller,
   id: PackageId,
   paths: readonly LogicalPath[],

@@ -7,14 +7,14 @@ import { lockPackage } from './access.ts';
 import { decide } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import { giveBack } from './revisions.ts';
-import type { Caller, Services, WithObjects } from './services.ts';
+import type { Caller, Services, WithDecisions } from './services.ts';
 
 /**
  * Leaves a tombstone: the package is gone, its bytes stay until a sweep finds that nothing needs them. Finalized packages
  * only when eligible. Again: the same answer. @throws StoreError held, retention_active
  */
 export async function deletePackage(
-  services: Services<WithObjects>,
+  services: Services<WithDecisions>,
   caller: Caller,
   id: PackageId,
   reason: string,

@@ -1,6 +1,7 @@
 import type { BlobHealth, Finding } from '../blobs/blob-store.ts';
 import { checkReadiness, type RegistryHealth } from './check-readiness.ts';
-import type { Services, WithHealth } from './services.ts';
+import { compareLocks } from './compare-locks.ts';
+import type { Services, WithHealth, WithLocks } from './services.ts';
 
 /** What only the composition root knows of the service's surroundings. */
 export interface Surroundings {
@@ -31,7 +32,7 @@ const CLOCK_SKEW_MAX_MS = 5_000;
  * folders, buckets and addresses, but never a key, a password or a token. The guarantees of the backend are probed
  * again. Never throws.
  */
-export async function diagnose(services: Services<WithHealth>, around: Surroundings): Promise<Check[]> {
+export async function diagnose(services: Services<WithHealth & WithLocks>, around: Surroundings): Promise<Check[]> {
   const [{ registry, blob_store, store_id }, free] = await Promise.all([
     checkReadiness(services, true),
     around.freeBytes(),
@@ -46,6 +47,7 @@ export async function diagnose(services: Services<WithHealth>, around: Surroundi
       ? [...(await storedBytes(services)), ...(await lostObjects(services)), ...(await fixity(services))]
       : []),
     ...(blob_store.ok ? blob_store.findings.map(finding) : []),
+    ...(blob_store.ok && registry.ok ? await locks(services) : []),
     ...(registry.kind === 'sqlite' && blob_store.kind === 's3' ? [BOTH_HALVES] : []),
     token(around),
     publicUrl(services.publicUrl(), around),
@@ -165,6 +167,39 @@ async function fixity({ registry, fixity: { period } }: Services): Promise<Check
     const says = `Not every object was read within ${days}, the fixity period.`;
     const advice = 'Raise ARTIFACT_STORE_FIXITY_RATE: `artifact-store fixity` says how much is overdue.';
     checks.push({ name: 'fixity', level: 'warning', says, advice });
+  }
+  return checks;
+}
+
+/** Of keys that are named. */
+const NAMED = 3;
+
+async function locks(services: Services<WithLocks>): Promise<Check[]> {
+  const seen = await compareLocks(services).catch((err: unknown) => {
+    services.log.warn({ err }, 'the locks of objects could not be compared');
+    return null;
+  });
+  if (seen === null) return [];
+  const { looked, weaker, otherMode, behind } = seen;
+  const checks: Check[] = [];
+  if (behind > 0) {
+    const says = `Storage has not been told yet of the locks of ${behind === 1 ? 'one package or object' : `${behind} packages and objects`}.`;
+    const advice = 'The service tells it every minute; if it does not get through, its log says what storage answers.';
+    checks.push({ name: 'locks_behind', level: 'warning', says, advice });
+  }
+  if (weaker.length > 0) {
+    const named = `${weaker.slice(0, NAMED).join(', ')}${weaker.length > NAMED ? ', …' : ''}`;
+    const says = `Of ${looked} locked objects that were looked at, storage locks ${weaker.length} for less long than the registry says: ${named}.`;
+    const advice =
+      'Somebody has changed them, or they are gone. The service locks what is there again within a minute: find out who may s3:BypassGovernanceRetention.';
+    checks.push({ name: 'locks', level: 'failure', says, advice });
+  } else if (looked > 0) {
+    const says = `Storage locks ${looked === 1 ? 'the one object that was' : `each of ${looked} objects that were`} looked at for as long as the registry says.`;
+    checks.push({ name: 'locks', level: 'ok', says, advice: null });
+  }
+  if (otherMode > 0) {
+    const says = `${otherMode} of them are locked in another mode than ARTIFACT_STORE_S3_OBJECT_LOCK says: an object keeps the mode that it was first locked with.`;
+    checks.push({ name: 'lock_mode', level: 'note', says, advice: null });
   }
   return checks;
 }

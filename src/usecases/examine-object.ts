@@ -1,4 +1,4 @@
-import type { ObjectReader, ObjectStat } from '../blobs/blob-store.ts';
+import type { ObjectReader, ObjectRef, ObjectStat } from '../blobs/blob-store.ts';
 import type { StreamChecker } from '../blobs/check-thread.ts';
 import type { Content } from '../blobs/examination.ts';
 import type { ObjectKey } from '../blobs/key-layout.ts';
@@ -20,11 +20,12 @@ export interface RightObject {
 export async function examineObject(
   objects: ObjectReader,
   checker: StreamChecker,
-  { key, size }: Pick<ObjectStat, 'size'> & { key: ObjectKey },
+  { key, versionId, size }: Pick<ObjectStat, 'size' | 'versionId'> & { key: ObjectKey },
   digest: Digest,
 ): Promise<RightObject | Digest> {
-  const frames = await framesOf(objects, key, size);
-  const stream = await objects.open({ key, versionId: null });
+  const ref = { key, versionId };
+  const frames = await framesOf(objects, ref, size);
+  const stream = await objects.open(ref);
   const { stored, decoded } = await checker.examine(stream, frames);
   if (stored.digest === digest) return { content: stored, stored: null };
   if (decoded === null || frames === null || decoded.digest !== digest) return stored.digest;
@@ -32,17 +33,17 @@ export async function examineObject(
 }
 
 /** The encoded frame table that stands at the object's end; null: none does. */
-async function framesOf(objects: ObjectReader, key: ObjectKey, size: number): Promise<Buffer<ArrayBuffer> | null> {
+async function framesOf(objects: ObjectReader, ref: ObjectRef, size: number): Promise<Buffer<ArrayBuffer> | null> {
   if (size <= SEEK_TABLE_FOOTER_SIZE) return null;
-  const length = seekTableAt(await readEnd(objects, key, size, SEEK_TABLE_FOOTER_SIZE));
+  const length = seekTableAt(await readEnd(objects, ref, size, SEEK_TABLE_FOOTER_SIZE));
   if (length === null || length >= size) return null;
-  const table = readSeekTable(await readEnd(objects, key, size, length), size);
+  const table = readSeekTable(await readEnd(objects, ref, size, length), size);
   return table === null ? null : Buffer.from(table.encode());
 }
 
-async function readEnd(objects: ObjectReader, key: ObjectKey, size: number, length: number): Promise<Buffer> {
+async function readEnd(objects: ObjectReader, ref: ObjectRef, size: number, length: number): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  const stream = await objects.open({ key, versionId: null }, { offset: size - length, size: length });
+  const stream = await objects.open(ref, { offset: size - length, size: length });
   for await (const chunk of stream as AsyncIterable<Uint8Array>) chunks.push(chunk);
   return Buffer.concat(chunks);
 }

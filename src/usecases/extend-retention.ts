@@ -5,11 +5,11 @@ import { lockPackage } from './access.ts';
 import { decideOnce } from './decide.ts';
 import { getRetention, type RetentionState } from './get-retention.ts';
 import { recordChange, recordRetention } from './record-change.ts';
-import type { Caller, Services, WithObjects } from './services.ts';
+import type { Caller, Services, WithDecisions } from './services.ts';
 
 /** @throws StoreError not_later, never_expires, package_deleted */
 export async function extendRetention(
-  services: Services<WithObjects>,
+  services: Services<WithDecisions>,
   caller: Caller,
   id: PackageId,
   extension: Extension,

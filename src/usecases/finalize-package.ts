@@ -6,11 +6,11 @@ import type { ExpiringFiles } from '../registry/expiring-files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { lockPackage } from './access.ts';
 import { countExpiring } from './count-expiring.ts';
-import { decide, writeDecisions } from './decide.ts';
+import { decide, tellStorage } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import { takeOver } from './revisions.ts';
 import { type Expected, sealPackage } from './seal-package.ts';
-import type { Caller, Services, WithObjects } from './services.ts';
+import type { Caller, Services, WithDecisions } from './services.ts';
 import { type WrittenManifest, writeManifest } from './write-manifest.ts';
 
 /**
@@ -21,7 +21,7 @@ import { type WrittenManifest, writeManifest } from './write-manifest.ts';
  * @throws StoreError files_missing, count_mismatch, list_mismatch, package_empty, already_superseded, package_failed, …
  */
 export async function finalizePackage(
-  services: Services<WithObjects>,
+  services: Services<WithDecisions>,
   caller: Caller,
   id: PackageId,
   expected: Expected = {},
@@ -31,13 +31,13 @@ export async function finalizePackage(
     const manifest = await writeManifest(services, sealed);
     return flip(services, caller, id, manifest, await countExpiring(services.registry.read, sealed));
   }
-  await writeDecisions(services, id);
+  await tellStorage(services, id);
   return sealed;
 }
 
 /** Transaction 2. */
 async function flip(
-  services: Services<WithObjects>,
+  services: Services<WithDecisions>,
   caller: Caller,
   id: PackageId,
   manifest: WrittenManifest,
@@ -53,7 +53,7 @@ async function flip(
       id: newId('obj', finalizedAt),
       kind: 'manifest',
       key: manifestKey(id),
-      version_id: null,
+      version_id: manifest.versionId,
       digest: manifest.digest,
       size: manifest.size,
       stored: null,

@@ -14,11 +14,12 @@ export async function dropLateKeys(services: Services<WithObjects>, before: numb
     const uploads: UploadRecord[] = await services.registry.read.uploads.listDroppingLater(after, BATCH);
     const late = uploads.filter(({ expires_at }) => expires_at <= before);
     if (late.length > 0) {
-      await services.blobs.objects.removeMany(
+      const locked = await services.blobs.objects.removeMany(
         late.map(({ key, version_id }) => ({ key: key as ObjectKey, versionId: version_id })),
       );
+      const kept = new Set<string>(locked.map(({ key }) => key));
       await services.registry.transaction(async (tables) => {
-        for (const { id } of late) await tables.uploads.setDropped(id);
+        for (const { id, key } of late) if (!kept.has(key)) await tables.uploads.setDropped(id);
       });
     }
     const last = uploads.at(-1);

@@ -4,10 +4,10 @@ import type { HoldRecord } from '../registry/retention.ts';
 import { lockPackage } from './access.ts';
 import { decideOnce } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
-import type { Caller, Services, WithObjects } from './services.ts';
+import type { Caller, Services, WithDecisions } from './services.ts';
 
 export async function placeHold(
-  services: Services<WithObjects>,
+  services: Services<WithDecisions>,
   caller: Caller,
   id: PackageId,
   reason: string,

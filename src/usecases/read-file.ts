@@ -112,9 +112,10 @@ export async function readManifest(
     );
   }
   const key = manifestKey(packageId) as string;
+  const versionId = (await services.registry.read.blobs.getObjectByKey(key))?.version_id ?? null;
   const { manifest_digest: digest, manifest_size: size } = pkg;
   const subject = { label: 'the manifest', packageId, path: null, objectId: null };
-  const stored: Stored = { key, versionId: null, place: null, frames: null, digest, size, caller, subject };
+  const stored: Stored = { key, versionId, place: null, frames: null, digest, size, caller, subject };
   return {
     digest,
     size,

@@ -10,6 +10,7 @@ import type { Tables } from '../registry/registry.ts';
 import { examineObject, type RightObject } from './examine-object.ts';
 import { inOrder } from './in-order.ts';
 import type { Rebuild } from './rebuild-run.ts';
+import { versionOf } from './version-of.ts';
 
 /** For each thread that reads: others wait for storage meanwhile. */
 const READ_AT_ONCE = 4;
@@ -21,6 +22,7 @@ const RECORD_MS = 5_000;
 
 interface Listed {
   key: ObjectKey;
+  versionId: string | null;
   size: number;
   digest: Digest;
   uploadId: UploadId;
@@ -34,14 +36,11 @@ type Read = Listed & { found: RightObject | Digest };
  */
 export async function rebuildObjects(rebuild: Rebuild, after: string): Promise<void> {
   let next = 0;
-  const read = inOrder(
-    listed(rebuild, after),
-    READ_AT_ONCE * rebuild.checkers.length,
-    async (object): Promise<Read> => {
-      const checker = rebuild.checkers[next++ % rebuild.checkers.length] as StreamChecker;
-      return { ...object, found: await examineObject(rebuild.objects, checker, object, object.digest) };
-    },
-  );
+  const read = inOrder(listed(rebuild, after), READ_AT_ONCE * rebuild.checkers.length, async (each): Promise<Read> => {
+    const object = { ...each, versionId: await versionOf(rebuild.objects, each) };
+    const checker = rebuild.checkers[next++ % rebuild.checkers.length] as StreamChecker;
+    return { ...object, found: await examineObject(rebuild.objects, checker, object, object.digest) };
+  });
   let batch: Read[] = [];
   let blobs = 0;
   let since = Date.now();
@@ -58,10 +57,13 @@ export async function rebuildObjects(rebuild: Rebuild, after: string): Promise<v
 }
 
 async function* listed({ objects, signal }: Rebuild, after: string): AsyncGenerator<Listed> {
-  for await (const { key, size } of objects.list(OBJECTS_PREFIX) as AsyncIterable<ObjectStat & { key: ObjectKey }>) {
+  for await (const { key, versionId, size } of objects.list(OBJECTS_PREFIX) as AsyncIterable<
+    ObjectStat & { key: ObjectKey }
+  >) {
     signal.throwIfAborted();
     const owner = ownerOf(key);
-    if (owner?.kind === 'blob' && key > after) yield { key, size, digest: owner.digest, uploadId: owner.uploadId };
+    if (owner?.kind === 'blob' && key > after)
+      yield { key, versionId, size, digest: owner.digest, uploadId: owner.uploadId };
   }
 }
 
@@ -116,13 +118,13 @@ function heldBy({ digest }: Listed, { members, size }: RightObject['content'], k
 
 async function adopt(
   tables: Tables,
-  { key, digest, uploadId }: Listed,
+  { key, versionId, digest, uploadId }: Listed,
   { content, stored }: RightObject,
   { kind, places }: Held,
 ): Promise<void> {
   const createdAt = timeOfId(uploadId);
   const id = derivedId('obj', createdAt, key);
   const { size } = content;
-  await tables.blobs.addObject({ id, kind, key, version_id: null, digest, size, stored, created_at: createdAt });
+  await tables.blobs.addObject({ id, kind, key, version_id: versionId, digest, size, stored, created_at: createdAt });
   await tables.blobs.addLocations(id, places);
 }

@@ -150,8 +150,8 @@ function fileOf({ path, sha256, size, media_type, mtime, executable }: ManifestF
 async function finish(
   tables: Tables,
   report: RebuildReport,
-  { id, decisions, unreadable }: StoredPackage,
-  { package: pkg, digest, size, file_count, total_size }: StoredManifest,
+  { id, decisions, decisionVersions, unreadable }: StoredPackage,
+  { package: pkg, versionId, digest, size, file_count, total_size }: StoredManifest,
   history: PackageHistory,
 ): Promise<void> {
   const finalizedAt = Date.parse(pkg.finalized_at);
@@ -171,13 +171,15 @@ async function finish(
     finalized_at: finalizedAt,
     deleted_at: deletion?.at ?? null,
   });
-  await tables.rebuilds.addHistory(id, history);
+  await tables.rebuilds.addHistory(id, history, decisionVersions);
+  // Of locks nobody knows what storage was told.
+  await tables.locks.want([id]);
   await removeFiles(tables, id, history);
   await tables.blobs.addObject({
     id: derivedId('obj', finalizedAt, manifestKey(id)),
     kind: 'manifest',
     key: manifestKey(id),
-    version_id: null,
+    version_id: versionId,
     digest,
     size,
     stored: null,

@@ -45,6 +45,7 @@ export async function recordUpload(
         size,
         stored: storedForm(upload),
         created_at: now,
+        lock_wanted: isCopy,
       });
       // Also of blobs that have a location elsewhere: who may read a whole pack is decided by all that it holds.
       await tables.blobs.addLocations(id, contents);

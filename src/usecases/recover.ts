@@ -3,12 +3,19 @@ import type { PackageId } from '../core/ids.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen, EXPIRED, finishAbort } from './abort-upload.ts';
 import { leaseFrom, resumeCompletion } from './complete-upload.ts';
-import { writeDecisions } from './decide.ts';
+import { tellStorage } from './decide.ts';
 import { dropKey } from './drop-key.ts';
 import { failUpload } from './fail-upload.ts';
 import { finalizePackage } from './finalize-package.ts';
 import type { Recovered } from './meters.ts';
-import { type Services, SYSTEM, type WithObjects, type WithReader, type WithUploads } from './services.ts';
+import {
+  type Services,
+  SYSTEM,
+  type WithDecisions,
+  type WithObjects,
+  type WithReader,
+  type WithUploads,
+} from './services.ts';
 
 const BATCH = 1_000;
 
@@ -20,7 +27,7 @@ type Step = 'done' | 'failed' | 'theirs';
  * needs a human (invariant 5). Each step is a compare-and-set, so that replicas may run it at once.
  * @param signal ends it after the step that is under way
  */
-export async function recover(services: Services<WithUploads & WithObjects>, signal?: AbortSignal): Promise<void> {
+export async function recover(services: Services<WithUploads & WithDecisions>, signal?: AbortSignal): Promise<void> {
   const { uploads, packages, retention } = services.registry.read;
   const now = await services.registry.read.now();
   await each(services, signal, 'expiry', await uploads.listExpired(now, BATCH), (upload) => expire(services, upload));
@@ -41,7 +48,7 @@ export async function recover(services: Services<WithUploads & WithObjects>, sig
     return 'done';
   });
   await each(services, signal, 'decisions', await retention.listUnwritten(BATCH), async (id) => {
-    await writeDecisions(services, id);
+    await tellStorage(services, id);
     return 'done';
   });
 }

@@ -5,11 +5,11 @@ import type { HoldRecord } from '../registry/retention.ts';
 import { lockPackage } from './access.ts';
 import { decideOnce } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
-import type { Caller, Services, WithObjects } from './services.ts';
+import type { Caller, Services, WithDecisions } from './services.ts';
 
 /** @throws StoreError hold_not_found, hold_released */
 export async function releaseHold(
-  services: Services<WithObjects>,
+  services: Services<WithDecisions>,
   caller: Caller,
   id: PackageId,
   holdId: string,

@@ -5,14 +5,14 @@ import { nextStatus } from '../core/package-state.ts';
 import { lockPackage, readPackage } from './access.ts';
 import { checkDeletion, deleteFiles } from './delete-files.ts';
 import { recordChange } from './record-change.ts';
-import type { Caller, Services, WithObjects } from './services.ts';
+import type { Caller, Services, WithDecisions } from './services.ts';
 
 /**
  * Removes a file: from a package that is not finalized, as if it had never been there; from a finalized one only when its time is over,
  * and with a reason, as `deleteFiles` does. @throws StoreError file_not_found, package_sealed, invalid_request, …
  */
 export async function removeFile(
-  services: Services<WithObjects>,
+  services: Services<WithDecisions>,
   caller: Caller,
   packageId: PackageId,
   path: LogicalPath,

@@ -8,14 +8,22 @@ const PAGE = 500;
 /** Moved in one transaction. */
 const BATCH = 50;
 
-/** Objects that a process was removing when it died. Another one may be at it now: that does no harm. */
-export async function removeBegun(
-  services: Services<WithObjects>,
-  removed: (objects: readonly SweptObject[]) => Promise<void>,
-): Promise<void> {
+/** Whoever removes objects says what became of them. */
+interface Told {
+  /** By nobody else. */
+  removed(objects: readonly SweptObject[]): Promise<void>;
+  /** Storage keeps them: they are locked. */
+  kept(objects: readonly SweptObject[]): void;
+}
+
+/**
+ * Objects that a process was removing when it died, or that were locked when it tried. Another one may be at it now: that does no
+ * harm.
+ */
+export async function removeBegun(services: Services<WithObjects>, { removed, kept }: Told): Promise<void> {
   for (let after: number | null = 0; after !== null; ) {
-    const page = await services.registry.read.blobs.listRemoving(after, PAGE);
-    await removed(await remove(services, page.objects));
+    const page = await services.registry.read.blobs.listRemoving(after, PAGE, await services.registry.read.now());
+    await remove(services, page.objects, { removed, kept });
     after = page.next;
   }
 }
@@ -24,7 +32,6 @@ export async function removeBegun(
  * Removes what was condemned, or lost, long enough ago and is still not needed. First the registry says that the bytes count no more,
  * then storage is told, then the registry forgets where they were: a crash in between leaves work for `removeBegun`, and whoever wakes
  * up late can only hit a key that is never used again. @param act else they are only listed @param due told of each page
- * @param removed told of those that were removed, by nobody else
  */
 export async function removeDue(
   services: Services<WithObjects>,
@@ -32,7 +39,7 @@ export async function removeDue(
   since: Due,
   act: boolean,
   due: (objects: readonly SweptObject[]) => void,
-  removed: (objects: readonly SweptObject[]) => Promise<void>,
+  told: Told,
 ): Promise<void> {
   for (let after: number | null = 0; after !== null; ) {
     const page = await services.registry.read.blobs.listDue(since, after, PAGE);
@@ -41,7 +48,7 @@ export async function removeDue(
       for (let start = 0; start < page.objects.length; start += BATCH) {
         const removing = await begin(services, caller, since, page.objects.slice(start, start + BATCH));
         due(removing);
-        await removed(await remove(services, removing));
+        await remove(services, removing, told);
       }
     }
     after = page.next;
@@ -79,16 +86,26 @@ async function begin(
   });
 }
 
-/** @returns those that nobody else has removed in the meantime */
+/** What storage keeps because it is locked is tried again when that is over. */
 async function remove(
   { blobs, registry }: Services<WithObjects>,
   objects: readonly SweptObject[],
-): Promise<SweptObject[]> {
-  if (objects.length === 0) return [];
-  await blobs.objects.removeMany(
+  { removed, kept }: Told,
+): Promise<void> {
+  if (objects.length === 0) return;
+  const locked = await blobs.objects.removeMany(
     objects.map(({ key, version_id }) => ({ key: key as ObjectKey, versionId: version_id })),
   );
-  const ids = objects.map(({ id }) => id);
-  const gone = new Set(await registry.transaction(async ({ blobs: table, now }) => table.setGone(ids, await now())));
-  return objects.filter(({ id }) => gone.has(id));
+  const untilByKey = new Map<string, number | null>(locked.map(({ key, until }) => [key, until]));
+  const ids = objects.filter(({ key }) => !untilByKey.has(key)).map(({ id }) => id);
+  const refused = objects.flatMap(({ id, key }) => {
+    const until = untilByKey.get(key) ?? null;
+    return until === null ? [] : [{ id, until }];
+  });
+  const gone = await registry.transaction(async ({ blobs: table, locks, now }) => {
+    await locks.setRefused(refused);
+    return new Set(await table.setGone(ids, await now()));
+  });
+  kept(objects.filter(({ key }) => untilByKey.has(key)));
+  await removed(objects.filter(({ id }) => gone.has(id)));
 }

@@ -48,15 +48,17 @@ async function repair(
   const pkg = await registry.read.packages.get(packageId);
   if (pkg?.manifest_digest == null || (await manifestDigest(registry.read, pkg)) !== pkg.manifest_digest) return false;
   const key = object.key as ObjectKey;
-  const standing = await writeManifest(services, pkg).catch((error: unknown) => {
+  let standing = await writeManifest(services, pkg).catch((error: unknown) => {
     if (!isStoreError(error, 'integrity_failure')) throw error;
     return null;
   });
   if (standing?.digest !== pkg.manifest_digest) {
-    // What stands there is wrong, and was read twice. If this ends here, the manifest is gone, and the next repair writes it.
+    // What stands there is wrong, and was read twice. If this ends here, the manifest is gone, and the next repair writes it. If it is
+    // locked it is only hidden.
     await blobs.objects.remove({ key, versionId: null });
-    await writeManifest(services, pkg);
+    standing = await writeManifest(services, pkg);
   }
+  await nameVersion(services, object, packageId, standing.versionId);
   const report = emptyFixityReport();
   const [again] = await registry.read.checks.getAmong([object.id]);
   if (again !== undefined) await checkAll(services, caller, [again], paced(services, null, signal), report, signal);
@@ -73,4 +75,19 @@ async function repair(
     });
   });
   return true;
+}
+
+/** What was written is another version than the damaged one, and is not locked yet. */
+async function nameVersion(
+  { registry }: Services,
+  object: DamagedObject,
+  packageId: PackageId,
+  versionId: string | null,
+): Promise<void> {
+  const [known] = (await registry.read.blobs.getObjects([object.id])).values();
+  if (known === undefined || known.version_id === versionId) return;
+  await registry.transaction(async ({ blobs, locks }) => {
+    await blobs.setVersion(object.id, versionId);
+    await locks.want([packageId]);
+  });
 }

@@ -19,7 +19,7 @@ export interface Rewriting {
 /**
  * Writes the needed members of packs anew that are mostly dead, or small. The old packs are as they were: their members have another
  * place now, so a sweep condemns them. Packs of different producers are never put together (design: packs never mix producers).
- * What cannot be read is left, and told. @param act left out: they are only found
+ * What cannot be read is left, and told. What is locked in storage is left: it stays there in any case. @param act left out: they are only found
  */
 export async function rewritePacks(
   services: Services<WithUploads & WithReader>,
@@ -27,7 +27,7 @@ export async function rewritePacks(
   act: boolean,
   rewriting: Rewriting,
 ): Promise<void> {
-  const { blobs } = services.registry.read;
+  const { blobs, now } = services.registry.read;
   const { pack_target: target, pack_members_max: mostMembers } = services.limits;
   let left = rules.maxRewrite;
   const groups = new Map<string, SparsePack[]>();
@@ -77,7 +77,7 @@ export async function rewritePacks(
   }
 
   for (let after: number | null = 0; after !== null && left > 0; ) {
-    const page: { packs: SparsePack[]; next: number | null } = await blobs.listPacks(after, PAGE);
+    const page: { packs: SparsePack[]; next: number | null } = await blobs.listPacks(after, PAGE, await now());
     for (const pack of page.packs) {
       const sparse = isSparse(pack, rules);
       if (sparse || (pack.live_members > 0 && isSmall(pack, target))) await gather(pack, sparse);

@@ -36,6 +36,9 @@ export interface FixitySchedule {
 /** Parts of the blob store. A use case names those that it needs, as in `Services<WithUploads & WithReader>`. */
 export type WithUploads = Pick<BlobStore, 'uploads'>;
 export type WithObjects = Pick<BlobStore, 'objects'>;
+/** What stands beside a manifest is written, and locked with all that the package needs. */
+export type WithDecisions = Pick<BlobStore, 'objects' | 'locks'>;
+export type WithLocks = Pick<BlobStore, 'locks'>;
 export type WithReader = { readonly objects: ObjectReader };
 export type WithHealth = Pick<BlobStore, 'health'>;
 

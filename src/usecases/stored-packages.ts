@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { ObjectReader } from '../blobs/blob-store.ts';
-import { decisionKey, manifestKey, ownerOf, PACKAGES_PREFIX } from '../blobs/key-layout.ts';
+import type { ObjectReader, ObjectRef } from '../blobs/blob-store.ts';
+import { decisionKey, manifestKey, type ObjectKey, ownerOf, PACKAGES_PREFIX } from '../blobs/key-layout.ts';
 import { DECISION_MAX_BYTES, type Decision, parseDecision } from '../core/decision.ts';
 import { type Digest, digestFromBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
@@ -8,12 +8,15 @@ import type { ManifestFile, ManifestPackage } from '../core/manifest.ts';
 import { ManifestError, readManifest } from '../core/read-manifest.ts';
 import { mapLimit } from './map-limit.ts';
 import { readSmall } from './read-small.ts';
+import { versionOf } from './version-of.ts';
 
 /** What the store has of one package, by its keys. */
 export interface PackageKeys {
   id: PackageId;
   hasManifest: boolean;
   decisionIds: string[];
+  /** By their keys, where the list says them. */
+  versions: Map<ObjectKey, string>;
 }
 
 /** What the store says of one package. */
@@ -24,12 +27,16 @@ export interface StoredPackage {
   /** Why it cannot be used, as half a sentence; null: it can, or there is none. */
   damage: string | null;
   decisions: Decision[];
+  /** Of their objects, by the ids of decisions, where storage keeps versions. */
+  decisionVersions: Map<string, string>;
   /** Keys of decisions that cannot be read. */
   unreadable: string[];
 }
 
 export interface StoredManifest {
   package: ManifestPackage;
+  /** Null: storage keeps no versions. */
+  versionId: string | null;
   digest: Digest;
   size: number;
   file_count: number;
@@ -45,13 +52,14 @@ const KEPT_FILES = 5_000;
 /** The packages of a store, in the order of their ids. @param after only those behind this one */
 export async function* listStoredPackages(objects: ObjectReader, after = ''): AsyncGenerator<PackageKeys> {
   let found = null as PackageKeys | null;
-  for await (const { key } of objects.list(PACKAGES_PREFIX)) {
+  for await (const { key, versionId } of objects.list(PACKAGES_PREFIX)) {
     const owner = ownerOf(key);
     if (owner === null || owner.kind === 'blob' || owner.packageId <= after) continue;
     if (found?.id !== owner.packageId) {
       if (found !== null) yield found;
-      found = { id: owner.packageId, hasManifest: false, decisionIds: [] };
+      found = { id: owner.packageId, hasManifest: false, decisionIds: [], versions: new Map() };
     }
+    if (versionId !== null) found.versions.set(key, versionId);
     if (owner.kind === 'manifest') found.hasManifest = true;
     else found.decisionIds.push(owner.decisionId);
   }
@@ -60,20 +68,25 @@ export async function* listStoredPackages(objects: ObjectReader, after = ''): As
 
 /** @throws StoreError when storage does not answer, which says nothing of the package */
 export async function readStoredPackage(objects: ObjectReader, keys: PackageKeys): Promise<StoredPackage> {
-  const { id, hasManifest, decisionIds } = keys;
+  const { id, hasManifest, decisionIds, versions } = keys;
+  const named = async (key: ObjectKey): Promise<string | null> =>
+    versionOf(objects, { key, versionId: versions.get(key) ?? null });
+  const decisionVersions: StoredPackage['decisionVersions'] = new Map();
   const unreadable: string[] = [];
   const read = await mapLimit(decisionIds, DECISIONS_AT_ONCE, async (decisionId) => {
     const key = decisionKey(id, decisionId);
-    const decision = parseDecision(await readSmall(objects, key, DECISION_MAX_BYTES));
+    const versionId = await named(key);
+    if (versionId !== null) decisionVersions.set(decisionId, versionId);
+    const decision = parseDecision(await readSmall(objects, key, DECISION_MAX_BYTES, versionId));
     if (decision?.id === decisionId && decision.package_id === id) return decision;
     unreadable.push(key);
     return null;
   });
   const decisions = read.filter((decision) => decision !== null);
-  const stored = { id, manifest: null, damage: null, decisions, unreadable: unreadable.toSorted() };
+  const stored = { id, manifest: null, damage: null, decisions, decisionVersions, unreadable: unreadable.toSorted() };
   if (!hasManifest) return stored;
   try {
-    const manifest = await readWhole(objects, id);
+    const manifest = await readWhole(objects, id, await named(manifestKey(id)));
     const sealed = decisions.find(({ manifest_digest }) => manifest_digest !== undefined)?.manifest_digest;
     if (sealed === undefined || sealed === manifest.digest) return { ...stored, manifest };
     return { ...stored, damage: `has the digest ${manifest.digest}, and was sealed with ${sealed}` };
@@ -84,10 +97,11 @@ export async function readStoredPackage(objects: ObjectReader, keys: PackageKeys
 }
 
 /** @throws ManifestError */
-async function readWhole(objects: ObjectReader, id: PackageId): Promise<StoredManifest> {
+async function readWhole(objects: ObjectReader, id: PackageId, versionId: string | null): Promise<StoredManifest> {
   const hash = createHash('sha256');
   let size = 0;
-  const files = readPages(objects, id, (chunk) => {
+  const ref = { key: manifestKey(id), versionId };
+  const files = readPages(objects, ref, (chunk) => {
     hash.update(chunk);
     size += chunk.length;
   });
@@ -105,20 +119,21 @@ async function readWhole(objects: ObjectReader, id: PackageId): Promise<StoredMa
   const pages = kept;
   return {
     package: said,
+    versionId,
     digest: digestFromBytes(hash.digest()),
     size,
     file_count: count,
     total_size: total,
-    pages: () => (pages === null ? again(objects, id) : every(pages)),
+    pages: () => (pages === null ? again(objects, ref) : every(pages)),
   };
 }
 
 async function* readPages(
   objects: ObjectReader,
-  id: PackageId,
+  ref: ObjectRef,
   take: (chunk: Uint8Array) => void,
 ): AsyncGenerator<ManifestFile[], ManifestPackage, undefined> {
-  const stream = await objects.open({ key: manifestKey(id), versionId: null });
+  const stream = await objects.open(ref);
   const bytes = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
       take(chunk);
@@ -132,8 +147,8 @@ async function* readPages(
   }
 }
 
-async function* again(objects: ObjectReader, id: PackageId): AsyncGenerator<ManifestFile[]> {
-  yield* readPages(objects, id, () => {});
+async function* again(objects: ObjectReader, ref: ObjectRef): AsyncGenerator<ManifestFile[]> {
+  yield* readPages(objects, ref, () => {});
 }
 
 async function* every(pages: readonly ManifestFile[][]): AsyncGenerator<ManifestFile[]> {

@@ -1,6 +1,6 @@
 import type { RewriteRules } from '../core/rewrite-rules.ts';
 import type { SweepReport } from '../core/sweep-report.ts';
-import type { Caller, Services, WithObjects, WithUploads } from './services.ts';
+import type { Caller, Services, WithDecisions, WithUploads } from './services.ts';
 
 /** What a sweep is to do. */
 export interface SweepOptions {
@@ -14,7 +14,7 @@ export interface SweepOptions {
 
 /** A sweep under way. */
 export interface SweepRun {
-  services: Services<WithUploads & WithObjects>;
+  services: Services<WithUploads & WithDecisions>;
   caller: Caller;
   options: SweepOptions;
   /** Written to as it goes. */

@@ -1,11 +1,12 @@
 import { StoreError } from '../core/errors.ts';
-import { addTo, type SweepReport } from '../core/sweep-report.ts';
+import { type Amount, addTo, type SweepReport } from '../core/sweep-report.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
 import type { SweptObject } from '../registry/unneeded-objects.ts';
 import { condemnUnneeded } from './condemn-objects.ts';
 import { dropLateKeys, endUnfinished } from './free-leftovers.ts';
 import { assertMarked } from './identify-store.ts';
 import { unknownPackages } from './inspect-packages.ts';
+import { lockBehind } from './lock-behind.ts';
 import { removeBegun, removeDue } from './remove-objects.ts';
 import { rewritePacks } from './rewrite-packs.ts';
 import type { Caller } from './services.ts';
@@ -42,9 +43,11 @@ export async function runSweep(
   const seen = countKeys(run);
   const knowsAll = await assertNewest(run, seen);
   await endStrays(run, seen, knowsAll);
+  await liftHolds(run);
   await rewriteSparse(run);
-  await removeCondemned(run);
+  const listed = await removeCondemned(run);
   await condemn(run);
+  await countKept(run, listed);
   await freeLeftovers(run);
   if (options.reconcile) await services.registry.transaction(({ stores }) => stores.setReconciled(now));
 }
@@ -82,6 +85,15 @@ async function assertReconciled({ rebuilds, stores }: ReadTables): Promise<void>
   );
 }
 
+/** Holds that nobody wants any more would keep what is to be removed. */
+async function liftHolds({ services, options, goOn }: SweepRun): Promise<void> {
+  if (!options.apply) return;
+  await lockBehind(services).catch((err: unknown) => {
+    services.log.warn({ err }, 'storage could not be told of all locks: what is held too long stays');
+  });
+  goOn();
+}
+
 async function rewriteSparse({ services, options, report, goOn }: SweepRun): Promise<void> {
   await rewritePacks(services, options.rewrite, options.apply, {
     async found(packs) {
@@ -96,19 +108,28 @@ async function rewriteSparse({ services, options, report, goOn }: SweepRun): Pro
   });
 }
 
-async function removeCondemned({ services, caller, options, report, now, before, goOn }: SweepRun): Promise<void> {
+/** @returns what is condemned and only listed */
+async function removeCondemned({ services, caller, options, report, now, before, goOn }: SweepRun): Promise<Amount> {
   const { apply } = options;
   const removed = async (objects: readonly SweptObject[]): Promise<void> => {
     for (const { stored_size } of objects) addTo(report.freed, stored_size);
     goOn();
   };
+  const kept = (objects: readonly SweptObject[]): void => {
+    for (const { stored_size } of objects) addTo(report.locked, stored_size);
+  };
+  // Those are not tried.
+  const refused = await services.registry.read.locks.countKept('removing', now);
+  addTo(report.locked, refused.bytes, refused.objects);
   if (apply) {
-    await removeBegun(services, async (objects) => {
-      report.requests += Math.ceil(objects.length / KEYS_AT_ONCE);
-      await removed(objects);
+    await removeBegun(services, {
+      kept,
+      async removed(objects) {
+        report.requests += Math.ceil(objects.length / KEYS_AT_ONCE);
+        await removed(objects);
+      },
     });
   }
-  /** Condemned, and only listed. */
   const listed = { count: 0, bytes: 0 };
   const due = (objects: readonly SweptObject[]): void => {
     report.requests += Math.ceil(objects.length / KEYS_AT_ONCE);
@@ -119,20 +140,24 @@ async function removeCondemned({ services, caller, options, report, now, before,
   };
   // What has another place may still be read here by URLs that were signed before.
   const elsewhere = Math.min(before, now - services.limits.url_lifetime * 1_000);
-  await removeDue(services, caller, { unneeded: before, elsewhere }, apply, due, removed);
-  const condemned = await services.registry.read.blobs.countCondemned();
+  await removeDue(services, caller, { unneeded: before, elsewhere, now }, apply, due, { removed, kept });
+  return listed;
+}
+
+async function countKept({ services, report, now }: SweepRun, listed: Amount): Promise<void> {
+  const { blobs, locks } = services.registry.read;
+  const condemned = await blobs.countCondemned();
+  const locked = await locks.countKept('condemned', now);
+  addTo(report.locked, locked.bytes, locked.objects);
   report.waiting = {
-    count: Math.max(0, condemned.objects - listed.count),
-    bytes: Math.max(0, condemned.bytes - listed.bytes),
+    count: Math.max(0, condemned.objects - listed.count - locked.objects),
+    bytes: Math.max(0, condemned.bytes - listed.bytes - locked.bytes),
   };
 }
 
 async function condemn({ services, caller, options, report, goOn }: SweepRun): Promise<void> {
   await condemnUnneeded(services, caller, options.apply, async (objects) => {
-    for (const { stored_size } of objects) {
-      addTo(report.unneeded, stored_size);
-      if (options.apply) addTo(report.waiting, stored_size);
-    }
+    for (const { stored_size } of objects) addTo(report.unneeded, stored_size);
     goOn();
   });
 }

@@ -68,8 +68,9 @@ async function removeStrays(
     async strays(strays) {
       const removed = strays.filter(({ kind }) => kinds.includes(kind));
       if (removed.length === 0) return;
-      await services.blobs.objects.removeMany(removed.map(({ key }) => ({ key, versionId: null })));
-      for (const { size } of removed) addTo(report.freed, size);
+      const locked = await services.blobs.objects.removeMany(removed.map(({ key }) => ({ key, versionId: null })));
+      const kept = new Set(locked.map(({ key }) => key));
+      for (const { key, size } of removed) addTo(kept.has(key) ? report.locked : report.freed, size);
       report.requests += 1;
     },
   });

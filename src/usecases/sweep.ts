@@ -4,11 +4,11 @@ import { DEFAULT_REWRITE } from '../core/rewrite-rules.ts';
 import { emptyReport } from '../core/sweep-report.ts';
 import type { SweepRecord } from '../registry/sweeps.ts';
 import { notedRun } from './noted-run.ts';
-import { type Caller, type Services, SYSTEM, type WithObjects, type WithUploads } from './services.ts';
+import { type Caller, type Services, SYSTEM, type WithDecisions, type WithUploads } from './services.ts';
 import type { SweepOptions } from './sweep-order.ts';
 import { runSweep } from './sweep-run.ts';
 
-type Needed = Services<WithUploads & WithObjects>;
+type Needed = Services<WithUploads & WithDecisions>;
 
 /** Begins a sweep, which goes on after the answer. @returns as it is in the registry @throws StoreError unavailable */
 export async function startSweep(services: Needed, caller: Caller, options: SweepOptions): Promise<SweepRecord> {

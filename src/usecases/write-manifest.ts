@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { WrittenObject } from '../blobs/blob-store.ts';
 import { manifestKey } from '../blobs/key-layout.ts';
 import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
@@ -10,11 +11,9 @@ import type { PackageRecord } from '../registry/packages.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
 import { filePages } from './look-over-files.ts';
 import type { Services, WithObjects, WithReader } from './services.ts';
+import { versionOf } from './version-of.ts';
 
-export interface WrittenManifest {
-  digest: Digest;
-  size: number;
-}
+export type WrittenManifest = WrittenObject;
 
 /**
  * Writes the manifest of a sealed package under its key, or finds it there: whoever seals it again, after a crash or at
@@ -50,7 +49,9 @@ function manifestOf(tables: ReadTables, sealed: PackageRecord): AsyncIterable<Bu
 async function readStanding(services: Services<WithReader>, sealed: PackageRecord): Promise<WrittenManifest | null> {
   const hash = createHash('sha256');
   let size = 0;
-  const stream = await services.blobs.objects.open({ key: manifestKey(sealed.id), versionId: null });
+  const key = manifestKey(sealed.id);
+  const versionId = await versionOf(services.blobs.objects, { key, versionId: null });
+  const stream = await services.blobs.objects.open({ key, versionId });
   const bytes = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
       hash.update(chunk);
@@ -60,7 +61,7 @@ async function readStanding(services: Services<WithReader>, sealed: PackageRecor
   };
   try {
     if (!(await saysTheSame(services.registry.read, sealed, bytes()))) return null;
-    return { digest: digestFromBytes(hash.digest()), size };
+    return { digest: digestFromBytes(hash.digest()), size, versionId };
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError) return null;
     throw error;

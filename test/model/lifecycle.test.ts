@@ -24,7 +24,7 @@ import { packOf } from '../support/pack.ts';
 
 /** ARTIFACT_STORE_TEST_SEED runs the schedules of another run again. */
 const own = process.env.ARTIFACT_STORE_TEST_SEED;
-const SCHEDULES = usualOrLong(1_000, 200_000);
+const SCHEDULES = usualOrLong(2_000, 200_000);
 /** Few, so that packages share them. */
 const CONTENTS = Array.from({ length: 5 }, (_, n) => Buffer.from(`content ${n} `.repeat(n + 1)));
 const ATTEMPTS = 4;

@@ -123,7 +123,7 @@ export function objectsSuite(check: Check): void {
     const key = manifestKey(newId('pkg', Date.now()) as PackageId);
     const ref = { key, versionId: null };
     const bytes = Buffer.from('{"schema":"artifact-store/manifest/v1"}');
-    const expected = { size: bytes.length, digest: digestOf(bytes) };
+    const expected = { size: bytes.length, digest: digestOf(bytes), versionId: null };
     const racing = Array.from({ length: 5 }, () => store.objects.write(key, chunks(bytes, 5)));
     for (const written of await Promise.all(racing)) t.deepEqual(written, expected);
     await t.throwsAsync(store.objects.write(key, chunks(Buffer.from('other bytes'), 5)));

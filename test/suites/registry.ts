@@ -469,7 +469,7 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
           },
           true,
         ),
-      () => retention.setWritten(['evt_1']),
+      () => retention.setWritten([{ id: 'evt_1', version_id: null }]),
       () => audit.add({ ...event, action: 'package.created', package_id: id, subject_id: null, detail: {} }),
     ];
     for (const write of writes) {

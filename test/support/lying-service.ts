@@ -222,6 +222,7 @@ export const SWEEP: Sweep = {
     sparse: NONE,
     rewritten: NONE,
     waiting: NONE,
+    locked: NONE,
     due: NONE,
     leftovers: NONE,
     unknown: NONE,

@@ -66,7 +66,8 @@ const BELIEF: readonly TrialName[] = [
 ];
 
 function reportOn(trials: Tried['trials'], change: Partial<Tried> = {}): ProbeReport {
-  return probeReport({ problem: null, trials, hasUploadKey: true, clockSkewMs: 400, ...change }, AT);
+  const lock = { wanted: 'off', enabled: false, byDefault: null } as const;
+  return probeReport({ problem: null, trials, hasUploadKey: true, clockSkewMs: 400, lock, ...change }, AT);
 }
 
 test('a backend on which everything holds', (t) => {

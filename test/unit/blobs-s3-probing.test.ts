@@ -7,7 +7,13 @@ const INTERVALS = { regular: NEVER, afterProblem: NEVER, onDemand: NEVER };
 
 function reportOf(probedAt: number, problem: string | null = null): ProbeReport {
   return probeReport(
-    { problem, trials: {}, hasUploadKey: false, clockSkewMs: null },
+    {
+      problem,
+      trials: {},
+      hasUploadKey: false,
+      clockSkewMs: null,
+      lock: { wanted: 'off', enabled: false, byDefault: null },
+    },
     { probedAt, endpoint: 'http://s3' },
   );
 }

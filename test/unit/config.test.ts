@@ -37,6 +37,7 @@ const S3_DEFAULTS: Config['s3'] = {
   credentials: null,
   uploadCredentials: null,
   verify: 'auto',
+  objectLock: 'off',
   proxies: {},
 };
 
@@ -111,6 +112,7 @@ const ONLY_WITH_BUCKET: Record<string, string> = {
   S3_UPLOAD_ACCESS_KEY_ID: 'key',
   S3_UPLOAD_SECRET_ACCESS_KEY: 'secret',
   S3_VERIFY: 'read',
+  S3_OBJECT_LOCK: 'governance',
 };
 
 const BAD: Record<string, string[]> = {
@@ -129,6 +131,7 @@ const BAD: Record<string, string[]> = {
   DATABASE_URL: ['sqlite:///elsewhere', 'x'],
   S3_FORCE_PATH_STYLE: ['yes', '1', 'TRUE'],
   S3_VERIFY: ['write', 'AUTO'],
+  S3_OBJECT_LOCK: ['on', 'GOVERNANCE', 'true'],
   SIGNING_KEY: ['k'.repeat(31)],
   ADMIN_TOKEN: ['t'.repeat(15), `${'t'.repeat(15)}\n`, 'with blanks in between', 'a-tökén-that-no-header-carries'],
   S3_ACCESS_KEY_ID: ['two words'],
@@ -212,6 +215,7 @@ test('with a bucket every S3 variable counts, and a key has both halves', (t) =>
     credentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
     uploadCredentials: { accessKeyId: 'key', secretAccessKey: 'secret' },
     verify: 'read',
+    objectLock: 'governance',
     proxies: {},
   });
   for (const name of ['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY', 'S3_UPLOAD_ACCESS_KEY_ID']) {

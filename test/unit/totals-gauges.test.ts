@@ -18,6 +18,7 @@ const TOTALS: Totals = {
   uploads: { open: 1, completing: 0, aborting: 0 },
   fixity: { seen: { objects: 3, bytes: 20 }, overdue: { objects: 0, bytes: 0 }, oldest_seen_at: null },
   damaged: 0,
+  unlocked: 0,
   swept_at: null,
 };
 

@@ -33,7 +33,7 @@ export async function checkBucketHealth(
       object_overwrite_refused: false,
       completion_exclusive: false,
     },
-    findings: report === null ? [] : [verification(report, verify, clock()), ...report.findings],
+    findings: report === null ? [] : [verification(report, verify, clock()), ...report.findings, ...report.lock],
     ...(failure === null
       ? {}
       : {

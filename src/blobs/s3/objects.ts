@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
 import { type Digest, digestFromBytes } from '../../core/digest.ts';
 import { StoreError } from '../../core/errors.ts';
 import type { ByteRange, ObjectRef, ObjectStat, Objects } from '../blob-store.ts';
@@ -10,9 +10,11 @@ import type { Spooled } from '../spool.ts';
 import { OWN_URL_MS } from './access.ts';
 import type { Bucket } from './bucket.ts';
 import { signDownload } from './downloads.ts';
+import { listNewest, listVersions } from './list-bucket.ts';
+import { versionOf } from './object-locks.ts';
 import type { S3StoreOptions } from './options.ts';
 import { bodyHeaders } from './part-requests.ts';
-import { removeObjects } from './remove-objects.ts';
+import { removeObject, removeObjects } from './remove-objects.ts';
 import { isNoSuchObject, refusalOf } from './s3-errors.ts';
 import { sendFile } from './send.ts';
 
@@ -22,20 +24,21 @@ const CONTENTION_MS = 250;
 /** Objects of a bucket. */
 export function bucketObjects(
   bucket: Bucket,
-  { spool, report, selfServed }: Pick<S3StoreOptions, 'spool' | 'report' | 'selfServed'>,
+  {
+    spool,
+    report,
+    selfServed,
+    objectLock = 'off',
+  }: Pick<S3StoreOptions, 'spool' | 'report' | 'selfServed' | 'objectLock'>,
 ): Objects {
-  const { access, ask, named } = bucket;
+  const { access, ask } = bucket;
   const { agent, client, clock, internal, names, signing } = access;
-
-  function versionNamed({ key, versionId }: ObjectRef): { Bucket: string; Key: string; VersionId?: string } {
-    return { ...named(key), ...(versionId === null ? {} : { VersionId: versionId }) };
-  }
 
   function open(ref: ObjectRef, range?: ByteRange): Promise<Readable> {
     return ask(`opening ${ref.key}`, async () => {
       if (range?.size === 0) return Readable.from([]);
       const command = new GetObjectCommand({
-        ...versionNamed(ref),
+        ...bucket.version(ref),
         ...(range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.size - 1}` }),
       });
       const { Body, ContentLength } = await client.send(command);
@@ -51,10 +54,10 @@ export function bucketObjects(
 
   function stat(ref: ObjectRef): Promise<ObjectStat | null> {
     return ask(`looking at ${ref.key}`, async () => {
-      const command = new HeadObjectCommand(versionNamed(ref));
+      const command = new HeadObjectCommand(bucket.version(ref));
       try {
-        const { ContentLength = 0, LastModified } = await client.send(command);
-        return { size: ContentLength, modifiedAt: LastModified?.getTime() ?? 0 };
+        const { ContentLength = 0, LastModified, VersionId } = await client.send(command);
+        return { versionId: versionOf(VersionId), size: ContentLength, modifiedAt: LastModified?.getTime() ?? 0 };
       } catch (error) {
         if (!isNoSuchObject(error)) throw error;
         // A HEAD says 404 of an object and of a bucket alike.
@@ -65,28 +68,30 @@ export function bucketObjects(
   }
 
   /** Contended: another request writes it just now, and nobody knows whether it will stand. */
-  async function writeOnce(key: ObjectKey, spooled: Spooled): Promise<'written' | 'stands' | 'contended'> {
+  async function writeOnce(key: ObjectKey, spooled: Spooled): Promise<Written> {
     // If-None-Match is ignored by some servers and on versioned buckets: look first.
-    if ((await stat({ key, versionId: null })) !== null) return 'stands';
+    const standing = await stat({ key, versionId: null });
+    if (standing !== null) return { outcome: 'stands', versionId: standing.versionId };
     const name = names.toName(key);
     const headers = { ...bodyHeaders(spooled, false), 'if-none-match': '*' };
     const sign = () => signing({ method: 'PUT', address: internal, name, headers, expiresAt: clock() + OWN_URL_MS });
     return ask(`writing ${key}`, async () => {
       try {
-        await sendFile(sign, { file: spooled.file, offset: 0, size: spooled.size }, agent);
-        return 'written';
+        const { headers } = await sendFile(sign, { file: spooled.file, offset: 0, size: spooled.size }, agent);
+        return { outcome: 'written', versionId: versionOf(headers['x-amz-version-id'] as string | undefined) };
       } catch (error) {
         const status = refusalOf(error)?.status;
-        if (status === 412) return 'stands';
-        if (status === 409) return 'contended';
+        // Only a bucket without versions refuses so.
+        if (status === 412) return { outcome: 'stands', versionId: null };
+        if (status === 409) return { outcome: 'contended', versionId: null };
         throw error;
       }
     });
   }
 
-  async function digestOf(key: ObjectKey): Promise<Digest> {
+  async function digestOf(ref: ObjectRef): Promise<Digest> {
     const hash = createHash('sha256');
-    for await (const chunk of await open({ key, versionId: null })) hash.update(chunk as Uint8Array);
+    for await (const chunk of await open(ref)) hash.update(chunk as Uint8Array);
     return digestFromBytes(hash.digest());
   }
 
@@ -105,18 +110,18 @@ export function bucketObjects(
       const spooled = await spool.receive(bytes);
       try {
         const { size, digest } = spooled;
-        let outcome = await writeOnce(key, spooled);
+        let { outcome, versionId } = await writeOnce(key, spooled);
         if (outcome === 'contended') {
           // The concurrent writer may have failed too: AWS recommends a retry.
           await sleep(CONTENTION_MS);
-          outcome = await writeOnce(key, spooled);
+          ({ outcome, versionId } = await writeOnce(key, spooled));
         }
         if (outcome === 'contended') {
           throw new StoreError('unavailable', `Somebody else is writing ${key} just now: try again in a moment.`);
         }
-        if (outcome === 'written' && bucket.isBelieved()) return { size, digest };
-        const standing = await digestOf(key);
-        if (standing === digest) return { size, digest };
+        if (outcome === 'written' && bucket.isBelieved()) return { size, digest, versionId };
+        const standing = await digestOf({ key, versionId });
+        if (standing === digest) return { size, digest, versionId };
         throw new StoreError('integrity_failure', `${key} already exists with ${standing}, not ${digest}.`, {
           expected_digest: digest,
           actual_digest: standing,
@@ -126,34 +131,16 @@ export function bucketObjects(
       }
     },
 
-    async remove(ref) {
-      const command = new DeleteObjectCommand(versionNamed(ref));
-      await ask(`removing ${ref.key}`, async () => {
-        try {
-          await client.send(command);
-        } catch (error) {
-          if (!isNoSuchObject(error)) throw error;
-        }
-      });
-    },
+    remove: (ref) => removeObject(bucket, ref),
 
     removeMany: (refs) => removeObjects(bucket, refs),
 
-    async *list(prefix) {
-      let token: string | undefined;
-      do {
-        const command: ListObjectsV2Command = new ListObjectsV2Command({
-          Bucket: access.bucket,
-          Prefix: names.toNamePrefix(prefix),
-          ...(token === undefined ? {} : { ContinuationToken: token }),
-        });
-        const page = await ask(`listing ${JSON.stringify(prefix.slice(0, 200))}`, () => client.send(command));
-        for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
-          const key = names.toKey(Key);
-          if (key !== null) yield { key, size: Size, modifiedAt: LastModified?.getTime() ?? 0 };
-        }
-        token = page.IsTruncated ? page.NextContinuationToken : undefined;
-      } while (token !== undefined);
-    },
+    list: (prefix) => (objectLock === 'off' ? listNewest : listVersions)(bucket, prefix),
   };
+}
+
+/** What became of a request that writes an object. */
+interface Written {
+  outcome: 'written' | 'stands' | 'contended';
+  versionId: string | null;
 }

@@ -1,3 +1,4 @@
+import type { LockMode } from '../../core/object-lock.ts';
 import type { ProxyEnv } from '../../core/proxy.ts';
 import type { DownloadOptions, SignedRequest } from '../blob-store.ts';
 import type { Spool } from '../spool.ts';
@@ -23,6 +24,8 @@ export interface S3Options {
   credentials: S3Keys | null;
   /** A write-only key that signs part URLs; null: the control plane's. */
   uploadCredentials: S3Keys | null;
+  /** How objects are locked; left out: they are not. */
+  objectLock?: LockMode | 'off';
   /** What names proxies for the service's own requests; left out: none. */
   proxies?: ProxyEnv;
   /** Now, in ms: signed URLs count from it. */

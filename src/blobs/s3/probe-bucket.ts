@@ -5,6 +5,7 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
+  GetObjectLockConfigurationCommand,
   ListPartsCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
@@ -14,9 +15,10 @@ import type { SignedRequest } from '../blob-store.ts';
 import { type ObjectKey, probeKey } from '../key-layout.ts';
 import type { S3Access } from './access.ts';
 import { checksumOf, partRequest } from './part-requests.ts';
-import { asking } from './s3-errors.ts';
+import { asking, refusalOf } from './s3-errors.ts';
 import type { OutgoingRequest } from './send.ts';
 import { type Spoiling, sendTrial, type TrialAnswer } from './send-trial.ts';
+import type { SeenLock } from './trial.ts';
 import type { UploadName } from './upload-name.ts';
 
 /** Bytes. */
@@ -120,6 +122,24 @@ export class ProbeBucket {
     });
     const { VersionId } = await this.#ask('completing the probe upload', () => this.access.once.send(command));
     return VersionId;
+  }
+
+  /** What the bucket says of locks. Never throws but when the probe is to stop: a server may not know of them, and a key not be allowed to ask. */
+  async readLock(): Promise<Omit<SeenLock, 'wanted'>> {
+    this.#signal?.throwIfAborted();
+    try {
+      const command = new GetObjectLockConfigurationCommand({ Bucket: this.access.bucket });
+      const { ObjectLockConfiguration: said } = await this.access.client.send(command);
+      const { Mode, Days, Years } = said?.Rule?.DefaultRetention ?? {};
+      const time = Days === undefined ? `${Years} years` : `${Days} days`;
+      return {
+        enabled: said?.ObjectLockEnabled === 'Enabled',
+        byDefault: Mode === undefined ? null : `${Mode.toLowerCase()}, ${time}`,
+      };
+    } catch (error) {
+      const code = refusalOf(error)?.code;
+      return { enabled: code === 'ObjectLockConfigurationNotFoundError' ? false : null, byDefault: null };
+    }
   }
 
   /** Of an upload that was never completed. What cannot be aborted now is left for a later start. */

@@ -1,6 +1,7 @@
 import type { Finding } from '../blob-store.ts';
 import { RULES } from './guarantee-rules.ts';
 import { GUARANTEES, type Guarantee } from './guarantees.ts';
+import { lockFindings } from './lock-findings.ts';
 import type { TrialName, Tried } from './trial.ts';
 
 /**
@@ -27,6 +28,8 @@ export interface ProbeReport {
   held: Record<Guarantee, boolean>;
   /** One for each guarantee; none when nothing could be proved. */
   findings: Array<Finding & { guarantee: Guarantee }>;
+  /** Whether the bucket locks objects, as it is to; none when it did not say. */
+  lock: Finding[];
 }
 
 /** What the trials prove. Whatever was not seen to hold does not hold. */
@@ -41,6 +44,7 @@ export function probeReport(tried: Tried, at: { probedAt: number; endpoint: stri
     enforcing: NEEDED_TO_BELIEVE.every((guarantee) => held[guarantee]),
     held: held as Record<Guarantee, boolean>,
     findings,
+    lock: problem === null ? lockFindings(tried.lock) : [],
   };
 }
 

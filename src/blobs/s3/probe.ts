@@ -25,10 +25,11 @@ export async function probeBackend(options: S3Options, signal?: AbortSignal): Pr
   // A probe that is told to stop cleans up first, if storage responds.
   const close = (): void => void setTimeout(() => access.close(), CLEANUP_MS).unref();
   signal?.addEventListener('abort', close, { once: true });
-  let seen: Told = { trials: {}, clockSkewMs: null };
+  const unseen: Told['lock'] = { wanted: options.objectLock ?? 'off', enabled: null, byDefault: null };
+  let seen: Told = { trials: {}, clockSkewMs: null, lock: unseen };
   let problem: string | null = null;
   try {
-    seen = await tryAll(new ProbeBucket(access, signal));
+    seen = await tryAll(new ProbeBucket(access, signal), unseen.wanted);
   } catch (error) {
     problem = error instanceof Error ? error.message : String(error);
   } finally {
@@ -38,10 +39,10 @@ export async function probeBackend(options: S3Options, signal?: AbortSignal): Pr
   return probeReport({ ...seen, problem, hasUploadKey: access.hasUploadKey }, { probedAt, endpoint });
 }
 
-type Told = Pick<Tried, 'trials' | 'clockSkewMs'>;
+type Told = Pick<Tried, 'trials' | 'clockSkewMs' | 'lock'>;
 
 /** One trial after the other, each of which removes what it made. @throws what kept them from their end */
-async function tryAll(bucket: ProbeBucket): Promise<Told> {
+async function tryAll(bucket: ProbeBucket, wanted: Tried['lock']['wanted']): Promise<Told> {
   const source = bucket.key('source');
   const version = await bucket.write(source, bucket.wrong);
   try {
@@ -53,6 +54,7 @@ async function tryAll(bucket: ProbeBucket): Promise<Told> {
     return {
       trials: { ...checksumHeader.trials, ...partUrls.trials, ...own, ...reused, ...reads },
       clockSkewMs: partUrls.clockSkewMs,
+      lock: { wanted, ...(await bucket.readLock()) },
     };
   } finally {
     await bucket.remove(source, version);

@@ -2,6 +2,7 @@ import type { BlobStore } from '../blob-store.ts';
 import { openAccess } from './access.ts';
 import { bucketOf } from './bucket.ts';
 import { checkBucketHealth } from './health.ts';
+import { objectLocks } from './object-locks.ts';
 import { bucketObjects } from './objects.ts';
 import type { S3StoreOptions } from './options.ts';
 import { multipartUploads } from './uploads.ts';
@@ -11,13 +12,14 @@ const HEALTH_PATIENCE_MS = 5_000;
 
 /** A bucket of an S3 server. No I/O until it is used. @throws TypeError, RangeError for options that cannot be */
 export function openS3Store(options: S3StoreOptions): BlobStore {
-  const { report, probeAgain, verify } = options;
+  const { report, probeAgain, verify, objectLock = 'off' } = options;
   const access = openAccess(options);
   const bucket = bucketOf(access, options);
   const objects = bucketObjects(bucket, options);
   return {
     kind: 's3',
     objects,
+    locks: objectLock === 'off' ? null : objectLocks(bucket, objectLock),
     uploads: multipartUploads(bucket, options, objects.remove),
 
     async health(afresh = false) {

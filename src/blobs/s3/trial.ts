@@ -1,3 +1,5 @@
+import type { LockMode } from '../../core/object-lock.ts';
+
 /** What became of one request that was sent to see what storage does with it. */
 export interface Trial {
   /** 0: the connection was closed without an answer. */
@@ -8,6 +10,15 @@ export interface Trial {
   stored: 'nothing' | 'right' | 'other';
 }
 
+/** What a bucket says of Object Lock, and what it is asked for. */
+export interface SeenLock {
+  wanted: LockMode | 'off';
+  /** The bucket was made with Object Lock; null: it did not say. */
+  enabled: boolean | null;
+  /** What it locks every new object for, in words; null: nothing. */
+  byDefault: string | null;
+}
+
 /** The trials of one probe, and what they were made with. */
 export interface Tried {
   /** Why the trials could not be carried out, or not to their end; null when all were. */
@@ -16,6 +27,7 @@ export interface Tried {
   hasUploadKey: boolean;
   /** The storage's clock minus ours, ms; null when it did not tell the time. */
   clockSkewMs: number | null;
+  lock: SeenLock;
 }
 
 export type TrialName =

@@ -22,6 +22,7 @@ import { OBJECTS_PREFIX, type ObjectKey } from '../key-layout.ts';
 import { checkedChunks } from '../part-rules.ts';
 import { OWN_URL_MS } from './access.ts';
 import type { Bucket } from './bucket.ts';
+import { versionOf } from './object-locks.ts';
 import type { S3StoreOptions } from './options.ts';
 import { checksumOf, partRequest } from './part-requests.ts';
 import { isNoSuchObject, isNoSuchUpload } from './s3-errors.ts';
@@ -201,7 +202,7 @@ export function multipartUploads(
       const enforced = bucket.isBelieved();
       return {
         size: ordered.reduce((sum, { size }) => sum + size, 0),
-        versionId: answer.VersionId && answer.VersionId !== 'null' ? answer.VersionId : null,
+        versionId: versionOf(answer.VersionId),
         digest: enforced && first !== undefined && ordered.length === 1 ? first.digest : null,
         partsBound: enforced,
       };
@@ -209,7 +210,8 @@ export function multipartUploads(
 
     async drop(upload, completion, versionId) {
       if (completion === 'not_sent') await abort(upload);
-      if (completion === 'clean') await removeObject({ key: upload.key, versionId });
+      const isLocked = completion === 'clean' && !(await removeObject({ key: upload.key, versionId }));
+      if (isLocked) return 'later';
       if (completion !== 'unclean') return 'dropped';
       // An Abort now can destroy what a Complete makes a moment later, and a DELETE can come before it. The sweep
       // removes the object, if one ever exists, when nothing can be in flight any more.

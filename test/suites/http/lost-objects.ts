@@ -178,8 +178,8 @@ async function remove(service: TestService, content: string): Promise<ObjectKey[
   return keys;
 }
 
-function removeObject({ services }: TestService, key: ObjectKey): Promise<void> {
-  return services.blobs.objects.remove({ key, versionId: null });
+async function removeObject({ services }: TestService, key: ObjectKey): Promise<void> {
+  await services.blobs.objects.remove({ key, versionId: null });
 }
 
 async function* bytesOf(text: string): AsyncGenerator<Uint8Array> {

@@ -83,7 +83,7 @@ export function sweepFaultsSuite(startTestService: StartTestService): void {
       objects.removeMany = removeMany;
       reached.resolve();
       await goOn.promise;
-      await removeMany(refs);
+      return removeMany(refs);
     };
     const { body: frozen } = await api.post('/v1/operations/sweeps', { apply: true });
     await reached.promise;

@@ -32,10 +32,14 @@ export function memoryStore(now: () => number): MemoryStore {
     if (objects.has(key)) throw new Error(`${key} is written twice`);
     objects.set(key, { bytes, modifiedAt: now() });
   };
-  const remove = async ({ key }: ObjectRef): Promise<void> => void objects.delete(key);
+  const remove = async ({ key }: ObjectRef): Promise<boolean> => {
+    objects.delete(key);
+    return true;
+  };
 
   const store: BlobStore = {
     kind: 's3',
+    locks: null,
     objects: {
       async open(ref, range) {
         const bytes = get(ref);
@@ -43,13 +47,13 @@ export function memoryStore(now: () => number): MemoryStore {
       },
       async stat({ key }): Promise<ObjectStat | null> {
         const object = objects.get(key);
-        return object ? { size: object.bytes.length, modifiedAt: object.modifiedAt } : null;
+        return object ? { versionId: null, size: object.bytes.length, modifiedAt: object.modifiedAt } : null;
       },
       async *list(prefix) {
         const keys = [...objects.keys()].filter((key) => key.startsWith(prefix)).toSorted();
         for (const key of keys) {
           const object = objects.get(key);
-          if (object) yield { key, size: object.bytes.length, modifiedAt: object.modifiedAt };
+          if (object) yield { key, versionId: null, size: object.bytes.length, modifiedAt: object.modifiedAt };
         }
       },
       signDownload: async () => ({ ...request, method: 'GET' }),
@@ -59,11 +63,12 @@ export function memoryStore(now: () => number): MemoryStore {
         if (standing && !standing.bytes.equals(bytes))
           throw new StoreError('integrity_failure', `${key} is another one.`);
         if (!standing) put(key, bytes);
-        return { size: bytes.length, digest: digestOf(bytes) };
+        return { size: bytes.length, digest: digestOf(bytes), versionId: null };
       },
       remove,
       async removeMany(refs) {
         for (const ref of refs) await remove(ref);
+        return [];
       },
     },
     uploads: {
