@@ -69,6 +69,8 @@ if (ceph !== null) {
   test('a registry that is rebuilt knows all versions, hidden ones too, and locks are brought up again', async (t) => {
     const dataDir = await tempFolder(t);
     const { service, api, bucket, locks } = await startLocking(t, ceph, client, { dataDir });
+    // For it alone an object would be locked less long than it is.
+    const short = await api.preserve({ a: 'one' }, { retention_class: 'transient' });
     const id = await preservePacked(api, [{ a: 'one', b: 'two' }]);
     const held = await api.preserve({ c: 'held' });
     t.is((await api.post(`/v1/packages/${held}/holds`, { reason: 'disputed' })).status, 201);
@@ -79,7 +81,7 @@ if (ceph !== null) {
     for (const { Key } of versions) await client.send(new DeleteObjectCommand({ Bucket: bucket, Key }));
     const rebuilt = await runCli(['rebuild', '--from-storage', '--json'], { env: service.env });
     t.is(rebuilt.code, 0, rebuilt.stderr + rebuilt.stdout);
-    t.like(rebuilt.json, { packages: 2, whole: true, missing_blobs: { count: 0 } });
+    t.like(rebuilt.json, { packages: 3, whole: true, missing_blobs: { count: 0 } });
     const known = await withRegistry(service.env, async (db) => [
       ...(await db('objects').select('version_id')),
       ...(await db('retention_events').whereNot({ action: 'set' }).select('version_id')),
@@ -99,8 +101,8 @@ if (ceph !== null) {
     for (const { key, locked_until, legal_hold } of told) {
       t.like(seen.get(key), { until: Number(locked_until), held: Boolean(legal_hold) }, key);
     }
-    t.is(told.length, 4);
-    for (const each of [id, held]) {
+    t.is(told.length, 6);
+    for (const each of [short, id, held]) {
       const verified = await runCli(['verify', each, '--url', again.service.url]);
       t.is(verified.code, 0, verified.stderr + verified.stdout);
     }
@@ -148,6 +150,24 @@ if (ceph !== null) {
     const warned = named(await diagnosis(t, service.url), 'no_default_retention');
     t.is(warned?.level, 'warning');
     t.regex(warned?.says ?? '', /governance, 1 days/);
+  });
+
+  test('an object keeps the mode that it was first locked with, and is raised in it', async (t) => {
+    const dataDir = await tempFolder(t);
+    const before = await startLocking(t, ceph, client, { dataDir, mode: 'governance' });
+    const id = await before.api.preserve({ a: 'one' });
+    await before.service.stop();
+    const { bucket } = before;
+    const after = await startLocking(t, ceph, client, { dataDir, bucket, mode: 'compliance' });
+    const answer = await after.api.post(`/v1/packages/${id}/retention/extensions`, { days: 9, reason: 'more' });
+    t.true(answer.status < 300, JSON.stringify(answer.body));
+    await after.api.preserve({ b: 'two' });
+    const until = await expiryOf(after.api, id);
+    t.deepEqual((await after.locks()).map((lock) => [lock.until === until, lock.mode]).toSorted(), [
+      [false, 'COMPLIANCE'],
+      [true, 'GOVERNANCE'],
+    ]);
+    t.like(named(await diagnosis(t, after.service.url), 'lock_mode'), { level: 'note' });
   });
 
   test('a bucket without Object Lock is told, and no package is finalized in it unlocked', async (t) => {
