@@ -5,7 +5,6 @@ import { digestOf } from '../../src/core/digest.ts';
 import { isStoreError } from '../../src/core/errors.ts';
 import type { PackageId } from '../../src/core/ids.ts';
 import { parseLogicalPath } from '../../src/core/logical-path.ts';
-import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { commitUpload } from '../../src/usecases/commit-upload.ts';
 import { createPackage } from '../../src/usecases/create-package.ts';
 import { deletePackage } from '../../src/usecases/delete-package.ts';
@@ -19,15 +18,18 @@ import { releaseHold } from '../../src/usecases/release-hold.ts';
 import { SYSTEM } from '../../src/usecases/services.ts';
 import { startSweep } from '../../src/usecases/sweep.ts';
 import { usualOrLong } from '../support/long.ts';
+import { connectSqliteHere } from '../support/model/sqlite-here.ts';
 import { openLab, SWEEP, World } from '../support/model/world.ts';
 import { packOf } from '../support/pack.ts';
 
-const SCHEDULES = usualOrLong(300, 200_000);
+/** ARTIFACT_STORE_TEST_SEED runs the schedules of another run again. */
+const own = process.env.ARTIFACT_STORE_TEST_SEED;
+const SCHEDULES = usualOrLong(1_000, 200_000);
 /** Few, so that packages share them. */
 const CONTENTS = Array.from({ length: 5 }, (_, n) => Buffer.from(`content ${n} `.repeat(n + 1)));
 const ATTEMPTS = 4;
 
-const lab = await openLab(connectSqlite(':memory:'), openCheckThread());
+const lab = await openLab(connectSqliteHere(), openCheckThread());
 test.after.always(async () => {
   await lab.checker.close();
   await lab.registry.close();
@@ -75,9 +77,9 @@ test('whatever happens in whatever order, and whoever dies: no finalized package
         throw new Error(`${(error as Error).stack}\n\n${world.schedule.log.join('\n')}`);
       }
     }),
-    { numRuns: SCHEDULES },
+    { numRuns: SCHEDULES, ...(own === undefined ? {} : { seed: Number(own) }) },
   );
-  t.log(`${found.numRuns} schedules`);
+  t.log(`${found.numRuns} schedules, seed ${found.seed}`);
   if (!found.failed) return t.pass();
   t.fail(
     `${JSON.stringify(found.counterexample)}, seed ${found.seed}, path ${found.counterexamplePath}\n${found.errorInstance}`,

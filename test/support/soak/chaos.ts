@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { untilFrozen } from '../frozen.ts';
+import type { Stage } from './actors.ts';
+import type { SoakServices } from './services.ts';
+
+/** One service is always up, else all wait: for as long as another is started. */
+const LEAST_UP = 1;
+
+/**
+ * Kills and freezes services and pushers at random. @returns when all that it stopped goes on again, or was started anew
+ */
+export async function chaos(stage: Stage, services: SoakServices): Promise<void> {
+  const { diary, random } = stage;
+  const work = new Set<Promise<void>>();
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => {});
+  const beside = (doing: Promise<void>): void => {
+    const done = doing.catch(failed.reject).finally(() => work.delete(done));
+    work.add(done);
+  };
+  while (!stage.over()) {
+    await Promise.race([sleep(300 + 1_200 * random()), failed.promise]);
+    const choice = random();
+    if (choice < 0.3) {
+      if (services.up <= LEAST_UP && random() < 0.8) continue;
+      diary.note('a service is killed');
+      diary.count('service killed');
+      beside(services.kill(random));
+    } else if (choice < 0.55) {
+      if (services.up > LEAST_UP) beside(freezeService(stage, services));
+    } else if (choice < 0.8) killPusher(stage);
+    else beside(freezePusher(stage));
+  }
+  await Promise.race([Promise.all(work), failed.promise]);
+}
+
+async function freezeService({ diary, random }: Stage, services: SoakServices): Promise<void> {
+  const [pause, leasesEnd, dies] = [300 + 3_500 * random(), random() < 0.7, random() < 0.2];
+  const replica = await services.freeze(random);
+  if (replica === null) return;
+  diary.note(`a service is frozen for ${Math.round(pause)} ms${leasesEnd ? ', and its leases end' : ''}`);
+  diary.count('service frozen');
+  if (leasesEnd) await services.endLeases(replica);
+  await sleep(pause);
+  if (dies) await services.killFrozen(replica);
+  else services.thaw(replica);
+}
+
+function chosenPusher({ processes, random }: Stage) {
+  return [...processes.entries()][Math.floor(random() * processes.size)];
+}
+
+function killPusher(stage: Stage): void {
+  const [n, child] = chosenPusher(stage) ?? [];
+  if (child === undefined) return;
+  if (!child.kill('SIGKILL')) return;
+  stage.diary.note(`pusher ${n} is killed`);
+  stage.diary.count('pusher killed');
+}
+
+async function freezePusher(stage: Stage): Promise<void> {
+  const pause = 300 + 3_000 * stage.random();
+  const [n, child] = chosenPusher(stage) ?? [];
+  if (child === undefined) return;
+  stage.diary.note(`pusher ${n} is frozen for ${Math.round(pause)} ms`);
+  stage.diary.count('pusher frozen');
+  child.kill('SIGSTOP');
+  await untilFrozen(child);
+  await sleep(pause);
+  child.kill('SIGCONT');
+}
