@@ -12,6 +12,7 @@ import type { FileLocation, FileRecord } from '../registry/files.ts';
 import { readPackage } from './access.ts';
 import { fileDeleted } from './file-deleted.ts';
 import type { Caller, Services, WithReader } from './services.ts';
+import { urlExpiry } from './sign-parts.ts';
 
 /** One request, and the files that its answer holds. */
 export interface PlannedDownload {
@@ -56,6 +57,8 @@ export async function planDownloads(
       : await tables.files.page(packageId, page.after, page.limit);
   const readable = files.filter((file) => file.proven && file.deleted_at === null);
   const wanted = readable.filter((file) => file.size > 0).map((file) => file.path);
+  // Before it is known where the bytes are: what is condemned after that stays for as long.
+  const expiresAt = await urlExpiry(services);
   const locations = await tables.files.locate(packageId, wanted);
   const path = notLocated(wanted, locations);
   if (path !== null && pkg.status !== 'failed') {
@@ -66,7 +69,7 @@ export async function planDownloads(
   const last = files.at(-1);
   return {
     downloads: [
-      ...(await requestsFor(services, caller, packageId, locations, page.encodings ?? [])),
+      ...(await requestsFor(services, caller, packageId, locations, { expiresAt, encodings: page.encodings ?? [] })),
       ...(empty.length === 0 ? [] : [emptyFiles(empty)]),
     ],
     next: 'limit' in page && last && files.length === page.limit ? last.path : null,
@@ -79,13 +82,13 @@ function notLocated(wanted: readonly LogicalPath[], locations: readonly FileLoca
   return wanted.find((one) => !located.has(one)) ?? null;
 }
 
-/** @param locations ordered by object and offset @param encodings that the caller decodes */
+/** @param locations ordered by object and offset @param expiresAt of the URLs, ms @param encodings that the caller decodes */
 async function requestsFor(
   services: Services<WithReader>,
   caller: Caller,
   packageId: PackageId,
   locations: readonly FileLocation[],
-  encodings: readonly Encoding[],
+  { expiresAt, encodings }: { expiresAt: number; encodings: readonly Encoding[] },
 ): Promise<PlannedDownload[]> {
   const { blobs } = services.registry.read;
   const byObject = Map.groupBy(locations, (location) => location.object_id);
@@ -95,7 +98,6 @@ async function requestsFor(
   const whole = await blobs.whollyReadable(caller.reads, packageId, packs);
   const decodable = ids.filter((id) => encodings.includes(objects.get(id)?.encoding ?? 'identity'));
   const tables = told(await blobs.frames(decodable));
-  const expiresAt = (await services.registry.read.now()) + services.limits.url_lifetime * 1_000;
   const downloads: PlannedDownload[] = [];
   for (const [objectId, entries] of byObject) {
     const object = objects.get(objectId);

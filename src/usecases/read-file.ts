@@ -14,6 +14,7 @@ import { fileDeleted } from './file-deleted.ts';
 import { openChecked, openRange, openUnchecked, type Stored } from './open-stored.ts';
 import { reportDamage } from './report-damage.ts';
 import { type Caller, type Services, SYSTEM, type WithReader } from './services.ts';
+import { urlExpiry } from './sign-parts.ts';
 
 /** Content that can be read. */
 export interface Readability {
@@ -73,12 +74,13 @@ export async function readFile(
     openWhole: async () => openChecked(services, await stored()),
     openRange: async (range) => openRange(services, await stored(), range),
     async sign() {
+      // Before it is known where the bytes are: what is condemned after that stays for as long.
+      const expiresAt = await urlExpiry(services);
       const location = await tables.blobs.locate(digest);
       // Of lost bytes the service has more to say than storage; bytes amid an object need a Range header, which a redirect
       // cannot give; and nobody who follows one expects frames.
       const { state, encoding, offset, object_size } = location ?? {};
       if (!location || state !== 'live' || encoding !== 'identity' || offset !== 0 || object_size !== size) return null;
-      const expiresAt = (await tables.now()) + services.limits.url_lifetime * 1_000;
       const ref = { key: location.key as ObjectKey, versionId: location.version_id };
       return services.blobs.objects.signDownload(ref, { objectId: location.object_id, expiresAt });
     },

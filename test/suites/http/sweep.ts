@@ -322,6 +322,39 @@ export function sweepSuite(startTestService: StartTestService): void {
     t.true(held.every((state) => state === 'live'));
   });
 
+  test('a URL is good no longer than what it names stays, however long it takes to sign it', async (t) => {
+    const { service, api } = await place(t);
+    const id = await api.preserve({ a: 'read' });
+    const { files, blobs, now } = service.services.registry.read;
+    const { objects } = service.services.blobs;
+    const [{ locate: locateFiles }, { locate: locateBlob }, { signDownload }] = [files, blobs, objects];
+    const lifetime = service.services.limits.url_lifetime * 1_000;
+    files.locate = async (...asked) => {
+      const found = await locateFiles(...asked);
+      service.sleepDays(1 / 48);
+      return found;
+    };
+    blobs.locate = async (digest) => {
+      const found = await locateBlob(digest);
+      service.sleepDays(1 / 48);
+      return found;
+    };
+    const signed: number[] = [];
+    objects.signDownload = (ref, options) => {
+      signed.push(options.expiresAt);
+      return signDownload(ref, options);
+    };
+    let until = (await now()) + lifetime;
+    const { body } = await api.post(`/v1/packages/${id}/downloads`, { paths: ['a'] });
+    const [first] = body.objects;
+    t.true(Date.parse(first.expires_at) < until + 60_000, first.expires_at);
+    if (service.services.blobs.kind !== 's3') return;
+    until = (await now()) + lifetime;
+    await api.get(`/v1/packages/${id}/files/a?redirect=true`);
+    t.is(signed.length, 2);
+    t.true((signed[1] as number) < until + 60_000);
+  });
+
   test('a sweep ends with its service', async (t) => {
     const service = await startTestService();
     const api = apiOf(service.url);
