@@ -153,6 +153,75 @@ export function registrySweepSuite(test: TestFn, { name, open }: RegistrySuite):
   });
 
   check(
+    'blobs are locked in the order of their digests: two who lock the same ones never wait for each other',
+    async (t, one, two, db) => {
+      // SQLite has one writer. On PostgreSQL a deadlock would not be seen: the one that is rolled back tries again.
+      if (one.kind === 'sqlite') return void t.pass();
+      const [first, middle, last] = [A, B, C].toSorted((a, b) => (a.digest < b.digest ? -1 : 1)) as [Blob, Blob, Blob];
+      const backwards = [last, middle, first];
+      const id = await addPackage(one);
+      await register(one, id, backwards);
+      await record(one, id, 'obj_1', [last]);
+      await record(one, id, 'obj_2', [middle, first]);
+      const ids = ['obj_1', 'obj_2'];
+      const takers: Record<string, (tables: Tables) => Promise<unknown>> = {
+        condemn: ({ blobs }) => blobs.condemn(ids, 1),
+        beginRemoving: ({ blobs }) => blobs.beginRemoving(ids, dueAt(LATE), 1),
+        setGone: ({ blobs }) => blobs.setGone(ids, 1),
+        markLost: ({ blobs }) => blobs.markLost(ids, 1),
+        markFound: ({ blobs }) => blobs.markFound(ids, 1),
+        lock: ({ blobs }) => blobs.lock(backwards, 1),
+        retain: ({ blobs }) => blobs.retain(backwards, 1),
+      };
+      const locking = async (how: string, { digest }: Blob) => {
+        const holder = await db.transaction();
+        const row = await holder
+          .raw(`select no from blobs where digest = ? for update ${how}`, [digestToBytes(digest)])
+          .catch(() => null);
+        return { isFree: row !== null, end: () => holder.rollback() };
+      };
+      for (const [what, take] of Object.entries(takers)) {
+        const before = await locking('', first);
+        const taken = two.transaction(async (tables) => {
+          await take(tables);
+          throw new Error('as it was');
+        });
+        const ended = t.throwsAsync(taken, { message: 'as it was' });
+        const waits = await Promise.race([ended.then(() => false), untilSomebodyWaits(db).then(() => true)]);
+        const after = await locking('nowait', last);
+        await after.end();
+        await before.end();
+        await ended;
+        t.true(waits, `${what} waits for nobody`);
+        t.true(after.isFree, `${what} waits for the first, and has the last already`);
+      }
+    },
+  );
+
+  check('whoever condemns or removes waits for whoever retains what they hold', async (t, one, two, db) => {
+    // SQLite has one writer.
+    if (one.kind === 'sqlite') return void t.pass();
+    const id = await addPackage(one);
+    await register(one, id, [A]);
+    await record(one, id, 'obj_1', [A]);
+    for (const take of [condemn, beginRemoving]) {
+      const end = Promise.withResolvers<void>();
+      const retained = Promise.withResolvers<void>();
+      const retaining = one.transaction(async ({ blobs }) => {
+        await blobs.retain([A], 1);
+        retained.resolve();
+        await end.promise;
+      });
+      await retained.promise;
+      const taken = take(two, ['obj_1']);
+      const waits = await Promise.race([taken.then(() => false), untilSomebodyWaits(db).then(() => true)]);
+      end.resolve();
+      await Promise.all([retaining, taken]);
+      t.true(waits, take.name);
+    }
+  });
+
+  check(
     'an object that is lost holds nothing as long as it is, and goes once nothing needs it',
     async (t, one, _two, db) => {
       const id = await addPackage(one);
