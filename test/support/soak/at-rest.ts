@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ListMultipartUploadsCommand, paginateListObjectsV2, type S3Client } from '@aws-sdk/client-s3';
 import type pg from 'pg';
 import type { Sweep } from '../../../src/api/types.ts';
@@ -14,10 +15,13 @@ const HOUR_MS = 3_600_000;
 /** Longer than any upload is open. */
 const UPLOADS_END_MS = 8 * 24 * HOUR_MS;
 const SWEEPS_MAX = 10;
+const PATIENCE_MS = 120_000;
 /** Packages that are verified at once. */
 const VERIFIED_AT_ONCE = 3;
 
 export interface Place {
+  /** Of what is condemned, ms. */
+  grace: number;
   services: SoakServices;
   db: pg.Client;
   s3: S3Client;
@@ -38,12 +42,14 @@ export async function comeToRest({ services, db }: Place): Promise<Sweep> {
   const api = apiOf(services.url);
   for (let times = 1; ; times += 1) {
     const sweep = await sweepOf(api, { apply: true, max_dead: 10 });
-    assert.equal(sweep.state, 'done', JSON.stringify(sweep));
+    // A machine that is very busy may cost it a connection: what it began, the next one ends.
+    if (sweep.state === 'done') assert.equal(sweep.report.missing.count, 0, JSON.stringify(sweep));
+    else assert.equal(sweep.error?.code, 'unavailable', JSON.stringify(sweep));
     const { unneeded, waiting, due, leftovers, unknown, unknown_kept, young, missing } = sweep.report;
     const { sparse, unfinished_uploads, freed } = sweep.report;
     const amounts = [unneeded, waiting, due, leftovers, unknown, unknown_kept, young, missing];
-    const busy = [...amounts, sparse, unfinished_uploads, freed].some(({ count }) => count > 0);
-    if (!busy) {
+    const idle = [...amounts, sparse, unfinished_uploads, freed].every(({ count }) => count === 0);
+    if (idle && sweep.state === 'done') {
       await services.shiftTime(0);
       return sweep;
     }
@@ -55,9 +61,9 @@ export async function comeToRest({ services, db }: Place): Promise<Sweep> {
 }
 
 async function until(what: string, is: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 60_000; !(await is()); ) {
+  for (const end = Date.now() + PATIENCE_MS; !(await is()); ) {
     assert.ok(Date.now() < end, `waited in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await sleep(200);
   }
 }
 
@@ -89,7 +95,7 @@ export async function assertWhole({ services, db }: Place, pushed: readonly Push
 
 /** Storage has what the registry has, nothing else, and nothing waits for anything. */
 export async function assertEqual(place: Place, last: Sweep, dataDir: string): Promise<void> {
-  const { db, env } = place;
+  const { db, env, grace } = place;
   const one = async (sql: string) => (await db.query(sql)).rows;
   assert.deepEqual(await one(`select id, state from objects where state not in ('live', 'gone')`), []);
   assert.deepEqual(await one('select blob_no from lost_blobs'), []);
@@ -104,6 +110,15 @@ export async function assertEqual(place: Place, last: Sweep, dataDir: string): P
     await one(`select id, state, drop_key from uploads where state in ('open', 'completing', 'aborting') or drop_key`),
     [],
     'no upload is half done, and no key is left to be freed',
+  );
+  assert.deepEqual(
+    await one(
+      `select r.subject_id, r.at - max(c.at) as ms from audit_events r join audit_events c on c.subject_id = r.subject_id
+       where r.action = 'object.removed' and c.action = 'object.condemned' and c.seq < r.seq
+       group by r.subject_id, r.at having r.at - max(c.at) < ${grace}`,
+    ),
+    [],
+    'what is condemned has its grace',
   );
   assert.deepEqual(await one(`select object_no from object_checks where result <> 'good'`), []);
 

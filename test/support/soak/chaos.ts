@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { untilFrozen } from '../frozen.ts';
-import type { Stage } from './actors.ts';
+import type { Happened, Stage } from './actors.ts';
 import type { SoakServices } from './services.ts';
 
 /** One service is always up, else all wait: for as long as another is started. */
@@ -21,6 +21,7 @@ export async function chaos(stage: Stage, services: SoakServices): Promise<void>
   while (!stage.over()) {
     await Promise.race([sleep(300 + 1_200 * random()), failed.promise]);
     const choice = random();
+    if (!mayDisturb(stage, choice < 0.55 ? 'service' : 'pusher')) continue;
     if (choice < 0.3) {
       if (services.up <= LEAST_UP && random() < 0.8) continue;
       diary.note('a service is killed');
@@ -32,6 +33,14 @@ export async function chaos(stage: Stage, services: SoakServices): Promise<void>
     else beside(freezePusher(stage));
   }
   await Promise.race([Promise.all(work), failed.promise]);
+}
+
+/** However slow a machine is, what is done outweighs what is disturbed: each gets on. */
+function mayDisturb({ diary: { counts } }: Stage, whom: 'service' | 'pusher'): boolean {
+  const times = (...what: Happened[]): number => what.reduce((sum, each) => sum + (counts.get(each) ?? 0), 0);
+  const disturbed = times(`${whom} killed`, `${whom} frozen`);
+  if (whom === 'pusher') return disturbed < 3 + times('push');
+  return disturbed < 3 + times('push', 'delete', 'files removed', 'sweep') / 2;
 }
 
 async function freezeService({ diary, random }: Stage, services: SoakServices): Promise<void> {

@@ -41,6 +41,7 @@ export class Plan {
   readonly #seed: number;
   readonly #kept = new Map<number, string>();
   #count = 0;
+  #hasRevision = false;
 
   constructor(seed: number, random: () => number) {
     this.#seed = seed;
@@ -50,16 +51,19 @@ export class Plan {
   next(pusher: number): PlannedPackage {
     const n = this.#count;
     this.#count += 1;
-    const fate = this.#fate(n);
+    const before = this.#kept.get(pusher);
+    // One revision soon, others by chance.
+    const mustRevise = before !== undefined && !this.#hasRevision;
+    const fate = mustRevise ? 'kept' : this.#fate(n);
     const shared = this.#some(n, WINDOW, fate === 'kept' ? 2 : 2 + this.#below(5));
     const own = Array.from({ length: 1 + this.#below(2) }, (_, index) => OWN + n * 10 + index);
     const hasLarge = this.#random() < (fate === 'kept' ? 0.1 : 0.4);
     const large = hasLarge ? this.#some(LARGE + Math.floor(n / LARGE_EVERY), LARGE_WINDOW, 1) : [];
     const numbers = [...shared, ...own, ...large];
     const files = Object.fromEntries(numbers.map((of, at) => [`${at % 2 === 0 ? 'raw' : 'kept'}/${at}.bin`, of]));
-    const before = this.#kept.get(pusher);
-    const isRevision = fate === 'kept' && before !== undefined && this.#random() < 0.5;
-    const externalId = isRevision ? before : `run-${pusher}-${n}`;
+    const isRevision = mustRevise || (fate === 'kept' && before !== undefined && this.#random() < 0.5);
+    this.#hasRevision ||= isRevision;
+    const externalId = isRevision && before !== undefined ? before : `run-${pusher}-${n}`;
     if (fate === 'kept') this.#kept.set(pusher, externalId);
     return { externalId, fate, isRevision, files };
   }
