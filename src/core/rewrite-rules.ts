@@ -4,7 +4,7 @@ export interface PackUse {
   size: number;
   /** In storage. */
   stored_size: number;
-  /** What members that are needed and stand nowhere else take in it, with their headers. */
+  /** What members that are needed and stand in no later object take in it, with their headers. */
   live_size: number;
   live_members: number;
 }

@@ -5,7 +5,7 @@ import type { PackMember } from '../core/pack.ts';
 import { isThere } from './deleted-files.ts';
 import { rowsOf } from './dialect.ts';
 import { IS_LOCKED } from './lock-conditions.ts';
-import { IS_ELSEWHERE, IS_QUARANTINED, isNeeded, LIVING } from './unneeded-objects.ts';
+import { IS_LATER, IS_QUARANTINED, isNeeded, LIVING } from './unneeded-objects.ts';
 
 /** A pack, and how much of it is needed. */
 export interface SparsePack {
@@ -19,20 +19,20 @@ export interface SparsePack {
   /** In storage. */
   stored_size: number;
   encoding: Encoding;
-  /** What members that are needed and stand nowhere else take in it, with their headers. */
+  /** What members that are needed and stand in no later object take in it, with their headers. */
   live_size: number;
   live_members: number;
 }
 
 type Row = Omit<SparsePack, 'digest'> & { digest: Buffer };
 
-/** Members of the pack `o` that are needed and stand nowhere else, as `m`. */
+/** Members of the pack `o` that are needed and stand in no later object, as `m`: what stands in several is live in one of them. */
 const LIVE_MEMBERS = `(
   select b.digest as digest, b.size as size, b."offset" as place from blobs b
-    where b.object_no = o.no and ${isNeeded('b.no')} and not ${IS_ELSEWHERE}
+    where b.object_no = o.no and ${isNeeded('b.no')} and not ${IS_LATER}
   union all
   select b.digest, b.size, l."offset" from blob_locations l join blobs b on b.no = l.blob_no
-    where l.object_no = o.no and ${isNeeded('b.no')} and not ${IS_ELSEWHERE}) m`;
+    where l.object_no = o.no and ${isNeeded('b.no')} and not ${IS_LATER}) m`;
 
 /** As `sizeInPack` says it: files of some bytes are mostly header, which is not dead. */
 const SIZE_IN_PACK = '512 + ((m.size + 511) / 512) * 512';
@@ -71,11 +71,11 @@ export function packMembers(db: Knex) {
       const rows: Array<{ digest: Buffer; size: number; place: number }> = rowsOf(
         await db.raw(
           `select b.digest as digest, b.size as size, b."offset" as place from objects o join blobs b on b.object_no = o.no
-             where o.id = ? and ${isNeeded('b.no')} and not ${IS_ELSEWHERE}
+             where o.id = ? and ${isNeeded('b.no')} and not ${IS_LATER}
            union all
            select b.digest, b.size, l."offset" from objects o join blob_locations l on l.object_no = o.no
              join blobs b on b.no = l.blob_no
-             where o.id = ? and ${isNeeded('b.no')} and not ${IS_ELSEWHERE}
+             where o.id = ? and ${isNeeded('b.no')} and not ${IS_LATER}
            order by place`,
           [id, id],
         ),

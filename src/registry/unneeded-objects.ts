@@ -29,11 +29,22 @@ export function isNeeded(blobNo: string): string {
     where f.blob_no = ${blobNo} and p.status in (${LIVING}) and ${isThere('f', 'p')})`;
 }
 
-/** A condition: a live object other than `o` holds the blob `b`, and its bytes there are not known to be wrong. */
-export const IS_ELSEWHERE = `(
-  (b.object_no <> o.no and b.quarantined_at is null and (select x.state from objects x where x.no = b.object_no) = 'live')
+/** A condition: a live object whose number is so to that of `o` holds the blob `b`, and its bytes there are not known to be wrong. */
+function isHeldBy(so: '<>' | '>'): string {
+  return `(
+  (b.object_no ${so} o.no and b.quarantined_at is null and (select x.state from objects x where x.no = b.object_no) = 'live')
   or exists (select 1 from blob_locations m join objects x on x.no = m.object_no
-    where m.blob_no = b.no and m.object_no <> o.no and m.quarantined_at is null and x.state = 'live'))`;
+    where m.blob_no = b.no and m.object_no ${so} o.no and m.quarantined_at is null and x.state = 'live'))`;
+}
+
+/** A condition: another live object than `o` holds the blob `b`. */
+const IS_ELSEWHERE = isHeldBy('<>');
+
+/**
+ * A condition: a live object that is newer than `o` holds the blob `b`. Of those that have a blob the oldest are condemned first, so the
+ * newest is the one that keeps it.
+ */
+export const IS_LATER = isHeldBy('>');
 
 /** A condition: no blob that the object `o` holds is needed, or each that is has another place. */
 function isUnneeded(orElsewhere: boolean): string {

@@ -117,6 +117,24 @@ export function rewriteSuite(startTestService: StartTestService): void {
     t.is((await sweepOf(api, { apply: true })).report.sparse.count, 0, 'and not again');
   });
 
+  test('packs that have a file in common are written anew once, not for ever', async (t) => {
+    const { service, api } = await place(t, 40_000);
+    const { a, b, c } = { a: randomBytes(6_000), b: randomBytes(6_000), c: randomBytes(6_000) };
+    const id = await preservePacked(api, [
+      { a, b },
+      { a, c },
+    ]);
+    t.is((await packsOf(service)).length, 2);
+    for (let times = 0; times < 3; times += 1) {
+      t.is((await sweepOf(api, { apply: true, max_dead: 10 })).state, 'done');
+      service.sleepDays(1);
+    }
+    t.like((await sweepOf(api, { apply: true, max_dead: 10 })).report, {
+      ...{ sparse: { count: 0 }, rewritten: { count: 0 }, unneeded: { count: 0 }, freed: { count: 0 } },
+    });
+    await assertReads(t, service, id, { a, b, c });
+  });
+
   test('a damaged member, or storage that fails, leaves the old pack as it is', async (t) => {
     const { service, api } = await place(t);
     const all = files(10, CONTENTS.random);
