@@ -1,3 +1,5 @@
+import { PACK_END_SIZE } from './pack.ts';
+
 /** What of a pack decides whether it is written anew. Sizes in bytes. */
 export interface PackUse {
   /** Of its content. */
@@ -21,9 +23,12 @@ export const DEFAULT_REWRITE: RewriteRules = { maxDead: 0.5, maxRewrite: Number.
 /** Packs below this share of the usual size are small. */
 const SMALL_SHARE = 4;
 
-/** Too much of it is dead. What is dead as a whole is not written anew: it is condemned. */
+/**
+ * Too much of it is dead. What is dead as a whole is not written anew: it is condemned. The end that each pack has is not dead: a pack
+ * that was just written never is sparse, however small, or each sweep would write it again.
+ */
 export function isSparse({ size, live_size, live_members }: PackUse, { maxDead }: RewriteRules): boolean {
-  return live_members > 0 && 1 - live_size / size > maxDead;
+  return live_members > 0 && size - PACK_END_SIZE - live_size > maxDead * size;
 }
 
 /** So small that several of them should be one. @param target about how large a pack should be */

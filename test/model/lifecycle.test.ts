@@ -10,6 +10,7 @@ import { createPackage } from '../../src/usecases/create-package.ts';
 import { deletePackage } from '../../src/usecases/delete-package.ts';
 import { extendRetention } from '../../src/usecases/extend-retention.ts';
 import { finalizePackage } from '../../src/usecases/finalize-package.ts';
+import { startFixityRun } from '../../src/usecases/fixity-runs.ts';
 import { placeHold } from '../../src/usecases/place-hold.ts';
 import { planUploads } from '../../src/usecases/plan-uploads.ts';
 import { recover } from '../../src/usecases/recover.ts';
@@ -24,7 +25,8 @@ import { packOf } from '../support/pack.ts';
 
 /** ARTIFACT_STORE_TEST_SEED runs the schedules of another run again. */
 const own = process.env.ARTIFACT_STORE_TEST_SEED;
-const SCHEDULES = usualOrLong(2_000, 200_000);
+/** ARTIFACT_STORE_TEST_SCHEDULES divides a long run among processes, each with its own seed. */
+const SCHEDULES = Number(process.env.ARTIFACT_STORE_TEST_SCHEDULES ?? usualOrLong(2_000, 200_000));
 /** Few, so that packages share them. */
 const CONTENTS = Array.from({ length: 5 }, (_, n) => Buffer.from(`content ${n} `.repeat(n + 1)));
 const ATTEMPTS = 4;
@@ -49,6 +51,7 @@ const Deed = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('extend' as const, 'hold' as const, 'recover' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('fixity' as const) }) },
 );
 type Deed = typeof Deed extends fc.Arbitrary<infer D> ? D : never;
 
@@ -133,6 +136,7 @@ async function carryOut(world: World, at: At, packages: PackageId[], deed: Deed)
   if (deed.do === 'push') return push(world, at, packages, deed.files, deed.packed, deed.replaced);
   if (deed.do === 'sweep') return void (await startSweep(at, SYSTEM, SWEEP));
   if (deed.do === 'recover') return recover(at);
+  if (deed.do === 'fixity') return void (await startFixityRun(at, SYSTEM, { packageId: null, sample: null }));
   const [id] = packages;
   if (id === undefined) return;
   if (deed.do === 'delete') return void (await deletePackage(at, SYSTEM, id, 'over'));

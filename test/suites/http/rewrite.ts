@@ -135,6 +135,16 @@ export function rewriteSuite(startTestService: StartTestService): void {
     await assertReads(t, service, id, { a, b, c });
   });
 
+  test('a pack that is small and whole is left as it is, however little may be dead', async (t) => {
+    const { service, api } = await place(t, 40_000);
+    await preservePacked(api, [{ a: randomBytes(1_000), b: randomBytes(2_000) }]);
+    t.like((await sweepOf(api, { apply: true, max_dead: 0 })).report, {
+      sparse: { count: 0 },
+      rewritten: { count: 0 },
+    });
+    t.is((await packsOf(service)).length, 1);
+  });
+
   test('a damaged member, or storage that fails, leaves the old pack as it is', async (t) => {
     const { service, api } = await place(t);
     const all = files(10, CONTENTS.random);

@@ -195,6 +195,10 @@ export class World {
       )
       .select('key');
     assert.deepEqual(needed, [], 'nothing stays that nothing needs');
+    const told = await this.#db('audit_events')
+      .whereIn('action', ['object.damaged', 'object.lost'])
+      .select('subject_id');
+    assert.deepEqual(told, [], 'nothing is said to be damaged or lost');
     const open = await this.#db('uploads').whereIn('state', ['open', 'completing', 'aborting']).select('id', 'state');
     assert.deepEqual(open, [], 'no upload is half done');
     assert.equal(this.#memory.uploads.size, 0, 'storage has no part of any upload');
