@@ -1,6 +1,5 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { openCheckThread } from '../../src/blobs/check-thread.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import { isStoreError } from '../../src/core/errors.ts';
 import type { PackageId } from '../../src/core/ids.ts';
@@ -19,6 +18,7 @@ import { releaseHold } from '../../src/usecases/release-hold.ts';
 import { SYSTEM } from '../../src/usecases/services.ts';
 import { startSweep } from '../../src/usecases/sweep.ts';
 import { usualOrLong } from '../support/long.ts';
+import { checkerHere } from '../support/model/checker-here.ts';
 import { connectSqliteHere } from '../support/model/sqlite-here.ts';
 import { openLab, SWEEP, World } from '../support/model/world.ts';
 import { packOf } from '../support/pack.ts';
@@ -31,7 +31,7 @@ const SCHEDULES = Number(process.env.ARTIFACT_STORE_TEST_SCHEDULES ?? usualOrLon
 const CONTENTS = Array.from({ length: 5 }, (_, n) => Buffer.from(`content ${n} `.repeat(n + 1)));
 const ATTEMPTS = 4;
 
-const lab = await openLab(connectSqliteHere(), openCheckThread());
+const lab = await openLab(connectSqliteHere(), checkerHere());
 test.after.always(async () => {
   await lab.checker.close();
   await lab.registry.close();

@@ -199,6 +199,10 @@ export class World {
       .whereIn('action', ['object.damaged', 'object.lost'])
       .select('subject_id');
     assert.deepEqual(told, [], 'nothing is said to be damaged or lost');
+    const found = await this.#db('object_checks')
+      .whereIn('result', ['damaged', 'missing'])
+      .select('object_no', 'result');
+    assert.deepEqual(found, [], 'fixity has found nothing wrong');
     const open = await this.#db('uploads').whereIn('state', ['open', 'completing', 'aborting']).select('id', 'state');
     assert.deepEqual(open, [], 'no upload is half done');
     assert.equal(this.#memory.uploads.size, 0, 'storage has no part of any upload');
