@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import test from 'ava';
 import { apiOf } from '../support/api.ts';
-import { OWN_CEPH } from '../support/ceph.ts';
+import { CEPH } from '../support/ceph.ts';
 import { runCli } from '../support/cli-child.ts';
 import { startForwardProxy } from '../support/forward-proxy.ts';
 import { required } from '../support/required.ts';
@@ -14,7 +14,7 @@ import { ownCa, startTlsFront } from '../support/tls-front.ts';
 import { readTree, writeTree } from '../support/tree.ts';
 
 /** A bucket that only a proxy can reach: the service's own requests, and those of the command line to signed URLs. */
-const ceph = await required('Ceph behind a proxy', OWN_CEPH);
+const ceph = await required('Ceph behind a proxy', CEPH);
 
 if (ceph) {
   test.after.always('Ceph ends', () => ceph.stop());
