@@ -13,21 +13,23 @@ export function workMeters(register: PrometheusRegistry): WorkMeters {
   const registers = [register];
   const counter = (name: string, help: string) =>
     new Counter({ name: `artifact_store_${name}_total`, help, registers });
-  const counterBy = <Label extends string>(name: string, help: string, label: Label, words: readonly string[]) => {
-    const counter = new Counter({ name: `artifact_store_${name}_total`, help, labelNames: [label], registers });
-    for (const word of words) counter.inc({ [label]: word } as Record<Label, string>, 0);
-    return (word: string, count = 1) => counter.inc({ [label]: word } as Record<Label, string>, count);
+  const counterBy = <Label extends string>(name: string, help: string, words: Record<Label, readonly string[]>) => {
+    const labelNames = Object.keys(words) as Label[];
+    const made = new Counter({ name: `artifact_store_${name}_total`, help, labelNames, registers });
+    for (const labels of combined<Label>(words)) made.inc(labels, 0);
+    return made;
   };
-  const results = ['done', 'failed'];
-  const commits = counterBy('commits', 'Uploads that ended committed or failed, by result', 'result', COMMIT_RESULTS);
+  const result = ['done', 'failed'];
+  const commits = counterBy('commits', 'Uploads that ended committed or failed, by result', {
+    result: COMMIT_RESULTS,
+  });
   const verified = counterBy(
     'verified_bytes',
     'Stored bytes of committed objects: read back and hashed, or bound by storage to their digest',
-    'how',
-    ['read', 'bound'],
+    { how: ['read', 'bound'] },
   );
   const damaged = counter('damaged', 'Reads that found stored bytes changed or missing');
-  const sweeps = counterBy('sweeps', 'Sweeps that ended, by result', 'result', results);
+  const sweeps = counterBy('sweeps', 'Sweeps that ended, by result', { result });
   const freedObjects = counter('freed_objects', 'Objects that sweeps removed');
   const freedBytes = counter('freed_bytes', 'Bytes in storage that sweeps freed');
   const rewrittenBytes = counter('rewritten_bytes', 'Bytes in storage that sweeps wrote in the place of sparse packs');
@@ -35,24 +37,18 @@ export function workMeters(register: PrometheusRegistry): WorkMeters {
   const checkedObjects = counterBy(
     'fixity_checked_objects',
     'Objects that fixity checks read, by result: good, damaged, missing, unread (no verdict)',
-    'result',
-    ['good', 'damaged', 'missing', 'unread'],
+    { result: ['good', 'damaged', 'missing', 'unread'] },
   );
   const checkedBytes = counter('fixity_checked_bytes', 'Bytes in storage of those objects');
-  const recovered = new Counter({
-    name: 'artifact_store_recovered_total',
-    help: 'What recovery ended, by what it was and by result; what failed is tried again',
-    labelNames: ['what', 'result'],
-    registers,
+  const recovered = counterBy(
+    'recovered',
+    'What recovery ended, by what it was and by result; what failed is tried again',
+    { what: RECOVERED, result },
+  );
+  const runs = counterBy('background_runs', 'Runs of background work that ended, by work and result', {
+    work: WORK_NAMES,
+    result,
   });
-  for (const what of RECOVERED) for (const result of results) recovered.inc({ what, result }, 0);
-  const runs = new Counter({
-    name: 'artifact_store_background_runs_total',
-    help: 'Runs of background work that ended, by work and result',
-    labelNames: ['work', 'result'],
-    registers,
-  });
-  for (const work of WORK_NAMES) for (const result of results) runs.inc({ work, result }, 0);
   const succeededAt = new Gauge({
     name: 'artifact_store_background_last_success_timestamp_seconds',
     help: 'When background work last ended well (since 1970), by work',
@@ -60,18 +56,18 @@ export function workMeters(register: PrometheusRegistry): WorkMeters {
     registers,
   });
   return {
-    committed: (result) => commits(result),
-    verified,
+    committed: (result) => commits.inc({ result }),
+    verified: (how, bytes) => verified.inc({ how }, bytes),
     damaged: () => damaged.inc(),
     swept({ freed, rewritten, requests }, result) {
-      sweeps(result);
+      sweeps.inc({ result });
       freedObjects.inc(freed.count);
       freedBytes.inc(freed.bytes);
       rewrittenBytes.inc(rewritten.bytes);
       sweepRequests.inc(requests);
     },
     checked(result, size) {
-      checkedObjects(result);
+      checkedObjects.inc({ result });
       checkedBytes.inc(size);
     },
     recovered: (what, result) => recovered.inc({ what, result }),
@@ -80,4 +76,12 @@ export function workMeters(register: PrometheusRegistry): WorkMeters {
       if (result === 'done') succeededAt.set({ work }, Date.now() / 1_000);
     },
   };
+}
+
+/** Every choice of one word for each label. */
+function combined<Label extends string>(words: Record<Label, readonly string[]>): Array<Record<Label, string>> {
+  let all = [{}] as Array<Record<Label, string>>;
+  for (const label of Object.keys(words) as Label[])
+    all = all.flatMap((labels) => words[label].map((word) => ({ ...labels, [label]: word })));
+  return all;
 }

@@ -3,10 +3,11 @@ import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { indexedScalars } from '../core/metadata.ts';
-import { PACKAGE_STATUSES, type PackageStatus } from '../core/package-state.ts';
+import type { PackageStatus } from '../core/package-state.ts';
 import type { FileRule } from '../core/retention.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { fileRulesOf } from './file-rules.ts';
+import { packageTotals } from './package-totals.ts';
 import type { Reads } from './reads.ts';
 import { onlyReadable } from './reads.ts';
 import { idRows, recordset } from './recordset.ts';
@@ -74,15 +75,6 @@ export interface PackageFilter {
   atLeast?: string | undefined;
   /** None but these. */
   ids?: readonly PackageId[] | undefined;
-}
-
-/** Packages of one status. */
-export interface PackageTotals {
-  packages: number;
-  /** Of their files' content, as their manifests say: what several have counts for each. */
-  bytes: number;
-  /** In storage, of the objects that held their files when they were finalized. */
-  stored_bytes: number;
 }
 
 export interface PackageSize {
@@ -156,6 +148,8 @@ export function packageTable(db: Knex) {
   }
 
   return {
+    ...packageTotals(db),
+
     async insert(pkg: NewPackage): Promise<void> {
       const { metadata, metadata_text, file_rules = [], ...columns } = pkg;
       const rules = file_rules.length === 0 ? null : canonicalJson(file_rules);
@@ -235,22 +229,6 @@ export function packageTable(db: Knex) {
         'octet_length(packages.metadata) + coalesce(octet_length(packages.file_rules), 0) as metadata_bytes',
       );
       return matching(filter, reads, limit).select('packages.id', size);
-    },
-
-    /** Of each status, from an index alone; it costs more the more packages there are. */
-    async totals(): Promise<Record<PackageStatus, PackageTotals>> {
-      const rows: Array<{ status: PackageStatus } & Record<keyof PackageTotals, number | string>> = await db('packages')
-        .groupBy('status')
-        .select(
-          'status',
-          db.raw('count(*) as packages, sum(total_size) as bytes, sum(coalesce(stored_size, 0)) as stored_bytes'),
-        );
-      const none = PACKAGE_STATUSES.map((status) => [status, { packages: 0, bytes: 0, stored_bytes: 0 }] as const);
-      const some = rows.map(
-        ({ status, packages, bytes, stored_bytes }) =>
-          [status, { packages: Number(packages), bytes: Number(bytes), stored_bytes: Number(stored_bytes) }] as const,
-      );
-      return Object.fromEntries([...none, ...some]) as Record<PackageStatus, PackageTotals>;
     },
 
     /** Expired, not held, not deleted; soonest expiry first. */

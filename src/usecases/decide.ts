@@ -5,7 +5,7 @@ import type { PackageId } from '../core/ids.ts';
 import { fileRulesOf } from '../registry/file-rules.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UnwrittenEvent } from '../registry/retention.ts';
-import { lockPackage } from './lock-objects.ts';
+import { lockInStorage } from './lock-objects.ts';
 import { mapLimit } from './map-limit.ts';
 import { readSmall } from './read-small.ts';
 import type { Services, WithDecisions, WithObjects, WithReader } from './services.ts';
@@ -57,7 +57,7 @@ export function decideOnce<T>(
 /** All that storage does not know yet of how long a package is kept. */
 export async function tellStorage(services: Services<WithDecisions>, id: PackageId): Promise<void> {
   await writeDecisions(services, id);
-  await lockPackage(services, id);
+  await lockInStorage(services, id);
 }
 
 /** Writes all that storage does not have yet of a package's decisions. */

@@ -1,4 +1,4 @@
-import { lockMarked, lockPackage } from './lock-objects.ts';
+import { lockInStorage, lockMarked } from './lock-objects.ts';
 import type { Services, WithDecisions } from './services.ts';
 
 /** Packages of one statement. */
@@ -31,7 +31,7 @@ export async function lockBehind(services: Services<WithDecisions>, signal?: Abo
     const ids = await registry.read.locks.listPackages(after, PAGE);
     for (const id of ids) {
       if (signal?.aborted) return;
-      await attempt({ package: id }, () => lockPackage(services, id));
+      await attempt({ package: id }, () => lockInStorage(services, id));
     }
     const last = ids.at(-1);
     if (last === undefined) break;

@@ -27,7 +27,7 @@ const PASSES = 3;
  * Locks the objects that a package needs, its manifest and its decisions as it wants them to be; lifts holds that nobody wants any more.
  * Nothing where storage locks nothing, or has been told already. @throws StoreError unavailable: recovery goes on
  */
-export async function lockPackage(services: Services<WithDecisions>, id: PackageId): Promise<void> {
+export async function lockInStorage(services: Services<WithDecisions>, id: PackageId): Promise<void> {
   const { registry, blobs } = services;
   const { locks } = blobs;
   if (locks === null) return;

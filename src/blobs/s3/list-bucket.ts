@@ -2,7 +2,7 @@ import { ListObjectsV2Command, ListObjectVersionsCommand } from '@aws-sdk/client
 import type { ObjectStat } from '../blob-store.ts';
 import type { ObjectKey } from '../key-layout.ts';
 import type { Bucket } from './bucket.ts';
-import { versionOf } from './object-locks.ts';
+import { versionIdOf } from './version-id.ts';
 
 type Listed = ObjectStat & { key: ObjectKey };
 
@@ -44,7 +44,7 @@ export async function* listVersions({ access, ask }: Bucket, prefix: string): As
       const key = names.toKey(Key);
       if (key === null) continue;
       if (found !== null && found.key !== key) yield found;
-      found = { key, versionId: versionOf(VersionId), size: Size, modifiedAt: LastModified?.getTime() ?? 0 };
+      found = { key, versionId: versionIdOf(VersionId), size: Size, modifiedAt: LastModified?.getTime() ?? 0 };
     }
     const { NextKeyMarker = '', NextVersionIdMarker = '' } = page;
     marker = page.IsTruncated ? { KeyMarker: NextKeyMarker, VersionIdMarker: NextVersionIdMarker } : null;

@@ -11,12 +11,12 @@ import { OWN_URL_MS } from './access.ts';
 import type { Bucket } from './bucket.ts';
 import { signDownload } from './downloads.ts';
 import { listNewest, listVersions } from './list-bucket.ts';
-import { versionOf } from './object-locks.ts';
 import type { S3StoreOptions } from './options.ts';
 import { bodyHeaders } from './part-requests.ts';
 import { removeObject, removeObjects } from './remove-objects.ts';
 import { isNoSuchObject, refusalOf } from './s3-errors.ts';
 import { sendFile } from './send.ts';
+import { versionIdOf } from './version-id.ts';
 
 /** How long one of two requests that write the same object waits for the other. */
 const CONTENTION_MS = 250;
@@ -57,7 +57,7 @@ export function bucketObjects(
       const command = new HeadObjectCommand(bucket.version(ref));
       try {
         const { ContentLength = 0, LastModified, VersionId } = await client.send(command);
-        return { versionId: versionOf(VersionId), size: ContentLength, modifiedAt: LastModified?.getTime() ?? 0 };
+        return { versionId: versionIdOf(VersionId), size: ContentLength, modifiedAt: LastModified?.getTime() ?? 0 };
       } catch (error) {
         if (!isNoSuchObject(error)) throw error;
         // A HEAD says 404 of an object and of a bucket alike.
@@ -78,7 +78,7 @@ export function bucketObjects(
     return ask(`writing ${key}`, async () => {
       try {
         const { headers } = await sendFile(sign, { file: spooled.file, offset: 0, size: spooled.size }, agent);
-        return { outcome: 'written', versionId: versionOf(headers['x-amz-version-id'] as string | undefined) };
+        return { outcome: 'written', versionId: versionIdOf(headers['x-amz-version-id'] as string | undefined) };
       } catch (error) {
         const status = refusalOf(error)?.status;
         // Only a bucket without versions refuses so.

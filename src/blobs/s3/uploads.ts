@@ -22,12 +22,12 @@ import { OBJECTS_PREFIX, type ObjectKey } from '../key-layout.ts';
 import { checkedChunks } from '../part-rules.ts';
 import { OWN_URL_MS } from './access.ts';
 import type { Bucket } from './bucket.ts';
-import { versionOf } from './object-locks.ts';
 import type { S3StoreOptions } from './options.ts';
 import { checksumOf, partRequest } from './part-requests.ts';
 import { isNoSuchObject, isNoSuchUpload } from './s3-errors.ts';
 import { sendFile, sendStream } from './send.ts';
 import { formatUploadName, namesOf, parseUploadName } from './upload-name.ts';
+import { versionIdOf } from './version-id.ts';
 
 /** Uploads as S3's multipart uploads. @param removeObject of what a completed one has made */
 export function multipartUploads(
@@ -202,7 +202,7 @@ export function multipartUploads(
       const enforced = bucket.isBelieved();
       return {
         size: ordered.reduce((sum, { size }) => sum + size, 0),
-        versionId: versionOf(answer.VersionId),
+        versionId: versionIdOf(answer.VersionId),
         digest: enforced && first !== undefined && ordered.length === 1 ? first.digest : null,
         partsBound: enforced,
       };
