@@ -1,13 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { DeleteObjectCommand, PutObjectLockConfigurationCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, PutObjectLockConfigurationCommand } from '@aws-sdk/client-s3';
 import test, { type ExecutionContext } from 'ava';
 import { probeBackend } from '../../src/blobs/s3/probe.ts';
 import { lockBehind } from '../../src/usecases/lock-behind.ts';
 import { apiOf } from '../support/api.ts';
 import { CEPH } from '../support/ceph.ts';
 import { runCli } from '../support/cli-child.ts';
-import { createLockBucket, expiryOf, hideAll, locksOf, startLocking, versionsOf } from '../support/object-lock.ts';
+import {
+  createLockBucket,
+  expiryOf,
+  hideAll,
+  locksOf,
+  relock,
+  startLocking,
+  versionsOf,
+} from '../support/object-lock.ts';
 import { preservePacked } from '../support/packed-package.ts';
 import { loseRegistry, withRegistry } from '../support/registry-content.ts';
 import { required } from '../support/required.ts';
@@ -120,17 +128,7 @@ if (ceph !== null) {
     t.like(named(await diagnosis(t, service.url), 'no_default_retention'), { level: 'ok' });
     const [one] = await locks();
     const [manifest] = await locks(`packages/${id}/manifest`);
-    for (const lock of [one, manifest]) {
-      await client.send(
-        new PutObjectRetentionCommand({
-          Bucket: bucket,
-          Key: lock?.key,
-          VersionId: lock?.versionId,
-          BypassGovernanceRetention: true,
-          Retention: { Mode: 'GOVERNANCE', RetainUntilDate: new Date(Date.now() + 60_000) },
-        }),
-      );
-    }
+    for (const lock of [one, manifest]) await relock(client, bucket, lock, Date.now() + 60_000);
     const found = named(await diagnosis(t, service.url), 'locks');
     t.is(found?.level, 'failure');
     for (const lock of [one, manifest]) t.true(found?.says.includes(lock?.key ?? '?'), found?.says);

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeleteObjectCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import test, { type ExecutionContext } from 'ava';
 import type { ObjectRef } from '../../src/blobs/blob-store.ts';
 import { digestOf } from '../../src/core/digest.ts';
@@ -9,7 +9,15 @@ import { LOCK_MODES, type LockMode } from '../../src/core/object-lock.ts';
 import { lockBehind } from '../../src/usecases/lock-behind.ts';
 import { CEPH } from '../support/ceph.ts';
 import { runCli } from '../support/cli-child.ts';
-import { expiryOf, hideAll, type LockPlace, type SeenLock, startLocking, versionsOf } from '../support/object-lock.ts';
+import {
+  expiryOf,
+  hideAll,
+  type LockPlace,
+  relock,
+  type SeenLock,
+  startLocking,
+  versionsOf,
+} from '../support/object-lock.ts';
 import { preservePacked } from '../support/packed-package.ts';
 import { POSTGRES } from '../support/postgres.ts';
 import { required } from '../support/required.ts';
@@ -162,17 +170,9 @@ if (ceph !== null && postgres !== null) {
     t.is((await versionsOf(client, bucket, lock?.key)).length, 1);
     t.like((await sweepOf(api, options)).report, { locked: { count: 1 }, freed: { count: 0 } });
 
-    const RetainUntilDate = new Date(Date.now() + 1_000);
-    await client.send(
-      new PutObjectRetentionCommand({
-        Bucket: bucket,
-        Key: lock?.key,
-        VersionId: lock?.versionId,
-        BypassGovernanceRetention: true,
-        Retention: { Mode: 'GOVERNANCE', RetainUntilDate },
-      }),
-    );
-    while (Date.now() <= RetainUntilDate.getTime() + 1_000) await sleep(100);
+    const until = Date.now() + 1_000;
+    await relock(client, bucket, lock, until);
+    while (Date.now() <= until + 1_000) await sleep(100);
     t.like((await sweepOf(api, options)).report, { locked: { count: 0 }, freed: { count: 1, bytes: 9 } });
     t.deepEqual(await versionsOf(client, bucket, lock?.key), [], 'its version is gone, and no mark is left');
     t.is((await api.get(`/v1/packages/${kept}/files/f0?redirect=false`)).body, packed.f0);

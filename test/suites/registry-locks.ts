@@ -5,6 +5,7 @@ import { parseLogicalPath } from '../../src/core/logical-path.ts';
 import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
 import type { Registry, Tables } from '../../src/registry/registry.ts';
 import { addPackage } from '../support/package-row.ts';
+import { packRow } from '../support/registries.ts';
 import type { RegistrySuite } from './registry.ts';
 
 const [A, B] = ['a', 'b'].map(digestOf) as [Digest, Digest];
@@ -157,15 +158,7 @@ async function finalized(one: Registry, digests: readonly Digest[], expires_at =
 
 function object(one: Registry, id: string, digests: readonly Digest[]): Promise<void> {
   return one.transaction(async ({ blobs }: Tables) => {
-    const facts = {
-      kind: 'pack' as const,
-      version_id: null,
-      digest: digestOf(id),
-      size: 1,
-      stored: null,
-      created_at: 1,
-    };
-    await blobs.addObject({ ...facts, id, key: id });
+    await blobs.addObject(packRow(id));
     await blobs.addLocations(
       id,
       digests.map((digest, offset) => ({ digest, size: 1, offset })),

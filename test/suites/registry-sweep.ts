@@ -10,6 +10,7 @@ import type { Due } from '../../src/registry/unneeded-objects.ts';
 import { untilSomebodyWaits } from '../support/lock-wait.ts';
 import { addPackage } from '../support/package-row.ts';
 import { generator } from '../support/random.ts';
+import { packRow } from '../support/registries.ts';
 import { lostAndFound } from '../support/registry-truth.ts';
 import type { RegistrySuite } from './registry.ts';
 
@@ -369,15 +370,7 @@ async function recording(
   if (wanted.length === 0) return;
   const stored = await tables.blobs.lock(wanted, 1);
   if (stored.size < wanted.length || again !== undefined) {
-    const object = {
-      kind: 'pack' as const,
-      version_id: null,
-      digest: digestOf(id),
-      size: 1,
-      stored: null,
-      created_at: 1,
-    };
-    await tables.blobs.addObject({ ...object, id, key: id });
+    await tables.blobs.addObject(packRow(id));
     await tables.blobs.addLocations(
       id,
       wanted.map((blob, offset) => ({ ...blob, offset })),

@@ -11,6 +11,7 @@ import type { FileRecord } from '../../src/registry/files.ts';
 import type { Registry, Tables } from '../../src/registry/registry.ts';
 import { untilSomebodyWaits } from '../support/lock-wait.ts';
 import { addPackage, insertPackage } from '../support/package-row.ts';
+import { packRow } from '../support/registries.ts';
 
 export interface RegistrySuite {
   name: string;
@@ -653,15 +654,7 @@ const PACKAGE = 'pkg_none' as PackageId;
 async function addObject(registry: Registry, id: string, held: readonly Blob[]): Promise<void> {
   await registry.transaction(async (tables) => {
     await tables.blobs.lock(held, 1);
-    const object = {
-      kind: 'pack' as const,
-      version_id: null,
-      digest: digestOf(id),
-      size: 1,
-      stored: null,
-      created_at: 1,
-    };
-    await tables.blobs.addObject({ ...object, id, key: id });
+    await tables.blobs.addObject(packRow(id));
     const places = held.map((blob, offset) => ({ ...blob, offset }));
     await tables.blobs.addLocations(id, places);
   });

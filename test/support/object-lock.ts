@@ -3,6 +3,7 @@ import {
   DeleteObjectCommand,
   HeadObjectCommand,
   ListObjectVersionsCommand,
+  PutObjectRetentionCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import type { ExecutionContext } from 'ava';
@@ -88,6 +89,18 @@ export async function locksOf(client: S3Client, Bucket: string, prefix: string):
       };
     }),
   );
+}
+
+/** What somebody does who may bypass governance. @param until ms */
+export async function relock(
+  client: S3Client,
+  Bucket: string,
+  lock: SeenLock | undefined,
+  until: number,
+): Promise<void> {
+  const Retention = { Mode: 'GOVERNANCE', RetainUntilDate: new Date(until) } as const;
+  const named = { Bucket, Key: lock?.key, VersionId: lock?.versionId };
+  await client.send(new PutObjectRetentionCommand({ ...named, BypassGovernanceRetention: true, Retention }));
 }
 
 /** What somebody does who only knows a bucket. */
