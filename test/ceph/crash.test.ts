@@ -18,7 +18,7 @@ if (ceph && postgres) {
       if (shared === null || shared.closed) shared = await CrashReplicas.open(ceph, postgres);
       return shared;
     },
-    kills: usualOrLong(1, 2),
+    kills: (phase) => usualOrLong(1 - (phase % 2), 2),
     // The others on SQLite and the folder: test/crash/push.test.ts.
     freezes: (phase) => usualOrLong(phase % 2, 1),
     // One of two parts, and one that need not be read back.

@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { type Ceph, OWN_CEPH } from '../support/ceph.ts';
+import { CEPH } from '../support/ceph.ts';
 import type { Exchange } from '../support/exchanges.ts';
 import type { Link, Point } from '../support/fault-proxy.ts';
 import {
@@ -18,9 +18,10 @@ import { OWN_POSTGRES, type OwnPostgres } from '../support/postgres.ts';
 import type { PostgresProcess } from '../support/postgres-process.ts';
 import { required } from '../support/required.ts';
 import { createBucket } from '../support/s3-harness.ts';
+import type { S3Server } from '../support/s3-place.ts';
 
 /** The database is killed and started again, or its connections are lost, while a push is under way on a real Ceph. */
-const ceph = (await required('Faults of the database', OWN_CEPH)) as Ceph;
+const ceph = (await required('Faults of the database', CEPH)) as S3Server;
 const postgres = ceph && ((await required('Faults of the database', OWN_POSTGRES)) as OwnPostgres);
 /** Null: a database that somebody else runs is not killed. */
 const server = postgres?.process as PostgresProcess;
@@ -61,7 +62,7 @@ type Moment = readonly [name: string, of: Sql, n: number, point: Point];
 /** At each of these moments, in a push of its own. */
 function faultAt(title: string, moments: readonly Moment[], fault: (link: Link) => unknown): void {
   onBoth(title, async (t, place) => {
-    for (const [name, of, n, point] of sampled(moments, 3)) {
+    for (const [name, of, n, point] of sampled(moments, 5)) {
       await endsWell(t, place, `${name} ${n}, ${point}`, async () => {
         await place.database.once({ point, of: nth(n, of), act: fault });
         return undefined;

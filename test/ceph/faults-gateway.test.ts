@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { sha256 } from '../support/api.ts';
 import { type Ceph, OWN_CEPH } from '../support/ceph.ts';
-import type { CliEnding } from '../support/cli-child.ts';
+import { type CliEnding, runCli } from '../support/cli-child.ts';
 import type { Exchange } from '../support/exchanges.ts';
 import type { Point } from '../support/fault-proxy.ts';
 import {
@@ -19,8 +19,12 @@ import {
 } from '../support/faulted-service.ts';
 import { sampled } from '../support/long.ts';
 import { POSTGRES } from '../support/postgres.ts';
+import { startRelay } from '../support/relay.ts';
 import { required } from '../support/required.ts';
+import { s3Env } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
+import { startTestService } from '../support/service.ts';
+import { readTree } from '../support/tree.ts';
 
 /** The gateway is killed and started again while a push is under way, on a real Ceph and a real PostgreSQL. */
 const started = await required('Faults of the gateway', OWN_CEPH);
@@ -50,7 +54,7 @@ if (postgres) {
 /** Killed at each of these moments, in a push of its own, and started again at once. */
 function killedAt(title: string, moments: readonly Moment[]): void {
   onCeph(title, async (t, place) => {
-    for (const [of, n, point] of sampled(moments, 3)) {
+    for (const [of, n, point] of sampled(moments, 5)) {
       const what = `killed at ${of} ${n}, ${typeof point === 'string' ? point : JSON.stringify(point)}`;
       await endsWell(t, place, what, () => restartAt(place, asks[of], n, point));
     }
@@ -154,6 +158,43 @@ onCeph(
     }
   },
 );
+
+onCeph('a pull waits for a gateway that is down for a while', async (t, { bucket, newTree, prefix }) => {
+  const { folder } = await newTree();
+  // The signed URLs name it: it sees also what no gateway answers.
+  const relay = await startRelay(ceph.endpoint);
+  const service = await startTestService({
+    env: {
+      ...s3Env(ceph, bucket),
+      ARTIFACT_STORE_S3_PREFIX: `${prefix}-pulled`,
+      ARTIFACT_STORE_S3_PUBLIC_ENDPOINT: relay.url,
+    },
+  });
+  t.teardown(async () => {
+    await service.dispose();
+    await relay.close();
+  });
+  const cli = (...args: string[]) => runCli([...args, '--json', '--url', service.url]);
+  const pushed = await cli('push', folder, '--producer', 'faults');
+  t.is(pushed.code, 0, pushed.stdout + pushed.stderr);
+  let asked = 0;
+  let killed: Promise<void> | undefined;
+  let begun: Promise<void> | undefined;
+  relay.before = async ({ method, url }) => {
+    if (method !== 'GET' || !url.includes('/objects/')) return 'pass';
+    asked += 1;
+    const mine = asked;
+    if (mine === 2) killed = ceph.killGateway();
+    await killed;
+    if (mine === 8) begun = ceph.startGateway();
+    await begun;
+    return 'pass';
+  };
+  const pulled = await cli('pull', pushed.json.package_id, `${folder}-copy`);
+  t.is(pulled.code, 0, pulled.stdout + pulled.stderr);
+  t.true(asked > 8, `${asked} reads`);
+  t.deepEqual(await readTree(`${folder}-copy`), await readTree(folder));
+});
 
 onCeph('Complete racing abort: one of them is never sent to the gateway, and nothing is lost', async (t, place) => {
   const { api, gateway, database } = place;

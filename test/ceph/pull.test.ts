@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { Client as Witness } from 'minio';
 import { RANGE_SIZE } from '../../cli/client/target/file-ranges.ts';
 import { apiOf, sha256 } from '../support/api.ts';
-import { OWN_CEPH } from '../support/ceph.ts';
+import { CEPH } from '../support/ceph.ts';
 import { runCli } from '../support/cli-child.ts';
 import { preservePacked } from '../support/packed-package.ts';
 import { journaled, untilJournaled } from '../support/pull-journal.ts';
@@ -19,7 +19,7 @@ import { tempFolder } from '../support/temp.ts';
 import { readTree, writeTree } from '../support/tree.ts';
 
 /** Downloads straight from Ceph, by the URLs that the service signs. */
-const ceph = await required('Pulling from Ceph', OWN_CEPH);
+const ceph = await required('Pulling from Ceph', CEPH);
 
 if (ceph) {
   test.after.always('Ceph ends', () => ceph.stop());
@@ -152,22 +152,5 @@ if (ceph) {
       verified.json.failures.map(({ path }: { path: string }) => path),
       ['changed', 'removed', 'small'],
     );
-  });
-
-  test.serial('a gateway that is down for a while is waited for', async (t) => {
-    const { relay, copy, api, cli, treeOf } = await place(t);
-    const files = { 'large.bin': randomBytes(20 * 1024 ** 2) };
-    const id = await api.preserve(files);
-    let passed = 0;
-    relay.before = async (request) => {
-      if (!isBytes(request)) return 'pass';
-      passed += 1;
-      if (passed === 2) await ceph.killGateway();
-      if (passed === 5) await ceph.startGateway();
-      return 'pass';
-    };
-    const pulled = await cli(['pull', id, copy]);
-    t.is(pulled.code, 0, pulled.stdout + pulled.stderr);
-    t.deepEqual(await readTree(copy), await treeOf(files));
   });
 }

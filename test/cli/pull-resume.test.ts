@@ -161,7 +161,7 @@ const DAMAGES: Array<{
     ranges: RANGES,
   },
 ];
-for (const { what, damage, ranges } of sampled(DAMAGES)) {
+for (const { what, damage, ranges } of sampled(DAMAGES, 4)) {
   // One after the other: each takes two processes, and a file of 42 MB.
   test.serial(`leftovers of an earlier pull are not trusted: ${what}`, async (t) => {
     const place = await bench(t);

@@ -60,7 +60,7 @@ async function storedIn(blobs: string): Promise<Stored> {
 // Of several parts, the last one short.
 crashSuite({
   open: openPlace,
-  kills: usualOrLong(1, 6),
+  kills: () => usualOrLong(1, 6),
   freezes: () => 1,
   large: [150_000, 150_000],
   keepsUnclean: false,

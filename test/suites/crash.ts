@@ -49,8 +49,8 @@ export interface Stored {
 
 export interface CrashSuite {
   open(): Promise<CrashPlace>;
-  /** In each phase; `freezes` by which phase it is. */
-  kills: number;
+  /** How many, by which phase it is. */
+  kills(phase: number): number;
   freezes(phase: number): number;
   /** Sizes of files that are not packed; some are of several parts. */
   large: readonly number[];
@@ -71,7 +71,7 @@ export function crashSuite(suite: CrashSuite): void {
 
   for (const [nthPhase, phase] of PHASES.entries()) {
     for (const action of ['SIGKILL', 'SIGSTOP'] as const) {
-      const times = action === 'SIGKILL' ? suite.kills : suite.freezes(nthPhase);
+      const times = action === 'SIGKILL' ? suite.kills(nthPhase) : suite.freezes(nthPhase);
       for (let n = 0; n < times; n++) {
         // Spread over the phase, at random within each stretch.
         const where = (n + random()) / times;

@@ -57,8 +57,8 @@ export async function passLargeFiles(
 }
 
 const MIB = 1024 ** 2;
-/** Twice what the service may need, at least. */
-const LARGE = usualOrLong(400 * MIB, 1024 * MIB);
+/** Much more than the service may need. */
+const LARGE = usualOrLong(320 * MIB, 1024 * MIB);
 
 /** @param announced how many bytes come with their digest */
 export function largeBodies(announced = LARGE): { plain: LargeBody; announced: LargeBody } {

@@ -14,13 +14,13 @@ import { COMMIT_PATIENCE_MS } from '../../src/usecases/commit-upload.ts';
 import { mapLimit } from '../../src/usecases/map-limit.ts';
 import { recover } from '../../src/usecases/recover.ts';
 import { type Api, apiOf } from './api.ts';
-import type { Ceph } from './ceph.ts';
 import { type CliEnding, runCli } from './cli-child.ts';
 import { type Exchange, httpFraming, postgresFraming } from './exchanges.ts';
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts';
 import { usualOrLong } from './long.ts';
 import type { Postgres } from './postgres.ts';
 import { s3Env, uploadKeyEnv } from './s3-env.ts';
+import type { S3Server } from './s3-place.ts';
 import { startTestService, type TestService } from './service.ts';
 import { tempFolder } from './temp.ts';
 import { writeTree } from './tree.ts';
@@ -38,7 +38,7 @@ const LEASE_DAYS = 31 / 86_400;
 
 /** A service on Ceph and PostgreSQL with a proxy before each: between command line and service, service and database, everybody and the gateway. */
 export interface Faulted {
-  ceph: Ceph;
+  ceph: S3Server;
   service: TestService;
   bucket: string;
   /** Below which its store is in the bucket: other tests have theirs beside it. */
@@ -75,7 +75,7 @@ export interface Tree {
 /** @param bucket made before the first gateway is killed: Ceph makes none while it waits for one that is gone */
 export async function startFaulted(
   t: ExecutionContext,
-  ceph: Ceph,
+  ceph: S3Server,
   postgres: Postgres,
   bucket: string,
 ): Promise<Faulted> {
@@ -138,7 +138,7 @@ export async function startFaulted(
 /** Runs a test on such a service; then everything whose push has ended well in it must be whole. */
 export async function onFaulted(
   t: ExecutionContext,
-  { ceph, postgres, bucket }: { ceph: Ceph; postgres: Postgres; bucket: string },
+  { ceph, postgres, bucket }: { ceph: S3Server; postgres: Postgres; bucket: string },
   body: (t: ExecutionContext, place: Faulted) => Promise<void>,
 ): Promise<void> {
   const place = await startFaulted(t, ceph, postgres, bucket);
@@ -297,7 +297,7 @@ export function errorOf({ code, json, stdout, stderr }: CliEnding): { code: stri
   return json.error;
 }
 
-export function witnessOf({ endpoint, credentials, region }: Ceph): Witness {
+export function witnessOf({ endpoint, credentials, region }: S3Server): Witness {
   const { host: endPoint, port } = addressOf(endpoint);
   const { accessKeyId: accessKey, secretAccessKey: secretKey } = credentials;
   return new Witness({ endPoint, port, useSSL: false, accessKey, secretKey, region });
