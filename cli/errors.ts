@@ -26,6 +26,7 @@ export type CliCode =
   | 'file_refused'
   | 'file_differs'
   | 'package_differs'
+  | 'key_not_found'
   | 'data_folder'
   | 'store_refused'
   | 'bad_config'

@@ -94,6 +94,13 @@ export const VARIABLES = {
     .min(32, 'must have at least 32 characters')
     .optional()
     .describe('signs local URLs and cursors; kept in the data folder without it'),
+  ATTESTATION_KEY: z
+    .string()
+    .trim()
+    .optional()
+    .describe(
+      'Ed25519 private key in PEM, or the path of a file with one: signs attestations; kept in the data folder without it',
+    ),
   ADMIN_TOKEN: z
     .string()
     .trim()
@@ -167,6 +174,8 @@ export interface Config {
   /** Null: SQLite in the data folder. */
   databaseUrl: string | null;
   signingKey: string | null;
+  /** PEM, or the path of a file with it; null: the data folder's. */
+  attestationKey: string | null;
   adminToken: string | null;
   retentionClassesFile: string | null;
   corsOrigins: readonly string[];
@@ -197,6 +206,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     s3: s3Config(values, env),
     databaseUrl: values.DATABASE_URL ?? null,
     signingKey: values.SIGNING_KEY ?? null,
+    attestationKey: values.ATTESTATION_KEY ?? null,
     adminToken: values.ADMIN_TOKEN ?? null,
     retentionClassesFile: values.RETENTION_CLASSES ?? null,
     corsOrigins: values.CORS_ORIGINS,

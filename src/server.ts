@@ -22,6 +22,7 @@ import { downloadRequest } from './blobs/signed-urls.ts';
 import { type Config, ConfigError } from './config.ts';
 import { openConfiguredBlobs } from './configured-blobs.ts';
 import { configuredClasses } from './configured-classes.ts';
+import { configuredKeys } from './configured-keys.ts';
 import { describeDatabase, openConfiguredRegistry } from './configured-registry.ts';
 import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
 import type { RetentionClasses } from './core/retention.ts';
@@ -109,6 +110,7 @@ export async function startService(
   try {
     const folder = await openDataFolder(config.dataDir, files, folderOptions);
     closers.push(() => folder.close());
+    const keys = await configuredKeys(config, folder);
     const key = config.signingKey === null ? folder.signingKey : Buffer.from(config.signingKey);
     const unmeasured = await openConfiguredRegistry(config, folder.registryFile, overrides);
     closers.push(() => unmeasured.close());
@@ -154,6 +156,7 @@ export async function startService(
       bounds,
       log,
       meters: metrics.work,
+      keys,
       instance: randomUUID(),
       running,
       commitPatienceMs: overrides.commitPatience ?? COMMIT_PATIENCE_MS,

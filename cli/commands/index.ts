@@ -8,6 +8,9 @@ import { extend } from './extend.ts';
 import { fixity } from './fixity.ts';
 import { hold } from './hold.ts';
 import { ingestGuideBoard } from './ingest.ts';
+import { keysExport } from './keys-export.ts';
+import { keysLs } from './keys-ls.ts';
+import { keysRotate } from './keys-rotate.ts';
 import { link } from './link.ts';
 import { ls } from './ls.ts';
 import { manifest } from './manifest.ts';
@@ -47,6 +50,9 @@ export const VERBS: readonly Verb[] = [
   fixity,
   repair,
   rebuild,
+  keysLs,
+  keysRotate,
+  keysExport,
   doctor,
   migrate,
   completion,

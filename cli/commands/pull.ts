@@ -1,3 +1,5 @@
+import type { Package } from '../../src/api/types.ts';
+import type { ApiClient } from '../client/api/api-client.ts';
 import { defineVerb } from '../command.ts';
 import { parseCount } from '../view/options.ts';
 
@@ -5,14 +7,19 @@ interface Options {
   path?: string;
   preserve?: boolean;
   parallel?: number;
+  attestation?: string;
 }
 
 export const pull = defineVerb<Options>({
   name: 'pull',
   summary: "write a package's files into a directory",
   description:
-    'Writes the files of a package below DIR and checks every byte against its digest. Restores the executable bit. An existing file with the same bytes is skipped, except for that bit; one with different bytes is never replaced, and nothing is written outside DIR (exit 4). If the stored bytes of a file do not match, it is not written; all other files are (exit 5; --json lists every damaged file). Files that were removed from the package when their time was over are left out, with a note. To resume an interrupted pull, run it again.',
-  examples: ['pull PACKAGE ./copy', "pull PACKAGE ./copy --path 'reports/**' --preserve"],
+    'Writes the files of a package below DIR and checks every byte against its digest. Restores the executable bit. An existing file with the same bytes is skipped, except for that bit; one with different bytes is never replaced, and nothing is written outside DIR (exit 4). If the stored bytes of a file do not match, it is not written; all other files are (exit 5; --json lists every damaged file). Files that were removed from the package when their time was over are left out, with a note. To resume an interrupted pull, run it again. --attestation also writes what the service signed of the package: with it anybody can check the directory later, without the service.',
+  examples: [
+    'pull PACKAGE ./copy',
+    "pull PACKAGE ./copy --path 'reports/**' --preserve",
+    'pull PACKAGE ./copy --attestation copy.attestation.json',
+  ],
   client: true,
   continues: 'Run the same command again: it continues where it stopped.',
   arguments: [
@@ -22,9 +29,14 @@ export const pull = defineVerb<Options>({
   options: [
     { flags: '--path <glob>', description: 'only paths that match; ** spans folders; exit 3 if none matches' },
     { flags: '--preserve', description: 'also restore modification times' },
+    {
+      flags: '--attestation <file>',
+      description: 'also write the signed attestation there; never replaces another one',
+      completes: 'file',
+    },
     { flags: '--parallel <n>', description: 'connections (8)', parse: parseCount },
   ],
-  async run(context, [named = '', directory = ''], { path: glob, preserve, parallel }) {
+  async run(context, [named = '', directory = ''], { path: glob, preserve, parallel, attestation }) {
     const [{ pullPackage }, { findPackage }, { countOf, formatBytes }] = await Promise.all([
       import('../client/pull/pull.ts'),
       import('../view/find-package.ts'),
@@ -32,8 +44,13 @@ export const pull = defineVerb<Options>({
     ]);
     const client = await context.client();
     const pkg = await findPackage(client, named);
+    const envelope = attestation === undefined ? null : await fetched(client, pkg, attestation);
     const options = { directory, glob, preserve, parallel };
     const result = await pullPackage(client, pkg, options, (report) => context.out.progress(report));
+    if (attestation !== undefined && envelope) {
+      const { saveAttestation } = await import('../client/pull/attestation-file.ts');
+      await saveAttestation(attestation, envelope);
+    }
     const { files, bytes, skipped, resumed_bytes: resumed, made_executable: marked } = result;
     const there = skipped === 0 ? '' : `; ${countOf(skipped, 'file')} there already`;
     const made = marked === 0 ? '' : `, ${countOf(marked, 'of them', 'of them')} made executable`;
@@ -45,6 +62,22 @@ export const pull = defineVerb<Options>({
       );
     }
     const text = `Pulled ${countOf(files, 'file')}, ${formatBytes(bytes)}, every byte checked${before}${there}${made}.`;
-    return { json: { package_id: pkg.id, manifest_digest: pkg.manifest_digest, directory, ...result }, text };
+    const saved = attestation === undefined ? '' : `\nWrote the attestation to ${attestation}.`;
+    const json = {
+      package_id: pkg.id,
+      manifest_digest: pkg.manifest_digest,
+      directory,
+      ...(attestation === undefined ? {} : { attestation }),
+      ...result,
+    };
+    return { json, text: text + saved };
   },
 });
+
+/** Before anything is pulled: what cannot be had, or written there, is said at once. */
+async function fetched(client: ApiClient, { id }: Package, file: string): Promise<Buffer> {
+  const { assertFree } = await import('../client/pull/attestation-file.ts');
+  const envelope = await client.attestation(id);
+  await assertFree(file, envelope);
+  return envelope;
+}

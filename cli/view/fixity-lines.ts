@@ -10,7 +10,8 @@ type Item = Damaged['items'][number];
 
 const REPAIR =
   'To mend them: `artifact-store repair DIR`, with a directory (or files) that has the same bytes, under any names. A push of the same files as a new package does it too.';
-const REPAIR_MANIFESTS = 'To mend manifests: `artifact-store repair --manifests` writes them again from the registry.';
+const REPAIR_MANIFESTS =
+  'To mend manifests and attestations: `artifact-store repair --manifests` writes them again from the registry.';
 
 /** What was read within the period, and what is damaged, in lines. */
 export function fixityOutcome(state: Fixity): Outcome {
@@ -77,8 +78,8 @@ const SAYS: Record<Item['bytes'], string> = {
 export function damageLines({ items, more }: Damaged): string[] {
   if (items.length === 0) return [];
   const lines = items.map((item) => {
-    const { package_id, path, bytes, copies, last_good_at } = item;
-    const named = path === null ? 'its manifest' : path;
+    const { package_id, path, kind, bytes, copies, last_good_at } = item;
+    const named = path ?? `its ${kind}`;
     const others = copies === 0 ? 'no other copy' : `${countOf(copies, 'other copy', 'other copies')}, read from there`;
     return printable(
       `  ${package_id}  ${named}: ${SAYS[bytes]}; last seen good ${formatTime(last_good_at)}; ${others}`,

@@ -5,7 +5,8 @@ const amount = (what: string) => z.object({ objects: size, bytes: size }).check(
 
 const DamagedItem = z.object({
   package_id: z.string(),
-  path: z.nullable(path).check(z.describe('null: the manifest')),
+  path: z.nullable(path).check(z.describe('null: no file, but what the package has beside them')),
+  kind: z.enum(['file', 'manifest', 'attestation']),
   digest,
   size,
   object_id: z.string(),

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { makeFolder } from '../make-folder.ts';
@@ -13,6 +13,7 @@ import { lockFolder } from './folder-lock.ts';
  *     lock.sqlite       locked as long as a process has the folder open
  *     holder.json       who that is, for the message that another one gets
  *     signing.key       32 random bytes: local URLs and cursors
+ *     attestation.pem   an Ed25519 private key: attestations
  *     registry.sqlite   the registry, when it is SQLite
  *     blobs/            the folder store
  *     .new-<random>     a small file on its way in
@@ -22,6 +23,10 @@ export interface DataFolder {
   readonly blobsDir: string;
   readonly registryFile: string;
   readonly signingKey: Buffer;
+  /** PKCS #8, PEM. */
+  readonly attestationKey: string;
+  /** Puts another key in its place. @returns the new one */
+  replaceAttestationKey(): Promise<string>;
   /** Says under which URL the holder can be reached. */
   announce(url: string): Promise<void>;
   /** Settled when the folder is held no more, because somebody removed or replaced the lock's file: nothing may go on. */
@@ -52,6 +57,7 @@ export class DataFolderError extends Error {
 const FORMATS = 'artifact-store/data/';
 const FORMAT = `${FORMATS}v1`;
 const KEY_BYTES = 32;
+const ATTESTATION_FILE = 'attestation.pem';
 /** How often the holder looks whether the lock's file stands. */
 const LOCK_WATCH_MS = 1_000;
 const TEMPORARY = /^\.new-[0-9a-f]+$/;
@@ -85,7 +91,7 @@ export async function openDataFolder(
     if (await isHeldByAnother(dir, lock)) throw new DataFolderError('in_use', await inUse(dir));
     // The format again, now under the lock: two services may have found the folder empty.
     await checkFormat(dir);
-    const signingKey = await writing(dir, () => prepare(files, dir));
+    const { signingKey, attestationKey } = await writing(dir, () => prepare(files, dir));
     const holder = await holderFacts(dir, lock);
     const announce = (url?: string): Promise<void> =>
       writing(dir, () => writeSmall(files, dir, HOLDER_FILE, json({ ...holder, url }), 'replace'));
@@ -96,6 +102,14 @@ export async function openDataFolder(
       blobsDir: join(dir, 'blobs'),
       registryFile: join(dir, 'registry.sqlite'),
       signingKey,
+      attestationKey,
+      replaceAttestationKey: () =>
+        writing(dir, async () => {
+          const pem = newAttestationKey();
+          await writeSmall(files, dir, ATTESTATION_FILE, Buffer.from(pem), 'replace');
+          await files.syncDirectory(dir);
+          return pem;
+        }),
       announce,
       lost: watch.lost.then(() => lockLost(dir)),
       async close() {
@@ -177,12 +191,13 @@ function formatOf(text: string): string | null {
   }
 }
 
-/** Creates what is missing, durably, and removes what an interrupted start has left. @returns the signing key */
-async function prepare(files: FileLayer, dir: string): Promise<Buffer> {
+/** Creates what is missing, durably, and removes what an interrupted start has left. @returns the folder's keys */
+async function prepare(files: FileLayer, dir: string): Promise<Pick<DataFolder, 'signingKey' | 'attestationKey'>> {
   const blobs = join(dir, 'blobs');
   await removeTemporaries(files, dir);
   await writeSmall(files, dir, 'format.json', json({ format: FORMAT }), 'keep');
   await writeSmall(files, dir, 'signing.key', randomBytes(KEY_BYTES), 'keep');
+  await writeSmall(files, dir, ATTESTATION_FILE, Buffer.from(newAttestationKey()), 'keep');
   await files.mkdir(blobs).catch((error) => {
     if (!hasErrno(error, 'EEXIST')) throw error;
   });
@@ -190,11 +205,16 @@ async function prepare(files: FileLayer, dir: string): Promise<Buffer> {
   await removeTemporaries(files, blobs);
   await tryToWrite(files, blobs);
   const key = await readFile(join(dir, 'signing.key'));
-  if (key.length === KEY_BYTES) return key;
+  if (key.length === KEY_BYTES)
+    return { signingKey: key, attestationKey: await readFile(join(dir, ATTESTATION_FILE), 'utf8') };
   throw new DataFolderError(
     'not_a_data_folder',
     `${join(dir, 'signing.key')} has ${key.length} bytes instead of ${KEY_BYTES}: restore the key from a backup, or remove the file for a new one (URLs that were signed with the old one will be refused).`,
   );
+}
+
+function newAttestationKey(): string {
+  return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
 }
 
 async function removeTemporaries(files: FileLayer, dir: string): Promise<void> {

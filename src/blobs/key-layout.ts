@@ -6,7 +6,9 @@ import type { PackageId, UploadId } from '../core/ids.ts';
  *
  *     objects/sha256/ab/cd/<64 hex>.<upload id>    a blob's bytes; a key per upload, never used again
  *     packages/<package id>/manifest.json          the manifest of a finalized package
+ *     packages/<package id>/attestation.json       what the service signed of it (DSSE)
  *     packages/<package id>/decisions/<id>.json    a decision on how long it is kept: finalized, extended, held, released, deleted
+ *     keys/<64 hex>.pem                            a public key that the service signs with, by the hash of it
  *     store.json                                   whose store it is: the id that its registry has too
  *     probe/<probe id>/<name>                      what a probe of the backend writes and removes again, or a later start
  *
@@ -24,6 +26,15 @@ export function manifestKey(packageId: PackageId): ObjectKey {
   return `packages/${packageId}/manifest.json` as ObjectKey;
 }
 
+export function attestationKey(packageId: PackageId): ObjectKey {
+  return `packages/${packageId}/attestation.json` as ObjectKey;
+}
+
+/** @param id 64 hex digits */
+export function publicKeyKey(id: string): ObjectKey {
+  return `${KEYS_PREFIX}${id}.pem` as ObjectKey;
+}
+
 export function decisionKey(packageId: PackageId, decisionId: string): ObjectKey {
   return `packages/${packageId}/decisions/${decisionId}.json` as ObjectKey;
 }
@@ -33,24 +44,28 @@ export const STORE_KEY = 'store.json' as ObjectKey;
 /** What the keys of all objects of blobs begin with, and what those of packages do. */
 export const OBJECTS_PREFIX = 'objects/';
 export const PACKAGES_PREFIX = 'packages/';
+/** What those of public keys begin with. */
+export const KEYS_PREFIX = 'keys/';
 
 /** What a key is of; null: no version of this software gives such a key. */
 export type KeyOwner =
   | { kind: 'blob'; digest: Digest; uploadId: UploadId }
   | { kind: 'manifest'; packageId: PackageId }
+  | { kind: 'attestation'; packageId: PackageId }
   | { kind: 'decision'; packageId: PackageId; decisionId: string }
   | null;
 
 const BLOB_KEY = /^objects\/sha256\/(..)\/(..)\/(\1\2[0-9a-f]{60})\.(upl_[0-9a-f]{32})$/;
-const PACKAGE_KEY = /^packages\/(pkg_[0-9a-f]{32})\/(?:manifest|decisions\/(evt_[0-9a-f]{32}))\.json$/;
+const PACKAGE_KEY = /^packages\/(pkg_[0-9a-f]{32})\/(?:(manifest|attestation)|decisions\/(evt_[0-9a-f]{32}))\.json$/;
 
 export function ownerOf(key: ObjectKey): KeyOwner {
   const [, , , hex, uploadId] = BLOB_KEY.exec(key) ?? [];
   if (hex !== undefined) return { kind: 'blob', digest: `sha256:${hex}` as Digest, uploadId: uploadId as UploadId };
-  const [, id, decisionId] = PACKAGE_KEY.exec(key) ?? [];
+  const [, id, kind, decisionId] = PACKAGE_KEY.exec(key) ?? [];
   if (id === undefined) return null;
   const packageId = id as PackageId;
-  return decisionId === undefined ? { kind: 'manifest', packageId } : { kind: 'decision', packageId, decisionId };
+  if (decisionId !== undefined) return { kind: 'decision', packageId, decisionId };
+  return { kind: kind === 'attestation' ? 'attestation' : 'manifest', packageId };
 }
 
 /** What all keys of probes begin with, and no others. */

@@ -47,6 +47,7 @@ export const ERROR_TABLE = {
   registry_older: { status: 409, title: 'The store knows of packages that the registry does not know' },
   already_superseded: { status: 409, title: 'Another package already supersedes this one' },
   retention_active: { status: 409, title: 'The package must be kept' },
+  key_configured: { status: 409, title: 'The key is that of the configuration' },
   held: { status: 409, title: 'A hold blocks the deletion' },
   hold_released: { status: 409, title: 'This hold was already released' },
   upload_abandoned: { status: 409, title: 'Storage gave no clean answer: plan and send again' },

@@ -40,7 +40,7 @@ export interface Route {
   path: string;
   operationId: string;
   summary: string;
-  tag: 'Packages' | 'Uploads' | 'Retention and audit' | 'Operations' | 'Signed URLs';
+  tag: 'Packages' | 'Uploads' | 'Retention and audit' | 'Proof' | 'Operations' | 'Signed URLs';
   /** bearer: the caller is authenticated. signed: the signature in the URL is checked. open: anybody. */
   access: 'bearer' | 'signed' | 'open';
   query: z.ZodMiniType | null;

@@ -26,6 +26,7 @@ export type AuditAction =
   | 'object.condemned'
   | 'object.removed'
   | 'registry.rebuilt'
+  | 'key.rotated'
   | 'retention.set'
   | 'retention.extended'
   | 'hold.placed'

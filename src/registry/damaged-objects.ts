@@ -5,6 +5,7 @@ import type { ObjectState } from '../core/object-state.ts';
 import { isThere } from './deleted-files.ts';
 import { rowsOf } from './dialect.ts';
 import type { CheckResult } from './object-checks.ts';
+import type { ObjectKind } from './object-record.ts';
 import { HOLDING } from './object-states.ts';
 import { LIVING } from './unneeded-objects.ts';
 
@@ -12,7 +13,7 @@ import { LIVING } from './unneeded-objects.ts';
 export interface DamagedObject {
   no: number;
   id: string;
-  kind: 'blob' | 'pack' | 'manifest';
+  kind: ObjectKind;
   key: string;
   digest: Digest;
   size: number;

@@ -84,12 +84,12 @@ export function locksBehind(db: Knex) {
     },
 
     /**
-     * The next objects of a package that are locked less than it wants: all that hold a blob of one of its files, and its manifest. Held
-     * ones too that nobody wants to be held any more. @param manifestKey of its manifest
+     * The next objects of a package that are locked less than it wants: all that hold a blob of one of its files, and its own. Held
+     * ones too that nobody wants to be held any more. @param own the keys of its manifest and attestation
      */
     async listOfPackage(
       id: PackageId,
-      manifestKey: string,
+      own: readonly [string, string],
       wanted: WantedLock,
       after: number,
       limit: number,
@@ -102,23 +102,13 @@ export function locksBehind(db: Knex) {
                where p.id = ? and b.object_no is not null and ${isThere('f', 'p')}
              union select l.object_no from ${files} join blob_locations l on l.blob_no = f.blob_no
                where p.id = ? and ${isThere('f', 'p')}
-             union select m.no from objects m where m.key = ?)
+             union select m.no from objects m where m.key in (?, ?))
            select o.no as no, o.id as id, o.key as key, ${lockColumns('o')},
              cast(? as bigint) as wanted_until, case when cast(? as integer) = 1 then true else false end as wanted_held
            from needed n join objects o on o.no = n.no
            where o.no > ? and (${IS_STANDING} or (cast(? as integer) = 0 and o.legal_hold = true and ${MAY_BE_HELD}))
              and ${isBehind('o', isWantedHeld('o'))} order by o.no limit ?`,
-          [
-            id,
-            id,
-            manifestKey,
-            wanted.until,
-            Number(wanted.held),
-            after,
-            Number(wanted.held),
-            ...wantedBy(wanted),
-            limit,
-          ],
+          [id, id, ...own, wanted.until, Number(wanted.held), after, Number(wanted.held), ...wantedBy(wanted), limit],
         ),
       );
       return rows.map(behindFromRow);

@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { rowsOf } from './dialect.ts';
 import { IS_LOCKED, IS_STANDING, isWantedHeld, wantedUntil } from './lock-conditions.ts';
 import { type LockingPackage, locksBehind } from './locks-behind.ts';
+import { HOLDS_FILES, type ObjectKind } from './object-record.ts';
 import { type Cell, idRows, recordset } from './recordset.ts';
 
 /** What has a lock in storage: an object, or the object of a decision. */
@@ -20,7 +21,7 @@ export interface ToldLock {
 export interface SampledLock {
   no: number;
   id: string;
-  kind: 'blob' | 'pack' | 'manifest';
+  kind: ObjectKind;
   key: string;
   version_id: string | null;
   locked_until: number | null;
@@ -51,7 +52,7 @@ export function objectLockTable(db: Knex) {
 
     /** Whoever goes through marked objects next looks at these. Manifests are looked at with their packages. */
     async mark(ids: readonly string[]): Promise<void> {
-      await db.raw(`update objects set lock_wanted = true where kind <> 'manifest' and id in (select r.id from ? r)`, [
+      await db.raw(`update objects set lock_wanted = true where ${HOLDS_FILES} and id in (select r.id from ? r)`, [
         idRows(db, ids),
       ]);
     },
@@ -124,7 +125,7 @@ export function objectLockTable(db: Knex) {
       const no = NUMBER[table];
       const mark =
         table === 'objects'
-          ? `, lock_wanted = case when kind <> 'manifest' and ${isWantedHeld('objects')} then true else lock_wanted end`
+          ? `, lock_wanted = case when ${HOLDS_FILES} and ${isWantedHeld('objects')} then true else lock_wanted end`
           : '';
       await db.raw(
         `update ${table} set legal_hold = false, hold_lifting_at = null${mark}
@@ -156,7 +157,7 @@ export function objectLockTable(db: Knex) {
       );
       await db.raw(
         `update objects set locked_until = r.until, legal_hold = r.held,
-           lock_wanted = case when kind = 'manifest' then lock_wanted else true end
+           lock_wanted = case when ${HOLDS_FILES} then true else lock_wanted end
          from ? r where objects.no = r.no`,
         [seen],
       );

@@ -2,10 +2,15 @@ import { type Digest, digestFromBytes } from '../core/digest.ts';
 import type { Encoding } from '../core/frame-table.ts';
 import type { ObjectState } from '../core/object-state.ts';
 
+/** What holds bytes of files; or what belongs to one package alone, is needed as long as it is remembered, and never swept. */
+export type ObjectKind = 'blob' | 'pack' | 'manifest' | 'attestation';
+/** A condition: the object holds bytes of files. */
+export const HOLDS_FILES = `kind in ('blob', 'pack')`;
+
 /** An object in storage, as the registry knows it. */
 export interface ObjectRecord {
   id: string;
-  kind: 'blob' | 'pack' | 'manifest';
+  kind: ObjectKind;
   key: string;
   version_id: string | null;
   digest: Digest;

@@ -4,7 +4,7 @@ import type { StoredForm } from '../core/frame-table.ts';
 import type { ObjectState } from '../core/object-state.ts';
 import { rowsOf } from './dialect.ts';
 import { objectCheckTable } from './object-checks.ts';
-import { type DigestsAsBytes, type ObjectRecord, withDigests } from './object-record.ts';
+import { type DigestsAsBytes, HOLDS_FILES, type ObjectRecord, withDigests } from './object-record.ts';
 import { isHolding } from './object-states.ts';
 import { idRows } from './recordset.ts';
 import { unneededObjects } from './unneeded-objects.ts';
@@ -106,7 +106,7 @@ export function objectRows(db: Knex) {
     async keysAfter(key: string, limit: number): Promise<KeptObject[]> {
       return db('objects')
         .where('key', '>', key)
-        .whereNot({ kind: 'manifest' })
+        .whereRaw(HOLDS_FILES)
         .orderBy('key')
         .limit(limit)
         .select('id', 'key', 'state', 'version_id', 'stored_size');

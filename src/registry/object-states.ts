@@ -3,6 +3,7 @@ import { type Digest, digestFromBytes } from '../core/digest.ts';
 import { canMoveObject, HOLDING_STATES, type ObjectState, READABLE_STATES } from '../core/object-state.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { blobOfEach } from './numbers.ts';
+import { HOLDS_FILES } from './object-record.ts';
 import { digestRows, idRows } from './recordset.ts';
 
 /*
@@ -175,7 +176,7 @@ export function objectStates(db: Knex) {
     await lockBlobsOf(db, ids, 'no key update');
     const rows: Array<{ id: string }> = rowsOf(
       await db.raw(
-        `update objects set state = ?, state_since = ?${to === 'live' ? `, lock_wanted = (kind <> 'manifest')` : ''}
+        `update objects set state = ?, state_since = ?${to === 'live' ? `, lock_wanted = (${HOLDS_FILES})` : ''}
          where state in (${from.map(() => '?').join(', ')}) and id in (select r.id from ? r) and ${condition} returning id`,
         [to, now, ...from, idRows(db, ids)],
       ),

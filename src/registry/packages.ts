@@ -39,6 +39,8 @@ export interface PackageRecord {
   files_version: number;
   manifest_digest: Digest | null;
   manifest_size: number | null;
+  /** Of the envelope that the service signed; null: not yet. */
+  attestation_digest: Digest | null;
   created_by: string;
   created_at: number;
   sealed_at: number | null;
@@ -82,12 +84,13 @@ export interface PackageSize {
   metadata_bytes: number;
 }
 
-type Row = Omit<PackageRecord, 'metadata' | 'manifest_digest' | 'file_rules'> & {
+type Row = Omit<PackageRecord, 'metadata' | 'manifest_digest' | 'attestation_digest' | 'file_rules'> & {
   /** Its key inside the registry. */
   no: number;
   metadata: string;
   file_rules: string | null;
   manifest_digest: Buffer | null;
+  attestation_digest: Buffer | null;
 };
 
 /** What a list of what may be deleted says of a package. */
@@ -108,7 +111,8 @@ function fromRow({ no, ...row }: Row): PackageRecord {
     ...row,
     metadata: JSON.parse(row.metadata) as JsonObject,
     file_rules: fileRulesOf(row.file_rules),
-    manifest_digest: row.manifest_digest === null ? null : digestFromBytes(row.manifest_digest),
+    manifest_digest: row.manifest_digest && digestFromBytes(row.manifest_digest),
+    attestation_digest: row.attestation_digest && digestFromBytes(row.attestation_digest),
   };
 }
 
@@ -268,15 +272,29 @@ export function packageTable(db: Knex) {
       return rows.map(({ id }) => id);
     },
 
+    /** Finalized before the service signed attestations, or rebuilt without one. */
+    async listUnattested(limit: number): Promise<PackageId[]> {
+      const rows: Array<{ id: PackageId }> = await db('packages')
+        .where({ status: 'finalized' })
+        .whereNull('attestation_digest')
+        .orderBy('id')
+        .limit(limit)
+        .select('id');
+      return rows.map(({ id }) => id);
+    },
+
     async update(id: PackageId, change: Partial<Omit<PackageRecord, 'id' | 'metadata' | 'file_rules'>>): Promise<void> {
-      const { manifest_digest, ...columns } = change;
+      const { manifest_digest, attestation_digest, ...columns } = change;
       await db('packages')
         .where({ id })
         .update({
           ...columns,
           ...(manifest_digest === undefined
             ? {}
-            : { manifest_digest: manifest_digest === null ? null : digestToBytes(manifest_digest) }),
+            : { manifest_digest: manifest_digest && digestToBytes(manifest_digest) }),
+          ...(attestation_digest === undefined
+            ? {}
+            : { attestation_digest: attestation_digest && digestToBytes(attestation_digest) }),
         });
     },
 

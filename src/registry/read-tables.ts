@@ -8,6 +8,7 @@ import type { ObjectLockTable } from './object-locks.ts';
 import type { PackageTable } from './packages.ts';
 import type { RebuildTable } from './rebuilds.ts';
 import type { RetentionTable } from './retention.ts';
+import type { SigningKeyTable } from './signing-keys.ts';
 import type { StoreTable } from './stores.ts';
 import type { SweepTable } from './sweeps.ts';
 import type { UploadTable } from './uploads.ts';
@@ -26,6 +27,7 @@ export interface ReadTables {
     | 'listEligible'
     | 'listSealing'
     | 'listDeletedSealed'
+    | 'listUnattested'
     | 'sealedAmong'
     | 'totals'
   >;
@@ -122,6 +124,7 @@ export interface ReadTables {
     | 'countBehind'
     | 'countKept'
   >;
+  signingKeys: Pick<SigningKeyTable, 'list' | 'get'>;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;
 }

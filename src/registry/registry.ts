@@ -16,6 +16,7 @@ import { readOnly } from './read-only.ts';
 import type { ReadTables } from './read-tables.ts';
 import { type RebuildTable, rebuildTable } from './rebuilds.ts';
 import { type RetentionTable, retentionTable } from './retention.ts';
+import { type SigningKeyTable, signingKeyTable } from './signing-keys.ts';
 import { type StoreTable, storeTable } from './stores.ts';
 import { type SweepTable, sweepTable } from './sweeps.ts';
 import { type UploadTable, uploadTable } from './uploads.ts';
@@ -35,6 +36,7 @@ export interface Tables extends ReadTables {
   fixityRuns: FixityRunTable;
   rebuilds: RebuildTable;
   locks: ObjectLockTable;
+  signingKeys: SigningKeyTable;
 }
 
 export interface Registry {
@@ -89,6 +91,7 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     fixityRuns: fixityRunTable(scope),
     rebuilds: rebuildTable(scope),
     locks: objectLockTable(scope),
+    signingKeys: signingKeyTable(scope),
     now: async () => (await time(scope)) + shift(),
   });
 

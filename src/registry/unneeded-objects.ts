@@ -4,6 +4,7 @@ import { LIVING_STATUSES } from '../core/package-state.ts';
 import { isThere } from './deleted-files.ts';
 import { rowsOf } from './dialect.ts';
 import { IS_LOCKED } from './lock-conditions.ts';
+import { HOLDS_FILES } from './object-record.ts';
 import { lockBlobsOf, noteLost } from './object-states.ts';
 import { idRows, recordset } from './recordset.ts';
 
@@ -97,7 +98,7 @@ export function unneededObjects(db: Knex) {
     const rows: Array<SweptObject & { matches: boolean | number }> = rowsOf(
       await db.raw(
         `with page as materialized (
-           select * from objects where no > ? and state in (${states}) and kind <> 'manifest' order by no limit ?)
+           select * from objects where no > ? and state in (${states}) and ${HOLDS_FILES} order by no limit ?)
          select ${COLUMNS}, case when ${condition} then true else false end as matches from page o order by o.no`,
         [after, limit, ...bindings],
       ),

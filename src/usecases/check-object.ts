@@ -126,7 +126,7 @@ async function recordDamage(
 
 async function packagesOf(tables: Tables, object: CheckedObject): Promise<PackageId[]> {
   const owner = ownerOf(object.key as ObjectKey);
-  if (owner?.kind === 'manifest') return [owner.packageId];
+  if (owner?.kind === 'manifest' || owner?.kind === 'attestation') return [owner.packageId];
   return tables.damaged.packagesOf(object, PACKAGES_TOLD);
 }
 

@@ -62,7 +62,7 @@ async function forget(
   if (there.length === 0) return;
   const packages = there.flatMap(({ told }) => {
     const owner = ownerOf(told.key as ObjectKey);
-    return owner?.kind === 'manifest' ? [owner.packageId] : [];
+    return owner?.kind === 'manifest' || owner?.kind === 'attestation' ? [owner.packageId] : [];
   });
   await registry.transaction(async ({ locks }) => {
     await locks.forget(there.map(({ told, lock }) => ({ no: told.no, until: lock.until, held: lock.held })));

@@ -4,11 +4,12 @@ import type { PackageId } from '../core/ids.ts';
 import type { DamagedObject } from '../registry/damaged-objects.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
 
-/** A file, or a manifest, of which an object has no good bytes. */
+/** A file, manifest or attestation of which an object has no good bytes. */
 export interface DamagedItem {
   package_id: PackageId;
-  /** Null: the manifest. */
+  /** Null: it is no file. */
   path: string | null;
+  kind: 'file' | 'manifest' | 'attestation';
   digest: Digest;
   size: number;
   object_id: string;
@@ -66,16 +67,17 @@ async function itemsOf(
   const seen = object.seen ?? 'is not in storage, or has another length';
   const base = { object_id, last_good_at, found_at, seen };
   const isMissing = result !== 'damaged';
-  if (object.kind === 'manifest') {
+  if (object.kind === 'manifest' || object.kind === 'attestation') {
     const owner = ownerOf(object.key as ObjectKey);
-    if (owner?.kind !== 'manifest' || (packageId !== null && owner.packageId !== packageId)) return [];
+    if (owner?.kind !== object.kind || (packageId !== null && owner.packageId !== packageId)) return [];
     const bytes = isMissing ? 'missing' : 'wrong';
-    return [{ ...base, package_id: owner.packageId, path: null, digest, size, bytes, copies: 0 }];
+    return [{ ...base, package_id: owner.packageId, path: null, kind: owner.kind, digest, size, bytes, copies: 0 }];
   }
   const files = await damaged.files(object, packageId, limit);
   return files.map(({ is_right, ...file }) => ({
     ...base,
     ...file,
+    kind: 'file',
     bytes: isMissing ? 'missing' : is_right ? 'right' : 'wrong',
   }));
 }

@@ -1,3 +1,4 @@
+import type { WrittenObject } from '../blobs/blob-store.ts';
 import { manifestKey } from '../blobs/key-layout.ts';
 import { newId, type PackageId } from '../core/ids.ts';
 import { nextStatus } from '../core/package-state.ts';
@@ -5,17 +6,18 @@ import { expiryAtFinalize } from '../core/retention.ts';
 import type { ExpiringFiles } from '../registry/expiring-files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { lockPackage } from './access.ts';
+import { addAttestation, writeAttestation } from './attest.ts';
 import { countExpiring } from './count-expiring.ts';
 import { decide, tellStorage } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import { takeOver } from './revisions.ts';
 import { type Expected, sealPackage } from './seal-package.ts';
 import type { Caller, Services, WithDecisions } from './services.ts';
-import { type WrittenManifest, writeManifest } from './write-manifest.ts';
+import { writeManifest } from './write-manifest.ts';
 
 /**
- * Seals a package permanently. Transaction 1 freezes its files and fixes `finalized_at`; the manifest is written;
- * transaction 2 flips the status, and what the package revises is superseded. After a crash in between, or with a
+ * Seals a package permanently. Transaction 1 freezes its files and fixes `finalized_at`; the manifest is written,
+ * and signed; transaction 2 flips the status, and what the package revises is superseded. After a crash in between, or with a
  * second caller, the same manifest is found or written, so both simply continue. Again on a finalized package: the same
  * answer.
  * @throws StoreError files_missing, count_mismatch, list_mismatch, package_empty, already_superseded, package_failed, …
@@ -29,7 +31,8 @@ export async function finalizePackage(
   const sealed = await sealPackage(services, caller, id, expected);
   if (sealed.status !== 'finalized') {
     const manifest = await writeManifest(services, sealed);
-    return flip(services, caller, id, manifest, await countExpiring(services.registry.read, sealed));
+    const attestation = await writeAttestation(services, sealed, manifest);
+    return flip(services, caller, id, { manifest, attestation }, await countExpiring(services.registry.read, sealed));
   }
   await tellStorage(services, id);
   return sealed;
@@ -40,7 +43,7 @@ async function flip(
   services: Services<WithDecisions>,
   caller: Caller,
   id: PackageId,
-  manifest: WrittenManifest,
+  { manifest, attestation }: Record<'manifest' | 'attestation', WrittenObject>,
   expiring: readonly ExpiringFiles[],
 ): Promise<PackageRecord> {
   return decide(services, id, async (tables) => {
@@ -59,6 +62,7 @@ async function flip(
       stored: null,
       created_at: finalizedAt,
     });
+    await addAttestation(tables, id, attestation, newId('obj', finalizedAt));
     // Before: an external id names one current package at any time.
     await takeOver(tables, pkg);
     await tables.packages.update(id, {
@@ -82,7 +86,12 @@ async function flip(
       at: await tables.now(),
       action: 'package.finalized',
       package_id: id,
-      detail: { manifest_digest: manifest.digest, file_count: pkg.file_count, total_size: pkg.total_size },
+      detail: {
+        manifest_digest: manifest.digest,
+        attestation_digest: attestation.digest,
+        file_count: pkg.file_count,
+        total_size: pkg.total_size,
+      },
     });
     return (await tables.packages.get(id)) as PackageRecord;
   });

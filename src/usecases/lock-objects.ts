@@ -1,5 +1,5 @@
 import type { ObjectLocks, ObjectRef } from '../blobs/blob-store.ts';
-import { decisionKey, manifestKey, type ObjectKey } from '../blobs/key-layout.ts';
+import { attestationKey, decisionKey, manifestKey, type ObjectKey } from '../blobs/key-layout.ts';
 import { isStoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import { wantedLock } from '../core/object-lock.ts';
@@ -38,7 +38,7 @@ export async function lockInStorage(services: Services<WithDecisions>, id: Packa
     const wanted = wantedLock(pkg, await read.now());
     const settled = [
       await tellAll(services, locks, 'objects', (after) =>
-        read.locks.listOfPackage(id, manifestKey(id), wanted, after, PAGE),
+        read.locks.listOfPackage(id, [manifestKey(id), attestationKey(id)], wanted, after, PAGE),
       ),
       await tellAll(services, locks, 'retention_events', async (after) => {
         const decisions = await read.locks.listDecisions(id, wanted, after, PAGE);

@@ -6,7 +6,16 @@ export const COMMIT_RESULTS = ['committed', ...UPLOAD_FAILURES] as const;
 export type CommitResult = (typeof COMMIT_RESULTS)[number];
 
 /** What recovery ends, in its order. */
-export const RECOVERED = ['expiry', 'abort', 'completion', 'drop', 'finalize', 'manifest', 'decisions'] as const;
+export const RECOVERED = [
+  'expiry',
+  'abort',
+  'completion',
+  'drop',
+  'finalize',
+  'attestation',
+  'manifest',
+  'decisions',
+] as const;
 export type Recovered = (typeof RECOVERED)[number];
 
 /** What use cases count for /metrics. */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ByteRange, SignedRequest } from '../blobs/blob-store.ts';
-import { manifestKey, type ObjectKey } from '../blobs/key-layout.ts';
+import { attestationKey, manifestKey, type ObjectKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import { type Encoding, FrameTable } from '../core/frame-table.ts';
@@ -10,10 +10,11 @@ import { assertReadable, bytesFreed } from '../core/package-state.ts';
 import type { FileRecord } from '../registry/files.ts';
 import type { ObjectRecord } from '../registry/object-record.ts';
 import { readPackage } from './access.ts';
+import { attest } from './attest.ts';
 import { fileDeleted } from './file-deleted.ts';
 import { openChecked, openRange, openUnchecked, type Stored } from './open-stored.ts';
 import { reportDamage } from './report-damage.ts';
-import { type Caller, type Services, SYSTEM, type WithReader } from './services.ts';
+import { type Caller, type Services, SYSTEM, type WithDecisions, type WithReader } from './services.ts';
 import { urlExpiry } from './sign-parts.ts';
 
 /** Content that can be read. */
@@ -116,6 +117,38 @@ export async function readManifest(
   const { manifest_digest: digest, manifest_size: size } = pkg;
   const subject = { label: 'the manifest', packageId, path: null, objectId: null };
   const stored: Stored = { key, versionId, place: null, frames: null, digest, size, caller, subject };
+  return {
+    digest,
+    size,
+    openWhole: () => openChecked(services, stored),
+    openRange: (range) => openRange(services, stored, range),
+  };
+}
+
+/**
+ * What the service has signed of a package: a DSSE envelope. One that has none yet gets it.
+ * @throws StoreError package_not_finalized, package_deleted
+ */
+export async function readAttestation(
+  services: Services<WithDecisions>,
+  caller: Caller,
+  packageId: PackageId,
+): Promise<Readability> {
+  const { read } = services.registry;
+  const pkg = await readPackage(read, caller, packageId);
+  assertReadable(pkg);
+  if (pkg.status !== 'finalized') {
+    throw new StoreError(
+      'package_not_finalized',
+      `${packageId} is ${pkg.status}: it has an attestation once it is finalized.`,
+    );
+  }
+  await attest(services, packageId);
+  const object = await read.blobs.getObjectByKey(attestationKey(packageId));
+  if (object === null) throw new StoreError('integrity_failure', `${packageId} has no attestation.`);
+  const { digest, size } = object;
+  const subject = { label: 'the attestation', packageId, path: null, objectId: null };
+  const stored: Stored = { ...base(object), caller, place: null, frames: null, digest, size, subject };
   return {
     digest,
     size,

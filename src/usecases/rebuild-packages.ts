@@ -1,4 +1,5 @@
-import { decisionKey, manifestKey } from '../blobs/key-layout.ts';
+import type { WrittenObject } from '../blobs/blob-store.ts';
+import { attestationKey, decisionKey, manifestKey } from '../blobs/key-layout.ts';
 import { digestFromHex } from '../core/digest.ts';
 import { derivedId, type PackageId } from '../core/ids.ts';
 import { type LogicalPath, parseLogicalPath } from '../core/logical-path.ts';
@@ -7,12 +8,20 @@ import { canonicalMetadata } from '../core/metadata.ts';
 import { type PackageHistory, retell } from '../core/package-history.ts';
 import { name, type RebuildReport } from '../core/rebuild-report.ts';
 import { classOf, type RetentionClasses } from '../core/retention.ts';
+import { readPublicKey } from '../core/signing-key.ts';
 import type { PutFile } from '../registry/files.ts';
 import type { Tables } from '../registry/registry.ts';
+import { addAttestation } from './attest.ts';
 import { countExpiring, expiringGroups } from './count-expiring.ts';
 import { inOrder } from './in-order.ts';
 import type { Rebuild } from './rebuild-run.ts';
-import { listStoredPackages, readStoredPackage, type StoredManifest, type StoredPackage } from './stored-packages.ts';
+import {
+  listStoredPackages,
+  readStoredAttestation,
+  readStoredPackage,
+  type StoredManifest,
+  type StoredPackage,
+} from './stored-packages.ts';
 
 /** How many packages are read from storage at once. */
 const READ_AT_ONCE = 8;
@@ -22,15 +31,22 @@ const PACKAGES = 200;
 /** Files of one statement. */
 const PUT = 2_000;
 
+/** With what the service signed of it. */
+type FoundPackage = StoredPackage & { attestation: WrittenObject | null };
+
 /**
  * Stage 1: every package that the store has a manifest of, with all that decisions tell of it. It seems to supersede itself until
  * the last stage, so that two of one external id can be there.
  */
 export async function rebuildPackages(rebuild: Rebuild, after: string): Promise<void> {
-  const found = inOrder(listStoredPackages(rebuild.objects, after), READ_AT_ONCE, (keys) =>
-    readStoredPackage(rebuild.objects, keys),
-  );
-  let batch: StoredPackage[] = [];
+  const { objects, registry } = rebuild;
+  const signers = (await registry.read.signingKeys.list()).map(({ pem }) => readPublicKey(pem));
+  const found = inOrder(listStoredPackages(objects, after), READ_AT_ONCE, async (keys): Promise<FoundPackage> => {
+    const stored = await readStoredPackage(objects, keys);
+    const { manifest } = stored;
+    return { ...stored, attestation: manifest && (await readStoredAttestation(objects, keys, manifest, signers)) };
+  });
+  let batch: FoundPackage[] = [];
   let files = 0;
   for await (const stored of found) {
     const count = stored.manifest?.file_count ?? 0;
@@ -50,7 +66,7 @@ export async function rebuildPackages(rebuild: Rebuild, after: string): Promise<
   await writeBatch(rebuild, batch);
 }
 
-async function writeBatch(rebuild: Rebuild, batch: readonly StoredPackage[]): Promise<void> {
+async function writeBatch(rebuild: Rebuild, batch: readonly FoundPackage[]): Promise<void> {
   const last = batch.at(-1);
   if (last === undefined) return;
   await rebuild.step('packages', last.id, async (tables, report) => {
@@ -59,7 +75,7 @@ async function writeBatch(rebuild: Rebuild, batch: readonly StoredPackage[]): Pr
 }
 
 /** More files than one transaction should have: until the last one the package is not finalized, and a resumed rebuild does it again. */
-async function writeLarge(rebuild: Rebuild, stored: StoredPackage): Promise<void> {
+async function writeLarge(rebuild: Rebuild, stored: FoundPackage): Promise<void> {
   const manifest = stored.manifest as StoredManifest;
   const history = historyOf(stored.id, manifest, stored, rebuild.classes);
   await rebuild.step('packages', null, async (tables) => {
@@ -72,7 +88,7 @@ async function writeLarge(rebuild: Rebuild, stored: StoredPackage): Promise<void
   await rebuild.step('packages', stored.id, (tables, report) => finish(tables, report, stored, manifest, history));
 }
 
-async function write(tables: Tables, rebuild: Rebuild, report: RebuildReport, stored: StoredPackage): Promise<void> {
+async function write(tables: Tables, rebuild: Rebuild, report: RebuildReport, stored: FoundPackage): Promise<void> {
   const { id, manifest, damage, unreadable } = stored;
   if (manifest === null) {
     for (const key of unreadable) name(report.unreadable_decisions, key);
@@ -150,7 +166,7 @@ function fileOf({ path, sha256, size, media_type, mtime, executable }: ManifestF
 async function finish(
   tables: Tables,
   report: RebuildReport,
-  { id, decisions, decisionVersions, unreadable }: StoredPackage,
+  { id, attestation, decisions, decisionVersions, unreadable }: FoundPackage,
   { package: pkg, versionId, digest, size, file_count, total_size }: StoredManifest,
   history: PackageHistory,
 ): Promise<void> {
@@ -185,6 +201,8 @@ async function finish(
     stored: null,
     created_at: finalizedAt,
   });
+  if (attestation !== null)
+    await addAttestation(tables, id, attestation, derivedId('obj', finalizedAt, attestationKey(id)));
   if (deletion === null) report.packages += 1;
   else report.tombstones += 1;
   report.files += file_count;

@@ -14,6 +14,7 @@ import type { Rebuild } from './rebuild-run.ts';
 import { recordChange } from './record-change.ts';
 import { SYSTEM } from './services.ts';
 import { settleRebuild } from './settle-rebuild.ts';
+import { takeKeys } from './stored-keys.ts';
 
 export interface RebuildNeeds {
   registry: Registry;
@@ -51,6 +52,7 @@ export async function rebuildFromStorage(needs: RebuildNeeds): Promise<RebuildRe
     await tables.retention.syncClasses(classes);
     if (mark !== null) await tables.stores.setId(mark as StoreId, now);
   });
+  await takeKeys({ registry, objects });
   return runStages(needs, run);
 }
 

@@ -6,5 +6,6 @@ export type { ObjectTotals } from '../registry/object-rows.ts';
 export type { PackageTotals } from '../registry/package-totals.ts';
 export type { PackageFilter, PackageRecord } from '../registry/packages.ts';
 export type { HoldRecord, RetentionEventRecord } from '../registry/retention.ts';
+export type { SigningKeyRecord } from '../registry/signing-keys.ts';
 export type { SweepRecord } from '../registry/sweeps.ts';
 export type { UploadRecord } from '../registry/upload-record.ts';

@@ -1,7 +1,8 @@
-import { manifestKey } from '../blobs/key-layout.ts';
+import { attestationKey, manifestKey } from '../blobs/key-layout.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen, EXPIRED, finishAbort } from './abort-upload.ts';
+import { attest } from './attest.ts';
 import { leaseFrom, resumeCompletion } from './complete-upload.ts';
 import { tellStorage } from './decide.ts';
 import { dropKey } from './drop-key.ts';
@@ -43,6 +44,10 @@ export async function recover(services: Services<WithUploads & WithDecisions>, s
     await finalizePackage(services, SYSTEM, id);
     return 'done';
   });
+  await each(services, signal, 'attestation', await packages.listUnattested(BATCH), async (id) => {
+    await attest(services, id);
+    return 'done';
+  });
   await each(services, signal, 'manifest', await packages.listDeletedSealed(), async (id) => {
     await removeManifest(services, id);
     return 'done';
@@ -55,7 +60,7 @@ export async function recover(services: Services<WithUploads & WithDecisions>, s
 
 /** A manifest that stays would say that the package was finalized. */
 async function removeManifest({ blobs, registry }: Services<WithObjects>, id: PackageId): Promise<void> {
-  await blobs.objects.remove({ key: manifestKey(id), versionId: null });
+  for (const key of [manifestKey(id), attestationKey(id)]) await blobs.objects.remove({ key, versionId: null });
   await registry.transaction(({ packages }) => packages.update(id, { sealed_at: null }));
 }
 

@@ -1,8 +1,12 @@
+import type { WrittenObject } from '../blobs/blob-store.ts';
 import { type ObjectKey, ownerOf } from '../blobs/key-layout.ts';
+import type { Digest } from '../core/digest.ts';
 import { isStoreError } from '../core/errors.ts';
 import { emptyFixityReport } from '../core/fixity-report.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { DamagedObject } from '../registry/damaged-objects.ts';
+import type { PackageRecord } from '../registry/packages.ts';
+import { attestationDigest, writeAttestation } from './attest.ts';
 import { checkAll, paced } from './fixity.ts';
 import { recordChange } from './record-change.ts';
 import type { Caller, Services, WithObjects } from './services.ts';
@@ -26,9 +30,9 @@ export async function repairManifests(services: Services<WithObjects>, caller: C
   const done: RepairedManifests = { repaired: [], kept: [] };
   for (let after = 0; ; ) {
     const objects = await services.registry.read.damaged.list(after, PAGE);
-    for (const object of objects.filter(({ kind }) => kind === 'manifest')) {
+    for (const object of objects) {
       const owner = ownerOf(object.key as ObjectKey);
-      if (owner?.kind !== 'manifest') continue;
+      if (owner?.kind !== 'manifest' && owner?.kind !== 'attestation') continue;
       const isRight = await repair(services, caller, object, owner.packageId, signal);
       (isRight ? done.repaired : done.kept).push(owner.packageId);
     }
@@ -46,17 +50,18 @@ async function repair(
 ): Promise<boolean> {
   const { registry, blobs } = services;
   const pkg = await registry.read.packages.get(packageId);
-  if (pkg?.manifest_digest == null || (await manifestDigest(registry.read, pkg)) !== pkg.manifest_digest) return false;
+  const made = pkg === null ? null : await makeAgain(services, pkg, object.kind);
+  if (made === null || made.digest !== object.digest) return false;
   const key = object.key as ObjectKey;
-  let standing = await writeManifest(services, pkg).catch((error: unknown) => {
+  let standing = await made.write().catch((error: unknown) => {
     if (!isStoreError(error, 'integrity_failure')) throw error;
     return null;
   });
-  if (standing?.digest !== pkg.manifest_digest) {
+  if (standing?.digest !== object.digest) {
     // What stands there is wrong, and was read twice. If this ends here, the manifest is gone, and the next repair writes it. If it is
     // locked it is only hidden.
     await blobs.objects.remove({ key, versionId: null });
-    standing = await writeManifest(services, pkg);
+    standing = await made.write();
   }
   await nameVersion(services, object, packageId, standing.versionId);
   const report = emptyFixityReport();
@@ -75,6 +80,20 @@ async function repair(
     });
   });
   return true;
+}
+
+/** Null: it has none. */
+async function makeAgain(
+  services: Services<WithObjects>,
+  pkg: PackageRecord,
+  kind: DamagedObject['kind'],
+): Promise<{ digest: Digest; write: () => Promise<WrittenObject> } | null> {
+  const { manifest_digest: digest, manifest_size: size } = pkg;
+  if (digest === null || size === null) return null;
+  if (kind === 'manifest')
+    return { digest: await manifestDigest(services.registry.read, pkg), write: () => writeManifest(services, pkg) };
+  const seal = { digest, size };
+  return { digest: await attestationDigest(services, pkg, seal), write: () => writeAttestation(services, pkg, seal) };
 }
 
 /** What was written is another version than the damaged one, and is not locked yet. */

@@ -3,6 +3,7 @@ import type { StreamChecker } from '../blobs/check-thread.ts';
 import type { Spool } from '../blobs/spool.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { Limits } from '../core/limits.ts';
+import type { SigningKey } from '../core/signing-key.ts';
 import type { StoreId } from '../core/store-identity.ts';
 import type { Reads } from '../registry/reads.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -33,6 +34,13 @@ export interface FixitySchedule {
   rate: number;
 }
 
+/** What signs attestations and checkpoints. Whoever signs takes the key by `signingKey` (signing-keys.ts), which makes it known first. */
+export interface SigningKeys {
+  current(): SigningKey;
+  /** Puts a new one in its place; null: the configuration names it. */
+  replace: (() => Promise<SigningKey>) | null;
+}
+
 /** Parts of the blob store. A use case names those that it needs, as in `Services<WithUploads & WithReader>`. */
 export type WithUploads = Pick<BlobStore, 'uploads'>;
 export type WithObjects = Pick<BlobStore, 'objects'>;
@@ -51,6 +59,7 @@ export interface Services<Store = unknown> {
   limits: Limits;
   log: Log;
   meters: Meters;
+  keys: SigningKeys;
   /** Names this process in upload leases. */
   instance: string;
   /** Completions that this process is working on, so that a second commit waits for the first. */

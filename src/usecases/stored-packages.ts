@@ -1,11 +1,21 @@
 import { createHash } from 'node:crypto';
-import type { ObjectReader, ObjectRef } from '../blobs/blob-store.ts';
-import { decisionKey, manifestKey, type ObjectKey, ownerOf, PACKAGES_PREFIX } from '../blobs/key-layout.ts';
+import type { ObjectReader, ObjectRef, WrittenObject } from '../blobs/blob-store.ts';
+import {
+  attestationKey,
+  decisionKey,
+  manifestKey,
+  type ObjectKey,
+  ownerOf,
+  PACKAGES_PREFIX,
+} from '../blobs/key-layout.ts';
 import { DECISION_MAX_BYTES, type Decision, parseDecision } from '../core/decision.ts';
-import { type Digest, digestFromBytes } from '../core/digest.ts';
+import { type Digest, digestFromBytes, digestHex, digestOf } from '../core/digest.ts';
+import { EnvelopeError, parseEnvelope } from '../core/dsse.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { ManifestFile, ManifestPackage } from '../core/manifest.ts';
 import { ManifestError, readManifest } from '../core/read-manifest.ts';
+import type { PublicKey } from '../core/signing-key.ts';
+import { ENVELOPE_MAX_BYTES, openStatement } from '../core/statement.ts';
 import { mapLimit } from './map-limit.ts';
 import { readSmall } from './read-small.ts';
 import { versionOf } from './version-of.ts';
@@ -14,6 +24,7 @@ import { versionOf } from './version-of.ts';
 export interface PackageKeys {
   id: PackageId;
   hasManifest: boolean;
+  hasAttestation: boolean;
   decisionIds: string[];
   /** By their keys, where the list says them. */
   versions: Map<ObjectKey, string>;
@@ -57,10 +68,11 @@ export async function* listStoredPackages(objects: ObjectReader, after = ''): As
     if (owner === null || owner.kind === 'blob' || owner.packageId <= after) continue;
     if (found?.id !== owner.packageId) {
       if (found !== null) yield found;
-      found = { id: owner.packageId, hasManifest: false, decisionIds: [], versions: new Map() };
+      found = { id: owner.packageId, hasManifest: false, hasAttestation: false, decisionIds: [], versions: new Map() };
     }
     if (versionId !== null) found.versions.set(key, versionId);
     if (owner.kind === 'manifest') found.hasManifest = true;
+    else if (owner.kind === 'attestation') found.hasAttestation = true;
     else found.decisionIds.push(owner.decisionId);
   }
   if (found !== null) yield found;
@@ -126,6 +138,30 @@ async function readWhole(objects: ObjectReader, id: PackageId, versionId: string
     total_size: total,
     pages: () => (pages === null ? again(objects, ref) : every(pages)),
   };
+}
+
+/**
+ * What the service signed of a package. Null: nothing, or it is of something else, or nobody known has signed it: the service signs
+ * again. @param signers whose signatures count
+ */
+export async function readStoredAttestation(
+  objects: ObjectReader,
+  { id, hasAttestation, versions }: PackageKeys,
+  { digest }: StoredManifest,
+  signers: readonly PublicKey[],
+): Promise<WrittenObject | null> {
+  if (!hasAttestation) return null;
+  const key = attestationKey(id);
+  const versionId = await versionOf(objects, { key, versionId: versions.get(key) ?? null });
+  const bytes = await readSmall(objects, key, ENVELOPE_MAX_BYTES, versionId);
+  try {
+    const { predicate } = openStatement(parseEnvelope(bytes), signers).statement;
+    if (predicate.package.id !== id || predicate.manifest.sha256 !== digestHex(digest)) return null;
+    return { digest: digestOf(bytes), size: bytes.length, versionId };
+  } catch (error) {
+    if (error instanceof EnvelopeError) return null;
+    throw error;
+  }
 }
 
 async function* readPages(

@@ -169,14 +169,16 @@ if (started !== null) {
   );
 
   test.serial(
-    'with ARTIFACT_STORE_S3_VERIFY=read everything is read back once, manifest and decision too',
+    'with ARTIFACT_STORE_S3_VERIFY=read everything is read back once, what belongs to the package too',
     async (t) => {
       const { api, id, opened } = await start(t, { ARTIFACT_STORE_S3_VERIFY: 'read' });
       t.is((await api.call('PUT', `/v1/packages/${id}/files/f`, randomBytes(2 * PART + 1))).status, 201);
       t.is(opened.length, 1);
       t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
-      const [manifest, decision, ...more] = opened.slice(1);
+      const [manifest, key, attestation, decision, ...more] = opened.slice(1);
       t.is(manifest, `packages/${id}/manifest.json`);
+      t.regex(key ?? '', /^keys\/[0-9a-f]{64}\.pem$/);
+      t.is(attestation, `packages/${id}/attestation.json`);
       t.true(decision?.startsWith(`packages/${id}/decisions/`), decision);
       t.deepEqual(more, []);
     },

@@ -115,8 +115,10 @@ if (server && postgres) {
       t.is(names.filter((name) => name.startsWith('preserved/objects/')).length, 4);
       t.is(names.filter((name) => /manifest\.json$/.test(name)).length, 2);
       t.is(names.filter((name) => /\/decisions\/evt_\w+\.json$/.test(name)).length, 2);
+      t.is(names.filter((name) => /attestation\.json$/.test(name)).length, 2);
+      t.is(names.filter((name) => /^preserved\/keys\/[0-9a-f]{64}\.pem$/.test(name)).length, 1);
       t.is(names.filter((name) => name === 'preserved/store.json').length, 1);
-      t.is(names.length, 9, 'nothing else is left');
+      t.is(names.length, 12, 'nothing else is left');
       const manifest = await text(await witness.getObject(bucket, `preserved/packages/${package_id}/manifest.json`));
       t.is(sha256(manifest), manifest_digest);
     } finally {

@@ -297,7 +297,7 @@ test.serial('PUT of a file: written, synced, linked, directory synced, COMMIT, a
 });
 
 test.serial(
-  'finalize: COMMIT that freezes, manifest durable, COMMIT that flips the status, decision durable, answer',
+  'finalize: COMMIT that freezes, manifest and attestation durable, COMMIT that flips the status, decision durable, answer',
   async (t) => {
     const { api, taken } = await start(t);
     const id = await api.create();
@@ -306,17 +306,26 @@ test.serial(
     t.is((await api.post(`/v1/packages/${id}/finalize`)).status, 200);
     const moments = taken();
     const manifest: Which = ({ to }) => to === `packages/${id}/manifest.json`;
+    const attestation: Which = ({ to }) => to === `packages/${id}/attestation.json`;
     const { path: file } = last(moments, (moment) => moment.name === 'link' && manifest(moment));
+    const { path: signed } = last(moments, (moment) => moment.name === 'link' && attestation(moment));
     const commit = commitOf(t, moments, sealsPackage);
     const decision: Which = ({ to }) => to?.startsWith(`packages/${id}/decisions/`) ?? false;
     newDirectoriesAreDurable(t, moments, answers(200));
     // The folder of decisions is made in the same directory.
     const told = moments.findIndex(({ path }) => path?.startsWith(`packages/${id}/decisions`));
-    inOrder(t, moments.slice(0, told), [
+    const signing = moments.findIndex(({ path }) => path === signed);
+    inOrder(t, moments.slice(0, signing), [
       ['the COMMIT that freezes the package', commitOf(t, moments, ({ name }) => name.includes('sealed_at` ='))],
       ['the write', effect('write', ({ path }) => path === file)],
       ['the sync of the file', effect('sync', ({ path }) => path === file)],
       ['the link of the manifest', effect('link', manifest)],
+      ['the sync of its directory', effect('syncDirectory', ({ path }) => path === `packages/${id}`)],
+    ]);
+    inOrder(t, moments.slice(signing, told), [
+      ['the write of the attestation', effect('write', ({ path }) => path === signed)],
+      ['the sync of that file', effect('sync', ({ path }) => path === signed)],
+      ['the link of the attestation', effect('link', attestation)],
       ['the sync of its directory', effect('syncDirectory', ({ path }) => path === `packages/${id}`)],
       ['the COMMIT that flips the status', commit],
     ]);

@@ -11,6 +11,8 @@ import type { RegistrySuite } from './registry.ts';
 const [A, B] = ['a', 'b'].map(digestOf) as [Digest, Digest];
 const NOW = 1_000_000;
 const DAY = 86_400_000;
+/** Of no package: its manifest and attestation. */
+const OF_ITS_OWN = ['no manifest', 'no attestation'] as const;
 
 /** What the registry says of locks: what is behind, what was told, and a hold that is lifted while another one wants it. */
 export function registryLocksSuite(test: TestFn, { name, open }: RegistrySuite): void {
@@ -28,10 +30,10 @@ export function registryLocksSuite(test: TestFn, { name, open }: RegistrySuite):
       const id = await finalized(one, [A]);
       await object(one, 'obj_a', [A]);
       const wanted = { until: NOW + DAY, held: false };
-      const behind = () => one.read.locks.listOfPackage(id, 'no manifest', wanted, 0, 9);
+      const behind = () => one.read.locks.listOfPackage(id, OF_ITS_OWN, wanted, 0, 9);
       t.like(await behind(), [{ id: 'obj_a', key: 'obj_a', until: NOW + DAY, hold: null }]);
       const [{ no } = { no: 0 }] = await behind();
-      t.deepEqual(await one.read.locks.listOfPackage(id, 'no manifest', wanted, no, 9), [], 'page by page');
+      t.deepEqual(await one.read.locks.listOfPackage(id, OF_ITS_OWN, wanted, no, 9), [], 'page by page');
       t.false(await told(one, [{ no, until: NOW + DAY, held: false }]));
       t.deepEqual(await behind(), []);
       await told(one, [{ no, until: NOW + 1, held: false }]);
@@ -39,9 +41,7 @@ export function registryLocksSuite(test: TestFn, { name, open }: RegistrySuite):
       t.like(await one.read.locks.sample(0, 9, NOW), [{ id: 'obj_a', version_id: 'v', locked_until: NOW + DAY }]);
       t.deepEqual(await one.read.locks.sample(0, 9, NOW + DAY), [], 'its time is over');
       const later = { until: NOW + 2 * DAY, held: true };
-      t.like(await one.read.locks.listOfPackage(id, 'no manifest', later, 0, 9), [
-        { until: NOW + 2 * DAY, hold: true },
-      ]);
+      t.like(await one.read.locks.listOfPackage(id, OF_ITS_OWN, later, 0, 9), [{ until: NOW + 2 * DAY, hold: true }]);
     },
   );
 
@@ -49,8 +49,14 @@ export function registryLocksSuite(test: TestFn, { name, open }: RegistrySuite):
     const [first, second] = [await finalized(one, [A]), await finalized(one, [A, B])];
     await object(one, 'obj_a', [A]);
     const none = { until: null, held: false };
-    const behind = () => one.read.locks.listOfPackage(first, 'no manifest', none, 0, 9);
-    const [{ no } = { no: 0 }] = await one.read.locks.listOfPackage(first, '', { until: null, held: true }, 0, 9);
+    const behind = () => one.read.locks.listOfPackage(first, OF_ITS_OWN, none, 0, 9);
+    const [{ no } = { no: 0 }] = await one.read.locks.listOfPackage(
+      first,
+      OF_ITS_OWN,
+      { until: null, held: true },
+      0,
+      9,
+    );
     t.false(await told(one, [{ no, until: null, held: true }]));
     await hold(one, second, 1);
     t.deepEqual(await behind(), [], 'the other one wants it');
@@ -62,7 +68,7 @@ export function registryLocksSuite(test: TestFn, { name, open }: RegistrySuite):
     t.deepEqual(await lift(), [no]);
     t.deepEqual(await lift(), [], 'somebody is at it');
     await hold(one, second, 1);
-    const held = () => one.read.locks.listOfPackage(second, 'no manifest', { until: null, held: true }, 0, 9);
+    const held = () => one.read.locks.listOfPackage(second, OF_ITS_OWN, { until: null, held: true }, 0, 9);
     t.like(await held(), [{ id: 'obj_a', hold: true }], 'nobody believes in it while it is being lifted');
     t.true(await told(one, [{ no, until: null, held: true }]), 'nobody knows which of both storage heard last');
     t.like(await held(), [{ id: 'obj_a', hold: true }]);

@@ -241,6 +241,7 @@ export const SWEEP: Sweep = {
 export const DAMAGED: Fixity['damaged']['items'][number] = {
   package_id: PACKAGE_ID,
   path: 'file',
+  kind: 'file',
   digest: FILE_DIGEST,
   size: FILE_BYTES.length,
   object_id: 'obj',

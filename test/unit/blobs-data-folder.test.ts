@@ -11,6 +11,8 @@ import { tempFolder } from '../support/temp.ts';
 
 const HOLDER = fileURLToPath(new URL('../support/data-folder-process.ts', import.meta.url));
 const NOBODY = 65_534;
+/** While it is open. */
+const CONTENT = ['attestation.pem', 'blobs', 'format.json', 'holder.json', 'lock.sqlite', 'signing.key'];
 
 async function refused(
   t: ExecutionContext,
@@ -50,13 +52,14 @@ test('a folder is made with what it needs, for its owner alone, and is the same 
   const mode = async (name: string): Promise<number> => (await stat(join(dir, name))).mode & 0o777;
   t.is(await mode('.'), 0o700);
   t.is(await mode('blobs'), 0o700);
-  t.is(await mode('signing.key'), 0o600);
+  for (const key of ['signing.key', 'attestation.pem']) t.is(await mode(key), 0o600);
   t.deepEqual(JSON.parse(await readFile(join(dir, 'format.json'), 'utf8')), { format: 'artifact-store/data/v1' });
-  t.deepEqual((await readdir(dir)).sort(), ['blobs', 'format.json', 'holder.json', 'lock.sqlite', 'signing.key']);
+  t.deepEqual((await readdir(dir)).sort(), CONTENT);
   await folder.close();
   t.false((await readdir(dir)).includes('holder.json'));
   const again = await openDataFolder(dir);
   t.deepEqual(again.signingKey, folder.signingKey);
+  t.is(again.attestationKey, folder.attestationKey);
   await again.close();
 });
 
@@ -133,18 +136,31 @@ test('a signing key that lost bytes is named, not replaced', async (t) => {
   t.is(await readFile(join(dir, 'signing.key'), 'utf8'), 'short');
 });
 
-test('the key is durable, bytes and name, before anything is signed with it', async (t) => {
+for (const key of ['signing.key', 'attestation.pem']) {
+  test(`${key} is durable, bytes and name, before anything is signed with it`, async (t) => {
+    const dir = await tempFolder(t);
+    const { files, effects } = recordingFileLayer();
+    await (await openDataFolder(dir, files)).close();
+    const link = effects.findIndex(({ name, to }) => name === 'link' && to === join(dir, key));
+    const temporary = effects[link]?.path;
+    const before = effects.slice(0, link).filter(({ path }) => path === temporary);
+    t.deepEqual(
+      before.map(({ name }) => name),
+      ['create', 'write', 'sync', 'close'],
+    );
+    t.true(effects.slice(link).some(({ name, path }) => name === 'syncDirectory' && path === dir));
+  });
+}
+
+test('another attestation key takes the place of the first one, and is there after a start', async (t) => {
   const dir = await tempFolder(t);
-  const { files, effects } = recordingFileLayer();
-  await (await openDataFolder(dir, files)).close();
-  const link = effects.findIndex(({ name, to }) => name === 'link' && to === join(dir, 'signing.key'));
-  const temporary = effects[link]?.path;
-  const before = effects.slice(0, link).filter(({ path }) => path === temporary);
-  t.deepEqual(
-    before.map(({ name }) => name),
-    ['create', 'write', 'sync', 'close'],
-  );
-  t.true(effects.slice(link).some(({ name, path }) => name === 'syncDirectory' && path === dir));
+  const folder = await openDataFolder(dir);
+  const replaced = await folder.replaceAttestationKey();
+  t.not(replaced, folder.attestationKey);
+  await folder.close();
+  const again = await openDataFolder(dir);
+  t.is(again.attestationKey, replaced);
+  await again.close();
 });
 
 test('a start that fails at any effect leaves a folder that the next start accepts', async (t) => {
@@ -157,7 +173,7 @@ test('a start that fails at any effect leaves a folder that the next start accep
     await refused(t, 'not_writable', dir, openDataFolder(dir, files));
     const folder = await openDataFolder(dir);
     t.is(folder.signingKey.length, 32);
-    t.deepEqual((await readdir(dir)).sort(), ['blobs', 'format.json', 'holder.json', 'lock.sqlite', 'signing.key']);
+    t.deepEqual((await readdir(dir)).sort(), CONTENT);
     await folder.close();
   }
 });

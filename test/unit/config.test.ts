@@ -17,6 +17,7 @@ const DEFAULTS: Config = {
   s3: null,
   databaseUrl: null,
   signingKey: null,
+  attestationKey: null,
   adminToken: null,
   retentionClassesFile: null,
   corsOrigins: [],
@@ -69,6 +70,7 @@ const GOOD: Record<string, Array<[string, Partial<Config>]>> = {
   DATABASE_URL: [['postgres://store@db/store', { databaseUrl: 'postgres://store@db/store' }]],
   S3_BUCKET: [['evidence', { s3: S3_DEFAULTS }]],
   SIGNING_KEY: [['k'.repeat(32), { signingKey: 'k'.repeat(32) }]],
+  ATTESTATION_KEY: [['/etc/key.pem', { attestationKey: '/etc/key.pem' }]],
   ADMIN_TOKEN: [
     ['t'.repeat(16), { adminToken: 't'.repeat(16) }],
     [` ${'t'.repeat(16)}\r\n`, { adminToken: 't'.repeat(16) }],
@@ -147,7 +149,7 @@ const BAD: Record<string, string[]> = {
 };
 
 /** Any text is good, as far as the configuration can tell; or they stop the start, as tested below. */
-const NEVER_BAD = ['HOST', 'DATA_DIR', 'RETENTION_CLASSES', 'S3_REGION'];
+const NEVER_BAD = ['ATTESTATION_KEY', 'HOST', 'DATA_DIR', 'RETENTION_CLASSES', 'S3_REGION'];
 
 test('every variable is in the tables of this test, and is described', (t) => {
   const names = Object.keys(VARIABLES).toSorted();

@@ -1,6 +1,7 @@
 import type * as wire from '../../../src/api/types.ts';
 import type { Limits } from '../../../src/core/limits.ts';
 import type { ProxyEnv } from '../../../src/core/proxy.ts';
+import { ENVELOPE_MAX_BYTES } from '../../../src/core/statement.ts';
 import { ApiError, usageError } from '../../errors.ts';
 import type { AnswerName, AnswerOf } from './answers/index.ts';
 import { bodyStart, upTo, wholeBody } from './bounded-body.ts';
@@ -169,6 +170,22 @@ export class ApiClient {
   /** The files that the manifest lists, read as it comes, and whether it is one. */
   manifestFiles(pkg: ManifestOwner): Promise<ReadManifest> {
     return this.#manifest(pkg, 'json', (body) => readManifest(upTo(body, manifestMax(pkg)), pkg));
+  }
+
+  // ── Proof ──
+
+  /** What the service signed of a package: a DSSE envelope, as it stands in storage. */
+  attestation(id: string): Promise<Buffer> {
+    const call = { method: 'GET', path: `${packagePath(id)}/attestation` } as const;
+    return this.#calls.ask(call, ({ body }) => wholeBody(body, ENVELOPE_MAX_BYTES));
+  }
+
+  signingKeys(): Promise<wire.SigningKeyList> {
+    return this.#get('signingKeys', '/v1/keys');
+  }
+
+  rotateKey(): Promise<wire.SigningKey> {
+    return this.#post('signingKey', '/v1/keys', undefined, { once: true });
   }
 
   // ── Uploads and downloads ──

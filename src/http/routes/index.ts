@@ -2,6 +2,7 @@ import type { Route } from '../route.ts';
 import { fileDeletionRoutes } from './file-deletions.ts';
 import { fileRoutes } from './files.ts';
 import { fixityRoutes } from './fixity.ts';
+import { keyRoutes } from './keys.ts';
 import { operationRoutes } from './operations.ts';
 import { packageRoutes } from './packages.ts';
 import { repairRoutes } from './repairs.ts';
@@ -17,6 +18,7 @@ export const ROUTES: readonly Route[] = [
   ...fileDeletionRoutes,
   ...uploadRoutes,
   ...retentionRoutes,
+  ...keyRoutes,
   ...operationRoutes,
   ...sweepRoutes,
   ...fixityRoutes,

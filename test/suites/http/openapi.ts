@@ -151,6 +151,8 @@ export function openapiSuite(startTestService: StartTestService): void {
     await check('get', '/v1/retention/classes', api.get('/v1/retention/classes'));
     await check('get', '/v1/retention/eligible', api.get('/v1/retention/eligible'));
     await check('get', '/v1/audit', api.get('/v1/audit'));
+    await check('get', '/v1/keys', api.get('/v1/keys'));
+    await check('post', '/v1/keys', api.post('/v1/keys'));
     await check('get', '/v1/limits', api.get('/v1/limits'));
     await check('get', '/v1/diagnosis', api.get('/v1/diagnosis'));
     const operations = '/v1/operations';

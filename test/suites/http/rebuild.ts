@@ -47,6 +47,7 @@ export function rebuildSuite(startTestService: StartTestService): void {
     const manifests = await manifestsOf(service, scene.all);
     const told = await retentionOf(api, scene.all);
     const shown = await showAll(api, scene.all);
+    const proofs = await proofsOf(api, scene.living);
     await service.stop();
     const before = await contentOf(service.env);
 
@@ -72,6 +73,7 @@ export function rebuildSuite(startTestService: StartTestService): void {
     t.is(again.service.services.storeId(), service.services.storeId());
     t.deepEqual(await manifestsOf(again.service, scene.all), manifests);
     t.deepEqual(await showAll(again.api, scene.all), shown);
+    t.deepEqual(await proofsOf(again.api, scene.living), proofs);
     t.deepEqual(await retentionOf(again.api, scene.all), told);
     for (const id of scene.living) {
       const verified = await runCli(['verify', id, '--url', again.service.url, '--json']);
@@ -433,6 +435,13 @@ async function prepare(t: ExecutionContext, service: TestService, api: Api): Pro
   t.like((await sweepOf(api, sweep)).report, { freed: { count: 2 } });
   const living = [loose, packed, encoded, blob, files, revision, held, ruled];
   return { all: [...living, gone], living, held, revision };
+}
+
+/** What the service signed, and the keys that check it. */
+async function proofsOf(api: Api, ids: readonly string[]): Promise<unknown[]> {
+  const signed = ids.map(async (id) => (await api.get(`/v1/packages/${id}/attestation`)).body);
+  const { items } = (await api.get('/v1/keys')).body;
+  return [...(await Promise.all(signed)), items.map(({ public_key }: { public_key: string }) => public_key)];
 }
 
 async function manifestsOf({ services }: TestService, ids: readonly string[]): Promise<string[]> {

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { Knex } from 'knex';
 import type { BlobStore } from '../../../src/blobs/blob-store.ts';
 import type { StreamChecker } from '../../../src/blobs/check-thread.ts';
-import { type ObjectKey, STORE_KEY } from '../../../src/blobs/key-layout.ts';
+import { KEYS_PREFIX, type ObjectKey, STORE_KEY } from '../../../src/blobs/key-layout.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import { isStoreError } from '../../../src/core/errors.ts';
 import { newId, type PackageId } from '../../../src/core/ids.ts';
 import { DEFAULT_LIMITS } from '../../../src/core/limits.ts';
+import { readSigningKey } from '../../../src/core/signing-key.ts';
 import { type StoreId, storeBytes } from '../../../src/core/store-identity.ts';
 import { openRegistry, type Registry } from '../../../src/registry/registry.ts';
 import { readFile } from '../../../src/usecases/read-file.ts';
@@ -18,6 +20,9 @@ import { startSweep } from '../../../src/usecases/sweep.ts';
 import { type MemoryStore, memoryStore } from './memory-store.ts';
 import { Killed, Schedule } from './schedule.ts';
 
+const KEY = readSigningKey(
+  generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+);
 const STORE_ID = newId('sto', 1) as StoreId;
 const MINUTE = 60_000;
 const DAY = 86_400_000;
@@ -93,6 +98,7 @@ export class World {
       inBackground: (what, id, work) =>
         this.#begin(`${process}, ${what} ${id}`, () => work(new AbortController().signal)),
       publicUrl: () => 'http://model',
+      keys: { current: () => KEY, replace: null },
       signRange: () => ({ method: 'GET', url: 'memory:', headers: {}, expiresAt: 0 }),
     };
   }
@@ -184,11 +190,12 @@ export class World {
       [...new Set(there.map(({ state }) => state))].filter((state) => state !== 'live'),
       [],
     );
-    const keys = [...this.#memory.objects.keys()].filter((key) => !key.includes('/decisions/') && key !== STORE_KEY);
+    const isObject = (key: string) => !key.includes('/decisions/') && key !== STORE_KEY && !key.startsWith(KEYS_PREFIX);
+    const keys = [...this.#memory.objects.keys()].filter(isObject);
     assert.deepEqual(keys.toSorted(), there.map(({ key }) => key).toSorted(), 'storage and registry are equal');
     const needed = await this.#db('objects as o')
       .where({ state: 'live' })
-      .whereNot({ kind: 'manifest' })
+      .whereIn('kind', ['blob', 'pack'])
       .whereRaw(
         `not exists (select 1 from blobs b join package_files f on f.blob_no = b.no join packages p on p.no = f.package_no
           where b.object_no = o.no and p.status <> 'deleted' and p.status <> 'failed')`,

@@ -3,7 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ListMultipartUploadsCommand, paginateListObjectsV2, type S3Client } from '@aws-sdk/client-s3';
 import type pg from 'pg';
 import type { Sweep } from '../../../src/api/types.ts';
-import { decisionKey, type ObjectKey, ownerOf, PROBE_PREFIX, STORE_KEY } from '../../../src/blobs/key-layout.ts';
+import {
+  decisionKey,
+  type ObjectKey,
+  ownerOf,
+  PROBE_PREFIX,
+  publicKeyKey,
+  STORE_KEY,
+} from '../../../src/blobs/key-layout.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
 import { apiOf } from '../api.ts';
 import { runCli } from '../cli-child.ts';
@@ -129,7 +136,8 @@ export async function assertEqual(place: Place, last: Sweep, dataDir: string): P
      where e.action <> 'set' and (e.action <> 'deleted' or p.finalized_at is not null)`,
   );
   const decisions = decided.map(({ id, package_id }) => decisionKey(package_id as PackageId, id));
-  const known = [STORE_KEY, ...decisions, ...objects.map(({ key }) => key)];
+  const keys = (await one('select id from signing_keys')).map(({ id }) => publicKeyKey(id));
+  const known = [STORE_KEY, ...keys, ...decisions, ...objects.map(({ key }) => key)];
   assert.deepEqual(await keysOf(place), known.toSorted(), 'storage and registry are equal');
   await assertUploadsKnown(place, last);
 

@@ -27,6 +27,8 @@ const ANSWERS = {
   fixityRun: async () => (await import('./operations.ts')).fixityRun,
   repairedManifests: async () => (await import('./operations.ts')).repairedManifests,
   sweep: async () => (await import('./operations.ts')).sweep,
+  signingKey: async () => (await import('./keys.ts')).signingKey,
+  signingKeys: async () => (await import('./keys.ts')).signingKeys,
   audit: async () => (await import('./operations.ts')).audit,
 } as const;
 
