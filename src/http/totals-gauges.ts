@@ -49,7 +49,7 @@ export function totalsGauges(
     'status',
   );
   const uploads = gaugeBy('uploads', 'Uploads that have not ended, by state', 'state');
-  const objects = gauge('objects', 'Objects in storage: packs, large files, manifests');
+  const objects = gauge('objects', 'Objects in storage: packs, large files, manifests, attestations');
   const content = gauge('content_bytes', 'Bytes of content in the objects');
   const stored = gauge('stored_bytes', 'Bytes of the objects in storage: fewer if they are compressed');
   const condemned = gauge('condemned_objects', 'Objects that nothing needs, until a sweep removes them');

@@ -109,7 +109,7 @@ if (ceph !== null) {
     for (const { key, locked_until, legal_hold } of told) {
       t.like(seen.get(key), { until: Number(locked_until), held: Boolean(legal_hold) }, key);
     }
-    t.is(told.length, 6);
+    t.is(told.length, 9);
     for (const each of [short, id, held]) {
       const verified = await runCli(['verify', each, '--url', again.service.url]);
       t.is(verified.code, 0, verified.stderr + verified.stdout);

@@ -116,7 +116,7 @@ test('a push that is killed at the commit of an encoded pack, and of a file, end
   const done = await push();
   t.is(done.code, 0, done.stderr + done.stdout);
   t.like(done.json, { status: 'finalized', file_count: 41 });
-  const objects = await rows((db) => db('objects').whereNot({ kind: 'manifest' }));
+  const objects = await rows((db) => db('objects').whereIn('kind', ['blob', 'pack']));
   // Files that an earlier push was sure of and those that it was not are packed apart.
   t.deepEqual([...new Set(objects.map(({ kind, encoding }) => `${kind} ${encoding}`))].toSorted(), [
     'blob zstd-seekable',

@@ -46,7 +46,7 @@ async function place(t: ExecutionContext, files: Record<string, string | Uint8Ar
     async objects(): Promise<StoredObject[]> {
       const db = connectSqlite(join(service.dataDir, 'registry.sqlite'));
       try {
-        const rows = await db('objects').whereNot({ kind: 'manifest' }).orderBy('key');
+        const rows = await db('objects').whereIn('kind', ['blob', 'pack']).orderBy('key');
         return rows.map(({ kind, digest, encoding, size, stored_size, key }) => ({
           kind,
           digest: digestFromBytes(digest),

@@ -256,7 +256,8 @@ async function storedAsRegistered(
   const forms = new Set(
     objects.map(({ kind, stored_digest }) => `${kind} ${stored_digest === null ? 'as it is' : 'in frames'}`),
   );
-  t.deepEqual([...forms].toSorted(), ['blob as it is', 'blob in frames', 'manifest as it is', 'pack in frames']);
+  const all = ['attestation as it is', 'blob as it is', 'blob in frames', 'manifest as it is', 'pack in frames'];
+  t.deepEqual([...forms].toSorted(), all);
   const unclean: string[] = keepsUnclean
     ? await db('uploads').where({ state: 'failed' }).whereNull('completed_at').pluck('key')
     : [];
