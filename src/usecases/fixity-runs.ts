@@ -1,4 +1,4 @@
-import { manifestKey } from '../blobs/key-layout.ts';
+import { attestationKey, manifestKey } from '../blobs/key-layout.ts';
 import { StoreError } from '../core/errors.ts';
 import { emptyFixityReport, type FixityReport } from '../core/fixity-report.ts';
 import { newId, type PackageId } from '../core/ids.ts';
@@ -74,7 +74,7 @@ async function* objectsOf(
   const { checks } = registry.read;
   if (packageId !== null) {
     const ids = [...(await lookOverFiles(registry.read, packageId)).objectIds];
-    yield await checks.getAmong([], [manifestKey(packageId)]);
+    yield await checks.getAmong([], [manifestKey(packageId), attestationKey(packageId)]);
     for (let at = 0; at < ids.length; at += PAGE) yield await checks.getAmong(ids.slice(at, at + PAGE));
     return;
   }

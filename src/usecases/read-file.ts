@@ -147,7 +147,7 @@ export async function readAttestation(
   const object = await read.blobs.getObjectByKey(attestationKey(packageId));
   if (object === null) throw new StoreError('integrity_failure', `${packageId} has no attestation.`);
   const { digest, size } = object;
-  const subject = { label: 'the attestation', packageId, path: null, objectId: null };
+  const subject = { label: 'the attestation', packageId, path: null, objectId: object.id };
   const stored: Stored = { ...base(object), caller, place: null, frames: null, digest, size, subject };
   return {
     digest,

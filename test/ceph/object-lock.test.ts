@@ -48,17 +48,17 @@ if (ceph !== null && postgres !== null) {
       await api.preserve({ loose: 'alone' }, { retention_class: 'permanent-record' });
       const until = await expiryOf(api, id);
       const own = [...(await locks()).filter((lock) => lock.until === until), ...(await locks(`packages/${id}/`))];
-      t.is(own.length, 3, 'the pack, the manifest, the decision');
+      t.is(own.length, 4, 'the pack, the manifest, the attestation, the decision');
       for (const lock of own) t.like(lock, { until, mode: mode.toUpperCase(), held: false }, lock.key);
       const others = [...(await locks()), ...(await locks('packages/'))].filter(({ held }) => held);
-      t.is(others.length, 3, 'what never ends is held');
+      t.is(others.length, 4, 'what never ends is held');
       t.true(others.every((lock) => lock.until === null));
       for (const { key: Key, versionId: VersionId } of [...own, ...others]) {
         const removing = client.send(new DeleteObjectCommand({ Bucket: bucket, Key, VersionId }));
         await t.throwsAsync(removing, { name: 'AccessDenied' }, Key);
       }
 
-      t.true((await hideAll(client, bucket)) >= 6);
+      t.true((await hideAll(client, bucket)) >= 8);
       const folder = join(await tempFolder(t), 'copy');
       const pulled = await runCli(['pull', id, folder, '--url', service.url]);
       t.is(pulled.code, 0, pulled.stderr);
@@ -88,7 +88,7 @@ if (ceph !== null && postgres !== null) {
       (await locks(`packages/${short}/`)).every(({ until }) => until === third),
       'manifest and decisions',
     );
-    t.is((await locks(`packages/${short}/`)).length, 3);
+    t.is((await locks(`packages/${short}/`)).length, 4);
     t.true((await locks(`packages/${long}/`)).every(({ until }) => until === second));
 
     service.sleepDays(1_008);
@@ -113,11 +113,11 @@ if (ceph !== null && postgres !== null) {
     };
     const held = async (prefix?: string): Promise<number> => (await locks(prefix)).filter((lock) => lock.held).length;
     const first = await hold(one);
-    t.deepEqual([await held(), await held(`packages/${one}/`), await held(`packages/${two}/`)], [1, 3, 0]);
+    t.deepEqual([await held(), await held(`packages/${one}/`), await held(`packages/${two}/`)], [1, 4, 0]);
     const second = await hold(two);
-    t.deepEqual([await held(), await held(`packages/${two}/`)], [2, 3]);
+    t.deepEqual([await held(), await held(`packages/${two}/`)], [2, 4]);
     await release(one, first);
-    t.deepEqual([await held(), await held(`packages/${one}/`), await held(`packages/${two}/`)], [2, 0, 3]);
+    t.deepEqual([await held(), await held(`packages/${one}/`), await held(`packages/${two}/`)], [2, 0, 4]);
     await release(two, second);
     t.deepEqual([await held(), await held('packages/')], [0, 0]);
     t.is(await service.services.registry.read.locks.countBehind(9), 0);
@@ -139,7 +139,7 @@ if (ceph !== null && postgres !== null) {
     backend.hold = tell;
     t.truthy(fourth);
     await lockBehind(service.services);
-    t.deepEqual([await held(), await held(`packages/${two}/`)], [2, 5], 'the record follows storage');
+    t.deepEqual([await held(), await held(`packages/${two}/`)], [2, 6], 'the record follows storage');
     t.is(await service.services.registry.read.locks.countBehind(9), 0);
     await release(two, fourth ?? '');
     t.deepEqual([await held(), await held('packages/')], [0, 0]);

@@ -33,7 +33,7 @@ test('fixity names what is damaged and how to mend it, with exit 5; repair mends
   t.is(fine.code, 0, fine.stderr);
   t.regex(
     fine.stdout,
-    /^period +30 days, at up to 20 MB\/s by each service\nread within it +3 objects, .*\noverdue +nothing\n/,
+    /^period +30 days, at up to 20 MB\/s by each service\nread within it +4 objects, .*\noverdue +nothing\n/,
   );
   t.regex(fine.stdout, /\ndamaged +nothing\n$/);
   t.is((await cli('fixity', '--now')).code, 0);
@@ -41,7 +41,7 @@ test('fixity names what is damaged and how to mend it, with exit 5; repair mends
 
   const found = await cli('fixity', '--now', id);
   t.is(found.code, 5, found.stderr);
-  t.regex(found.stdout, /^Fixity fix_\w+: 3 objects read, .*: 1 object damaged, 0 missing\.\n/);
+  t.regex(found.stdout, /^Fixity fix_\w+: 4 objects read, .*: 1 object damaged, 0 missing\.\n/);
   t.true(found.stdout.includes(`  ${id}  sub/large.log: its bytes are wrong; last seen good `), found.stdout);
   t.regex(found.stdout, /; no other copy\nTo mend them: `artifact-store repair DIR`/);
   const state = await cli('fixity', '--json');
@@ -72,7 +72,10 @@ test('a damaged manifest is told, and repair --manifests writes it again', async
   await spoil(service, manifestKey(id as PackageId), (bytes) => flipBit(bytes, 99));
   const found = await cli('fixity', '--now', '--sample', '100%');
   t.is(found.code, 5);
-  t.regex(found.stdout, /its manifest: its bytes are wrong;.*\nTo mend manifests: `artifact-store repair --manifests`/);
+  t.regex(
+    found.stdout,
+    /its manifest: its bytes are wrong;.*\nTo mend manifests and attestations: `artifact-store repair --manifests`/,
+  );
   const repaired = await cli('repair', '--manifests');
   t.is(repaired.code, 0, repaired.stdout);
   t.true(repaired.stdout.includes(`${id}  its manifest: mended\nEvery file has its bytes.\n`), repaired.stdout);

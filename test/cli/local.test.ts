@@ -57,10 +57,15 @@ test('verbs that read create no data folder: --local reports that there is none,
     ['sweep'],
     ['fixity'],
     ['repair', 'foreign'],
+    ['keys', 'ls'],
+    ['keys', 'rotate'],
+    ['keys', 'export'],
     ['doctor'],
   ];
   const readers = VERBS.filter(({ client, makesDataFolder }) => client && !makesDataFolder);
-  t.deepEqual(lines.map(([name]) => name).sort(), readers.map(({ name }) => name).sort());
+  const nameOf = (line: string[]) =>
+    readers.find(({ name }) => line.slice(0, name.split(' ').length).join(' ') === name)?.name;
+  t.deepEqual(lines.map(nameOf).sort(), readers.map(({ name }) => name).sort());
   for (const line of lines) {
     const refused = await runCli([...line, '--local', '--data-dir', 'typo'], { cwd: folder });
     t.is(refused.code, 3, `${line.join(' ')}: ${refused.stderr}`);

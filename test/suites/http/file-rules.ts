@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { ExecutionContext } from 'ava';
-import { type ObjectKey, OBJECTS_PREFIX } from '../../../src/blobs/key-layout.ts';
+import { OBJECTS_PREFIX, type ObjectKey } from '../../../src/blobs/key-layout.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import { StoreError } from '../../../src/core/errors.ts';
 import type { PackageId } from '../../../src/core/ids.ts';

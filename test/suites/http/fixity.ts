@@ -242,9 +242,9 @@ export function fixitySuite(startTestService: StartTestService, { flips }: { fli
     });
     t.like(state.damaged.items[0], { package_id: id, path: 'b', bytes: 'wrong', copies: 0, digest: sha256('second') });
     t.true(Date.parse(state.damaged.items[0]?.last_good_at ?? '') < Date.now() + DAY, 'when it was stored');
-    t.like(state, { seen: { objects: 6 }, overdue: { objects: 0, bytes: 0 } });
+    t.like(state, { seen: { objects: 5 }, overdue: { objects: 0, bytes: 0 } });
     const { body } = await api.get('/metrics');
-    t.is(metric(body, 'artifact_store_fixity_checked_objects_total{result="good"}'), 3);
+    t.is(metric(body, 'artifact_store_fixity_checked_objects_total{result="good"}'), 4);
     t.is(metric(body, 'artifact_store_fixity_checked_objects_total{result="damaged"}'), 1);
     t.is(metric(body, 'artifact_store_damaged_objects'), 1);
     const { checks } = (await api.get('/v1/diagnosis')).body;
@@ -286,7 +286,7 @@ export function fixitySuite(startTestService: StartTestService, { flips }: { fli
       { level: 'warning' },
     );
     await fixityNow(api);
-    t.like(await fixityOf(api), { seen: { objects: 4 }, overdue: { objects: 0, bytes: 0 } });
+    t.like(await fixityOf(api), { seen: { objects: 6 }, overdue: { objects: 0, bytes: 0 } });
   });
 
   test('any number of services share what is due: each object is taken once', async (t) => {
