@@ -11,6 +11,7 @@ const SUITES = [
   'test/postgres/*.test.ts',
   'test/postgres-folder/*.test.ts',
   'test/ceph/access.test.ts',
+  'test/ceph/attestation.test.ts',
   'test/ceph/damage.test.ts',
   'test/ceph/drops.test.ts',
   'test/ceph/file-rules.test.ts',
