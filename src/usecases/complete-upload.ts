@@ -63,7 +63,8 @@ export async function runCompletion(
         detail: `Storage could not complete the upload: ${messageOf(error)}`,
       };
       const completion = isStoreError(error, 'upload_incomplete') ? 'not_sent' : 'unclean';
-      await failUpload(services, caller, upload, failure, completion);
+      // Storage may have refused because another instance, which took this one for dead, has ended it.
+      if (!(await failUpload(services, caller, upload, failure, completion))) throw abandoned(upload, OTHER_INSTANCE);
       throw full ? error : abandoned(upload, messageOf(error), error);
     }
     // What the service delivered it cut itself from bytes that it hashed.

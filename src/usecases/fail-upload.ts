@@ -7,14 +7,17 @@ import { dropKey } from './drop-key.ts';
 import { recordChange } from './record-change.ts';
 import type { Caller, Services, WithUploads } from './services.ts';
 
-/** Ends a completion that went wrong. The key is dropped: now if storage answers, else by recovery. */
+/**
+ * Ends a completion that went wrong. The key is dropped: now if storage answers, else by recovery.
+ * @returns false: another instance had ended it already
+ */
 export async function failUpload(
   services: Services<WithUploads>,
   caller: Caller,
   upload: UploadRecord,
   failure: UploadFailure,
   completion: Completion,
-): Promise<void> {
+): Promise<boolean> {
   const moved = await services.registry.transaction(async (tables) => {
     const now = await tables.now();
     const ended = completion === 'clean' ? completedAt(upload, now) : {};
@@ -30,9 +33,10 @@ export async function failUpload(
     });
     return true;
   });
-  if (!moved) return;
+  if (!moved) return false;
   services.meters.committed(failure.code);
   await dropKey(services, { ...upload, drop_key: true }, completion);
+  return true;
 }
 
 /** What a failed upload answers from then on. */

@@ -44,6 +44,12 @@ export async function rewritePacks(
       const wanted = sources.filter(({ members }) => members.length > 0);
       if (wanted.length > 0) await rewriting.written(await writePack(services, wanted));
     } catch (error) {
+      // Without a cause it is storage that did nothing wrong, but this process, which was stopped for longer than its lease: the old packs
+      // stay, and the next sweep looks at them.
+      if (isStoreError(error, 'upload_abandoned') && error.cause === undefined) {
+        services.log.warn({ err: error }, 'another instance has ended the upload of a pack that was written anew');
+        return;
+      }
       if (!isStoreError(error, 'integrity_failure') && !isStoreError(error, 'object_not_found')) throw error;
       services.log.error({ err: error, packs: packs.map(({ id }) => id) }, 'packs cannot be written anew');
     }

@@ -5,6 +5,7 @@ import type { ObjectKey } from '../../../src/blobs/key-layout.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
 import { DEFAULT_LIMITS } from '../../../src/core/limits.ts';
+import { recover } from '../../../src/usecases/recover.ts';
 import { type Api, apiOf } from '../../support/api.ts';
 import { preservePacked } from '../../support/packed-package.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
@@ -143,6 +144,31 @@ export function rewriteSuite(startTestService: StartTestService): void {
       rewritten: { count: 0 },
     });
     t.is((await packsOf(service)).length, 1);
+  });
+
+  test('a sweep that was stopped for longer than its lease leaves the pack, and goes on', async (t) => {
+    const { service, api } = await place(t);
+    const all = files(10, CONTENTS.random);
+    const dead = await preservePacked(api, [all], { retention_class: 'transient' });
+    const kept = Object.fromEntries(Object.entries(all).slice(0, 3));
+    const id = await api.preserve(kept);
+    await remove(t, service, api, dead);
+    const { uploads } = service.services.blobs;
+    const { complete } = uploads;
+    uploads.complete = async (...args) => {
+      uploads.complete = complete;
+      // Longer than the lease of an upload, and not than that of a sweep.
+      service.sleepDays(31 / 86_400);
+      await recover({ ...service.services, running: new Map(), instance: 'another' });
+      return complete(...args);
+    };
+    t.like(await sweepOf(api, { apply: true }), {
+      state: 'done',
+      report: { sparse: { count: 1 }, rewritten: { count: 0 } },
+    });
+    await assertReads(t, service, id, kept);
+    t.like((await sweepOf(api, { apply: true })).report, { rewritten: { count: 1 } });
+    await assertReads(t, service, id, kept);
   });
 
   test('a damaged member, or storage that fails, leaves the old pack as it is', async (t) => {
