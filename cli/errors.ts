@@ -27,6 +27,8 @@ export type CliCode =
   | 'file_differs'
   | 'package_differs'
   | 'key_not_found'
+  | 'directory_differs'
+  | 'attestation_invalid'
   | 'data_folder'
   | 'store_refused'
   | 'bad_config'

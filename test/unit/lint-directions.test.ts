@@ -81,6 +81,14 @@ const REFUSED: Record<string, string[]> = {
   'cli/client/target/file.ts': ['../api/retry.ts', '../tree/walk.ts', '../pull/pull.ts', '../../commands/pull.ts'],
   'cli/client/push/file.ts': ['../pull/pull.ts', '../target/placement.ts', '../../../src/usecases/services.ts'],
   'cli/client/pull/file.ts': ['../push/push.ts', '../tree/walk.ts', '../../../src/config.ts'],
+  'cli/client/offline/file.ts': [
+    '../api/api-client.ts',
+    '../push/push.ts',
+    '../pull/pull.ts',
+    '../target/placement.ts',
+    '../../../src/api/types.ts',
+    '../../../src/config.ts',
+  ],
 };
 
 const ALLOWED: Record<string, string[]> = {
@@ -103,6 +111,7 @@ const ALLOWED: Record<string, string[]> = {
   'cli/client/tree/file.ts': ['../../../src/core/digest.ts', '../concurrency.ts', '../../../src/make-folder.ts'],
   'cli/client/push/file.ts': ['../api/retry.ts', '../tree/walk.ts', '../../../src/api/types.ts'],
   'cli/client/pull/file.ts': ['../api/retry.ts', '../target/placement.ts', '../../../src/core/digest.ts'],
+  'cli/client/offline/file.ts': ['../tree/walk.ts', '../concurrency.ts', '../../../src/core/digest.ts'],
 };
 
 interface Report {
