@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { envelopeBytes, parseEnvelope } from '../../src/core/dsse.ts';
 import { type Attested, attested, newKey, STRANGE_NAMES } from '../support/attested.ts';
+import { cliOf } from '../support/cli-child.ts';
 import { HAND_TOOLS } from '../support/hand-tools.ts';
 import { processEnv } from '../support/process-env.ts';
 import { required } from '../support/required.ts';
@@ -58,6 +59,18 @@ if (await required('Verifying by hand', HAND_TOOLS)) {
         stdout.endsWith(`copy has the files of ${there.statement.predicate.package.id}, as they were attested.\n`),
       );
     }
+  });
+
+  test('and so do they what the service itself signed', async (t) => {
+    const there = await attested(t, service.url, STRANGE_NAMES);
+    const cli = cliOf({ ARTIFACT_STORE_URL: service.url });
+    await rm(there.attestation);
+    const { id } = there.statement.predicate.package;
+    t.is((await cli('pull', id, there.copy, '--attestation', there.attestation)).code, 0);
+    t.not((await check(there)).code, 0, 'with the key of somebody else');
+    await writeFile(there.key, (await cli('keys', 'export')).bytes);
+    const { code, stdout, stderr } = await check(there);
+    t.is(code, 0, stdout + stderr);
   });
 
   test('and every change of it', async (t) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { envelopeBytes, parseEnvelope } from '../../src/core/dsse.ts';
 import { type Attested, attested, newKey, STRANGE_NAMES } from '../support/attested.ts';
-import { type CliEnding, runCli } from '../support/cli-child.ts';
+import { type CliEnding, cliOf, runCli } from '../support/cli-child.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';
@@ -50,6 +50,24 @@ for (const subjects of ['files', 'manifest'] as const) {
     t.like(changed.json.error, { path: 'back\\slash', how: 'changed' });
   });
 }
+
+test('what the service itself signed is checked, also when its key was rotated since', async (t) => {
+  const folder = await tempFolder(t);
+  const cli = cliOf({ ARTIFACT_STORE_URL: service.url, XDG_CACHE_HOME: join(folder, 'cache') });
+  const source = await writeTree(join(folder, 'source'), STRANGE_NAMES);
+  const { json: pushed } = await cli('push', source, '--producer', 'tests', '--json');
+  const [copy, attestation, key] = ['copy', 'attestation.json', 'key.pem'].map((name) => join(folder, name));
+  const there = { folder, copy, attestation, key } as Attested;
+  t.is((await cli('pull', pushed.package_id, there.copy, '--attestation', there.attestation)).code, 0);
+  await writeFile(there.key, (await cli('keys', 'export')).bytes);
+  t.like((await verify(there)).json, { ok: true, package_id: pushed.package_id });
+
+  t.is((await cli('keys', 'rotate')).code, 0);
+  const fresh = join(folder, 'fresh.pem');
+  await writeFile(fresh, (await cli('keys', 'export')).bytes);
+  t.is((await verify({ ...there, key: fresh })).json.error.code, 'attestation_invalid');
+  t.is((await verify(there, '--key', fresh)).code, 0);
+});
 
 test('what is changed, missing or too many is named, the first in the order of paths', async (t) => {
   const there = await attested(t, service.url, { a: 'A', 'b/c': 'C', 'b/d': '', e: 'E' });
