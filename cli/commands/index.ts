@@ -4,6 +4,7 @@ import { completion } from './completion.ts';
 import { diff } from './diff.ts';
 import { doctor } from './doctor.ts';
 import { eligible } from './eligible.ts';
+import { exportPackage } from './export.ts';
 import { extend } from './extend.ts';
 import { fixity } from './fixity.ts';
 import { hold } from './hold.ts';
@@ -33,6 +34,7 @@ export const VERBS: readonly Verb[] = [
   push,
   ingestGuideBoard,
   pull,
+  exportPackage,
   ls,
   show,
   manifest,

@@ -167,6 +167,11 @@ export class ApiClient {
     return this.#manifest(pkg, format, (body) => wholeBody(body, manifestMax(pkg)));
   }
 
+  /** The manifest's exact bytes as they come. @param read begins anew when the service has to be asked again */
+  readManifest<T>(pkg: ManifestOwner, read: (body: AsyncIterable<Buffer>) => Promise<T>): Promise<T> {
+    return this.#manifest(pkg, 'json', (body) => read(upTo(body, manifestMax(pkg))));
+  }
+
   /** The files that the manifest lists, read as it comes, and whether it is one. */
   manifestFiles(pkg: ManifestOwner): Promise<ReadManifest> {
     return this.#manifest(pkg, 'json', (body) => readManifest(upTo(body, manifestMax(pkg)), pkg));
