@@ -8,12 +8,12 @@ export const keysLs = defineVerb({
   examples: ['keys ls', 'keys ls --json'],
   client: true,
   async run(context) {
-    const { formatTime } = await import('../format.ts');
+    const { formatTime, printable } = await import('../format.ts');
     const client = await context.client();
     const list = await client.signingKeys();
     const lines = list.items.map(({ id, since, retired_at }) => {
       const now = id === list.current ? 'signs' : 'signed here or elsewhere';
-      return `${id}  since ${formatTime(since)}  ${retired_at === null ? now : `retired ${formatTime(retired_at)}`}`;
+      return `${printable(id)}  since ${formatTime(since)}  ${retired_at === null ? now : `retired ${formatTime(retired_at)}`}`;
     });
     return { json: list, text: lines.join('\n') };
   },

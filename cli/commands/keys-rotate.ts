@@ -8,11 +8,12 @@ export const keysRotate = defineVerb({
   examples: ['keys rotate'],
   client: true,
   async run(context) {
+    const { printable } = await import('../format.ts');
     const client = await context.client();
     const key = await client.rotateKey();
     return {
       json: key,
-      text: `Signs with ${key.id} from now on.\nGive its public key to those who check: artifact-store keys export`,
+      text: `Signs with ${printable(key.id)} from now on.\nGive its public key to those who check: artifact-store keys export`,
     };
   },
 });

@@ -10,6 +10,7 @@ import {
   FIXITY_RUN,
   HOLD,
   HOLD_ID,
+  KEY,
   type Lie,
   type LyingRoute,
   linkOf,
@@ -82,6 +83,9 @@ const LIES: Partial<Record<LyingRoute, Lie>> = {
   fixity: { json: { ...FIXITY, damaged: { items: LOST, more: true } } },
   'fixity run': { json: { ...FIXITY_RUN, id: HOSTILE, damaged: { items: LOST, more: true } } },
   'repair manifests': { json: { repaired: [HOSTILE], kept: [HOSTILE] } },
+  attestation: { json: { payloadType: HOSTILE, payload: '', signatures: [{ keyid: HOSTILE, sig: '' }] } },
+  keys: { json: { items: [{ ...KEY, id: HOSTILE }], current: HOSTILE } },
+  'new key': { json: { ...KEY, id: HOSTILE, public_key: HOSTILE }, status: 201 },
   ready: {
     json: {
       ...READY,
@@ -100,6 +104,7 @@ const LINES: Record<string, { args: string[]; raw?: boolean }> = {
   push: { args: ['tree', '--producer', 'tests'] },
   'ingest guide-board': { args: [RUN, '--statehub', 'STATEHUB'] },
   pull: { args: [PACKAGE_ID, 'copy'] },
+  export: { args: [PACKAGE_ID, '--bundle', 'run.tar'] },
   ls: { args: ['--limit', '2'] },
   show: { args: [PACKAGE_ID] },
   manifest: { args: [PACKAGE_ID], raw: true },
@@ -116,6 +121,9 @@ const LINES: Record<string, { args: string[]; raw?: boolean }> = {
   sweep: { args: [] },
   fixity: { args: ['--now'] },
   repair: { args: ['tree', '--manifests'] },
+  'keys ls': { args: [] },
+  'keys rotate': { args: [] },
+  'keys export': { args: [], raw: true },
   doctor: { args: [] },
 };
 
@@ -152,6 +160,8 @@ const ROUTES: readonly LyingRoute[] = [
   'sweep',
   'fixity',
   'fixity run',
+  'keys',
+  'new key',
 ];
 const FAILING = Object.fromEntries(ROUTES.map((route) => [route, PROBLEM]));
 const TEAPOT = Object.fromEntries(Object.keys(FAILING).map((route) => [route, PLAIN]));

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
-import type { Fixity, FixityRun, Sweep } from '../../src/api/types.ts';
+import type { Fixity, FixityRun, SigningKey, Sweep } from '../../src/api/types.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 import { writeEndlessly } from './endless.ts';
 import { PACKAGE_ID, packageAnswer } from './wire.ts';
@@ -44,6 +44,9 @@ export type LyingRoute =
   | 'fixity run'
   | 'repairs'
   | 'repair manifests'
+  | 'attestation'
+  | 'keys'
+  | 'new key'
   | 'ready'
   | 'diagnosis';
 
@@ -162,6 +165,9 @@ const ROUTES: ReadonlyArray<[method: string, path: RegExp, LyingRoute]> = [
   ['POST', /^\/v1\/operations\/fixity$/, 'fixity run'],
   ['POST', /^\/v1\/operations\/repairs$/, 'repairs'],
   ['POST', /^\/v1\/operations\/repairs\/manifests$/, 'repair manifests'],
+  ['GET', /\/attestation$/, 'attestation'],
+  ['GET', /^\/v1\/keys$/, 'keys'],
+  ['POST', /^\/v1\/keys$/, 'new key'],
   ['GET', /^\/readyz$/, 'ready'],
   ['GET', /^\/v1\/diagnosis$/, 'diagnosis'],
 ];
@@ -278,6 +284,18 @@ export const READY = {
   blob_store: { ...COMPONENT, free_bytes: 1, capabilities: {}, findings: [] },
 };
 
+const PEM = `-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
+-----END PUBLIC KEY-----
+`;
+export const KEY: SigningKey = {
+  id: '0'.repeat(64),
+  algorithm: 'ed25519',
+  public_key: PEM,
+  since: TIME,
+  retired_at: null,
+};
+
 export function downloadsOf(url: string, about: object = {}) {
   const size = FILE_BYTES.length;
   const entries = [{ path: 'file', digest: FILE_DIGEST, offset: 0, size }];
@@ -365,6 +383,9 @@ function honest(route: LyingRoute, response: ServerResponse, url: string, body: 
     'fixity run': FIXITY_RUN,
     repairs: { uploads: [] },
     'repair manifests': { repaired: [], kept: [] },
+    attestation: {},
+    keys: { items: [KEY], current: KEY.id },
+    'new key': KEY,
     ready: READY,
     diagnosis: { checks: [] },
   };

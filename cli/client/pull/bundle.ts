@@ -10,7 +10,7 @@ import { readManifest } from '../../../src/core/read-manifest.ts';
 import type { PublicKey } from '../../../src/core/signing-key.ts';
 import { openStatement, type Statement } from '../../../src/core/statement.ts';
 import { CliError, EXIT } from '../../errors.ts';
-import { countOf } from '../../format.ts';
+import { countOf, printable } from '../../format.ts';
 import type { ProgressReport } from '../../progress.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import { makeWholeFile } from '../target/whole-file.ts';
@@ -70,6 +70,7 @@ export async function exportBundle(
 
 const PACKAGE = 'package';
 const MANIFEST = 'manifest.json';
+const MESSAGE_MAX = 1_000;
 const ROOM =
   'A bundle takes about twice the size of its package while it is made: free some space there, or write it elsewhere.';
 
@@ -89,7 +90,8 @@ function checkProofs(pkg: Package, { attestation, keys }: Proofs): { statement: 
     return opened;
   } catch (error) {
     if (!(error instanceof EnvelopeError)) throw error;
-    throw damaged(`The attestation of ${pkg.id} ${error.message}.`, error);
+    // It quotes what nobody has signed.
+    throw damaged(`The attestation of ${pkg.id} ${printable(error.message).slice(0, MESSAGE_MAX)}.`, error);
   }
 }
 
