@@ -50,6 +50,7 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
     ['push', run, '--producer', 'tests'],
     ['ingest', 'guide-board', 'fixtures/guide-board/run-20260513T210255Z'],
     ['pull', id, join(folder, 'copy'), '--path', 'a.txt'],
+    ['export', id, '--bundle', join(folder, 'run.tar')],
     ['ls'],
     ['show', id],
     ['manifest', id],
