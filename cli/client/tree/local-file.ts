@@ -34,7 +34,7 @@ export function sameIdentity(a: FileIdentity, b: FileIdentity): boolean {
 }
 
 export function fileChanged(path: string, how = 'changed'): CliError {
-  return new CliError(`${JSON.stringify(path)} ${how} while it was read: nothing was finalized.`, {
+  return new CliError(`${JSON.stringify(path)} ${how} while it was read.`, {
     exit: EXIT.failed,
     code: 'file_changed',
     next: 'Run the command again when nothing writes to the directory.',
