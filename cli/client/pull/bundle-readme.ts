@@ -1,6 +1,6 @@
 import type { PublicKey } from '../../../src/core/signing-key.ts';
 import type { Statement } from '../../../src/core/statement.ts';
-import { formatBytes, formatCount, printable } from '../../format.ts';
+import { countOf, formatBytes, printable } from '../../format.ts';
 
 /** The commands of docs/verify-by-hand.md, after those that say where things are; a test holds both against each other. */
 export const HAND_CHECK = String.raw`test "$(jq -r .payloadType "$attestation")" = application/vnd.in-toto+json
@@ -37,7 +37,7 @@ export function bundleReadme({ predicate }: Statement, { id: signer }: PublicKey
   return `${id}
 ${'='.repeat(id.length)}
 
-${formatCount(file_count)} files, ${formatBytes(total_size)}, which ${printable(pkg.producer)} made and artifact-store preserved. Finalized ${finalized_at}.
+${countOf(file_count, 'file')}, ${formatBytes(total_size)}, which ${printable(pkg.producer)} made and artifact-store preserved. Finalized ${finalized_at}.
 
   package/            the files
   attestation.json    what the service signed of them (DSSE, in-toto Statement v1)
