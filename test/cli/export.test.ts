@@ -131,7 +131,7 @@ test('a damaged file: exit 5, and no bundle', async (t) => {
 
 test('a file that changed on the disk does not go into a tar file', async (t) => {
   const folder = await writeTree(await tempFolder(t), { a: 'changed' });
-  const tar = new TarFile(join(folder, 'tar'), 0);
+  const tar = new TarFile(join(folder, 'tar'), { mtime: 0, signal: AbortSignal.any([]) });
   const right = { size: 7, sha256: sha256('changed').slice(7) };
   await tar.addFile({ path: 'a' }, join(folder, 'a'), right);
   for (const wrong of [

@@ -76,7 +76,7 @@ async function* manifestPages(manifest: string, sealed: Digest): AsyncGenerator<
     }
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
-    throw otherManifest(manifest, `${error.message}`, { manifest_digest: sealed }, error);
+    throw otherManifest(manifest, error.message, { manifest_digest: sealed }, error);
   }
   const digest = digestFromHex(hash.digest('hex'));
   if (digest !== sealed)

@@ -30,14 +30,17 @@ jq -r '"\\" + .[0] + "  ./" + (.[1] | split("\\") | join("\\\\"))' "$work/files"
 echo "$dir has the files of $(jq -r .predicate.package.id "$work/statement.json"), as they were attested."
 `;
 
-/** What a bundle says of itself: README.txt. It ends in the commands that check it, from the line that begins with `dir=` on. */
+/**
+ * What a bundle says of itself: README.txt. Nothing in it that somebody else chose has a line of its own. It ends in the commands that check it, from the line that
+ * begins with `dir=` on.
+ */
 export function bundleReadme({ predicate }: Statement, { id: signer }: PublicKey): string {
   const { package: pkg, file_count, total_size, finalized_at } = predicate;
   const id = printable(pkg.id);
   return `${id}
 ${'='.repeat(id.length)}
 
-${countOf(file_count, 'file')}, ${formatBytes(total_size)}, which ${printable(pkg.producer)} made and artifact-store preserved. Finalized ${finalized_at}.
+${countOf(file_count, 'file')}, ${formatBytes(total_size)}, which ${printable(pkg.producer)} made and artifact-store preserved. Finalized ${printable(finalized_at)}.
 
   package/            the files
   attestation.json    what the service signed of them (DSSE, in-toto Statement v1)

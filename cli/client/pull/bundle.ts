@@ -54,12 +54,13 @@ export async function exportBundle(
   const make = async (folder: string, name: string): Promise<BundleResult> => {
     await pullPackage(client, pkg, { directory: join(folder, PACKAGE) }, watch);
     await saveManifest(client, pkg, join(folder, MANIFEST));
-    const tar = new TarFile(join(folder, name), Math.floor(Date.parse(statement.predicate.finalized_at) / 1_000));
+    const mtime = Math.floor(Date.parse(statement.predicate.finalized_at) / 1_000);
+    const tar = new TarFile(join(folder, name), { mtime, signal: client.signal });
     try {
       tar.addBytes({ path: 'README.txt' }, Buffer.from(bundleReadme(statement, key)));
       tar.addBytes({ path: 'attestation.json' }, proofs.attestation);
       for (const { id, pem } of proofs.keys) tar.addBytes({ path: `keys/${id}.pem` }, Buffer.from(pem));
-      const added = await addPackage(tar, folder, pkg, { signal: client.signal, watch });
+      const added = await addPackage(tar, folder, pkg, watch);
       return { ...added, digest: tar.end(), size: tar.size, key_id: key.id };
     } finally {
       tar.close();
@@ -119,19 +120,26 @@ async function addPackage(
   tar: TarFile,
   folder: string,
   { manifest_digest, file_count, total_size }: Package,
-  { signal, watch }: { signal: AbortSignal; watch: (report: () => ProgressReport) => void },
+  watch: (report: () => ProgressReport) => void,
 ): Promise<{ files: number; bytes: number }> {
   const done = { files: 0, bytes: 0 };
-  watch(() => ({ phase: 'bundling', ...done, totalFiles: file_count, totalBytes: total_size }));
+  // Of a large file, too, it is seen how far it is.
+  const bytes = (): number => Math.min(tar.size, total_size);
+  watch(() => ({
+    phase: 'bundling',
+    files: done.files,
+    bytes: bytes(),
+    totalFiles: file_count,
+    totalBytes: total_size,
+  }));
   const manifest = join(folder, MANIFEST);
   const { size } = await stat(manifest);
   await tar.addFile({ path: MANIFEST }, manifest, { size, sha256: digestHex(manifest_digest as Digest) });
   for await (const page of readManifest(createReadStream(manifest))) {
-    for (const { path, executable = false, ...bytes } of page) {
-      signal.throwIfAborted();
-      await tar.addFile({ path: `${PACKAGE}/${path}`, executable }, join(folder, PACKAGE, path), bytes);
+    for (const { path, executable = false, ...content } of page) {
+      await tar.addFile({ path: `${PACKAGE}/${path}`, executable }, join(folder, PACKAGE, path), content);
       done.files += 1;
-      done.bytes += bytes.size;
+      done.bytes += content.size;
     }
   }
   return done;

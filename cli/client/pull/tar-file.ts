@@ -20,15 +20,17 @@ export class TarFile {
   size = 0;
   readonly #fd: number;
   readonly #mtime: number;
+  readonly #signal: AbortSignal;
   readonly #hash = createHash('sha256');
   readonly #step = Buffer.allocUnsafeSlow(STEP);
   readonly #piece = Buffer.allocUnsafeSlow(STEP);
   #filled = 0;
 
   /** @param mtime of every member, in whole seconds since 1970 @throws Error EEXIST */
-  constructor(file: string, mtime: number) {
+  constructor(file: string, { mtime, signal }: { mtime: number; signal: AbortSignal }) {
     this.#fd = openSync(file, 'wx');
     this.#mtime = mtime;
+    this.#signal = signal;
   }
 
   addBytes(name: MemberName, bytes: Uint8Array): void {
@@ -39,7 +41,7 @@ export class TarFile {
 
   /**
    * A file of the disk, read once and hashed.
-   * @throws CliError integrity_failure when it has not this size and this SHA-256 (64 hex digits)
+   * @throws CliError integrity_failure when it has not this size and this SHA-256 (64 hex digits); what the signal was aborted with
    */
   async addFile(name: MemberName, file: string, { size, sha256 }: { size: number; sha256: string }): Promise<void> {
     const hash = createHash('sha256');
@@ -48,6 +50,7 @@ export class TarFile {
       this.#begin(name, size);
       let done = 0;
       for (let count = -1; count !== 0 && done <= size; ) {
+        this.#signal.throwIfAborted();
         count = readSync(fd, this.#step, 0, STEP, done);
         const bytes = this.#step.subarray(0, count);
         hash.update(bytes);

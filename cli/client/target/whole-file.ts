@@ -11,6 +11,7 @@ const NO_LINK = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
  * Makes a file in a folder of its own beside it, which only this user can enter and which is removed, whatever happens. The file
  * gets its name when it is whole and on the disk, and replaces none.
  * @param make writes the file under the name that it is given, and syncs it; what else it needs, too
+ * @param roomNeeded a sentence, for whoever has too little
  * @throws CliError file_refused when the name is taken, wrong_usage when there is no such folder, no_space
  */
 export async function makeWholeFile<T>(
@@ -86,7 +87,6 @@ function isFull(error: unknown): boolean {
   return FULL.has(codeOf(error)) || (error instanceof CliError && error.code === 'no_space');
 }
 
-/** @param needed a sentence */
 function noRoom(file: string, needed: string, cause: unknown): CliError {
   const message = cause instanceof CliError ? cause.message : `${JSON.stringify(dirname(file))} is full.`;
   const extras = cause instanceof CliError ? cause.extras : {};
