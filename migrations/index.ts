@@ -12,6 +12,7 @@ import * as rebuild from './0010_rebuild.ts';
 import * as fileRules from './0011_file_rules.ts';
 import * as packageTotals from './0012_package_totals.ts';
 import * as objectLocks from './0013_object_locks.ts';
+import * as auditLog from './0014_audit_log.ts';
 import * as attestations from './0015_attestations.ts';
 
 /** Append-only, in order: a migration that was released is never changed. */
@@ -29,5 +30,6 @@ export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration
   { name: '0011_file_rules', migration: fileRules },
   { name: '0012_package_totals', migration: packageTotals },
   { name: '0013_object_locks', migration: objectLocks },
+  { name: '0014_audit_log', migration: auditLog },
   { name: '0015_attestations', migration: attestations },
 ];

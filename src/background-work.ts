@@ -17,6 +17,8 @@ import { sweepWhenDue } from './usecases/sweep.ts';
 const RECOVERY_INTERVAL_MS = 60_000;
 /** How often storage is told of locks that it was not told of. */
 export const LOCKS_INTERVAL_MS = 60_000;
+/** How often new audit events are brought into the log. */
+export const LOG_INTERVAL_MS = 5_000;
 /** How often the schedule is looked at, at least. */
 const SWEEP_LOOK_MS = 60_000;
 /** How often it is looked whether an object is to be read again. */
@@ -58,6 +60,15 @@ export function scheduleLocks(beside: Background, services: HttpServices, pause:
   started.then(() =>
     beside.repeat('locks', pause, async (signal) => {
       if (services.storeId() !== null) await lockBehind(services, signal);
+    }),
+  );
+}
+
+/** Any service does it, also several at once. */
+export function scheduleLog(beside: Background, services: HttpServices, pause: number, started: Promise<void>): void {
+  started.then(() =>
+    beside.repeat('audit_log', pause, async () => {
+      if (services.storeId() !== null) await services.auditLog.keepUp();
     }),
   );
 }

@@ -7,8 +7,10 @@ import {
   endBackground,
   FIXITY_LOOK_MS,
   LOCKS_INTERVAL_MS,
+  LOG_INTERVAL_MS,
   scheduleFixity,
   scheduleLocks,
+  scheduleLog,
   scheduleSweeps,
   startBackground,
 } from './background-work.ts';
@@ -40,11 +42,13 @@ import { openLog } from './log.ts';
 import { measuredRegistry } from './registry/measured-registry.ts';
 import type { Registry } from './registry/registry.ts';
 import { storeIdentification } from './store-identification.ts';
+import { auditLog } from './usecases/audit-log.ts';
 import { COMMIT_PATIENCE_MS } from './usecases/commit-upload.ts';
 import { fixityCoverage } from './usecases/fixity.ts';
 import { identifyStore } from './usecases/identify-store.ts';
 import { assertRebuilt } from './usecases/rebuild.ts';
 import type { Log } from './usecases/services.ts';
+import { signingKey } from './usecases/signing-keys.ts';
 import { VERSION } from './version.ts';
 
 /** More are not counted. */
@@ -72,6 +76,8 @@ export interface ServiceOverrides {
   fixityLook?: number;
   /** How often storage is told of locks that it was not told of, ms. */
   locksInterval?: number;
+  /** How often new audit events are brought into the log, ms; null: only when somebody asks for a checkpoint or a proof. */
+  logInterval?: number | null;
 }
 
 export interface Service {
@@ -123,7 +129,7 @@ export async function startService(
     await prepareRegistry(registry, classes);
     let url = '';
     const publicUrl = (): string => config.publicUrl ?? url;
-    const signingKey = derive(key, 'url');
+    const urlKey = derive(key, 'url');
     const checker = openCheckThread();
     closers.push(() => checker.close());
     const { spool, signedBytes, ...store } = await openConfiguredBlobs(config.s3, {
@@ -131,7 +137,7 @@ export async function startService(
       files,
       checker,
       registry,
-      signingKey,
+      signingKey: urlKey,
       publicUrl,
       log,
       meter: metrics.storage,
@@ -164,6 +170,7 @@ export async function startService(
       storeId: identification.id,
       sweepGraceMs: config.sweepGrace,
       fixity: { period: config.fixityPeriod, rate: config.fixityRate },
+      auditLog: auditLog({ registry, blobs, log, storeId: identification.id, key: () => signingKey(services) }),
       busy: () => running.size > 0 || metrics.underWay() > 0,
       inBackground: (name, id, work) => void beside.run(name, work, id),
       publicUrl,
@@ -196,6 +203,8 @@ export async function startService(
     const { ended, settled } = startBackground(beside, services, identification, store.afterStart);
     if (config.sweepInterval !== null) scheduleSweeps(beside, services, config.sweepInterval, ended);
     scheduleLocks(beside, services, overrides.locksInterval ?? LOCKS_INTERVAL_MS, ended);
+    const { logInterval = LOG_INTERVAL_MS } = overrides;
+    if (logInterval !== null) scheduleLog(beside, services, logInterval, ended);
     scheduleFixity(beside, services, overrides.fixityLook ?? FIXITY_LOOK_MS, ended);
     await announce(folder, publicUrl(), config, log);
     if (config.databaseUrl === null) {

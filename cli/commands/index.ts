@@ -1,4 +1,7 @@
 import type { Verb } from '../command.ts';
+import { auditCheckpoint } from './audit-checkpoint.ts';
+import { auditProve } from './audit-prove.ts';
+import { auditVerify } from './audit-verify.ts';
 import { cat } from './cat.ts';
 import { completion } from './completion.ts';
 import { diff } from './diff.ts';
@@ -55,6 +58,9 @@ export const VERBS: readonly Verb[] = [
   keysLs,
   keysRotate,
   keysExport,
+  auditVerify,
+  auditCheckpoint,
+  auditProve,
   doctor,
   migrate,
   completion,

@@ -1,5 +1,6 @@
 import { type Digest, digestHex } from '../core/digest.ts';
 import type { PackageId, UploadId } from '../core/ids.ts';
+import { type Tile, tilePath } from '../core/tlog-tiles.ts';
 
 /**
  * The one place that knows object keys. The whole tree:
@@ -9,6 +10,9 @@ import type { PackageId, UploadId } from '../core/ids.ts';
  *     packages/<package id>/attestation.json       what the service signed of it (DSSE)
  *     packages/<package id>/decisions/<id>.json    a decision on how long it is kept: finalized, extended, held, released, deleted
  *     keys/<64 hex>.pem                            a public key that the service signs with, by the hash of it
+ *     log/checkpoints/<size, 16 digits>            what was signed of the audit's log when it had so many entries
+ *     log/tile/<level>/…, log/tile/entries/…       its tiles, as c2sp.org/tlog-tiles names them
+ *     log/details/<64 hex>.json                    the detail of an event that is too long for an entry
  *     store.json                                   whose store it is: the id that its registry has too
  *     probe/<probe id>/<name>                      what a probe of the backend writes and removes again, or a later start
  *
@@ -37,6 +41,24 @@ export function publicKeyKey(id: string): ObjectKey {
 
 export function decisionKey(packageId: PackageId, decisionId: string): ObjectKey {
   return `packages/${packageId}/decisions/${decisionId}.json` as ObjectKey;
+}
+
+/** What the keys of the audit's log begin with: no sweep looks there. */
+export const LOG_PREFIX = 'log/';
+export const CHECKPOINTS_PREFIX = `${LOG_PREFIX}checkpoints/`;
+
+/** Sorts by size. */
+export function checkpointKey(size: number): ObjectKey {
+  return `${CHECKPOINTS_PREFIX}${String(size).padStart(16, '0')}` as ObjectKey;
+}
+
+export function tileKey(tile: Tile): ObjectKey {
+  return `${LOG_PREFIX}${tilePath(tile)}` as ObjectKey;
+}
+
+/** @param hex SHA-256 of its canonical JSON */
+export function detailKey(hex: string): ObjectKey {
+  return `${LOG_PREFIX}details/${hex}.json` as ObjectKey;
 }
 
 export const STORE_KEY = 'store.json' as ObjectKey;

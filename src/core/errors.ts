@@ -23,6 +23,8 @@ export const ERROR_TABLE = {
   package_not_found: { status: 404, title: 'No such package' },
   file_not_found: { status: 404, title: 'No such file in this package' },
   fixity_not_found: { status: 404, title: 'No such fixity run' },
+  event_not_found: { status: 404, title: 'No such audit event' },
+  checkpoint_not_found: { status: 404, title: 'No such checkpoint' },
   sweep_not_found: { status: 404, title: 'No such sweep' },
   upload_not_found: { status: 404, title: 'No such upload' },
   part_not_found: { status: 404, title: 'No such part in this upload' },

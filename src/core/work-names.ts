@@ -6,6 +6,7 @@ export const WORK_NAMES = [
   'recovery',
   'registry_check',
   'locks',
+  'audit_log',
   'sweep_schedule',
   'sweep',
   'fixity',

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { fitting } from '../core/fitting.ts';
+import { isId, timeOfId } from '../core/ids.ts';
 import { isPostgres } from './dialect.ts';
 import { pendingEvents } from './pending-events.ts';
 import type { Reads } from './reads.ts';
@@ -88,11 +89,25 @@ export function auditTable(db: Knex) {
         .limit(limit + 1)
         .select('audit_events.seq', db.raw('octet_length(detail) as bytes'));
       const found = fitting(sizes.slice(0, limit), ({ bytes }) => bytes, PAGE_BYTES);
-      return { events: await eventsAt(found.map(({ seq }) => seq)), more: sizes.length > found.length };
+      return { events: await at(found.map(({ seq }) => seq)), more: sizes.length > found.length };
+    },
+
+    at,
+
+    /** Null: there is none of this id that may be read. */
+    async find(id: string, reads: Reads): Promise<AuditRecord | null> {
+      if (!isId('evt', id)) return null;
+      // Ids are not indexed; when they were made is, and an id says it.
+      const [row]: Array<{ seq: number }> = await matching(db, {}, reads, { after: 0, last: null })
+        .where({ 'audit_events.at': timeOfId(id), 'audit_events.id': id })
+        .limit(1)
+        .select('audit_events.seq');
+      return row === undefined ? null : ((await at([row.seq]))[0] ?? null);
     },
   };
 
-  async function eventsAt(seqs: readonly number[]): Promise<AuditRecord[]> {
+  /** The events of these numbers, in their order; what does not exist is left out. */
+  async function at(seqs: readonly number[]): Promise<AuditRecord[]> {
     const rows: Array<Omit<AuditRecord, 'detail'> & { detail: string }> = await db('audit_events')
       .whereIn('seq', [...seqs])
       .orderBy('seq')

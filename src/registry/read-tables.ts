@@ -3,6 +3,7 @@ import type { BlobTable } from './blobs.ts';
 import type { DamagedObjects } from './damaged-objects.ts';
 import type { FileTable } from './files.ts';
 import type { FixityRunTable } from './fixity-runs.ts';
+import type { LogTable } from './log.ts';
 import type { ObjectCheckTable } from './object-checks.ts';
 import type { ObjectLockTable } from './object-locks.ts';
 import type { PackageTable } from './packages.ts';
@@ -105,7 +106,7 @@ export interface ReadTables {
     | 'getHold'
     | 'holds'
   >;
-  audit: Pick<AuditTable, 'page'>;
+  audit: Pick<AuditTable, 'page' | 'find' | 'at'>;
   stores: Pick<StoreTable, 'getId' | 'getReconciledAt'>;
   sweeps: Pick<SweepTable, 'get' | 'list' | 'lastDone'>;
   checks: Pick<ObjectCheckTable, 'nextTurn' | 'page' | 'getAmong' | 'places' | 'overdue' | 'oldestSeen'>;
@@ -125,6 +126,7 @@ export interface ReadTables {
     | 'countKept'
   >;
   signingKeys: Pick<SigningKeyTable, 'list' | 'get'>;
+  log: Pick<LogTable, 'head' | 'tiles' | 'seqsOf' | 'placeOf' | 'newest' | 'newestWritten' | 'checkpoint' | 'gaps'>;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;
 }

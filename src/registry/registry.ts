@@ -7,6 +7,7 @@ import { type DamagedObjects, damagedObjects } from './damaged-objects.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { type FileTable, fileTable } from './files.ts';
 import { type FixityRunTable, fixityRunTable } from './fixity-runs.ts';
+import { type LogTable, logTable } from './log.ts';
 import { migrate, type SchemaVersion } from './migrate.ts';
 import { type ObjectCheckTable, objectCheckTable } from './object-checks.ts';
 import { type ObjectLockTable, objectLockTable } from './object-locks.ts';
@@ -37,6 +38,7 @@ export interface Tables extends ReadTables {
   rebuilds: RebuildTable;
   locks: ObjectLockTable;
   signingKeys: SigningKeyTable;
+  log: LogTable;
 }
 
 export interface Registry {
@@ -92,6 +94,7 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     rebuilds: rebuildTable(scope),
     locks: objectLockTable(scope),
     signingKeys: signingKeyTable(scope),
+    log: logTable(scope),
     now: async () => (await time(scope)) + shift(),
   });
 

@@ -5,6 +5,7 @@ import type { UploadId } from '../core/ids.ts';
 import type { Limits } from '../core/limits.ts';
 import type { SigningKey } from '../core/signing-key.ts';
 import type { StoreId } from '../core/store-identity.ts';
+import type { LogCheckpoint } from '../registry/log.ts';
 import type { Reads } from '../registry/reads.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Meters } from './meters.ts';
@@ -41,6 +42,16 @@ export interface SigningKeys {
   replace: (() => Promise<SigningKey>) | null;
 }
 
+/** The audit as a transparency log. */
+export interface AuditLog {
+  /** The log's name. @throws StoreError unavailable: not known yet */
+  origin(): string;
+  /** One of every event that can be seen now, signed, and written to storage. @throws StoreError integrity_failure, unavailable */
+  checkpoint(): Promise<LogCheckpoint>;
+  /** Brings what is new into the log, and makes a checkpoint when it is time for one. */
+  keepUp(): Promise<void>;
+}
+
 /** Parts of the blob store. A use case names those that it needs, as in `Services<WithUploads & WithReader>`. */
 export type WithUploads = Pick<BlobStore, 'uploads'>;
 export type WithObjects = Pick<BlobStore, 'objects'>;
@@ -74,6 +85,7 @@ export interface Services<Store = unknown> {
   sweepGraceMs: number;
   /** How objects are read again by themselves. */
   fixity: FixitySchedule;
+  auditLog: AuditLog;
   /** Requests are under way, or uploads are being completed. */
   busy: () => boolean;
   /** Goes on after the request that asked for it; ends with the service. @param id of the run, for the log */

@@ -44,6 +44,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     timeShift: () => shift,
     registryCheckDelay: NEVER_MS,
     commitPatience: COMMIT_PATIENCE_MS,
+    logInterval: null,
     connect: await migratedSqlite(),
   };
   const service = await startService(config, { ...own, ...options });

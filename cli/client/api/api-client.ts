@@ -1,7 +1,9 @@
 import type * as wire from '../../../src/api/types.ts';
 import type { Limits } from '../../../src/core/limits.ts';
+import { HASH_SIZE } from '../../../src/core/merkle.ts';
 import type { ProxyEnv } from '../../../src/core/proxy.ts';
 import { ENVELOPE_MAX_BYTES } from '../../../src/core/statement.ts';
+import { ENTRY_MAX_BYTES, TILE_WIDTH, type Tile, tilePath } from '../../../src/core/tlog-tiles.ts';
 import { ApiError, usageError } from '../../errors.ts';
 import type { AnswerName, AnswerOf } from './answers/index.ts';
 import { bodyStart, upTo, wholeBody } from './bounded-body.ts';
@@ -30,6 +32,10 @@ export interface PageQuery {
 /** A manifest lists a package's files: so many bytes for each, its path and its escapes included; metadata comes beside them. */
 const MANIFEST_ENTRY_MAX = 8 * 1024;
 const MANIFEST_REST_MAX = 4 * 1024 ** 2;
+/** A proof has an entry, and the hashes of some fifty levels. */
+const LOG_TEXT_MAX = 256 * 1024;
+const TILE_MAX = TILE_WIDTH * HASH_SIZE;
+const BUNDLE_MAX = TILE_WIDTH * (2 + ENTRY_MAX_BYTES);
 /** Some five million files. */
 const MANIFEST_MAX = 1024 ** 3;
 const FILES_PAGE = 1_000;
@@ -254,6 +260,31 @@ export class ApiClient {
     return this.#list('audit', '/v1/audit', query);
   }
 
+  // ── The audit's log ──
+
+  log(): Promise<wire.LogState> {
+    return this.#get('log', '/v1/log');
+  }
+
+  /** A signed note. @param size of one that was made before; left out: of now */
+  logCheckpoint(size?: number): Promise<string> {
+    return this.#logText('/v1/log/checkpoint', { size });
+  }
+
+  logProof(event: string): Promise<string> {
+    return this.#logText('/v1/log/proof', { event });
+  }
+
+  logConsistency(from: number, to: number): Promise<wire.LogConsistency> {
+    return this.#get('consistency', '/v1/log/consistency', { from, to });
+  }
+
+  logTile(tile: Tile): Promise<Buffer> {
+    const most = tile.level === 'entries' ? BUNDLE_MAX : TILE_MAX;
+    const call = { method: 'GET', path: `/v1/log/${tilePath(tile)}` } as const;
+    return this.#calls.ask(call, ({ body }) => wholeBody(body, most));
+  }
+
   // ── Operations ──
 
   /** Asked for once: limits do not change while a verb runs. */
@@ -298,6 +329,11 @@ export class ApiClient {
 
   repairManifests(): Promise<wire.RepairedManifests> {
     return this.#post('repairedManifests', '/v1/operations/repairs/manifests', undefined);
+  }
+
+  #logText(path: string, query: Query): Promise<string> {
+    const call = { method: 'GET', path, query } as const;
+    return this.#calls.ask(call, async ({ body }) => (await wholeBody(body, LOG_TEXT_MAX)).toString('utf8'));
   }
 
   #get<Name extends AnswerName>(answer: Name, path: string, query: Query = {}): Promise<AnswerOf<Name>> {

@@ -3,6 +3,7 @@ import { fileDeletionRoutes } from './file-deletions.ts';
 import { fileRoutes } from './files.ts';
 import { fixityRoutes } from './fixity.ts';
 import { keyRoutes } from './keys.ts';
+import { logRoutes } from './log.ts';
 import { operationRoutes } from './operations.ts';
 import { packageRoutes } from './packages.ts';
 import { repairRoutes } from './repairs.ts';
@@ -19,6 +20,7 @@ export const ROUTES: readonly Route[] = [
   ...uploadRoutes,
   ...retentionRoutes,
   ...keyRoutes,
+  ...logRoutes,
   ...operationRoutes,
   ...sweepRoutes,
   ...fixityRoutes,

@@ -151,6 +151,9 @@ export function openapiSuite(startTestService: StartTestService): void {
     await check('get', '/v1/retention/classes', api.get('/v1/retention/classes'));
     await check('get', '/v1/retention/eligible', api.get('/v1/retention/eligible'));
     await check('get', '/v1/audit', api.get('/v1/audit'));
+    await check('get', '/v1/log', api.get('/v1/log'));
+    await check('get', '/v1/log/consistency', api.get('/v1/log/consistency?from=0'));
+    await check('get', '/v1/log', api.get('/v1/log'));
     await check('get', '/v1/keys', api.get('/v1/keys'));
     await check('post', '/v1/keys', api.post('/v1/keys'));
     await check('get', '/v1/limits', api.get('/v1/limits'));

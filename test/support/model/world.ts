@@ -15,7 +15,7 @@ import { type StoreId, storeBytes } from '../../../src/core/store-identity.ts';
 import { openRegistry, type Registry } from '../../../src/registry/registry.ts';
 import { readFile } from '../../../src/usecases/read-file.ts';
 import { recover } from '../../../src/usecases/recover.ts';
-import { type Services, SYSTEM } from '../../../src/usecases/services.ts';
+import { type AuditLog, type Services, SYSTEM } from '../../../src/usecases/services.ts';
 import { startSweep } from '../../../src/usecases/sweep.ts';
 import { type MemoryStore, memoryStore } from './memory-store.ts';
 import { Killed, Schedule } from './schedule.ts';
@@ -30,6 +30,11 @@ const GRACE_MS = 10 * MINUTE;
 /** More steps than any schedule takes. */
 const STEPS_MAX = 20_000;
 
+const NO_LOG: AuditLog = {
+  origin: () => assert.fail('no schedule asks for the log'),
+  checkpoint: () => assert.fail('no schedule asks for the log'),
+  keepUp: () => assert.fail('no schedule asks for the log'),
+};
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A registry, a store in memory, and services on both whose every step is decided by a schedule. */
@@ -99,6 +104,7 @@ export class World {
         this.#begin(`${process}, ${what} ${id}`, () => work(new AbortController().signal)),
       publicUrl: () => 'http://model',
       keys: { current: () => KEY, replace: null },
+      auditLog: NO_LOG,
       signRange: () => ({ method: 'GET', url: 'memory:', headers: {}, expiresAt: 0 }),
     };
   }

@@ -30,6 +30,8 @@ const ANSWERS = {
   signingKey: async () => (await import('./keys.ts')).signingKey,
   signingKeys: async () => (await import('./keys.ts')).signingKeys,
   audit: async () => (await import('./operations.ts')).audit,
+  log: async () => (await import('./log.ts')).log,
+  consistency: async () => (await import('./log.ts')).consistency,
 } as const;
 
 export type AnswerName = keyof typeof ANSWERS;

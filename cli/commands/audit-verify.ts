@@ -1,0 +1,67 @@
+import { defineVerb } from '../command.ts';
+import { usageError } from '../errors.ts';
+import { parseFilled } from '../view/options.ts';
+
+interface Options {
+  checkpoint?: string[];
+  key?: string;
+  proof?: string;
+}
+
+export const auditVerify = defineVerb<Options>({
+  name: 'audit verify',
+  summary: 'check that the audit is what was logged',
+  description:
+    'Reads every audit event and every leaf of the log, recomputes the tree, and compares it with the checkpoints that you kept (--checkpoint) and with one that the service signs now. An event that was edited, removed, inserted, moved or cut off is named: the first one, and the exit code is 5. Without --checkpoint only what the service itself has kept is compared: whoever can write its registry and its storage can change both. With --proof no service is needed: checks that the proof, from `audit prove`, leads to a checkpoint that --key has signed, and prints the event.',
+  examples: [
+    'audit verify',
+    'audit verify --checkpoint 2026-05.checkpoint --key store.pem',
+    'audit verify --proof hold.tlog-proof --key store.pem',
+  ],
+  client: true,
+  options: [
+    {
+      flags: '--checkpoint <file>',
+      description: 'a checkpoint that you kept; may be given several times',
+      repeatable: true,
+      completes: 'file',
+      parse: parseFilled,
+    },
+    {
+      flags: '--key <file>',
+      description: 'the public key that must have signed, PEM; left out: those that the service names as its own',
+      completes: 'file',
+      parse: parseFilled,
+    },
+    {
+      flags: '--proof <file>',
+      description: 'check this proof instead, without a service',
+      completes: 'file',
+      parse: parseFilled,
+    },
+  ],
+  async run(context, _args, { checkpoint = [], key, proof }) {
+    const [evidence, view] = await Promise.all([
+      import('../client/audit/read-evidence.ts'),
+      import('../view/audit-lines.ts'),
+    ]);
+    const named = key === undefined ? null : [await evidence.readKey(key)];
+    if (proof !== undefined) {
+      if (named === null) throw usageError('--proof needs --key: the proof does not say whose key to trust.');
+      const { checkProof } = await import('../client/audit/check-proof.ts');
+      const kept = await Promise.all(checkpoint.map((file) => evidence.readKept(file, named)));
+      return view.proofOutcome(checkProof(proof, await evidence.readText(proof), named, kept));
+    }
+    const [{ verifyLog }, { newestCheckpoint, trustedKeys }] = await Promise.all([
+      import('../client/audit/verify-log.ts'),
+      import('../client/audit/newest-checkpoint.ts'),
+    ]);
+    const client = await context.client();
+    const keys = named ?? (await trustedKeys(client));
+    const kept = await Promise.all(checkpoint.map((file) => evidence.readKept(file, keys)));
+    const newest = await newestCheckpoint(client, keys);
+    const tell = (entries: number): void =>
+      context.out.note(`compared ${entries} of ${newest.checkpoint.size} entries`);
+    return view.verifiedOutcome(await verifyLog(client, newest, kept, tell), kept.length);
+  },
+});
