@@ -67,8 +67,8 @@ export function scheduleLocks(beside: Background, services: HttpServices, pause:
 /** Any service does it, also several at once. */
 export function scheduleLog(beside: Background, services: HttpServices, pause: number, started: Promise<void>): void {
   started.then(() =>
-    beside.repeat('audit_log', pause, async () => {
-      if (services.storeId() !== null) await services.auditLog.keepUp();
+    beside.repeat('audit_log', pause, async (signal) => {
+      if (services.storeId() !== null) await services.auditLog.keepUp(signal);
     }),
   );
 }

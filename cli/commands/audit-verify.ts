@@ -8,6 +8,8 @@ interface Options {
   proof?: string;
 }
 
+const TELL_EVERY = 100_000;
+
 export const auditVerify = defineVerb<Options>({
   name: 'audit verify',
   summary: 'check that the audit is what was logged',
@@ -60,8 +62,13 @@ export const auditVerify = defineVerb<Options>({
     const keys = named ?? (await trustedKeys(client));
     const kept = await Promise.all(checkpoint.map((file) => evidence.readKept(file, keys)));
     const newest = await newestCheckpoint(client, keys);
-    const tell = (entries: number): void =>
-      context.out.note(`compared ${entries} of ${newest.checkpoint.size} entries`);
+    const { size } = newest.checkpoint;
+    let told = 0;
+    const tell = (entries: number): void => {
+      if (entries - told < TELL_EVERY) return;
+      told = entries;
+      context.out.note(`compared ${entries} of ${size} entries`);
+    };
     return view.verifiedOutcome(await verifyLog(client, newest, kept, tell), kept.length);
   },
 });

@@ -1,7 +1,9 @@
 import { CHECKPOINTS_PREFIX, checkpointKey, type ObjectKey } from '../blobs/key-layout.ts';
-import { type Checkpoint, readCheckpoint } from '../core/checkpoint.ts';
+import { type Checkpoint, parseCheckpointText } from '../core/checkpoint.ts';
 import { StoreError } from '../core/errors.ts';
 import { leafHash } from '../core/merkle.ts';
+import { NoteError, openNote } from '../core/signed-note.ts';
+import { readPublicKey } from '../core/signing-key.ts';
 import { splitHashes, TILE_WIDTH } from '../core/tlog-tiles.ts';
 import type { LogHead } from '../registry/log.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -9,10 +11,12 @@ import { extendLog, type NewLeaf, rootAt } from './extend-log.ts';
 import { entryOf } from './log-entry.ts';
 import { readSmall } from './read-small.ts';
 import type { Services, WithReader } from './services.ts';
+import { takeKeys } from './stored-keys.ts';
 import { readStoredTile } from './stored-tiles.ts';
 
 const NOTE_MAX_BYTES = 64 * 1024;
 const PAGE = 1_000;
+const SIZE = /^\d{16}$/;
 
 type Needed = Pick<Services<WithReader>, 'registry' | 'blobs' | 'log'>;
 
@@ -26,10 +30,12 @@ export async function adoptLog({ registry, blobs, log }: Needed, origin: string)
     const size = await newestStored(blobs);
     const known = await registry.read.log.newest();
     if (size === null || (known !== null && known.size >= size)) return;
+    // A key is in storage before it signs.
+    await takeKeys({ registry, objects: blobs.objects });
     const note = (await readSmall(blobs.objects, checkpointKey(size), NOTE_MAX_BYTES)).toString();
-    const checkpoint = readCheckpoint(note);
-    if (checkpoint.origin !== origin || checkpoint.size !== size)
-      throw forked(`its checkpoint is of ${checkpoint.origin}`);
+    const checkpoint = await openCheckpoint(registry, origin, note);
+    if (checkpoint.origin !== origin) throw forked(`its newest checkpoint is of ${checkpoint.origin}`);
+    if (checkpoint.size !== size) throw forked(`its newest checkpoint is of ${checkpoint.size} entries, not ${size}`);
     const head = await registry.read.log.head();
     const hashes = await storedLeaves(blobs, head.size, size);
     const seqs = await seqsOf(registry, head, hashes);
@@ -71,8 +77,22 @@ function forked(why: string): StoreError {
 
 async function newestStored({ objects }: WithReader): Promise<number | null> {
   let last: ObjectKey | null = null;
-  for await (const { key } of objects.list(CHECKPOINTS_PREFIX)) last = key;
-  return last === null ? null : Number(last.slice(CHECKPOINTS_PREFIX.length));
+  for await (const { key } of objects.list(CHECKPOINTS_PREFIX)) if (SIZE.test(sizeOf(key))) last = key;
+  return last === null ? null : Number(sizeOf(last));
+}
+
+function sizeOf(key: ObjectKey): string {
+  return key.slice(CHECKPOINTS_PREFIX.length);
+}
+
+/** Signed by a key that the store has: it is whole, and no other program's. Whoever writes to the store can add keys. */
+async function openCheckpoint({ read }: Registry, origin: string, note: string): Promise<Checkpoint> {
+  const known = (await read.signingKeys.list()).map(({ pem }) => ({ name: origin, key: readPublicKey(pem) }));
+  try {
+    return parseCheckpointText(openNote(note, known).text);
+  } catch (error) {
+    throw error instanceof NoteError ? forked(`its newest checkpoint ${error.message}`) : error;
+  }
 }
 
 /** Hashes of the leaves from `from` on. */

@@ -13,6 +13,7 @@ const AGE_MAX_MS = 10 * 60_000;
 
 interface LogNeeds extends Pick<Services<WithObjects>, 'registry' | 'blobs' | 'log'> {
   storeId: () => StoreId | null;
+  /** The one that signs now, which is known before it signs. */
   key: () => Promise<SigningKey>;
 }
 
@@ -40,10 +41,10 @@ export function auditLog(needs: LogNeeds): AuditLog {
     throw new StoreError('unavailable', 'It is not known yet whether the store belongs to this registry.');
   }
 
-  async function integrate(): Promise<void> {
+  async function integrate(signal?: AbortSignal): Promise<void> {
     if (!adopted) await adoptLog(needs, origin());
     adopted = true;
-    await integrateEvents(registry);
+    await integrateEvents(registry, signal);
   }
 
   async function checkpoint(): Promise<LogCheckpoint> {
@@ -61,10 +62,10 @@ export function auditLog(needs: LogNeeds): AuditLog {
   return {
     origin,
     checkpoint: () => inTurn(checkpoint),
-    keepUp: () =>
+    keepUp: (signal) =>
       inTurn(async () => {
-        await integrate();
-        if (await isDue()) await writeCheckpoint(needs, origin(), needs.key);
+        await integrate(signal);
+        if (await isDue()) await writeCheckpoint(needs, origin(), needs.key, signal);
       }),
   };
 }

@@ -16,10 +16,11 @@ export interface NewLeaf {
 /**
  * Brings every audit event that can be seen into the tree, in the order of their seqs. It reads outside of transactions, and those that
  * add events do not wait for it: what it reads is complete up to its last (registry/audit.ts). Of several services that do so at once
- * one extends the tree, and the others look again.
+ * one extends the tree, and the others look again. @param signal ends it between two batches
  */
-export async function integrateEvents(registry: Registry): Promise<void> {
+export async function integrateEvents(registry: Registry, signal?: AbortSignal): Promise<void> {
   for (;;) {
+    signal?.throwIfAborted();
     const head = await registry.read.log.head();
     const { events, more } = await registry.read.audit.page({}, { all: true }, head.last_seq, BATCH);
     if (events.length === 0) return;

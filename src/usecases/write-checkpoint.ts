@@ -18,13 +18,14 @@ export async function writeCheckpoint(
   { registry, blobs }: Needed,
   origin: string,
   key: () => Promise<SigningKey>,
+  signal?: AbortSignal,
 ): Promise<LogCheckpoint> {
   const { log } = registry.read;
   const { size } = await log.head();
   const before = (await log.newestWritten())?.size ?? 0;
   let checkpoint = await log.checkpoint(size);
   if (checkpoint === null) {
-    await writeTiles({ registry, blobs }, before, size);
+    await writeTiles({ registry, blobs }, before, size, signal);
     const text = checkpointText({ origin, size, root: await rootAt(log, size) });
     const note = signNote(text, origin, await key());
     checkpoint = await registry.transaction(async (tables) => {

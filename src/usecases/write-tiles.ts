@@ -18,16 +18,23 @@ type HashTile = Tile & { level: number };
 /**
  * Writes to storage what a log of `size` entries has and one of `before` had not: entries first. Any number of times, by any number of
  * services: a key only ever gets the same bytes. @throws StoreError integrity_failure: an event is not what was logged, or another
- * log is in storage
+ * log is in storage @param signal ends it between two tiles
  */
-export async function writeTiles({ registry, blobs }: Needed, before: number, size: number): Promise<void> {
+export async function writeTiles(
+  { registry, blobs }: Needed,
+  before: number,
+  size: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const tiles = newTiles(before, size);
   const bottom = tiles.filter(({ level }) => level === 0);
   await mapLimit(bottom, CONCURRENCY, async (tile) => {
+    signal?.throwIfAborted();
     const entries = await entriesOf({ registry, blobs }, tile, before);
     await blobs.objects.write(tileKey({ ...tile, level: 'entries' }), once(bundleBytes(entries)));
   });
   await mapLimit(tiles, CONCURRENCY, async (tile) => {
+    signal?.throwIfAborted();
     const [hashes] = await registry.read.log.tiles([tile]);
     await blobs.objects.write(tileKey(tile), once((hashes as Buffer).subarray(0, tile.width * HASH_SIZE)));
   });

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
-import { publicKeyKey, STORE_KEY } from '../../src/blobs/key-layout.ts';
-import { type Digest, digestFromBytes, parseDigest } from '../../src/core/digest.ts';
+import { checkpointKey, LOG_PREFIX, publicKeyKey, STORE_KEY } from '../../src/blobs/key-layout.ts';
+import { type Digest, digestFromBytes, digestOf, parseDigest } from '../../src/core/digest.ts';
 import type { PackageId } from '../../src/core/ids.ts';
 import { openRegistry } from '../../src/registry/registry.ts';
 import { apiOf, sha256 } from '../support/api.ts';
@@ -279,10 +279,15 @@ async function storedAsRegistered(
   const keys: string[] = await db('signing_keys').pluck('id');
   const known = new Set([...objects.map(({ key }) => key), ...unclean, ...told, ...keys.map(publicKeyKey), STORE_KEY]);
   t.deepEqual(
-    [...found.keys()].filter((key) => !known.has(key)),
+    [...found.keys()].filter((key) => !known.has(key) && !key.startsWith(LOG_PREFIX)),
     [],
     'no object that the registry does not know',
   );
+  const given: Array<{ size: number; note: string }> = await db('log_checkpoints')
+    .whereNotNull('written_at')
+    .select('size', 'note');
+  for (const { size, note } of given)
+    t.is(found.get(checkpointKey(Number(size))), digestOf(note), 'every checkpoint that was given out is in storage');
   t.deepEqual(
     unfinished.filter((key) => !unclean.includes(key)),
     [],

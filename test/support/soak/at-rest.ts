@@ -5,6 +5,7 @@ import type pg from 'pg';
 import type { Sweep } from '../../../src/api/types.ts';
 import {
   decisionKey,
+  LOG_PREFIX,
   type ObjectKey,
   ownerOf,
   PROBE_PREFIX,
@@ -74,7 +75,7 @@ async function until(what: string, is: () => Promise<boolean>): Promise<void> {
   }
 }
 
-/** What was acknowledged is there; every package that is finalized is whole, byte for byte. @returns how many files were read */
+/** What was acknowledged is there, and the audit is what was logged; every package that is finalized is whole, byte for byte. @returns how many files were read */
 export async function assertWhole({ services, db }: Place, pushed: readonly Pushed[]): Promise<number> {
   const { rows } = await db.query<{ id: string; status: string }>('select id, status from packages');
   const status = new Map(rows.map((row) => [row.id, row.status]));
@@ -97,6 +98,8 @@ export async function assertWhole({ services, db }: Place, pushed: readonly Push
     }
   };
   await Promise.all(Array.from({ length: VERIFIED_AT_ONCE }, verify));
+  const audit = await runCli(['audit', 'verify', '--url', services.url]);
+  assert.equal(audit.code, 0, `audit verify: ${audit.stdout}${audit.stderr}`);
   return files;
 }
 
@@ -145,12 +148,12 @@ export async function assertEqual(place: Place, last: Sweep, dataDir: string): P
   assert.equal(compared.code, 0, compared.stdout + compared.stderr);
 }
 
-/** Without what killed probes left: a start removes it when it is an hour old. */
+/** Without the audit's log, which is verified by itself, and what killed probes left: a start removes it when it is an hour old. */
 async function keysOf({ s3, bucket }: Place): Promise<string[]> {
   const keys: string[] = [];
   for await (const { Contents = [] } of paginateListObjectsV2({ client: s3 }, { Bucket: bucket }))
     keys.push(...Contents.map(({ Key = '' }) => Key));
-  return keys.filter((key) => !key.startsWith(PROBE_PREFIX)).toSorted();
+  return keys.filter((key) => !key.startsWith(PROBE_PREFIX) && !key.startsWith(LOG_PREFIX)).toSorted();
 }
 
 /** Storage has uploads open only where it may have completed them: aborting those can destroy what was made. */
