@@ -9,6 +9,7 @@ import { type Tile, tilePath } from '../core/tlog-tiles.ts';
  *     packages/<package id>/manifest.json          the manifest of a finalized package
  *     packages/<package id>/attestation.json       what the service signed of it (DSSE)
  *     packages/<package id>/decisions/<id>.json    a decision on how long it is kept: finalized, extended, held, released, deleted
+ *     packages/<package id>/receipts/<id>.json     what the service signed of a deletion, by its decision (DSSE)
  *     keys/<64 hex>.pem                            a public key that the service signs with, by the hash of it
  *     log/checkpoints/<size, 16 digits>            what was signed of the audit's log when it had so many entries
  *     log/tile/<level>/…, log/tile/entries/…       its tiles, as c2sp.org/tlog-tiles names them
@@ -37,6 +38,10 @@ export function attestationKey(packageId: PackageId): ObjectKey {
 /** @param id 64 hex digits */
 export function publicKeyKey(id: string): ObjectKey {
   return `${KEYS_PREFIX}${id}.pem` as ObjectKey;
+}
+
+export function receiptKey(packageId: PackageId, decisionId: string): ObjectKey {
+  return `packages/${packageId}/receipts/${decisionId}.json` as ObjectKey;
 }
 
 export function decisionKey(packageId: PackageId, decisionId: string): ObjectKey {
@@ -74,19 +79,21 @@ export type KeyOwner =
   | { kind: 'blob'; digest: Digest; uploadId: UploadId }
   | { kind: 'manifest'; packageId: PackageId }
   | { kind: 'attestation'; packageId: PackageId }
+  | { kind: 'receipt'; packageId: PackageId; decisionId: string }
   | { kind: 'decision'; packageId: PackageId; decisionId: string }
   | null;
 
 const BLOB_KEY = /^objects\/sha256\/(..)\/(..)\/(\1\2[0-9a-f]{60})\.(upl_[0-9a-f]{32})$/;
-const PACKAGE_KEY = /^packages\/(pkg_[0-9a-f]{32})\/(?:(manifest|attestation)|decisions\/(evt_[0-9a-f]{32}))\.json$/;
+const PACKAGE_KEY =
+  /^packages\/(pkg_[0-9a-f]{32})\/(?:(manifest|attestation)|(receipts|decisions)\/(evt_[0-9a-f]{32}))\.json$/;
 
 export function ownerOf(key: ObjectKey): KeyOwner {
   const [, , , hex, uploadId] = BLOB_KEY.exec(key) ?? [];
   if (hex !== undefined) return { kind: 'blob', digest: `sha256:${hex}` as Digest, uploadId: uploadId as UploadId };
-  const [, id, kind, decisionId] = PACKAGE_KEY.exec(key) ?? [];
+  const [, id, kind, folder, decisionId] = PACKAGE_KEY.exec(key) ?? [];
   if (id === undefined) return null;
   const packageId = id as PackageId;
-  if (decisionId !== undefined) return { kind: 'decision', packageId, decisionId };
+  if (decisionId !== undefined) return { kind: folder === 'receipts' ? 'receipt' : 'decision', packageId, decisionId };
   return { kind: kind === 'attestation' ? 'attestation' : 'manifest', packageId };
 }
 

@@ -24,6 +24,7 @@ export const ERROR_TABLE = {
   file_not_found: { status: 404, title: 'No such file in this package' },
   fixity_not_found: { status: 404, title: 'No such fixity run' },
   event_not_found: { status: 404, title: 'No such audit event' },
+  receipt_not_found: { status: 404, title: 'There is no such receipt' },
   checkpoint_not_found: { status: 404, title: 'No such checkpoint' },
   sweep_not_found: { status: 404, title: 'No such sweep' },
   upload_not_found: { status: 404, title: 'No such upload' },

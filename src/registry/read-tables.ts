@@ -100,6 +100,8 @@ export interface ReadTables {
     | 'unwritten'
     | 'eventsAmong'
     | 'listUnwritten'
+    | 'withoutReceipt'
+    | 'listWithoutReceipt'
     | 'listClasses'
     | 'getClass'
     | 'events'

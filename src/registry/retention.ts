@@ -42,6 +42,9 @@ export type UnwrittenEvent = RetentionEventRecord & {
   stored_size: number | null;
 };
 
+/** A deletion, and the audit event that its receipt is about. */
+export type ReceiptEvent = RetentionEventRecord & { seq: number; receipt_event: string };
+
 export interface RetentionClassRecord {
   name: string;
   /** Null: never. */
@@ -83,9 +86,13 @@ export function retentionTable(db: Knex) {
       return row ? classFromRow(row) : null;
     },
 
-    /** @param toWrite storage is to have it as well @returns its seq */
-    async addEvent(event: RetentionEventRecord, toWrite: boolean): Promise<number> {
-      const [row] = await db('retention_events').insert({ ...event, to_write: toWrite }, ['seq']);
+    /** @returns its seq. toWrite: storage is to have it as well; receipt: the audit event that its receipt is about */
+    async addEvent(
+      event: RetentionEventRecord,
+      { toWrite, receipt }: { toWrite: boolean; receipt: string | null },
+    ): Promise<number> {
+      const inserted = { ...event, to_write: toWrite, receipt_event: receipt };
+      const [row] = await db('retention_events').insert(inserted, ['seq']);
       return Number((row as { seq: number }).seq);
     },
 
@@ -121,6 +128,26 @@ export function retentionTable(db: Knex) {
         ...row,
         manifest_digest: row.manifest_digest && digestFromBytes(row.manifest_digest),
       }));
+    },
+
+    /** Deletions whose receipts storage is not known to have, oldest first. */
+    async withoutReceipt(packageId: PackageId, limit: number): Promise<ReceiptEvent[]> {
+      return db('retention_events as e')
+        .where('e.package_id', packageId)
+        .whereRaw('e.receipt_event is not null and e.receipt_at is null')
+        .orderBy('e.seq')
+        .limit(limit)
+        .select(...EVENT_COLUMNS, 'e.seq', 'e.receipt_event');
+    },
+
+    /** Packages that have such deletions. */
+    async listWithoutReceipt(limit: number): Promise<PackageId[]> {
+      const query = db('retention_events').whereRaw('receipt_event is not null and receipt_at is null');
+      return query.distinct('package_id').orderBy('package_id').limit(limit).pluck('package_id');
+    },
+
+    async setReceipt(id: string, now: number): Promise<void> {
+      await db('retention_events').where({ id }).update({ receipt_at: now });
     },
 
     /** Packages that have such events. */

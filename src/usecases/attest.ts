@@ -2,57 +2,30 @@ import type { WrittenObject } from '../blobs/blob-store.ts';
 import { attestationKey } from '../blobs/key-layout.ts';
 import type { JsonObject } from '../core/canonical-json.ts';
 import { type Digest, digestHex, digestOf } from '../core/digest.ts';
-import { EnvelopeError, envelopeBytes, parseEnvelope } from '../core/dsse.ts';
-import { isStoreError } from '../core/errors.ts';
+import { type Envelope, envelopeBytes } from '../core/dsse.ts';
 import { newId, type PackageId, timeOfId } from '../core/ids.ts';
-import { type PublicKey, readPublicKey } from '../core/signing-key.ts';
-import {
-  ENVELOPE_MAX_BYTES,
-  openStatement,
-  type Preservation,
-  type Statement,
-  signStatement,
-  statementOf,
-} from '../core/statement.ts';
+import { openStatement, type Preservation, signStatement, statementOf } from '../core/statement.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { Tables } from '../registry/registry.ts';
 import { filePages } from './look-over-files.ts';
-import { readSmall } from './read-small.ts';
 import type { Services, WithDecisions, WithObjects } from './services.ts';
 import { signingKey } from './signing-keys.ts';
-import { versionOf } from './version-of.ts';
+import { writeSigned } from './write-signed.ts';
 
 /** What seals a package. */
 export type Seal = Pick<WrittenObject, 'digest' | 'size'>;
 
-/**
- * Signs what a sealed package is, and writes that beside its manifest, or finds it there: signed with this key or an earlier one, before a
- * crash or by another replica. What stands there and nobody known has signed is worth nothing, and is replaced.
- */
+/** Signs what a sealed package is, and writes that beside its manifest, or finds it there. */
 export async function writeAttestation(
   services: Services<WithObjects>,
   sealed: PackageRecord,
   manifest: Seal,
 ): Promise<WrittenObject> {
-  const { objects } = services.blobs;
-  const key = attestationKey(sealed.id);
-  const bytes = await attestationBytes(services, sealed, manifest);
-  try {
-    return await objects.write(key, once(bytes));
-  } catch (error) {
-    if (!isStoreError(error, 'integrity_failure')) throw error;
-  }
-  const versionId = await versionOf(objects, { key, versionId: null });
-  const standing = await readSmall(objects, key, ENVELOPE_MAX_BYTES, versionId);
-  if (await attests(services, standing, sealed, manifest)) {
-    return { digest: digestOf(standing), size: standing.length, versionId };
-  }
-  services.log.warn(
-    { package: sealed.id },
-    'the attestation that stands in storage is signed by no known key, and is replaced',
-  );
-  await objects.remove({ key, versionId: null });
-  return objects.write(key, once(bytes));
+  const envelope = await signed(services, sealed, manifest);
+  return writeSigned(services, attestationKey(sealed.id), envelope, (standing, keys) => {
+    const { predicate } = openStatement(standing, keys).statement;
+    return predicate.package.id === sealed.id && predicate.manifest.sha256 === digestHex(manifest.digest);
+  });
 }
 
 /** Of the attestation as it would be signed now. */
@@ -61,7 +34,7 @@ export async function attestationDigest(
   sealed: PackageRecord,
   seal: Seal,
 ): Promise<Digest> {
-  return digestOf(await attestationBytes(services, sealed, seal));
+  return digestOf(envelopeBytes(await signed(services, sealed, seal)));
 }
 
 /** Of a package that was finalized before the service signed, or whose attestation a rebuild did not find. Any number of times. */
@@ -100,10 +73,10 @@ export async function addAttestation(
   await tables.packages.update(id, { attestation_digest: digest });
 }
 
-async function attestationBytes(services: Services<WithObjects>, sealed: PackageRecord, seal: Seal): Promise<Buffer> {
+async function signed(services: Services<WithObjects>, sealed: PackageRecord, seal: Seal): Promise<Envelope> {
   const { registry, storeId } = services;
   const statement = await statementOf(factsOf(sealed, seal, storeId()), () => digests(registry, sealed.id));
-  return envelopeBytes(signStatement(statement, await signingKey(services)));
+  return signStatement(statement, await signingKey(services));
 }
 
 function factsOf(pkg: PackageRecord, { digest, size }: Seal, storeId: string | null): Omit<Preservation, 'subjects'> {
@@ -130,26 +103,4 @@ async function* digests({ read }: Services['registry'], id: PackageId) {
   for await (const page of filePages(read, id)) {
     yield page.map(({ path, digest }) => ({ path, sha256: digestHex(digest) }));
   }
-}
-
-/** Whether somebody known has signed this, of this package as it is sealed. */
-async function attests(
-  { registry }: Services,
-  bytes: Buffer,
-  { id }: PackageRecord,
-  { digest }: Seal,
-): Promise<boolean> {
-  const keys: PublicKey[] = (await registry.read.signingKeys.list()).map(({ pem }) => readPublicKey(pem));
-  let said: Statement;
-  try {
-    said = openStatement(parseEnvelope(bytes), keys).statement;
-  } catch (error) {
-    if (error instanceof EnvelopeError) return false;
-    throw error;
-  }
-  return said.predicate.package.id === id && said.predicate.manifest.sha256 === digestHex(digest);
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

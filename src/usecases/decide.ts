@@ -8,6 +8,7 @@ import type { UnwrittenEvent } from '../registry/retention.ts';
 import { lockInStorage } from './lock-objects.ts';
 import { mapLimit } from './map-limit.ts';
 import { readSmall } from './read-small.ts';
+import { writeReceipts } from './receipts.ts';
 import type { Services, WithDecisions, WithObjects, WithReader } from './services.ts';
 import { versionOf } from './version-of.ts';
 
@@ -58,6 +59,7 @@ export function decideOnce<T>(
 export async function tellStorage(services: Services<WithDecisions>, id: PackageId): Promise<void> {
   await writeDecisions(services, id);
   await lockInStorage(services, id);
+  await writeReceipts(services, id);
 }
 
 /** Writes all that storage does not have yet of a package's decisions. */

@@ -1,6 +1,6 @@
 import { StoreError } from '../core/errors.ts';
 import { assertFilesRemovable } from '../core/file-rules.ts';
-import type { PackageId } from '../core/ids.ts';
+import { newId, type PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { assertReadable } from '../core/package-state.ts';
 import type { FileRecord } from '../registry/files.ts';
@@ -44,7 +44,8 @@ export async function deleteFiles(
     if (removed.length === 0) return removal;
     const at = await tables.now();
     const change = { package_id: id, at, reason };
-    const event = await recordRetention(tables, caller, { ...change, action: 'files_deleted' });
+    const receipt = newId('evt', at);
+    const event = await recordRetention(tables, caller, { ...change, action: 'files_deleted' }, { receipt });
     await tables.files.addDeleted(
       id,
       removed.map(({ path }) => path),
@@ -55,6 +56,7 @@ export async function deleteFiles(
     const some = removed.slice(0, AUDITED_MAX).map(({ path }) => path);
     await recordChange(tables, caller, {
       ...change,
+      id: receipt,
       action: 'package.files_deleted',
       subject_id: event.id,
       detail: { files, bytes, paths: some },

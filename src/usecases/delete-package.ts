@@ -1,4 +1,4 @@
-import type { PackageId } from '../core/ids.ts';
+import { newId, type PackageId } from '../core/ids.ts';
 import { nextStatus } from '../core/package-state.ts';
 import { assertDeletable } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
@@ -31,11 +31,15 @@ export async function deletePackage(
     await giveBack(tables, pkg);
     const uploads_aborted = await abortOpen(tables, caller, id, { reason: 'The package was deleted.' });
     const event = { package_id: id, action: 'deleted' as const, at: now, reason, expires_before: pkg.expires_at };
-    await recordRetention(tables, caller, event, { finalized: pkg.finalized_at !== null });
+    const finalized = pkg.finalized_at !== null;
+    const receipt = newId('evt', now);
+    const decision = await recordRetention(tables, caller, event, { finalized, receipt: finalized ? receipt : null });
     await recordChange(tables, caller, {
+      id: receipt,
       at: now,
       action: 'package.deleted',
       package_id: id,
+      subject_id: decision.id,
       reason,
       detail: { status: pkg.status, manifest_digest: pkg.manifest_digest, uploads_aborted },
     });

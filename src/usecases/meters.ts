@@ -15,6 +15,7 @@ export const RECOVERED = [
   'attestation',
   'manifest',
   'decisions',
+  'receipts',
 ] as const;
 export type Recovered = (typeof RECOVERED)[number];
 

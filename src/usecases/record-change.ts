@@ -6,6 +6,8 @@ import type { RetentionEventRecord } from '../registry/retention.ts';
 import type { Caller } from './services.ts';
 
 export interface Change {
+  /** Left out: a new one. */
+  id?: string;
   at: number;
   action: AuditAction;
   /** Null: it is of no package alone. */
@@ -22,8 +24,8 @@ export function recordChange(tables: Tables, caller: Caller, change: Change): Pr
 
 export async function recordChanges(tables: Tables, caller: Caller, changes: readonly Change[]): Promise<void> {
   await tables.audit.addAll(
-    changes.map(({ at, action, package_id, subject_id = null, reason = null, detail = {} }) => ({
-      id: newId('evt', at),
+    changes.map(({ at, id = newId('evt', at), action, package_id, subject_id = null, reason = null, detail = {} }) => ({
+      id,
       at,
       actor: caller.actor,
       action,
@@ -41,13 +43,13 @@ export type RetentionChange = Pick<RetentionEventRecord, 'package_id' | 'action'
 /**
  * Writes the retention event of a change, beside its audit event. Storage is to have it before the change is acknowledged:
  * whoever commits this goes on with `writeDecisions`. Not what is of no use there: that a package was made, and the end of one
- * that was never finalized.
+ * that was never finalized. @param receipt of a deletion of what was finalized: the audit event that its receipt is about
  */
 export async function recordRetention(
   tables: Tables,
   caller: Caller,
   change: RetentionChange,
-  { finalized }: { finalized: boolean } = { finalized: true },
+  { finalized = true, receipt = null }: { finalized?: boolean; receipt?: string | null } = {},
 ): Promise<{ id: string; seq: number }> {
   const event: RetentionEventRecord = {
     reason: null,
@@ -59,5 +61,5 @@ export async function recordRetention(
     actor: caller.actor,
   };
   const toWrite = change.action !== 'set' && (finalized || change.action !== 'deleted');
-  return { id: event.id, seq: await tables.retention.addEvent(event, toWrite) };
+  return { id: event.id, seq: await tables.retention.addEvent(event, { toWrite, receipt }) };
 }

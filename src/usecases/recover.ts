@@ -9,6 +9,7 @@ import { dropKey } from './drop-key.ts';
 import { failUpload } from './fail-upload.ts';
 import { finalizePackage } from './finalize-package.ts';
 import type { Recovered } from './meters.ts';
+import { writeReceipts } from './receipts.ts';
 import {
   type Services,
   SYSTEM,
@@ -54,6 +55,10 @@ export async function recover(services: Services<WithUploads & WithDecisions>, s
   });
   await each(services, signal, 'decisions', await retention.listUnwritten(BATCH), async (id) => {
     await tellStorage(services, id);
+    return 'done';
+  });
+  await each(services, signal, 'receipts', await retention.listWithoutReceipt(BATCH), async (id) => {
+    await writeReceipts(services, id);
     return 'done';
   });
 }

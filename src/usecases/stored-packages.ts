@@ -73,7 +73,7 @@ export async function* listStoredPackages(objects: ObjectReader, after = ''): As
     if (versionId !== null) found.versions.set(key, versionId);
     if (owner.kind === 'manifest') found.hasManifest = true;
     else if (owner.kind === 'attestation') found.hasAttestation = true;
-    else found.decisionIds.push(owner.decisionId);
+    else if (owner.kind === 'decision') found.decisionIds.push(owner.decisionId);
   }
   if (found !== null) yield found;
 }

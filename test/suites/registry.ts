@@ -468,8 +468,9 @@ export function registrySuite(test: TestFn, { name, open }: RegistrySuite): void
             expires_before: null,
             expires_after: 1,
           },
-          true,
+          { toWrite: true, receipt: null },
         ),
+      () => retention.setReceipt('evt_1', 1),
       () => retention.setWritten([{ id: 'evt_1', version_id: null }]),
       () => audit.add({ ...event, action: 'package.created', package_id: id, subject_id: null, detail: {} }),
     ];

@@ -1,7 +1,9 @@
+import * as asked from '../../api/key-requests.ts';
 import * as schema from '../../api/keys.ts';
 import type * as wire from '../../api/types.ts';
 import { parsePackageId } from '../../core/ids.ts';
 import { readAttestation } from '../../usecases/read-file.ts';
+import { readReceipt } from '../../usecases/receipts.ts';
 import type { SigningKeyRecord } from '../../usecases/records.ts';
 import { listKeys, rotateKey } from '../../usecases/signing-keys.ts';
 import { serveBytes } from '../bytes.ts';
@@ -20,6 +22,23 @@ export const keyRoutes: Route[] = [
       const id = parsePackageId(params.id as string);
       const envelope = await readAttestation(services, caller, id);
       await serveBytes(ctx, { ...envelope, mediaType: ENVELOPE, filename: `${id}.attestation.json` });
+      return undefined;
+    },
+  }),
+
+  route({
+    method: 'get',
+    path: '/v1/packages/{id}/receipt',
+    operationId: 'getReceipt',
+    summary: 'What the service signed of a deletion, of the package or of some of its files: a DSSE envelope',
+    tag: 'Proof',
+    query: asked.ReceiptQuery,
+    answers: { 200: 'the envelope' },
+    async handle(services, { params, query, caller }, ctx) {
+      const receipt = await readReceipt(services, caller, parsePackageId(params.id as string), query.decision);
+      ctx.status = 200;
+      ctx.body = receipt;
+      ctx.type = ENVELOPE;
       return undefined;
     },
   }),

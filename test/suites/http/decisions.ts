@@ -67,7 +67,7 @@ export function decisionsSuite(startTestService: StartTestService): void {
     await service.services.registry.transaction(async ({ retention }) => {
       for (let n = 0; n < 250; n += 1) {
         const event = { ...old, id: `evt_0_${n}`, hold_id: null, expires_before: 1, expires_after: 2 };
-        await retention.addEvent(event, true);
+        await retention.addEvent(event, { toWrite: true, receipt: null });
       }
     });
     t.is((await api.post(`/v1/packages/${id}/retention/extensions`, { days: 1, reason: 'new' })).status, 200);

@@ -204,7 +204,10 @@ export function rebuildSuite(startTestService: StartTestService): void {
     // The older version was killed before it noted that it had written it.
     await service.services.registry.transaction(async ({ retention }) => {
       const events = await retention.events(id as PackageId);
-      await retention.addEvent({ ...(events[1] as (typeof events)[1]), id: newId('evt', 1) }, true);
+      await retention.addEvent(
+        { ...(events[1] as (typeof events)[1]), id: newId('evt', 1) },
+        { toWrite: true, receipt: null },
+      );
     });
     await withRegistry(service.env, async (db) => {
       await db('retention_events').where({ package_id: id, to_write: true }).delete();

@@ -33,7 +33,8 @@ const STEPS_MAX = 20_000;
 const NO_LOG: AuditLog = {
   origin: () => assert.fail('no schedule asks for the log'),
   checkpoint: () => assert.fail('no schedule asks for the log'),
-  keepUp: () => assert.fail('no schedule asks for the log'),
+  // Receipts of deletions are left to later: they need the log.
+  keepUp: async () => {},
 };
 const QUIET = { debug() {}, info() {}, warn() {}, error() {} };
 
