@@ -49,7 +49,7 @@ export interface AuditLog {
   /** One of every event that can be seen now, signed, and written to storage. @throws StoreError integrity_failure, unavailable */
   checkpoint(): Promise<LogCheckpoint>;
   /** Brings what is new into the log, and makes a checkpoint when it is time for one. */
-  keepUp(signal: AbortSignal): Promise<void>;
+  keepUp(signal?: AbortSignal): Promise<void>;
 }
 
 /** Parts of the blob store. A use case names those that it needs, as in `Services<WithUploads & WithReader>`. */

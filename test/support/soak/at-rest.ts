@@ -10,6 +10,7 @@ import {
   ownerOf,
   PROBE_PREFIX,
   publicKeyKey,
+  receiptKey,
   STORE_KEY,
 } from '../../../src/blobs/key-layout.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
@@ -140,7 +141,14 @@ export async function assertEqual(place: Place, last: Sweep, dataDir: string): P
   );
   const decisions = decided.map(({ id, package_id }) => decisionKey(package_id as PackageId, id));
   const keys = (await one('select id from signing_keys')).map(({ id }) => publicKeyKey(id));
-  const known = [STORE_KEY, ...keys, ...decisions, ...objects.map(({ key }) => key)];
+  const signed = await one('select id, package_id, receipt_at from retention_events where receipt_event is not null');
+  assert.deepEqual(
+    signed.filter(({ receipt_at }) => receipt_at === null),
+    [],
+    'every deletion has its receipt',
+  );
+  const receipts = signed.map(({ id, package_id }) => receiptKey(package_id as PackageId, id));
+  const known = [STORE_KEY, ...keys, ...receipts, ...decisions, ...objects.map(({ key }) => key)];
   assert.deepEqual(await keysOf(place), known.toSorted(), 'storage and registry are equal');
   await assertUploadsKnown(place, last);
 
