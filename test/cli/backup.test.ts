@@ -43,7 +43,11 @@ async function backUpAndLose(
         const db = new Database(join(data, 'registry.sqlite'), { readonly: true });
         db.prepare('VACUUM INTO ?').run(join(backup, 'registry.sqlite'));
         db.close();
-        await run('cp', ['-a', join(data, 'format.json'), join(data, 'signing.key'), backup]);
+        await run('cp', [
+          '-a',
+          ...['format.json', 'signing.key', 'attestation.pem'].map((name) => join(data, name)),
+          backup,
+        ]);
       },
       blobs: async () => {
         await run('cp', ['-a', join(data, 'blobs'), backup]);
