@@ -46,6 +46,7 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
   const reason = ['--reason', 'a test'];
   const migrated = await openDataFolder(join(folder, 'migrated'));
   await migrated.close();
+  const event = (await api.get('/v1/audit?limit=1')).body.items[0].id;
   const lines: string[][] = [
     ['push', run, '--producer', 'tests'],
     ['ingest', 'guide-board', 'fixtures/guide-board/run-20260513T210255Z'],
@@ -71,6 +72,9 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
     ['keys', 'ls'],
     ['keys', 'rotate'],
     ['keys', 'export'],
+    ['audit', 'verify'],
+    ['audit', 'checkpoint'],
+    ['audit', 'prove', event],
     ['doctor'],
     ['migrate', '--data-dir', migrated.dir],
     ['completion', 'bash'],

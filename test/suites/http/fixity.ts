@@ -500,7 +500,7 @@ export function fixitySuite(startTestService: StartTestService, { flips }: { fli
     t.true(all.report.objects >= 41);
     const some = await fixityNow(api, { sample: 10 });
     t.true(some.report.objects < all.report.objects);
-    t.is((await fixityNow(api, { package_id: id })).report.objects, 41);
+    t.is((await fixityNow(api, { package_id: id })).report.objects, 42);
     t.like(await api.get('/v1/operations/fixity/fix_1'), { status: 404, body: { code: 'fixity_not_found' } });
     t.is(
       (await api.post('/v1/operations/fixity', { package_id: `pkg_${'0'.repeat(32)}` })).body.code,
