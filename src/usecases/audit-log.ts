@@ -17,11 +17,6 @@ interface LogNeeds extends Pick<Services<WithObjects>, 'registry' | 'blobs' | 'l
   key: () => Promise<SigningKey>;
 }
 
-/** The name of a store's log, and of its key. */
-export function originOf(storeId: StoreId): string {
-  return `artifact-store/${storeId}`;
-}
-
 /** The audit's log of one service. In it one thing is done after the other; several services share the registry and the store. */
 export function auditLog(needs: LogNeeds): AuditLog {
   const { registry } = needs;
@@ -37,7 +32,7 @@ export function auditLog(needs: LogNeeds): AuditLog {
 
   function origin(): string {
     const id = needs.storeId();
-    if (id !== null) return originOf(id);
+    if (id !== null) return `artifact-store/${id}`;
     throw new StoreError('unavailable', 'It is not known yet whether the store belongs to this registry.');
   }
 

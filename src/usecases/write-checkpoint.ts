@@ -21,8 +21,9 @@ export async function writeCheckpoint(
   signal?: AbortSignal,
 ): Promise<LogCheckpoint> {
   const { log } = registry.read;
-  const { size } = await log.head();
+  // In this order: another service may be extending the log, which then is at least as long as what was written.
   const before = (await log.newestWritten())?.size ?? 0;
+  const { size } = await log.head();
   let checkpoint = await log.checkpoint(size);
   if (checkpoint === null) {
     await writeTiles({ registry, blobs }, before, size, signal);
