@@ -1,7 +1,14 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { VERBS } from '../../cli/commands/index.ts';
 import { renderJson } from '../../cli/text.ts';
+import { canonicalJson } from '../../src/core/canonical-json.ts';
+import { checkpointText } from '../../src/core/checkpoint.ts';
+import { EMPTY_ROOT, leafHash } from '../../src/core/merkle.ts';
+import { signNote } from '../../src/core/signed-note.ts';
+import { readSigningKey } from '../../src/core/signing-key.ts';
+import { proofText } from '../../src/core/tlog-proof.ts';
 import { runCli } from '../support/cli-child.ts';
 import {
   DAMAGED,
@@ -60,6 +67,17 @@ const LOST = ['file', null].map((path) => ({ ...DAMAGED, package_id: HOSTILE, pa
 const CHECK = { name: HOSTILE, level: 'warning', says: HOSTILE, advice: HOSTILE };
 const COMPONENT = { kind: HOSTILE, ok: false, latency_ms: 1, error: HOSTILE };
 
+const SIGNER = readSigningKey(
+  generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+);
+const ENTRY = Buffer.from(canonicalJson({ id: 'evt_x', reason: HOSTILE }));
+
+/** Names of logs have no spaces and no line breaks; nothing else is forbidden. */
+function noteOf(size: number, root: Readonly<Buffer>): string {
+  const origin = HOSTILE.replaceAll(/\s/g, '');
+  return signNote(checkpointText({ origin, size, root: Buffer.from(root) }), origin, SIGNER);
+}
+
 /** Every text that the service may choose is hostile. */
 const LIES: Partial<Record<LyingRoute, Lie>> = {
   package: { json: PACKAGE },
@@ -84,7 +102,7 @@ const LIES: Partial<Record<LyingRoute, Lie>> = {
   'fixity run': { json: { ...FIXITY_RUN, id: HOSTILE, damaged: { items: LOST, more: true } } },
   'repair manifests': { json: { repaired: [HOSTILE], kept: [HOSTILE] } },
   attestation: { json: { payloadType: HOSTILE, payload: '', signatures: [{ keyid: HOSTILE, sig: '' }] } },
-  keys: { json: { items: [{ ...KEY, id: HOSTILE }], current: HOSTILE } },
+  keys: { json: { items: [{ ...KEY, id: HOSTILE, public_key: SIGNER.publicKey.pem }], current: HOSTILE } },
   'new key': { json: { ...KEY, id: HOSTILE, public_key: HOSTILE }, status: 201 },
   ready: {
     json: {
@@ -95,6 +113,10 @@ const LIES: Partial<Record<LyingRoute, Lie>> = {
     },
   },
   diagnosis: { json: { checks: [CHECK] } },
+  log: { json: { origin: HOSTILE, verifier: HOSTILE, checkpoint: null, gaps: [] } },
+  checkpoint: (response) => response.end(noteOf(0, EMPTY_ROOT)),
+  proof: (response) =>
+    response.end(proofText({ entry: ENTRY, index: 0, hashes: [], note: noteOf(1, leafHash(ENTRY)) })),
 };
 
 const RUN = join(import.meta.dirname, '../../fixtures/guide-board/run-20260513T210255Z');
@@ -124,6 +146,9 @@ const LINES: Record<string, { args: string[]; raw?: boolean }> = {
   'keys ls': { args: [] },
   'keys rotate': { args: [] },
   'keys export': { args: [], raw: true },
+  'audit verify': { args: [] },
+  'audit checkpoint': { args: [] },
+  'audit prove': { args: ['evt_x'] },
   doctor: { args: [] },
 };
 

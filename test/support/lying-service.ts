@@ -47,6 +47,9 @@ export type LyingRoute =
   | 'attestation'
   | 'keys'
   | 'new key'
+  | 'log'
+  | 'checkpoint'
+  | 'proof'
   | 'ready'
   | 'diagnosis';
 
@@ -168,6 +171,9 @@ const ROUTES: ReadonlyArray<[method: string, path: RegExp, LyingRoute]> = [
   ['GET', /\/attestation$/, 'attestation'],
   ['GET', /^\/v1\/keys$/, 'keys'],
   ['POST', /^\/v1\/keys$/, 'new key'],
+  ['GET', /^\/v1\/log$/, 'log'],
+  ['GET', /^\/v1\/log\/checkpoint$/, 'checkpoint'],
+  ['GET', /^\/v1\/log\/proof$/, 'proof'],
   ['GET', /^\/readyz$/, 'ready'],
   ['GET', /^\/v1\/diagnosis$/, 'diagnosis'],
 ];
@@ -386,6 +392,9 @@ function honest(route: LyingRoute, response: ServerResponse, url: string, body: 
     attestation: {},
     keys: { items: [KEY], current: KEY.id },
     'new key': KEY,
+    log: { origin: 'log', verifier: '', checkpoint: null, gaps: [] },
+    checkpoint: {},
+    proof: {},
     ready: READY,
     diagnosis: { checks: [] },
   };
