@@ -11,13 +11,15 @@ interface Options extends DirectoryValues, CommonValues {
   attestation?: string;
   key?: string[];
   manifest?: string;
+  proof?: string;
+  checkpoint?: string;
 }
 
 export const verify = defineVerb<Options>({
   name: 'verify',
   summary: 'read a package again and check every digest; or a directory, without a service',
   description:
-    "Reads every file of a package through the service and hashes it, and checks the manifest against the package's manifest digest. With --against, the directory must contain the same files too. Everything that does not match is listed, and the exit code is 5. Files that were removed from the package when their time was over are counted apart; the directory need not have them. With --offline no service is asked: the directory is held against an attestation, which one of the keys must have signed. Every file that it names must be there with its bytes, and no other: exit 5 names the first that is changed, missing or too many.",
+    "Reads every file of a package through the service and hashes it, and checks the manifest against the package's manifest digest. With --against, the directory must contain the same files too. Everything that does not match is listed, and the exit code is 5. Files that were removed from the package when their time was over are counted apart; the directory need not have them. With --offline no service is asked: the directory is held against an attestation, which one of the keys must have signed. Every file that it names must be there with its bytes, and no other: exit 5 names the first that is changed, missing or too many. With --proof also the audit log must have it that the package was finalized so.",
   examples: [
     'verify PACKAGE',
     'verify PACKAGE --against ./results',
@@ -58,6 +60,18 @@ export const verify = defineVerb<Options>({
       completes: 'file',
       parse: parseFilled,
     },
+    {
+      flags: '--proof <file>',
+      description: 'also check that the audit log has the finalization: the proof of that event',
+      completes: 'file',
+      parse: parseFilled,
+    },
+    {
+      flags: '--checkpoint <file>',
+      description: 'a checkpoint of the log that you kept, to which the proof must lead',
+      completes: 'file',
+      parse: parseFilled,
+    },
     ...DIRECTORY_OPTIONS,
   ],
   async run(context, [named], { offline, ...options }) {
@@ -70,7 +84,7 @@ type Given = Omit<Options, 'offline'>;
 
 async function verifyPackage(context: Context, named: string | undefined, given: Given): Promise<Outcome> {
   const { against, ...options } = given;
-  for (const name of ['attestation', 'key', 'manifest'] as const) {
+  for (const name of ['attestation', 'key', 'manifest', 'proof', 'checkpoint'] as const) {
     if (given[name] !== undefined)
       throw usageError(`--${name} is for a directory without a service: add --offline DIR.`);
   }
@@ -106,17 +120,20 @@ async function verifyDirectory(
     const option = other === 'dataDir' ? 'data-dir' : other;
     throw usageError(`--offline asks no service and leaves no file out: it does not go with --${option}.`);
   }
-  const { attestation, key: keys, manifest, symlinks, special } = given;
+  const { attestation, key: keys, manifest = null, proof, checkpoint = null, symlinks, special } = given;
   if (attestation === undefined || keys === undefined) {
     throw usageError('--offline needs --attestation FILE and --key FILE.', SEE_HELP);
   }
+  if (checkpoint !== null && proof === undefined)
+    throw usageError('--checkpoint needs --proof FILE, which leads to it.');
+  const log = proof === undefined ? null : { proof, checkpoint };
   const [{ verifyOffline }, { offlineOutcome }] = await Promise.all([
     import('../client/offline/verify-offline.ts'),
     import('../view/offline-lines.ts'),
   ]);
   const { signal, out } = context;
   const verified = await verifyOffline(
-    { directory, attestation, keys, manifest: manifest ?? null, symlinks, special },
+    { directory, attestation, keys, manifest, log, symlinks, special },
     { signal, progress: (report) => out.progress(report), note: (text) => out.note(text) },
   );
   return offlineOutcome(directory, verified);

@@ -10,6 +10,7 @@ import { STRANGE_NAMES } from '../support/attested.ts';
 import { cliOf } from '../support/cli-child.ts';
 import { HAND_TOOLS } from '../support/hand-tools.ts';
 import { processEnv } from '../support/process-env.ts';
+import { withRegistry } from '../support/registry-content.ts';
 import { required } from '../support/required.ts';
 import { startTestService } from '../support/service.ts';
 import { mayMount, mountFor } from '../support/small-disk.ts';
@@ -30,9 +31,9 @@ const FILES: Record<string, string | Buffer> = {
   'large.bin': Buffer.alloc(12 * 1024 ** 2, 'large'),
 };
 
-async function bench(t: ExecutionContext, files: Record<string, string | Buffer> = FILES) {
+async function bench(t: ExecutionContext, files: Record<string, string | Buffer> = FILES, url = service.url) {
   const folder = await tempFolder(t);
-  const cli = cliOf({ ARTIFACT_STORE_URL: service.url, XDG_CACHE_HOME: join(folder, 'cache') });
+  const cli = cliOf({ ARTIFACT_STORE_URL: url, XDG_CACHE_HOME: join(folder, 'cache') });
   const source = await writeTree(join(folder, 'source'), files);
   if ('tools/run.sh' in files) await chmod(join(source, 'tools/run.sh'), 0o755);
   const { json: pushed } = await cli('push', source, '--producer', 'tests', '--json');
@@ -64,7 +65,15 @@ test('a bundle has all that is needed to check it, and the check needs nothing e
   });
   const { key_id: key } = result.json;
   const into = await unpack(bundle, folder);
-  t.deepEqual((await readdir(into)).toSorted(), ['README.txt', 'attestation.json', 'keys', 'manifest.json', 'package']);
+  t.deepEqual((await readdir(into)).toSorted(), [
+    'README.txt',
+    'attestation.json',
+    'checkpoint',
+    'keys',
+    'manifest.json',
+    'package',
+    'proof',
+  ]);
   t.deepEqual(await readdir(join(into, 'keys')), [`${key}.pem`]);
   t.deepEqual(await readTree(join(into, 'package')), await readTree(source));
   t.is((await stat(join(into, 'package/tools/run.sh'))).mode & 0o111, 0o111);
@@ -79,12 +88,31 @@ test('a bundle has all that is needed to check it, and the check needs nothing e
   const absolute = args.map((arg) => (arg.startsWith('-') ? arg : join(into, arg)));
   const verified = await nobody('verify', ...absolute, '--json');
   t.like(verified.json, { ok: true, package_id: id, key_id: key }, verified.stdout);
+  t.true(verified.json.log.size > verified.json.log.index);
 });
 
 test('the same package gives the same bytes', async (t) => {
-  const { cli, id, out } = await bench(t);
+  // In a log of its own: nobody else has a checkpoint made meanwhile.
+  const own = await startTestService();
+  t.teardown(() => own.dispose());
+  const { cli, id, out } = await bench(t, FILES, own.url);
   for (const name of ['one.tar', 'two.tar']) t.is((await cli('export', id, '--bundle', join(out, name))).code, 0);
   t.is(sha256(await readFile(join(out, 'one.tar'))), sha256(await readFile(join(out, 'two.tar'))));
+});
+
+test('without the event in the registry there is no proof, and the rest is checked as before', async (t) => {
+  const own = await startTestService();
+  t.teardown(() => own.dispose());
+  const { folder, cli, id, bundle } = await bench(t, { a: 'A' }, own.url);
+  // As a registry is that was rebuilt from storage.
+  await withRegistry(own.env, (db) => db('audit_events').delete());
+  const result = await cli('export', id, '--bundle', bundle, '--json');
+  t.is(result.code, 0, result.stdout);
+  t.is(result.json.log, false);
+  const into = await unpack(bundle, folder);
+  t.deepEqual((await readdir(into)).toSorted(), ['README.txt', 'attestation.json', 'keys', 'manifest.json', 'package']);
+  const readme = await readFile(join(into, 'README.txt'), 'utf8');
+  t.notRegex(readme, /--proof|tlog-proof\)/);
 });
 
 test('nothing is replaced, and what cannot be checked is not written', async (t) => {
@@ -172,7 +200,8 @@ if (tools !== null) {
     const line = /^ {2}(sed .*)$/m.exec(await readFile(join(cwd, 'README.txt'), 'utf8'))?.[1] as string;
     const options = { cwd, env: processEnv({ TMPDIR: folder }) };
     const { stdout } = await run('bash', ['-o', 'pipefail', '-c', line], options);
-    t.true(stdout.endsWith(`package has the files of ${id}, as they were attested.\n`), stdout);
+    t.true(stdout.includes(`package has the files of ${id}, as they were attested.\n`), stdout);
+    t.regex(stdout, /^The log artifact-store\/sto_\w+ has its finalization\.\n$/m);
     await writeFile(join(cwd, 'package/plain'), 'changed');
     await t.throwsAsync(run('bash', ['-o', 'pipefail', '-c', line], options), { message: /plain: FAILED|1 computed/ });
   });

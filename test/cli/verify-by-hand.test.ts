@@ -3,8 +3,7 @@ import { appendFile, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { envelopeBytes, parseEnvelope } from '../../src/core/dsse.ts';
-import { type Attested, attested, newKey, STRANGE_NAMES } from '../support/attested.ts';
-import { cliOf } from '../support/cli-child.ts';
+import { type Attested, attested, newKey, preserved, STRANGE_NAMES } from '../support/attested.ts';
 import { HAND_TOOLS } from '../support/hand-tools.ts';
 import { processEnv } from '../support/process-env.ts';
 import { required } from '../support/required.ts';
@@ -61,16 +60,34 @@ if (await required('Verifying by hand', HAND_TOOLS)) {
     }
   });
 
-  test('and so do they what the service itself signed', async (t) => {
-    const there = await attested(t, service.url, STRANGE_NAMES);
-    const cli = cliOf({ ARTIFACT_STORE_URL: service.url });
-    await rm(there.attestation);
-    const { id } = there.statement.predicate.package;
-    t.is((await cli('pull', id, there.copy, '--attestation', there.attestation)).code, 0);
-    t.not((await check(there)).code, 0, 'with the key of somebody else');
-    await writeFile(there.key, (await cli('keys', 'export')).bytes);
-    const { code, stdout, stderr } = await check(there);
-    t.is(code, 0, stdout + stderr);
+  test('and so do they what the service itself signed, and the proof of its log', async (t) => {
+    // Of trees of several sizes, at several places.
+    for (const content of ['1', '2', '3']) {
+      const there = await preserved(t, service.url, { ...STRANGE_NAMES, content });
+      const { code, stdout, stderr } = await check(there);
+      t.is(code, 0, stdout + stderr);
+      t.regex(stdout, /^The log artifact-store\/sto_\w+ has its finalization\.$/m);
+    }
+    const there = await preserved(t, service.url, { a: 'A' });
+    const text = await readFile(there.proof, 'utf8');
+    const other = await preserved(t, service.url, { b: 'B' });
+    const [, entry = ''] = /^extra (.*)$/m.exec(text) ?? [];
+    const edited = Buffer.from(Buffer.from(entry, 'base64').toString().replace('"actor":"', '"actor":"x'));
+    const [, size = ''] = /\n\n[^\n]+\n(\d+)\n/.exec(text) ?? [];
+    for (const [what, wrong] of [
+      ['another entry', text.replace(entry, edited.toString('base64'))],
+      ['another place', text.replace(/^index .*$/m, 'index 0')],
+      ['a place behind the end', text.replace(/^index .*$/m, `index ${size}`)],
+      ['another event', await readFile(other.proof, 'utf8')],
+      ['another checkpoint', text.replace(`\n${size}\n`, `\n${Number(size) + 1}\n`)],
+    ] as const) {
+      await writeFile(there.proof, wrong);
+      const { code, stdout } = await check(there);
+      t.not(code, 0, what);
+      t.notRegex(stdout, /has its finalization/, what);
+    }
+    await writeFile(there.proof, text);
+    t.is((await check(there)).code, 0);
   });
 
   test('and every change of it', async (t) => {

@@ -4,7 +4,8 @@ import { access, appendFile, copyFile, readFile, rename, rm, symlink, writeFile 
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { envelopeBytes, parseEnvelope } from '../../src/core/dsse.ts';
-import { type Attested, attested, newKey, STRANGE_NAMES } from '../support/attested.ts';
+import { apiOf } from '../support/api.ts';
+import { type Attested, attested, newKey, preserved, STRANGE_NAMES } from '../support/attested.ts';
 import { type CliEnding, cliOf, runCli } from '../support/cli-child.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -52,21 +53,71 @@ for (const subjects of ['files', 'manifest'] as const) {
 }
 
 test('what the service itself signed is checked, also when its key was rotated since', async (t) => {
-  const folder = await tempFolder(t);
-  const cli = cliOf({ ARTIFACT_STORE_URL: service.url, XDG_CACHE_HOME: join(folder, 'cache') });
-  const source = await writeTree(join(folder, 'source'), STRANGE_NAMES);
-  const { json: pushed } = await cli('push', source, '--producer', 'tests', '--json');
-  const [copy, attestation, key] = ['copy', 'attestation.json', 'key.pem'].map((name) => join(folder, name));
-  const there = { folder, copy, attestation, key } as Attested;
-  t.is((await cli('pull', pushed.package_id, there.copy, '--attestation', there.attestation)).code, 0);
-  await writeFile(there.key, (await cli('keys', 'export')).bytes);
-  t.like((await verify(there)).json, { ok: true, package_id: pushed.package_id });
+  const there = await preserved(t, service.url, STRANGE_NAMES);
+  const { folder, proof, statement } = there;
+  const { id } = statement.predicate.package;
+  const logged = await verify(there, '--proof', proof);
+  t.like(
+    logged.json,
+    { ok: true, package_id: id, log: { origin: `artifact-store/${await storeId()}` } },
+    logged.stdout,
+  );
+  t.is((await verify(there)).json.log, null);
 
+  const cli = cliOf({ ARTIFACT_STORE_URL: service.url });
   t.is((await cli('keys', 'rotate')).code, 0);
   const fresh = join(folder, 'fresh.pem');
   await writeFile(fresh, (await cli('keys', 'export')).bytes);
   t.is((await verify({ ...there, key: fresh })).json.error.code, 'attestation_invalid');
-  t.is((await verify(there, '--key', fresh)).code, 0);
+  const both = await verify(there, '--key', fresh, '--proof', proof);
+  t.is(both.code, 0, both.stdout);
+});
+
+async function storeId(): Promise<string> {
+  return (await apiOf(service.url).get('/readyz')).body.store_id;
+}
+
+test('a proof of the log must hold, be of this finalization, and lead to the checkpoint that was kept', async (t) => {
+  const own = await startTestService();
+  t.teardown(() => own.dispose());
+  const there = await preserved(t, own.url, { a: 'A' });
+  const { folder, proof } = there;
+  const kept = join(folder, 'kept');
+  const text = await readFile(proof, 'utf8');
+  const note = text.slice(text.indexOf('\n\n') + 2);
+  await writeFile(kept, note);
+  const held = await verify(there, '--proof', proof, '--checkpoint', kept);
+  t.is(held.code, 0, held.stdout);
+  t.is(held.json.log.size, Number(note.split('\n')[1]));
+
+  const other = await preserved(t, own.url, { a: 'B' });
+  const wrong = join(folder, 'wrong');
+  const refused = async (proofText: string, message: RegExp, checkpoint = note) => {
+    await writeFile(wrong, proofText);
+    await writeFile(kept, checkpoint);
+    const result = await verify(there, '--proof', wrong, '--checkpoint', kept);
+    t.is(result.code, 5, result.stdout);
+    t.is(result.json.error.code, 'integrity_failure');
+    t.regex(result.json.error.message, message);
+  };
+  const [, entry = ''] = /^extra (.*)$/m.exec(text) ?? [];
+  const edited = Buffer.from(Buffer.from(entry, 'base64').toString().replace('"actor":"', '"actor":"x')).toString(
+    'base64',
+  );
+  await refused(text.replace(entry, edited), /leads to another root/);
+  await refused(text.replace(/^index .*$/m, 'index 0'), /leads to another root/);
+  await refused('no proof', /is not a proof/);
+  await refused(text, /is not a signed note/, 'no checkpoint\n');
+  const later = await readFile(other.proof, 'utf8');
+  const laterNote = later.slice(later.indexOf('\n\n') + 2);
+  await refused(later, /proves another event/, laterNote);
+  await refused(text, /leads to a checkpoint of .* entries, and .* is a checkpoint of/, laterNote);
+  const [foreign, foreignKey] = [await preserved(t, service.url, { a: 'C' }), join(folder, 'foreign.pem')];
+  await writeFile(foreignKey, await readFile(foreign.key));
+  const result = await verify(there, '--key', foreignKey, '--proof', foreign.proof);
+  t.is(result.code, 5);
+  t.regex(result.json.error.message, /is of the log ".*", and the package is in artifact-store\/sto_/);
+  t.regex((await verify(there, '--proof', foreign.proof)).json.error.message, /is not signed by/);
 });
 
 test('what is changed, missing or too many is named, the first in the order of paths', async (t) => {
@@ -236,6 +287,9 @@ test('wrong usage names the option and the file', async (t) => {
     [['PACKAGE', '--attestation', attestation], /--attestation is for .* add --offline DIR/],
     [['PACKAGE', '--key', key], /--key is for .* add --offline DIR/],
     [['PACKAGE', '--manifest', manifest], /--manifest is for .* add --offline DIR/],
+    [['PACKAGE', '--proof', manifest], /--proof is for .* add --offline DIR/],
+    [[...offline, '--key', key, '--proof', 'absent'], /--proof: "absent" does not exist/],
+    [[...offline, '--key', key, '--checkpoint', manifest], /--checkpoint needs --proof FILE/],
     [[], /Missing required argument 'PACKAGE'/],
   ] as Array<[string[], RegExp]>) {
     const result = await runCli(['verify', ...args], { cwd: folder });

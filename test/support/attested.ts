@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { envelopeBytes } from '../../src/core/dsse.ts';
@@ -12,7 +12,7 @@ import {
   type Statement,
   signStatement,
 } from '../../src/core/statement.ts';
-import { sha256 } from './api.ts';
+import { apiOf, sha256 } from './api.ts';
 import { cliOf } from './cli-child.ts';
 import { tempFolder } from './temp.ts';
 import { writeTree } from './tree.ts';
@@ -88,6 +88,26 @@ export async function attested(
   await writeFile(key, signer.publicKey.pem);
   await sign(statement);
   return { folder, copy, attestation, key, manifest, signer, statement, sign };
+}
+
+/** The same with what the service itself signed: attestation, key and, as the page calls it, the proof of its log. */
+export async function preserved(
+  t: ExecutionContext,
+  url: string,
+  files: Record<string, string | Uint8Array>,
+): Promise<Attested & { proof: string }> {
+  const there = await attested(t, url, files);
+  const { id } = there.statement.predicate.package;
+  const proof = join(there.folder, 'finalized.tlog-proof');
+  const cli = cliOf({ ARTIFACT_STORE_URL: url });
+  await rm(there.attestation);
+  t.is((await cli('pull', id, there.copy, '--attestation', there.attestation)).code, 0);
+  await writeFile(there.key, (await cli('keys', 'export')).bytes);
+  const events = await apiOf(url).get(`/v1/audit?package_id=${id}&action=package.finalized`);
+  const proved = await cli('audit', 'prove', events.body.items[0].id);
+  t.is(proved.code, 0, proved.stderr);
+  await writeFile(proof, proved.bytes);
+  return { ...there, proof };
 }
 
 /** Names that a shell, a list of digests or a careless program could take for something else. */

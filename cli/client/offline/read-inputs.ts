@@ -53,7 +53,7 @@ export function invalidAttestation(file: string, problem: string, { cause }: { c
 }
 
 /** @param option as it was given, for messages @throws CliError wrong_usage */
-async function readBounded(option: string, file: string, most: number): Promise<Buffer> {
+export async function readBounded(option: string, file: string, most: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of readChunks(option, file)) {

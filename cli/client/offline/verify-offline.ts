@@ -10,6 +10,7 @@ import { walk } from '../tree/walk.ts';
 import { attestedFiles } from './attested-files.ts';
 import { hashList } from './hash-list.ts';
 import { compareWithList, type ListDifferences } from './list-differences.ts';
+import { checkLogged, type Logged } from './log-proof.ts';
 import { invalidAttestation, readAttestation, readKeys } from './read-inputs.ts';
 
 export interface OfflineOptions extends Pick<FindOptions, 'symlinks' | 'special'> {
@@ -19,6 +20,8 @@ export interface OfflineOptions extends Pick<FindOptions, 'symlinks' | 'special'
   keys: readonly string[];
   /** Null: the statement names the files itself. */
   manifest: string | null;
+  /** Null: the log is not asked for. */
+  log: { proof: string; checkpoint: string | null } | null;
 }
 
 /** What was found to be as it was attested. */
@@ -30,6 +33,8 @@ export interface OfflineVerification {
   bytes: number;
   /** Entries of the directory that were not looked at, as was asked for. */
   leftOut: number;
+  /** Null: it was not asked for. */
+  logged: Logged | null;
 }
 
 interface Watcher {
@@ -42,11 +47,13 @@ interface Watcher {
  * Holds a directory against an attestation, without any service: who signed it, and that every file it names is there with
  * its bytes, and no other. The directory's own ignore file is a file like all others: whoever changed the directory could have
  * written it.
- * @throws CliError wrong_usage; attestation_invalid, digest_mismatch, directory_differs (exit 5); file_changed, file_unreadable
+ * @throws CliError wrong_usage; attestation_invalid, digest_mismatch, integrity_failure, directory_differs (exit 5); file_changed, file_unreadable
  */
 export async function verifyOffline(options: OfflineOptions, watcher: Watcher): Promise<OfflineVerification> {
   const { directory, attestation, manifest, symlinks, special } = options;
-  const { statement, key } = await readAttestation(attestation, await readKeys(options.keys));
+  const keys = await readKeys(options.keys);
+  const { statement, key } = await readAttestation(attestation, keys);
+  const logged = options.log === null ? null : await checkLogged(options.log, statement, keys);
   const list = await attestedFiles({ attestation, statement, manifest });
   const leftOut = new LeftOutList(watcher.note);
   const files = await walk(directory, { symlinks, special, signal: watcher.signal, leftOut }).catch(foreignEntries);
@@ -56,7 +63,7 @@ export async function verifyOffline(options: OfflineOptions, watcher: Watcher): 
   if (found.listed !== count)
     throw invalidAttestation(attestation, `names ${found.listed} files and says that there are ${count}`);
   if (found.first !== null) throw directoryDiffers(directory, found, found.first);
-  return { statement, key, files: files.length, bytes: files.totalBytes, leftOut: leftOut.count };
+  return { statement, key, files: files.length, bytes: files.totalBytes, leftOut: leftOut.count, logged };
 }
 
 async function hashAll(files: FileList, { signal, progress }: Watcher): Promise<void> {

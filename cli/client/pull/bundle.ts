@@ -15,16 +15,9 @@ import type { ProgressReport } from '../../progress.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import { makeWholeFile } from '../target/whole-file.ts';
 import { bundleReadme } from './bundle-readme.ts';
+import type { Proofs } from './proofs.ts';
 import { pullPackage } from './pull.ts';
 import { TarFile } from './tar-file.ts';
-
-/** What a bundle has of a package beside its files and its manifest. */
-export interface Proofs {
-  /** The envelope, as the service gives it. */
-  attestation: Buffer;
-  /** All of the service's. */
-  keys: readonly PublicKey[];
-}
 
 export interface BundleResult {
   /** Of the package. */
@@ -35,6 +28,8 @@ export interface BundleResult {
   digest: Digest;
   /** The key that has signed. */
   key_id: string;
+  /** It has a proof that the audit's log has the finalization. */
+  log: boolean;
 }
 
 /**
@@ -57,11 +52,13 @@ export async function exportBundle(
     const mtime = Math.floor(Date.parse(statement.predicate.finalized_at) / 1_000);
     const tar = new TarFile(join(folder, name), { mtime, signal: client.signal });
     try {
-      tar.addBytes({ path: 'README.txt' }, Buffer.from(bundleReadme(statement, key)));
+      tar.addBytes({ path: 'README.txt' }, Buffer.from(bundleReadme(statement, key, proofs.log)));
       tar.addBytes({ path: 'attestation.json' }, proofs.attestation);
       for (const { id, pem } of proofs.keys) tar.addBytes({ path: `keys/${id}.pem` }, Buffer.from(pem));
+      for (const path of ['proof', 'checkpoint'] as const)
+        if (proofs.log !== null) tar.addBytes({ path }, Buffer.from(proofs.log[path]));
       const added = await addPackage(tar, folder, pkg, watch);
-      return { ...added, digest: tar.end(), size: tar.size, key_id: key.id };
+      return { ...added, digest: tar.end(), size: tar.size, key_id: key.id, log: proofs.log !== null };
     } finally {
       tar.close();
     }
