@@ -172,10 +172,12 @@ export function metricsSuite(startTestService: StartTestService): void {
     const before = Date.now();
     const id = await api.preserve({ a: 'hello' });
     t.is((await fixityNow(api, { package_id: id })).state, 'done');
-    const manifest = (await api.get(`/v1/packages/${id}/manifest`)).headers.get('content-length');
+    const sizeOf = async (what: string) =>
+      Number((await api.get(`/v1/packages/${id}/${what}`)).headers.get('content-length'));
+    const beside = (await sizeOf('manifest')) + (await sizeOf('attestation'));
     const metrics = await metricsOf(api);
-    t.deepEqual(nonZero(metrics, 'artifact_store_fixity_checked_objects_total'), { '{result="good"}': 2 });
-    t.is(metrics.get('artifact_store_fixity_checked_bytes_total'), 'hello'.length + Number(manifest));
+    t.deepEqual(nonZero(metrics, 'artifact_store_fixity_checked_objects_total'), { '{result="good"}': 3 });
+    t.is(metrics.get('artifact_store_fixity_checked_bytes_total'), 'hello'.length + beside);
     t.is(metrics.get('artifact_store_background_runs_total{work="fixity_run",result="done"}'), 1);
     t.true((metrics.get('artifact_store_counted_timestamp_seconds') ?? 0) * 1_000 <= before, 'once a minute at most');
     t.is(metrics.get('artifact_store_packages{status="finalized"}'), 0, 'as they were counted');
