@@ -15,6 +15,14 @@ export interface LoggedEvent {
   detail: unknown;
 }
 
+const YEAR_0 = Date.UTC(-1, 12);
+const YEAR_9999 = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** RFC 3339, UTC, of what can be written so; what was made of a time by other means than ours may lie outside. @param at ms */
+export function eventTime(at: number): string {
+  return new Date(Math.min(Math.max(at, YEAR_0), YEAR_9999)).toISOString();
+}
+
 /**
  * What an audit event is in the log: the RFC 8785 canonical JSON of these fields, which whoever has the event can make, too. An event
  * that is too long for an entry has `detail_sha256` in the place of `detail`: of its canonical JSON, in hex.

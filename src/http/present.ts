@@ -1,4 +1,5 @@
 import type * as wire from '../api/types.ts';
+import { eventTime } from '../core/audit-entry.ts';
 import { eligibility } from '../core/retention.ts';
 import type { BlobHealth, Readiness, RegistryHealth } from '../usecases/check-readiness.ts';
 import type { RetentionState } from '../usecases/get-retention.ts';
@@ -171,5 +172,5 @@ export function presentRetention(state: RetentionState): wire.Retention {
 
 export function presentAudit(event: AuditRecord): wire.AuditEvent {
   const { id, actor, action, package_id, subject_id, reason, detail } = event;
-  return { id, at: iso(event.at), actor, action, package_id, subject_id, reason, detail };
+  return { id, at: eventTime(event.at), actor, action, package_id, subject_id, reason, detail };
 }

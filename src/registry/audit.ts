@@ -112,7 +112,7 @@ export function auditTable(db: Knex) {
       .whereIn('seq', [...seqs])
       .orderBy('seq')
       .select('*');
-    return rows.map((row) => ({ ...row, detail: JSON.parse(row.detail) as JsonObject }));
+    return rows.map((row) => ({ ...row, detail: detailOf(row.detail) }));
   }
 
   /** In this order. */
@@ -144,6 +144,17 @@ const FIELDS = Object.keys(COLUMNS) as Array<keyof typeof COLUMNS>;
 
 function cellOf(event: AuditEvent, field: keyof typeof COLUMNS): Cell {
   return field === 'detail' ? canonicalJson(event.detail) : event[field];
+}
+
+/** What is no JSON object was changed by other means than ours. It is shown, so that the log can say that it does not have it. */
+function detailOf(text: string): JsonObject {
+  try {
+    const detail: unknown = JSON.parse(text);
+    if (typeof detail === 'object' && detail !== null && !Array.isArray(detail)) return detail as JsonObject;
+  } catch {
+    // As below.
+  }
+  return { unreadable: text };
 }
 
 /** Oldest first. */

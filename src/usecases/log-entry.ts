@@ -1,4 +1,4 @@
-import { auditEntry, type LoggedEvent } from '../core/audit-entry.ts';
+import { auditEntry, eventTime, type LoggedEvent } from '../core/audit-entry.ts';
 import type { AuditRecord } from '../registry/audit.ts';
 
 /** As `GET /v1/audit` shows it: of that the log is made. */
@@ -12,7 +12,7 @@ export function loggedEvent({
   reason,
   detail,
 }: AuditRecord): LoggedEvent {
-  return { id, at: new Date(at).toISOString(), actor, action, package_id, subject_id, reason, detail };
+  return { id, at: eventTime(at), actor, action, package_id, subject_id, reason, detail };
 }
 
 /** What an event of the registry is in the log. */

@@ -414,7 +414,7 @@ function otherLog({ services }: TestService, step: () => void = () => {}): Audit
 }
 
 type Edit =
-  | { kind: 'edit'; at: number; field: 'actor' | 'reason' | 'detail' | 'at' | 'id' | 'action' }
+  | { kind: 'edit'; at: number; field: keyof typeof ANOTHER }
   | { kind: 'remove' | 'insert' | 'cut'; at: number }
   | { kind: 'swap'; at: number; with: number };
 
@@ -430,6 +430,8 @@ const EDIT: fc.Arbitrary<Edit> = fc.oneof(
       'at' as const,
       'id' as const,
       'action' as const,
+      'nonsense' as const,
+      'ages' as const,
     ),
   }),
   fc.record({ kind: fc.constantFrom('remove' as const, 'insert' as const, 'cut' as const), at: PLACE }),
@@ -459,6 +461,8 @@ const ANOTHER = {
   at: ({ at }: AuditRow) => ({ at: at + 1 }),
   id: ({ id }: AuditRow) => ({ id: `${id.slice(0, -1)}${id.endsWith('0') ? '1' : '0'}` }),
   action: () => ({ action: 'object.removed' }),
+  nonsense: () => ({ detail: '{"nth":' }),
+  ages: () => ({ at: 9e15 }),
 };
 
 /** All that a row says but its number. */
