@@ -13,27 +13,34 @@ import { readPackage } from './access.ts';
 import { entryOf } from './log-entry.ts';
 import { readSmall } from './read-small.ts';
 import type { Caller, Services, WithObjects } from './services.ts';
-import { signingKey } from './signing-keys.ts';
-import { knownKeys, writeSigned } from './write-signed.ts';
+import { knownKeys, signingKey } from './signing-keys.ts';
+import { writeSigned } from './write-signed.ts';
 
 const BATCH = 100;
 
 /**
  * Writes the receipts of a package's deletions that storage does not have yet. One whose audit event is not in the log yet, because events
- * before it are still being added, is left to recovery. Any number of times. @throws StoreError of storage
+ * before it are still being added, or the log cannot go on, is left to recovery: the deletion stands in any case. Any number of times.
+ * @returns whether storage has all of them @throws StoreError of storage
  */
-export async function writeReceipts(services: Services<WithObjects>, id: PackageId): Promise<void> {
+export async function writeReceipts(services: Services<WithObjects>, id: PackageId): Promise<boolean> {
   const { read } = services.registry;
   const events = await read.retention.withoutReceipt(id, BATCH);
-  if (events.length === 0) return;
-  await services.auditLog.keepUp();
+  if (events.length === 0) return true;
+  try {
+    await services.auditLog.keepUp();
+  } catch (error) {
+    services.log.warn({ err: error, package: id }, 'a receipt waits for the audit log');
+    return false;
+  }
   const pkg = (await read.packages.get(id)) as PackageRecord;
   for (const event of events) {
     const place = await placeOf(services, event);
-    if (place === null) return;
+    if (place === null) return false;
     await write(services, pkg, event, place);
     await services.registry.transaction(async ({ retention, now }) => retention.setReceipt(event.id, await now()));
   }
+  return events.length < BATCH;
 }
 
 /**

@@ -58,8 +58,7 @@ export async function recover(services: Services<WithUploads & WithDecisions>, s
     return 'done';
   });
   await each(services, signal, 'receipts', await retention.listWithoutReceipt(BATCH), async (id) => {
-    await writeReceipts(services, id);
-    return 'done';
+    return (await writeReceipts(services, id)) ? 'done' : 'failed';
   });
 }
 

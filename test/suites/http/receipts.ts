@@ -74,6 +74,21 @@ export function receiptsSuite(startTestService: StartTestService): void {
     t.is((await api.get(`/v1/packages/${kept}/receipt?decision=evt_0`)).status, 404);
   });
 
+  test('a log that cannot go on holds up no deletion: the receipt comes when it can', async (t) => {
+    const { service, api, id } = await place(t);
+    const { auditLog } = service.services;
+    const { keepUp } = auditLog;
+    auditLog.keepUp = async () => {
+      throw new Error('the log cannot go on');
+    };
+    service.sleepDays(10);
+    t.is((await api.call('DELETE', `/v1/packages/${id}?reason=expired`)).status, 200);
+    t.like(await api.get(`/v1/packages/${id}/receipt`), { status: 503, body: { code: 'unavailable' } });
+    auditLog.keepUp = keepUp;
+    await recover(service.services);
+    openDeletion((await api.get(`/v1/packages/${id}/receipt`)).body, await keysOf(api));
+  });
+
   test('one that could not be written is written by recovery, and one that was changed is not given out', async (t) => {
     const { service, api, id } = await place(t);
     service.sleepDays(10);
