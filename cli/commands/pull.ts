@@ -1,5 +1,3 @@
-import type { Package } from '../../src/api/types.ts';
-import type { ApiClient } from '../client/api/api-client.ts';
 import { defineVerb } from '../command.ts';
 import { parseCount } from '../view/options.ts';
 
@@ -44,13 +42,13 @@ export const pull = defineVerb<Options>({
     ]);
     const client = await context.client();
     const pkg = await findPackage(client, named);
-    const envelope = attestation === undefined ? null : await fetched(client, pkg, attestation);
+    if (attestation !== undefined) {
+      // First: what cannot be had, or written there, is said before anything is pulled.
+      const { saveAttestation } = await import('../client/pull/attestation-file.ts');
+      await saveAttestation(attestation, await client.attestation(pkg.id));
+    }
     const options = { directory, glob, preserve, parallel };
     const result = await pullPackage(client, pkg, options, (report) => context.out.progress(report));
-    if (attestation !== undefined && envelope) {
-      const { saveAttestation } = await import('../client/pull/attestation-file.ts');
-      await saveAttestation(attestation, envelope);
-    }
     const { files, bytes, skipped, resumed_bytes: resumed, made_executable: marked } = result;
     const there = skipped === 0 ? '' : `; ${countOf(skipped, 'file')} there already`;
     const made = marked === 0 ? '' : `, ${countOf(marked, 'of them', 'of them')} made executable`;
@@ -73,11 +71,3 @@ export const pull = defineVerb<Options>({
     return { json, text: text + saved };
   },
 });
-
-/** Before anything is pulled: what cannot be had, or written there, is said at once. */
-async function fetched(client: ApiClient, { id }: Package, file: string): Promise<Buffer> {
-  const { assertFree } = await import('../client/pull/attestation-file.ts');
-  const envelope = await client.attestation(id);
-  await assertFree(file, envelope);
-  return envelope;
-}

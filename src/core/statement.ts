@@ -1,5 +1,6 @@
 import { canonicalJson, type JsonObject } from './canonical-json.ts';
 import { type Envelope, EnvelopeError, openEnvelope, signEnvelope } from './dsse.ts';
+import type { ManifestPackage } from './manifest.ts';
 import type { PublicKey, SigningKey } from './signing-key.ts';
 
 /**
@@ -25,14 +26,7 @@ export interface Subject {
 }
 
 export interface Preservation {
-  package: {
-    id: string;
-    name: string;
-    producer: string;
-    subject: string | null;
-    external_id: string | null;
-    supersedes: string | null;
-  };
+  package: Pick<ManifestPackage, 'id' | 'name' | 'producer' | 'subject' | 'external_id' | 'supersedes'>;
   /** Of the producer's metadata: repository → commit. */
   source_commits: JsonObject;
   retention_class: string;

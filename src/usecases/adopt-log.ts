@@ -3,7 +3,6 @@ import { type Checkpoint, parseCheckpointText } from '../core/checkpoint.ts';
 import { StoreError } from '../core/errors.ts';
 import { leafHash } from '../core/merkle.ts';
 import { NoteError, openNote } from '../core/signed-note.ts';
-import { readPublicKey } from '../core/signing-key.ts';
 import { splitHashes, TILE_WIDTH } from '../core/tlog-tiles.ts';
 import type { LogHead } from '../registry/log.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -11,6 +10,7 @@ import { extendLog, type NewLeaf, rootAt } from './extend-log.ts';
 import { entryOf } from './log-entry.ts';
 import { readSmall } from './read-small.ts';
 import type { Services, WithReader } from './services.ts';
+import { knownKeys } from './signing-keys.ts';
 import { takeKeys } from './stored-keys.ts';
 import { readStoredTile } from './stored-tiles.ts';
 
@@ -86,8 +86,8 @@ function sizeOf(key: ObjectKey): string {
 }
 
 /** Signed by a key that the store has: it is whole, and no other program's. Whoever writes to the store can add keys. */
-async function openCheckpoint({ read }: Registry, origin: string, note: string): Promise<Checkpoint> {
-  const known = (await read.signingKeys.list()).map(({ pem }) => ({ name: origin, key: readPublicKey(pem) }));
+async function openCheckpoint(registry: Registry, origin: string, note: string): Promise<Checkpoint> {
+  const known = (await knownKeys({ registry })).map((key) => ({ name: origin, key }));
   try {
     return parseCheckpointText(openNote(note, known).text);
   } catch (error) {

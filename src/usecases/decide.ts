@@ -7,6 +7,7 @@ import type { Tables } from '../registry/registry.ts';
 import type { UnwrittenEvent } from '../registry/retention.ts';
 import { lockInStorage } from './lock-objects.ts';
 import { mapLimit } from './map-limit.ts';
+import { onePiece } from './one-piece.ts';
 import { readSmall } from './read-small.ts';
 import { writeReceipts } from './receipts.ts';
 import type { Services, WithDecisions, WithObjects, WithReader } from './services.ts';
@@ -82,7 +83,10 @@ async function write(
     const decision = decisionOf(event, paths);
     const key = decisionKey(event.package_id, event.id);
     try {
-      return { id: event.id, version_id: (await blobs.objects.write(key, bytesOf(decision))).versionId };
+      return {
+        id: event.id,
+        version_id: (await blobs.objects.write(key, onePiece(decisionBytes(decision)))).versionId,
+      };
     } catch (error) {
       if (!isStoreError(error, 'integrity_failure') || !(await stands(blobs, key, decision))) throw error;
       log.warn({ decision: event.id }, 'the decision was written by another version, and stays as it is');
@@ -118,8 +122,4 @@ function finalizedFacts({ retention_days, file_rules, created_by, manifest_diges
     ...(manifest_digest === null ? {} : { manifest_digest }),
     ...(stored_size === null ? {} : { stored_size }),
   };
-}
-
-async function* bytesOf(decision: Decision): AsyncGenerator<Uint8Array> {
-  yield decisionBytes(decision);
 }

@@ -10,6 +10,7 @@ import {
   storeBytes,
 } from '../core/store-identity.ts';
 import { mapLimit } from './map-limit.ts';
+import { onePiece } from './one-piece.ts';
 import { readSmall } from './read-small.ts';
 import type { Services, WithObjects, WithReader } from './services.ts';
 
@@ -69,7 +70,7 @@ async function settle({ registry, blobs }: Needed, places: StorePlaces, proposed
     return (await stores.getId()) as StoreId;
   });
   try {
-    await blobs.objects.write(STORE_KEY, once(storeBytes(id)));
+    await blobs.objects.write(STORE_KEY, onePiece(storeBytes(id)));
   } catch (error) {
     if (!isStoreError(error, 'integrity_failure')) throw error;
     // Another registry was there in the meantime.
@@ -143,10 +144,6 @@ export async function readMark({ objects }: WithReader): Promise<StoreFacts['sto
 export async function hasAny({ objects }: WithReader, prefix: string): Promise<boolean> {
   for await (const { key } of objects.list(prefix)) if (ownerOf(key) !== null) return true;
   return false;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 const NEW_STORE = 'To begin a new store, name an empty folder, bucket or ARTIFACT_STORE_S3_PREFIX.';

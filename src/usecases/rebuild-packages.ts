@@ -8,13 +8,13 @@ import { canonicalMetadata } from '../core/metadata.ts';
 import { type PackageHistory, retell } from '../core/package-history.ts';
 import { name, type RebuildReport } from '../core/rebuild-report.ts';
 import { classOf, type RetentionClasses } from '../core/retention.ts';
-import { readPublicKey } from '../core/signing-key.ts';
 import type { PutFile } from '../registry/files.ts';
 import type { Tables } from '../registry/registry.ts';
 import { addAttestation } from './attest.ts';
 import { countExpiring, expiringGroups } from './count-expiring.ts';
 import { inOrder } from './in-order.ts';
 import type { Rebuild } from './rebuild-run.ts';
+import { knownKeys } from './signing-keys.ts';
 import {
   listStoredPackages,
   readStoredAttestation,
@@ -39,8 +39,8 @@ type FoundPackage = StoredPackage & { attestation: WrittenObject | null };
  * the last stage, so that two of one external id can be there.
  */
 export async function rebuildPackages(rebuild: Rebuild, after: string): Promise<void> {
-  const { objects, registry } = rebuild;
-  const signers = (await registry.read.signingKeys.list()).map(({ pem }) => readPublicKey(pem));
+  const { objects } = rebuild;
+  const signers = await knownKeys(rebuild);
   const found = inOrder(listStoredPackages(objects, after), READ_AT_ONCE, async (keys): Promise<FoundPackage> => {
     const stored = await readStoredPackage(objects, keys);
     const { manifest } = stored;

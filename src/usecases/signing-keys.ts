@@ -1,7 +1,8 @@
 import { publicKeyKey } from '../blobs/key-layout.ts';
 import { StoreError } from '../core/errors.ts';
-import type { PublicKey, SigningKey } from '../core/signing-key.ts';
+import { type PublicKey, readPublicKey, type SigningKey } from '../core/signing-key.ts';
 import type { SigningKeyRecord } from '../registry/signing-keys.ts';
+import { onePiece } from './one-piece.ts';
 import { recordChange } from './record-change.ts';
 import type { Caller, Services, WithObjects } from './services.ts';
 
@@ -45,13 +46,14 @@ export async function rotateKey(services: Services<WithObjects>, caller: Caller)
   });
 }
 
+/** Whose signatures count. */
+export async function knownKeys({ registry }: Pick<Services, 'registry'>): Promise<PublicKey[]> {
+  return (await registry.read.signingKeys.list()).map(({ pem }) => readPublicKey(pem));
+}
+
 /** In storage first: whoever finds it in the registry need not look there. */
 async function makeKnown({ registry, blobs }: Services<WithObjects>, { id, pem }: PublicKey): Promise<void> {
   if ((await registry.read.signingKeys.get(id)) !== null) return;
-  await blobs.objects.write(publicKeyKey(id), once(Buffer.from(pem)));
+  await blobs.objects.write(publicKeyKey(id), onePiece(Buffer.from(pem)));
   await registry.transaction(async ({ signingKeys, now }) => signingKeys.add([{ id, pem, since: await now() }]));
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

@@ -4,8 +4,9 @@ import { signNote } from '../core/signed-note.ts';
 import type { SigningKey } from '../core/signing-key.ts';
 import type { LogCheckpoint } from '../registry/log.ts';
 import { rootAt } from './extend-log.ts';
+import { onePiece } from './one-piece.ts';
 import type { Services, WithObjects } from './services.ts';
-import { once, removePartialTiles, writeTiles } from './write-tiles.ts';
+import { removePartialTiles, writeTiles } from './write-tiles.ts';
 
 type Needed = Pick<Services<WithObjects>, 'registry' | 'blobs'>;
 
@@ -35,7 +36,7 @@ export async function writeCheckpoint(
     });
   }
   if (checkpoint.written_at !== null) return checkpoint;
-  await blobs.objects.write(checkpointKey(size), once(Buffer.from(checkpoint.note)));
+  await blobs.objects.write(checkpointKey(size), onePiece(Buffer.from(checkpoint.note)));
   await registry.transaction(async (tables) => tables.log.setWritten(size, await tables.now()));
   await removePartialTiles(blobs, before, size);
   return checkpoint;

@@ -3,10 +3,12 @@ import type { ObjectKey } from '../blobs/key-layout.ts';
 import { digestOf } from '../core/digest.ts';
 import { type Envelope, EnvelopeError, envelopeBytes, parseEnvelope } from '../core/dsse.ts';
 import { isStoreError } from '../core/errors.ts';
-import { type PublicKey, readPublicKey } from '../core/signing-key.ts';
+import type { PublicKey } from '../core/signing-key.ts';
 import { ENVELOPE_MAX_BYTES } from '../core/statement.ts';
+import { onePiece } from './one-piece.ts';
 import { readSmall } from './read-small.ts';
 import type { Services, WithObjects } from './services.ts';
+import { knownKeys } from './signing-keys.ts';
 import { versionOf } from './version-of.ts';
 
 /**
@@ -23,7 +25,7 @@ export async function writeSigned(
   const { objects } = services.blobs;
   const bytes = envelopeBytes(envelope);
   try {
-    return await objects.write(key, once(bytes));
+    return await objects.write(key, onePiece(bytes));
   } catch (error) {
     if (!isStoreError(error, 'integrity_failure')) throw error;
   }
@@ -38,12 +40,7 @@ export async function writeSigned(
     'what stands in storage in the place of an envelope is signed by no known key, and is replaced',
   );
   await objects.remove({ key, versionId: null });
-  return objects.write(key, once(bytes));
-}
-
-/** Whose signatures count. */
-export async function knownKeys({ registry }: Pick<Services, 'registry'>): Promise<PublicKey[]> {
-  return (await registry.read.signingKeys.list()).map(({ pem }) => readPublicKey(pem));
+  return objects.write(key, onePiece(bytes));
 }
 
 function isKnown(bytes: Buffer, says: (standing: Envelope) => boolean): boolean {
@@ -53,8 +50,4 @@ function isKnown(bytes: Buffer, says: (standing: Envelope) => boolean): boolean 
     if (error instanceof EnvelopeError) return false;
     throw error;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

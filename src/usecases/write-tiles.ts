@@ -6,6 +6,7 @@ import { bundleBytes, newTiles, parseBundle, splitHashes, TILE_WIDTH, type Tile 
 import type { AuditRecord } from '../registry/audit.ts';
 import { entryOf, loggedEvent } from './log-entry.ts';
 import { mapLimit } from './map-limit.ts';
+import { onePiece } from './one-piece.ts';
 import type { Services, WithObjects } from './services.ts';
 import { readStoredTile } from './stored-tiles.ts';
 
@@ -31,12 +32,12 @@ export async function writeTiles(
   await mapLimit(bottom, CONCURRENCY, async (tile) => {
     signal?.throwIfAborted();
     const entries = await entriesOf({ registry, blobs }, tile, before);
-    await blobs.objects.write(tileKey({ ...tile, level: 'entries' }), once(bundleBytes(entries)));
+    await blobs.objects.write(tileKey({ ...tile, level: 'entries' }), onePiece(bundleBytes(entries)));
   });
   await mapLimit(tiles, CONCURRENCY, async (tile) => {
     signal?.throwIfAborted();
     const [hashes] = await registry.read.log.tiles([tile]);
-    await blobs.objects.write(tileKey(tile), once((hashes as Buffer).subarray(0, tile.width * HASH_SIZE)));
+    await blobs.objects.write(tileKey(tile), onePiece((hashes as Buffer).subarray(0, tile.width * HASH_SIZE)));
   });
 }
 
@@ -76,7 +77,7 @@ async function storedEntries(blobs: WithObjects, n: number, width: number): Prom
 async function writeDetails({ objects }: WithObjects, events: readonly AuditRecord[]): Promise<void> {
   for (const event of events) {
     const long = longDetail(loggedEvent(event));
-    if (long !== null) await objects.write(detailKey(long.sha256), once(long.bytes));
+    if (long !== null) await objects.write(detailKey(long.sha256), onePiece(long.bytes));
   }
 }
 
@@ -91,8 +92,4 @@ export async function removePartialTiles({ objects }: WithObjects, before: numbe
     for await (const { key } of objects.list(`${tileKey(tile)}.p/`)) keys.push(key);
     await objects.removeMany(keys.map((key) => ({ key, versionId: null })));
   }
-}
-
-export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

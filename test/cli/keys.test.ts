@@ -45,13 +45,13 @@ test('an attestation is never written over something else, and is there when it 
   await writeFile(join(folder, 'mine'), 'my own notes');
   const refused = await cli('pull', id, 'copy', '--attestation', 'mine', '--json');
   t.is(refused.code, 4);
-  t.like(refused.json.error, { code: 'file_differs', path: 'mine' });
+  t.like(refused.json.error, { code: 'file_refused', path: 'mine' });
   t.is(await readFile(join(folder, 'mine'), 'utf8'), 'my own notes');
   await t.throwsAsync(readFile(join(folder, 'copy', 'a')), { code: 'ENOENT' }, 'nothing was pulled');
   for (let n = 0; n < 2; n += 1) t.is((await cli('pull', id, 'copy', '--attestation', 'new')).code, 0);
   const nowhere = await cli('pull', id, 'copy', '--attestation', 'no/such/folder', '--json');
-  t.is(nowhere.code, 1);
-  t.regex(nowhere.json.error.message, /no\/such\/folder cannot be written \(ENOENT\)/);
+  t.is(nowhere.code, 2);
+  t.is(nowhere.json.error.message, 'The folder "no/such" does not exist.');
 });
 
 test('keys are listed and rotated; an old one is exported by how it begins', async (t) => {

@@ -44,7 +44,7 @@ async function assertFree(file: string): Promise<void> {
 
 async function newFolder(file: string): Promise<string> {
   try {
-    return await mkdtemp(join(dirname(file), '.artifact-store-export-'));
+    return await mkdtemp(join(dirname(file), '.artifact-store-whole-'));
   } catch (error) {
     throw isFull(error) ? error : unusable(file, error);
   }

@@ -207,13 +207,7 @@ export function auditLogSuite(startTestService: StartTestService): void {
     await Promise.all(work);
     const notes = await Promise.all(logs.map(async (log) => (await log.checkpoint()).note));
     t.is(new Set(notes).size, 1);
-    const { size, root } = readCheckpoint(notes[0] as string);
-    const events = await listEvents(api);
-    t.is(size, events.length);
-    t.true(root.equals(rootOf(events.map((event) => leafHash(Buffer.from(canonicalJson(event)))))));
-    const log = logClientOf(service.url);
-    t.teardown(() => log.close());
-    t.is((await log.verify(await log.keep())).break, null);
+    await assertLogged(t, service, notes[0] as string);
   });
 
   test('a crash anywhere between two steps is harmless: whoever comes next makes the same log', async (t) => {
@@ -243,13 +237,7 @@ export function auditLogSuite(startTestService: StartTestService): void {
       if (ended) break;
     }
     t.true(last > 10, `ended ${last} times`);
-    const { size, root } = readCheckpoint((await api.get('/v1/log/checkpoint')).body);
-    const events = await listEvents(api);
-    t.is(size, events.length);
-    t.true(root.equals(rootOf(events.map((event) => leafHash(Buffer.from(canonicalJson(event)))))));
-    const log = logClientOf(service.url);
-    t.teardown(() => log.close());
-    t.is((await log.verify(await log.keep())).break, null);
+    await assertLogged(t, service, (await api.get('/v1/log/checkpoint')).body);
   });
 
   test('a service makes checkpoints by itself', async (t) => {
@@ -468,6 +456,17 @@ const ANOTHER = {
 /** All that a row says but its number. */
 function saidBy(row: AuditRow | undefined): string {
   return canonicalJson({ ...row, seq: 0 });
+}
+
+/** A checkpoint is of all events there are, and the audit is what was logged. */
+async function assertLogged(t: ExecutionContext, { url }: TestService, note: string): Promise<void> {
+  const { size, root } = readCheckpoint(note);
+  const events = await listEvents(apiOf(url));
+  t.is(size, events.length);
+  t.true(root.equals(rootOf(events.map((event) => leafHash(Buffer.from(canonicalJson(event)))))));
+  const log = logClientOf(url);
+  t.teardown(() => log.close());
+  t.is((await log.verify(await log.keep())).break, null);
 }
 
 interface WireEvent {
