@@ -14,6 +14,7 @@ import * as packageTotals from './0012_package_totals.ts';
 import * as objectLocks from './0013_object_locks.ts';
 import * as auditLog from './0014_audit_log.ts';
 import * as attestations from './0015_attestations.ts';
+import * as timeStamps from './0016_time_stamps.ts';
 
 /** Append-only, in order: a migration that was released is never changed. */
 export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration }> = [
@@ -32,4 +33,5 @@ export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration
   { name: '0013_object_locks', migration: objectLocks },
   { name: '0014_audit_log', migration: auditLog },
   { name: '0015_attestations', migration: attestations },
+  { name: '0016_time_stamps', migration: timeStamps },
 ];

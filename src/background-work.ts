@@ -8,6 +8,7 @@ import { checkDue } from './usecases/fixity.ts';
 import { lockBehind } from './usecases/lock-behind.ts';
 import { recover } from './usecases/recover.ts';
 import type { Log } from './usecases/services.ts';
+import { stampCheckpoint, type TimeStampAuthority } from './usecases/stamp-checkpoint.ts';
 import { sweepWhenDue } from './usecases/sweep.ts';
 
 /*
@@ -19,6 +20,10 @@ const RECOVERY_INTERVAL_MS = 60_000;
 export const LOCKS_INTERVAL_MS = 60_000;
 /** How often new audit events are brought into the log. */
 export const LOG_INTERVAL_MS = 5_000;
+/** How often it is looked whether a checkpoint is to be stamped, and how soon an authority that has failed is asked again. */
+export const TIME_STAMP_LOOK_MS = 60_000;
+/** Between two stamps, of all services. */
+export const TIME_STAMP_INTERVAL_MS = 600_000;
 /** How often the schedule is looked at, at least. */
 const SWEEP_LOOK_MS = 60_000;
 /** How often it is looked whether an object is to be read again. */
@@ -69,6 +74,21 @@ export function scheduleLog(beside: Background, services: HttpServices, pause: n
   started.then(() =>
     beside.repeat('audit_log', pause, async (signal) => {
       if (services.storeId() !== null) await services.auditLog.keepUp(signal);
+    }),
+  );
+}
+
+/** Beside the log, so that an authority that does not answer holds up nothing. */
+export function scheduleTimeStamps(
+  beside: Background,
+  services: HttpServices,
+  { look, interval }: { look: number; interval: number },
+  authority: TimeStampAuthority,
+  started: Promise<void>,
+): void {
+  started.then(() =>
+    beside.repeat('time_stamps', look, async (signal) => {
+      if (services.storeId() !== null) await stampCheckpoint(services, authority, interval, signal);
     }),
   );
 }

@@ -16,6 +16,12 @@ const url = z
   .refine((value) => !/[?#@]/.test(value), 'must be a plain URL, without credentials, query or fragment')
   .transform((value) => value.replace(/\/+$/, ''));
 
+/** Of somebody else's service: its path and query are as they are. */
+const authorityUrl = z.url({ protocol: /^https?$/, message: 'must be an http or https URL' }).refine((value) => {
+  const url = URL.parse(value);
+  return url !== null && url.username === '' && url.password === '' && url.hash === '';
+}, 'must be a URL without credentials and fragment');
+
 const databaseUrl = z
   .string()
   .refine(
@@ -101,6 +107,9 @@ export const VARIABLES = {
     .describe(
       'Ed25519 private key in PEM, or the path of a file with one: signs attestations; kept in the data folder without it',
     ),
+  TIMESTAMP_URL: authorityUrl
+    .optional()
+    .describe('RFC 3161 authority that stamps checkpoints of the audit; none without it'),
   ADMIN_TOKEN: z
     .string()
     .trim()
@@ -176,6 +185,8 @@ export interface Config {
   signingKey: string | null;
   /** PEM, or the path of a file with it; null: the data folder's. */
   attestationKey: string | null;
+  /** The authority that stamps checkpoints of the audit (RFC 3161), and the proxies that lead to it; null: none does. */
+  timeStamps: { url: string; proxies: ProxyEnv } | null;
   adminToken: string | null;
   retentionClassesFile: string | null;
   corsOrigins: readonly string[];
@@ -207,6 +218,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     databaseUrl: values.DATABASE_URL ?? null,
     signingKey: values.SIGNING_KEY ?? null,
     attestationKey: values.ATTESTATION_KEY ?? null,
+    timeStamps: values.TIMESTAMP_URL === undefined ? null : { url: values.TIMESTAMP_URL, proxies: proxyEnvOf(env) },
     adminToken: values.ADMIN_TOKEN ?? null,
     retentionClassesFile: values.RETENTION_CLASSES ?? null,
     corsOrigins: values.CORS_ORIGINS,

@@ -12,7 +12,10 @@ import {
   scheduleLocks,
   scheduleLog,
   scheduleSweeps,
+  scheduleTimeStamps,
   startBackground,
+  TIME_STAMP_INTERVAL_MS,
+  TIME_STAMP_LOOK_MS,
 } from './background-work.ts';
 import { openCheckThread } from './blobs/check-thread.ts';
 import { type DataFolder, type OpenDataFolderOptions, openDataFolder } from './blobs/data-folder.ts';
@@ -42,6 +45,7 @@ import { openLog } from './log.ts';
 import { measuredRegistry } from './registry/measured-registry.ts';
 import type { Registry } from './registry/registry.ts';
 import { storeIdentification } from './store-identification.ts';
+import { timeStampAuthority } from './time-stamp-authority.ts';
 import { auditLog } from './usecases/audit-log.ts';
 import { COMMIT_PATIENCE_MS } from './usecases/commit-upload.ts';
 import { fixityCoverage } from './usecases/fixity.ts';
@@ -78,6 +82,8 @@ export interface ServiceOverrides {
   locksInterval?: number;
   /** How often new audit events are brought into the log, ms; null: only when somebody asks for a checkpoint or a proof. */
   logInterval?: number | null;
+  /** How often it is looked whether a checkpoint is to be stamped, and how long after the last stamp at the earliest, ms. */
+  timeStamps?: { look: number; interval: number };
 }
 
 export interface Service {
@@ -205,6 +211,11 @@ export async function startService(
     scheduleLocks(beside, services, overrides.locksInterval ?? LOCKS_INTERVAL_MS, ended);
     const { logInterval = LOG_INTERVAL_MS } = overrides;
     if (logInterval !== null) scheduleLog(beside, services, logInterval, ended);
+    if (config.timeStamps !== null) {
+      const { url: authority, proxies } = config.timeStamps;
+      const { timeStamps = { look: TIME_STAMP_LOOK_MS, interval: TIME_STAMP_INTERVAL_MS } } = overrides;
+      scheduleTimeStamps(beside, services, timeStamps, timeStampAuthority(authority, proxies), ended);
+    }
     scheduleFixity(beside, services, overrides.fixityLook ?? FIXITY_LOOK_MS, ended);
     await announce(folder, publicUrl(), config, log);
     if (config.databaseUrl === null) {

@@ -44,8 +44,8 @@ export const pull = defineVerb<Options>({
     const pkg = await findPackage(client, named);
     if (attestation !== undefined) {
       // First: what cannot be had, or written there, is said before anything is pulled.
-      const { saveAttestation } = await import('../client/pull/attestation-file.ts');
-      await saveAttestation(attestation, await client.attestation(pkg.id));
+      const { saveSmallFile } = await import('../client/target/small-file.ts');
+      await saveSmallFile(attestation, await client.attestation(pkg.id));
     }
     const options = { directory, glob, preserve, parallel };
     const result = await pullPackage(client, pkg, options, (report) => context.out.progress(report));

@@ -30,9 +30,21 @@ export function verifiedOutcome(found: LogVerification, kept: number): Outcome {
   };
 }
 
-export function checkpointOutcome({ note, checkpoint }: Evidence, since: Evidence | null): Outcome {
+/** @param stamp of the checkpoint: the file that has it, and the time that it says, ISO 8601 */
+export function checkpointOutcome(
+  { note, checkpoint }: Evidence,
+  since: Evidence | null,
+  stamp: { file: string; at: string } | null,
+): Outcome {
   const { origin, size, root } = checkpoint;
-  const json = { origin, size, root: root.toString('base64'), note, since: since?.checkpoint.size ?? null };
+  const json = {
+    origin,
+    size,
+    root: root.toString('base64'),
+    note,
+    since: since?.checkpoint.size ?? null,
+    time_stamp: stamp,
+  };
   return { json, text: note.trimEnd() };
 }
 

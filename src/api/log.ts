@@ -5,6 +5,11 @@ export const LogState = z.object({
   origin: z.string().check(z.describe('names the log, and the key that signs its checkpoints')),
   verifier: z.string().check(z.describe('the key as C2SP signed-note has it: name+id+key')),
   checkpoint: z.nullable(z.object({ size, at: time })).check(z.describe('the newest that was made; null: none yet')),
+  time_stamp: z
+    .nullable(z.object({ size, at: time }))
+    .check(
+      z.describe('the newest checkpoint that an authority has stamped, and when storage had the stamp; null: none'),
+    ),
   gaps: z
     .array(z.object({ first: size, end: size }))
     .check(

@@ -12,6 +12,7 @@ import { type Tile, tilePath } from '../core/tlog-tiles.ts';
  *     packages/<package id>/receipts/<id>.json     what the service signed of a deletion, by its decision (DSSE)
  *     keys/<64 hex>.pem                            a public key that the service signs with, by the hash of it
  *     log/checkpoints/<size, 16 digits>            what was signed of the audit's log when it had so many entries
+ *     log/timestamps/<size, 16 digits>             what a time stamp authority has answered for that checkpoint (RFC 3161)
  *     log/tile/<level>/…, log/tile/entries/…       its tiles, as c2sp.org/tlog-tiles names them
  *     log/details/<64 hex>.json                    the detail of an event that is too long for an entry
  *     store.json                                   whose store it is: the id that its registry has too
@@ -55,6 +56,11 @@ export const CHECKPOINTS_PREFIX = `${LOG_PREFIX}checkpoints/`;
 /** Sorts by size. */
 export function checkpointKey(size: number): ObjectKey {
   return `${CHECKPOINTS_PREFIX}${String(size).padStart(16, '0')}` as ObjectKey;
+}
+
+/** Of the checkpoint of that size. */
+export function timeStampKey(size: number): ObjectKey {
+  return `${LOG_PREFIX}timestamps/${String(size).padStart(16, '0')}` as ObjectKey;
 }
 
 export function tileKey(tile: Tile): ObjectKey {

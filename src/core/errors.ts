@@ -26,6 +26,7 @@ export const ERROR_TABLE = {
   event_not_found: { status: 404, title: 'No such audit event' },
   receipt_not_found: { status: 404, title: 'There is no such receipt' },
   checkpoint_not_found: { status: 404, title: 'No such checkpoint' },
+  timestamp_not_found: { status: 404, title: 'No such time stamp' },
   sweep_not_found: { status: 404, title: 'No such sweep' },
   upload_not_found: { status: 404, title: 'No such upload' },
   part_not_found: { status: 404, title: 'No such part in this upload' },

@@ -7,6 +7,7 @@ export const WORK_NAMES = [
   'registry_check',
   'locks',
   'audit_log',
+  'time_stamps',
   'sweep_schedule',
   'sweep',
   'fixity',

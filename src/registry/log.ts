@@ -27,6 +27,8 @@ export interface LogCheckpoint {
   note: string;
   /** ms; null: storage may not have it, so nobody was given it. */
   written_at: number | null;
+  /** ms; when storage had its time stamp; null: it has none. */
+  stamped_at: number | null;
 }
 
 /** Entries from `first` to before `end`. */
@@ -106,15 +108,21 @@ export function logTable(db: Knex) {
 
     newestWritten: (): Promise<LogCheckpoint | null> => firstOf(checkpoints().whereNotNull('written_at')),
 
+    newestStamped: (): Promise<LogCheckpoint | null> => firstOf(checkpoints().whereNotNull('stamped_at')),
+
     checkpoint: (size: number): Promise<LogCheckpoint | null> => firstOf(checkpoints().where({ size })),
 
     /** The first one of a size stays. */
-    async addCheckpoint(checkpoint: LogCheckpoint): Promise<void> {
+    async addCheckpoint(checkpoint: Omit<LogCheckpoint, 'stamped_at'>): Promise<void> {
       await db('log_checkpoints').insert(checkpoint).onConflict('size').ignore();
     },
 
     async setWritten(size: number, now: number): Promise<void> {
       await db('log_checkpoints').where({ size, written_at: null }).update({ written_at: now });
+    },
+
+    async setStamped(size: number, now: number): Promise<void> {
+      await db('log_checkpoints').where({ size, stamped_at: null }).update({ stamped_at: now });
     },
 
     /** Entries that are in storage only: of before a registry was rebuilt, or restored from a backup. */
@@ -136,8 +144,9 @@ export function logTable(db: Knex) {
 async function firstOf(query: Knex.QueryBuilder): Promise<LogCheckpoint | null> {
   const row: LogCheckpoint | undefined = await query.first();
   if (row === undefined) return null;
-  const { size, at, note, written_at } = row;
-  return { size: Number(size), at: Number(at), note, written_at: written_at === null ? null : Number(written_at) };
+  const { size, at, note, written_at, stamped_at } = row;
+  const orNull = (time: number | null) => (time === null ? null : Number(time));
+  return { size: Number(size), at: Number(at), note, written_at: orNull(written_at), stamped_at: orNull(stamped_at) };
 }
 
 function fromHead({ size, last_seq }: LogHead): LogHead {

@@ -128,7 +128,10 @@ export interface ReadTables {
     | 'countKept'
   >;
   signingKeys: Pick<SigningKeyTable, 'list' | 'get'>;
-  log: Pick<LogTable, 'head' | 'tiles' | 'seqsOf' | 'placeOf' | 'newest' | 'newestWritten' | 'checkpoint' | 'gaps'>;
+  log: Pick<
+    LogTable,
+    'head' | 'tiles' | 'seqsOf' | 'placeOf' | 'newest' | 'newestWritten' | 'newestStamped' | 'checkpoint' | 'gaps'
+  >;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;
 }

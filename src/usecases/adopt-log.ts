@@ -1,4 +1,4 @@
-import { CHECKPOINTS_PREFIX, checkpointKey, type ObjectKey } from '../blobs/key-layout.ts';
+import { CHECKPOINTS_PREFIX, type ObjectKey } from '../blobs/key-layout.ts';
 import { type Checkpoint, parseCheckpointText } from '../core/checkpoint.ts';
 import { StoreError } from '../core/errors.ts';
 import { leafHash } from '../core/merkle.ts';
@@ -8,13 +8,12 @@ import type { LogHead } from '../registry/log.ts';
 import type { Registry } from '../registry/registry.ts';
 import { extendLog, type NewLeaf, rootAt } from './extend-log.ts';
 import { entryOf } from './log-entry.ts';
-import { readSmall } from './read-small.ts';
 import type { Services, WithReader } from './services.ts';
 import { knownKeys } from './signing-keys.ts';
+import { storedCheckpoint } from './stored-checkpoint.ts';
 import { takeKeys } from './stored-keys.ts';
 import { readStoredTile } from './stored-tiles.ts';
 
-const NOTE_MAX_BYTES = 64 * 1024;
 const PAGE = 1_000;
 const SIZE = /^\d{16}$/;
 
@@ -32,7 +31,7 @@ export async function adoptLog({ registry, blobs, log }: Needed, origin: string)
     if (size === null || (known !== null && known.size >= size)) return;
     // A key is in storage before it signs.
     await takeKeys({ registry, objects: blobs.objects });
-    const note = (await readSmall(blobs.objects, checkpointKey(size), NOTE_MAX_BYTES)).toString();
+    const note = (await storedCheckpoint(blobs, size)) ?? '';
     const checkpoint = await openCheckpoint(registry, origin, note);
     if (checkpoint.origin !== origin) throw forked(`its newest checkpoint is of ${checkpoint.origin}`);
     if (checkpoint.size !== size) throw forked(`its newest checkpoint is of ${checkpoint.size} entries, not ${size}`);

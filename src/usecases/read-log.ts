@@ -4,6 +4,7 @@ import { parseTilePath } from '../core/tlog-tiles.ts';
 import type { LogCheckpoint, LogGap } from '../registry/log.ts';
 import type { Caller, Services, WithObjects, WithReader } from './services.ts';
 import { signingKey } from './signing-keys.ts';
+import { storedCheckpoint, storedTimeStamp } from './stored-checkpoint.ts';
 import { readStoredTile } from './stored-tiles.ts';
 
 export interface LogState {
@@ -12,6 +13,8 @@ export interface LogState {
   verifier: string;
   /** Null: none was made yet. */
   checkpoint: LogCheckpoint | null;
+  /** The newest that an authority has stamped; null: none. */
+  stamped: LogCheckpoint | null;
   gaps: LogGap[];
 }
 
@@ -23,19 +26,32 @@ export async function logState(services: Services<WithObjects>): Promise<LogStat
     origin: name,
     verifier: verifierText({ name, key }),
     checkpoint: await log.newestWritten(),
+    stamped: await log.newestStamped(),
     gaps: await log.gaps(),
   };
 }
 
-/** @param size of one that was made before; left out: one of now @throws StoreError checkpoint_not_found */
-export async function logCheckpoint(
-  { registry, auditLog }: Services,
-  size: number | undefined,
-): Promise<LogCheckpoint> {
-  if (size === undefined) return auditLog.checkpoint();
-  const found = await registry.read.log.checkpoint(size);
-  if (found !== null && found.written_at !== null) return found;
+/** A signed note. @param size of one that was made before; left out: one of now @throws StoreError checkpoint_not_found */
+export async function logCheckpoint(services: Services<WithReader>, size: number | undefined): Promise<string> {
+  if (size === undefined) return (await services.auditLog.checkpoint()).note;
+  const note = await noteOf(services, size);
+  if (note !== null) return note;
   throw new StoreError('checkpoint_not_found', `No checkpoint was made of the log when it had ${size} entries.`);
+}
+
+/** What an authority has answered for the checkpoint of that size (RFC 3161). @throws StoreError timestamp_not_found */
+export async function logTimeStamp(services: Services<WithReader>, size: number): Promise<Buffer> {
+  const note = await noteOf(services, size);
+  const stamp = note === null ? null : await storedTimeStamp(services.blobs, { size, note });
+  if (stamp !== null) return stamp;
+  throw new StoreError('timestamp_not_found', `There is no time stamp of a checkpoint of ${size} entries.`);
+}
+
+/** Of before a registry was rebuilt, storage alone has them. */
+async function noteOf({ registry, blobs }: Services<WithReader>, size: number): Promise<string | null> {
+  const known = await registry.read.log.checkpoint(size);
+  if (known === null) return storedCheckpoint(blobs, size);
+  return known.written_at === null ? null : known.note;
 }
 
 /** As storage has it. Whoever may not read everything gets no entries. @throws StoreError forbidden, object_not_found */

@@ -13,6 +13,7 @@ const SUITES = [
   'test/ceph/access.test.ts',
   'test/ceph/attestation.test.ts',
   'test/ceph/audit-log.test.ts',
+  'test/ceph/time-stamps.test.ts',
   'test/ceph/damage.test.ts',
   'test/ceph/drops.test.ts',
   'test/ceph/file-rules.test.ts',

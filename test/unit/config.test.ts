@@ -18,6 +18,7 @@ const DEFAULTS: Config = {
   databaseUrl: null,
   signingKey: null,
   attestationKey: null,
+  timeStamps: null,
   adminToken: null,
   retentionClassesFile: null,
   corsOrigins: [],
@@ -71,6 +72,10 @@ const GOOD: Record<string, Array<[string, Partial<Config>]>> = {
   S3_BUCKET: [['evidence', { s3: S3_DEFAULTS }]],
   SIGNING_KEY: [['k'.repeat(32), { signingKey: 'k'.repeat(32) }]],
   ATTESTATION_KEY: [['/etc/key.pem', { attestationKey: '/etc/key.pem' }]],
+  TIMESTAMP_URL: [
+    ['http://tsa.test/', { timeStamps: { url: 'http://tsa.test/', proxies: {} } }],
+    ['https://tsa.test/tsr?policy=a%40b', { timeStamps: { url: 'https://tsa.test/tsr?policy=a%40b', proxies: {} } }],
+  ],
   ADMIN_TOKEN: [
     ['t'.repeat(16), { adminToken: 't'.repeat(16) }],
     [` ${'t'.repeat(16)}\r\n`, { adminToken: 't'.repeat(16) }],
@@ -140,6 +145,7 @@ const BAD: Record<string, string[]> = {
   S3_SECRET_ACCESS_KEY: ['two\nlines'],
   S3_UPLOAD_ACCESS_KEY_ID: ['two words'],
   S3_UPLOAD_SECRET_ACCESS_KEY: ['ümlaut'],
+  TIMESTAMP_URL: ['tsa.test', 'ftp://tsa.test', 'http://me:pass@tsa.test/', 'http://tsa.test/#there'],
   CORS_ORIGINS: ['*', 'board.example', 'https://board.example/path', 'https://ok.example,nonsense'],
   SWEEP_INTERVAL: ['on', '0s', '59s', '24', '1 d'],
   SWEEP_GRACE: ['off', '24', '-1h', '1w', '1.5h'],

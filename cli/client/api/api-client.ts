@@ -3,6 +3,7 @@ import type { Limits } from '../../../src/core/limits.ts';
 import { HASH_SIZE } from '../../../src/core/merkle.ts';
 import type { ProxyEnv } from '../../../src/core/proxy.ts';
 import { ENVELOPE_MAX_BYTES } from '../../../src/core/statement.ts';
+import { TIME_STAMP_MAX } from '../../../src/core/time-stamp.ts';
 import { ENTRY_MAX_BYTES, TILE_WIDTH, type Tile, tilePath } from '../../../src/core/tlog-tiles.ts';
 import { ApiError, usageError } from '../../errors.ts';
 import type { AnswerName, AnswerOf } from './answers/index.ts';
@@ -269,6 +270,12 @@ export class ApiClient {
   /** A signed note. @param size of one that was made before; left out: of now */
   logCheckpoint(size?: number): Promise<string> {
     return this.#logText('/v1/log/checkpoint', { size });
+  }
+
+  /** What an authority has answered for the checkpoint of that size (RFC 3161); not checked. */
+  logTimeStamp(size: number): Promise<Buffer> {
+    const call = { method: 'GET', path: '/v1/log/timestamp', query: { size } } as const;
+    return this.#calls.ask(call, ({ body }) => wholeBody(body, TIME_STAMP_MAX));
   }
 
   logProof(event: string): Promise<string> {

@@ -1,7 +1,8 @@
 import * as schema from '../../api/log.ts';
 import * as asked from '../../api/log-requests.ts';
+import { TIME_STAMP_REPLY } from '../../core/time-stamp.ts';
 import { proveConsistency, proveEvent } from '../../usecases/prove-event.ts';
-import { logCheckpoint, logState, readLogTile } from '../../usecases/read-log.ts';
+import { logCheckpoint, logState, logTimeStamp, readLogTile } from '../../usecases/read-log.ts';
 import { iso } from '../present.ts';
 import { type Route, route } from '../route.ts';
 
@@ -16,9 +17,10 @@ export const logRoutes: Route[] = [
     tag: 'Proof',
     answers: { 200: schema.LogState },
     async handle(services) {
-      const { checkpoint, ...state } = await logState(services);
-      const made = checkpoint === null ? null : { size: checkpoint.size, at: iso(checkpoint.at) };
-      return { status: 200, body: { ...state, checkpoint: made } };
+      const { checkpoint, stamped, ...state } = await logState(services);
+      const made = checkpoint && { size: checkpoint.size, at: iso(checkpoint.at) };
+      const stamp = stamped && { size: stamped.size, at: iso(stamped.stamped_at as number) };
+      return { status: 200, body: { ...state, checkpoint: made, time_stamp: stamp } };
     },
   }),
 
@@ -32,7 +34,21 @@ export const logRoutes: Route[] = [
     query: asked.CheckpointQuery,
     answers: { 200: 'the signed note' },
     async handle(services, { query }) {
-      return { status: 200, body: (await logCheckpoint(services, query.size)).note, headers: TEXT };
+      return { status: 200, body: await logCheckpoint(services, query.size), headers: TEXT };
+    },
+  }),
+
+  route({
+    method: 'get',
+    path: '/v1/log/timestamp',
+    operationId: 'getLogTimestamp',
+    summary: 'The time stamp of the checkpoint of `size` entries, by an authority (RFC 3161 TimeStampResp)',
+    tag: 'Proof',
+    query: asked.StampQuery,
+    answers: { 200: 'the time stamp' },
+    async handle(services, { query }) {
+      const body = await logTimeStamp(services, query.size);
+      return { status: 200, body, headers: { 'content-type': TIME_STAMP_REPLY } };
     },
   }),
 
