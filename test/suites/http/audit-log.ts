@@ -307,6 +307,29 @@ export function auditLogSuite(startTestService: StartTestService): void {
     t.is(index, kept.size);
   });
 
+  test('a log that comes back shorter than a checkpoint that was kept says so', async (t) => {
+    const { service, api } = await place(t);
+    await api.preserve({ a: 'kept' });
+    const older = readCheckpoint((await api.get('/v1/log/checkpoint')).body);
+    await addEvents(service.services, 40);
+    const log = logClientOf(service.url);
+    const kept = await log.keep();
+    log.close();
+    await service.services.blobs.objects.remove({ key: checkpointKey(kept.checkpoint.size), versionId: null });
+    await service.stop();
+    await loseRegistry(service.env);
+    await rebuildRegistry(loadConfig(service.env), { signal: new AbortController().signal, tell: () => {} });
+
+    const again = await startTestService({ dataDir: service.dataDir });
+    t.teardown(() => again.dispose());
+    const shorter = logClientOf(again.url);
+    t.teardown(() => shorter.close());
+    const newest = await shorter.keep();
+    t.is(newest.checkpoint.size, older.size + 1, 'that it was rebuilt');
+    const { break: found } = await shorter.verify(newest, [kept]);
+    t.regex(found?.says ?? '', /^kept is a checkpoint of \d+ entries, and the log has \d+: it was cut off, or/);
+  });
+
   test('a registry that was restored from a backup goes on after what storage has; one that contradicts it does not', async (t) => {
     const { service, api } = await place(t);
     await addEvents(service.services, 80);
