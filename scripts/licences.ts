@@ -9,10 +9,15 @@ interface Manifest {
 
 /** Writes the licence of every package whose code is in these modules. @throws Error that names a package without one */
 export async function writeLicences(modules: readonly string[], file: string): Promise<void> {
-  const folders = [...new Set(modules.map(folderOf).filter((folder) => folder !== null))].sort();
+  const folders = packageFolders(modules);
   const texts = await Promise.all(folders.map(licenceOf));
   const head = 'The files of this folder contain code of these packages, each under its own licence.\n';
   await writeFile(file, [head, ...new Set(texts)].join(`\n${'─'.repeat(80)}\n\n`));
+}
+
+/** Of the packages whose code is in these modules. */
+export function packageFolders(modules: readonly string[]): string[] {
+  return [...new Set(modules.map(folderOf).filter((folder) => folder !== null))].sort();
 }
 
 /** The package's folder: `…/node_modules/@scope/name`. Null: our own, or built in. */
