@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { Problem } from '../api/problem.ts';
-import { codesOf, statusText } from './problem.ts';
+import { codesOf, errorStatuses, statusText } from './problem.ts';
 import type { Route } from './route.ts';
 
 type Document = Record<string, unknown>;
@@ -52,7 +52,7 @@ function operation(route: Route): Document {
 }
 
 function problemCodes(): string {
-  return [400, 401, 403, 404, 409, 410, 413, 416, 422, 503, 507]
+  return errorStatuses()
     .map((status) => `${status} ${codesOf(status).join(', ')}`)
     .join('; ');
 }

@@ -67,6 +67,11 @@ export function codesOf(status: number): ErrorCode[] {
   return (Object.keys(ERROR_TABLE) as ErrorCode[]).filter((code) => ERROR_TABLE[code].status === status);
 }
 
+/** Every status that a problem can have, ascending. */
+export function errorStatuses(): number[] {
+  return [...new Set(Object.values(ERROR_TABLE).map(({ status }) => status))].toSorted((a, b) => a - b);
+}
+
 export function statusText(status: number): string {
   return STATUS_CODES[status] ?? String(status);
 }

@@ -136,7 +136,7 @@ export const fileRoutes: Route[] = [
     summary: "The manifest's exact bytes; format=sha256sum returns the list that sha256sum -c reads",
     tag: 'Packages',
     query: asked.ManifestQuery,
-    answers: { 200: 'the manifest', 304: 'not modified' },
+    answers: { 200: 'the manifest', 206: 'the range', 304: 'not modified' },
     async handle(services, { params, query, caller }, ctx) {
       const id = parsePackageId(params.id as string);
       const manifest = await readManifest(services, caller, id);

@@ -17,7 +17,7 @@ export const keyRoutes: Route[] = [
     operationId: 'getAttestation',
     summary: 'What the service signed when the package was finalized: an in-toto Statement v1 in a DSSE envelope',
     tag: 'Proof',
-    answers: { 200: 'the envelope', 304: 'not modified' },
+    answers: { 200: 'the envelope', 206: 'the range', 304: 'not modified' },
     async handle(services, { params, caller }, ctx) {
       const id = parsePackageId(params.id as string);
       const envelope = await readAttestation(services, caller, id);

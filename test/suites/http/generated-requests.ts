@@ -1,0 +1,66 @@
+import test from 'ava';
+import { prepare } from '../../support/generated/prepare.ts';
+import { untruths } from '../../support/generated/service-truth.ts';
+import { sendGenerated, type Traffic } from '../../support/generated/traffic.ts';
+import type { StartTestService } from '../../support/service.ts';
+
+/** ARTIFACT_STORE_TEST_SEED sends the requests of another run again. */
+const own = process.env.ARTIFACT_STORE_TEST_SEED;
+/** ARTIFACT_STORE_TEST_REQUESTS sends more or fewer. */
+const asked = process.env.ARTIFACT_STORE_TEST_REQUESTS;
+/** To one service: what it collects makes lists, sweeps and readings longer. */
+const ROUND = 50_000;
+/** So many that every operation succeeds now and then. */
+const MANY = 20_000;
+const TOKEN = 'a-token-of-sixteen-or-more';
+
+/**
+ * What /openapi.json allows, and what it does not, is asked of a service: with a token, when the seed is odd, and without one.
+ * @param usual how many requests
+ */
+export function generatedRequestsSuite(startTestService: StartTestService, usual: number): void {
+  const requests = asked === undefined ? usual : Number(asked);
+  const first = own === undefined ? Math.floor(Math.random() * 2 ** 30) : Number(own);
+  for (let round = 0; round * ROUND < requests; round += 1) {
+    const few = Math.min(ROUND, requests - round * ROUND);
+    const seed = first + round;
+
+    test.serial(
+      `${few} generated requests: the service never fails, answers as documented, and leaves nothing half done (seed ${seed})`,
+      async (t) => {
+        t.timeout(120_000 + 60 * few);
+        const token = seed % 2 === 1 ? TOKEN : null;
+        const env: Record<string, string> = token === null ? {} : { ARTIFACT_STORE_ADMIN_TOKEN: token };
+        const service = await startTestService({ env, bounds: { lingerMs: 200 } });
+        t.teardown(() => service.dispose());
+        const prepared = await prepare(service, token);
+        const { faults, answers, sent } = await sendGenerated(prepared, { requests: few, seed });
+        t.log(`${sent} requests, seed ${seed}\n${tableOf(answers)}`);
+        const told = faults.map(({ what, times, first }) => `${what} (${times} times)\n${first}\n`);
+        t.is(told.join('\n'), '', `${faults.length} kinds of faults, seed ${seed}`);
+        t.deepEqual(await untruths(service, token), []);
+        if (few < MANY) return;
+        // Otherwise nothing was asked of them.
+        for (const { id } of prepared.document.operations) {
+          const seen = [...(answers.get(id)?.keys() ?? [])].map((how) => Number(how.slice(0, 3)));
+          t.true(
+            seen.some((status) => status < 400),
+            `${id} never succeeded`,
+          );
+          t.true(
+            seen.some((status) => status >= 400),
+            `${id} was never refused`,
+          );
+        }
+      },
+    );
+  }
+}
+
+function tableOf(answers: Traffic['answers']): string {
+  const rows = [...answers].map(([id, counted]) => {
+    const list = [...counted].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([how, times]) => `${times} × ${how}`);
+    return `${id}: ${list.join(', ')}`;
+  });
+  return rows.toSorted().join('\n');
+}
