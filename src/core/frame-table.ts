@@ -185,9 +185,9 @@ export function seekTableAt(footer: Uint8Array): number | null {
  */
 export function readSeekTable(bytes: Uint8Array, storedSize: number): FrameTable | null {
   if (bytes.length < seekTableSize(1)) return null;
-  const table = FrameTable.decode(bytes.subarray(SKIPPABLE_HEADER_SIZE, -FOOTER_SIZE));
-  if (!table.seekTable().equals(bytes)) return null;
   try {
+    const table = FrameTable.decode(bytes.subarray(SKIPPABLE_HEADER_SIZE, -FOOTER_SIZE));
+    if (!table.seekTable().equals(bytes)) return null;
     checkFrameTable(table, { size: table.logicalSize, storedSize, members: null });
     return table;
   } catch (error) {

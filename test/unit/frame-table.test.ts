@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import test from 'ava';
 import fc from 'fast-check';
 import { digestOf } from '../../src/core/digest.ts';
-import { checkFrameTable, cutPackFrames, FrameTable } from '../../src/core/frame-table.ts';
+import {
+  checkFrameTable,
+  cutPackFrames,
+  FrameTable,
+  frameSizeMax,
+  readSeekTable,
+  SEEK_TABLE_FOOTER_SIZE,
+  seekTableAt,
+} from '../../src/core/frame-table.ts';
 import { layoutPack } from '../../src/core/pack.ts';
 import { compressFrame, FrameError } from '../../src/core/zstd-frame.ts';
 import { required } from '../support/required.ts';
@@ -28,6 +36,63 @@ test('a table survives its encoding, and says where each frame stands', (t) => {
       );
       t.is(table.seekTable().length, table.storedSize - table.framesSize);
     }),
+  );
+});
+
+/** Frames as they can be: none empty or too large. */
+const possible = fc.array(
+  fc
+    .integer({ min: 1, max: 4 * 1024 ** 2 })
+    .chain((logical) =>
+      fc.record({ logical: fc.constant(logical), stored: fc.integer({ min: 1, max: frameSizeMax(logical) }) }),
+    ),
+  { minLength: 1, maxLength: 20 },
+);
+
+test('a seek table is read as it was written, and with any byte changed, more or fewer it is none or another', (t) => {
+  fc.assert(
+    fc.property(possible, fc.nat(), fc.integer({ min: 1, max: 255 }), (list, at, bits) => {
+      const table = FrameTable.of(list);
+      const bytes = table.seekTable();
+      t.is(seekTableAt(bytes.subarray(-SEEK_TABLE_FOOTER_SIZE)), bytes.length);
+      t.deepEqual(readSeekTable(bytes, table.storedSize)?.encode(), table.encode());
+      t.is(readSeekTable(bytes, table.storedSize + 1), null);
+      t.is(readSeekTable(bytes.subarray(1), table.storedSize), null);
+      t.is(readSeekTable(Buffer.concat([bytes, Buffer.alloc(1)]), table.storedSize), null);
+      const place = at % bytes.length;
+      const changed = Buffer.from(bytes);
+      changed.writeUInt8((bytes[place] as number) ^ bits, place);
+      const other = readSeekTable(changed, table.storedSize);
+      t.true(other === null || other.seekTable().equals(changed));
+    }),
+  );
+});
+
+test('any bytes are the one spelling of a seek table, or none', (t) => {
+  const magic = fc
+    .constantFrom('5e2a4d18', 'b1ea928f', '00000000', '01000000', 'ffffffff')
+    .map((hex) => Buffer.from(hex, 'hex'));
+  const pieces = fc.array(
+    fc.oneof(
+      magic,
+      fc.uint8Array({ maxLength: 9 }).map((bytes) => Buffer.from(bytes)),
+    ),
+    { maxLength: 12 },
+  );
+  fc.assert(
+    fc.property(pieces, fc.nat(), (list, size) => {
+      const bytes = Buffer.concat(list);
+      const length = seekTableAt(bytes.subarray(-SEEK_TABLE_FOOTER_SIZE));
+      t.true(length === null || length >= 25);
+      const read = readSeekTable(bytes, size);
+      t.true(read === null || read.seekTable().equals(bytes));
+      try {
+        t.deepEqual(FrameTable.decode(bytes).encode(), bytes);
+      } catch (error) {
+        t.true(error instanceof FrameError);
+      }
+    }),
+    { numRuns: 2_000 },
   );
 });
 

@@ -48,6 +48,69 @@ test('a pack with any bit flipped, cut off or continued is none', (t) => {
   t.is(membersOf(bytes, [bytes.length], 2), null, 'more members than any pack has');
 });
 
+/** Other ways in which tar files say the same (POSIX, GNU), or something else: written over a header, the checksum made right again. */
+const HEADERS: ReadonlyArray<readonly [what: string, at: number, bytes: string]> = [
+  ['a name with ./', 0, './sha256/'],
+  ['upper case', 7, 'ABCDEF'],
+  ['another mode', 100, '0000644\0'],
+  ['an owner', 108, '0001750\0'],
+  ['a size with blanks', 124, '       1130 '],
+  ['a size without leading zeros', 124, '1130\0\0\0\0\0\0\0\0'],
+  ['a size in base 256', 124, '\x80\0\0\0\0\0\0\0\0\0\x02\x58'],
+  ['a time', 136, '14000000000\0'],
+  ['an old file', 156, '\0'],
+  ['a link', 156, '1'],
+  ['an extended header', 156, 'x'],
+  ['a link name', 157, 'x'],
+  ['a GNU header', 257, 'ustar  \0'],
+  ['a user name', 265, 'root'],
+  ['a prefix', 345, 'x'],
+];
+
+test('a pack has one spelling: what other tar files say in other words is none', (t) => {
+  const { bytes } = packOf(['x'.repeat(600)]);
+  t.is(bytes.toString('latin1', 124, 136), '00000001130\0');
+  for (const [what, at, text] of HEADERS) {
+    const other = Buffer.from(bytes);
+    other.write(text, at, 'latin1');
+    other.fill(' ', 148, 156, 'latin1');
+    const sum = other.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+    other.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+    t.is(membersOf(other), null, what);
+  }
+  for (const checksum of [' 12345\0 ', '012345 \0', '0012345\0']) {
+    const other = Buffer.from(bytes);
+    other.write(checksum, 148, 'latin1');
+    t.is(membersOf(other), null, checksum);
+  }
+});
+
+test('whatever bytes are taken for a pack are the pack of its members', (t) => {
+  const blocks = contents.chain((blobs) => {
+    const { bytes } = packOf(blobs);
+    const all = Array.from({ length: bytes.length / 512 }, (_, n) => bytes.subarray(512 * n, 512 * n + 512));
+    // Some left out, some twice, some in another order, some that are none.
+    const any = fc.oneof(
+      { weight: 9, arbitrary: fc.constantFrom(...all) },
+      { weight: 1, arbitrary: fc.uint8Array({ maxLength: 600 }) },
+    );
+    return fc.oneof(fc.constant(all), fc.array(any, { maxLength: all.length + 2 }), fc.subarray(all));
+  });
+  let taken = 0;
+  fc.assert(
+    fc.property(blocks, (list) => {
+      const bytes = Buffer.concat(list);
+      const members = membersOf(bytes);
+      if (members === null) return;
+      taken += 1;
+      const blobs = members.map(({ offset, size }) => bytes.subarray(offset, offset + size));
+      t.deepEqual(packOf(blobs).bytes, bytes);
+    }),
+    { numRuns: 1_000 },
+  );
+  t.true(taken > 100, `${taken}`);
+});
+
 test('frames are recognized by the table at their end, and what only looks so is not', (t) => {
   const objects = [
     framedPack(['a'.repeat(4_000), 'b'.repeat(9_000)], [1, 1]),

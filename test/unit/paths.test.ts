@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { isStoreError } from '../../src/core/errors.ts';
+import { isStoreError, type StoreError } from '../../src/core/errors.ts';
 import {
   allBehind,
   ancestors,
@@ -78,6 +78,27 @@ test('parsing never changes a path, and what it takes cannot leave a folder', (t
       const resolved = new URL(`file:///root/${text.split('/').map(encodeURIComponent).join('/')}`);
       t.true(resolved.pathname.startsWith('/root/'));
     }),
+  );
+});
+
+test('any text is a path as it stands, or refused with words that can be sent', (t) => {
+  const piece = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 8 }),
+    fc.constantFrom('/', '..', '.', '\ud800', '\u0000', '\u009f', 'x'.repeat(255), 'é'.repeat(127), '\\', '%2f'),
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 6 }), (pieces) => {
+      const text = pieces.join('');
+      try {
+        t.is(parseLogicalPath(text) as string, text);
+        t.is(decodeURIComponent(encodeURIComponent(text)), text);
+      } catch (error) {
+        t.true(isStoreError(error, 'invalid_path'));
+        const { message, extras } = error as StoreError;
+        t.true(message.isWellFormed() && (extras.path ?? '').isWellFormed() && message.length < 1_000);
+      }
+    }),
+    { numRuns: 1_000 },
   );
 });
 
