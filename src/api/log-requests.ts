@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
+import { wholeNumber } from './request-fields.ts';
 
-const count = z.coerce.number().check(z.int(), z.minimum(0), z.maximum(Number.MAX_SAFE_INTEGER));
+const count = wholeNumber(0);
 
 export const CheckpointQuery = z.strictObject({ size: z.optional(count) });
 export const StampQuery = z.strictObject({ size: count });

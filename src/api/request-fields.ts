@@ -24,9 +24,21 @@ export const reason = z
 /** The body of a request that says nothing else. */
 export const Reason = z.strictObject({ reason });
 
+/** Digits: to a number, '', ' 7', '0x10' and '1e2' are one too, and others read them differently. */
+const WHOLE_NUMBER = /^(?:0|[1-9]\d{0,15})$/;
+
+/** A whole number in a query. */
+export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER) {
+  const digits = z.unknown().check(
+    z.refine((value) => typeof value === 'string' && WHOLE_NUMBER.test(value), 'must be a whole number in digits'),
+    z.meta({ type: 'integer', minimum: least, maximum: most }),
+  );
+  return z.pipe(z.pipe(digits, z.transform(Number)), z.int().check(z.minimum(least), z.maximum(most)));
+}
+
 /** What the query of every list has. */
 export const Page = {
-  limit: z._default(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(1_000)), 100),
+  limit: z._default(wholeNumber(1, 1_000), 100),
   cursor: z.optional(z.string()),
 };
 

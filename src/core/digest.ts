@@ -47,12 +47,19 @@ export function digestOf(bytes: Uint8Array | string): Digest {
 /** The digest of no bytes at all: the empty file needs no location. */
 export const EMPTY_DIGEST = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' as Digest;
 
-const REPR_DIGEST_SHA256 = /(?:^|,)\s*sha-256\s*=\s*:([A-Za-z0-9+/]{43}=):\s*(?:;[^,]*)?(?=,|$)/;
+const REPR_DIGEST_MEMBER = /^[ \t]*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/]*={0,2}):(?:;[^,"]*)?[ \t]*$/;
 
-/** Repr-Digest (RFC 9530): a structured-field dictionary of which only `sha-256` is ours. Null when it has none. */
+/**
+ * Repr-Digest (RFC 9530): a structured-field dictionary of byte sequences, of which only `sha-256` is ours. Null when it has
+ * none, has it twice, is no such dictionary, or writes the digest otherwise than `formatReprDigest`.
+ */
 export function parseReprDigest(header: string): Digest | null {
-  const match = REPR_DIGEST_SHA256.exec(header);
-  return match ? digestFromBytes(Buffer.from(match[1] as string, 'base64')) : null;
+  const members = header.split(',').map((member) => REPR_DIGEST_MEMBER.exec(member));
+  if (members.includes(null)) return null;
+  const [found, ...others] = members.filter((member) => member?.[1] === 'sha-256');
+  const bytes = Buffer.from(found?.[2] ?? '', 'base64');
+  if (others.length > 0 || bytes.length !== 32 || bytes.toString('base64') !== found?.[2]) return null;
+  return digestFromBytes(bytes);
 }
 
 export function formatReprDigest(digest: Digest): string {

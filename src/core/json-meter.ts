@@ -6,6 +6,7 @@ export interface JsonLimits {
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
+const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 /** `[` and `]`; `{` and `}` differ from them by one bit. */
 const OPEN = 0x5b;
@@ -14,17 +15,23 @@ const CURLY = 0x20;
 
 /**
  * Counts the nesting and the values of a JSON text while its bytes arrive, before it is parsed: a few megabytes of `[0,0,…`
- * or `[[[…` take seconds to parse and validate. Leaves syntax errors to the parser.
+ * or `[[[…` take seconds to parse and validate. Leaves syntax errors to the parser. Counts members too, for repeated-name.ts.
  */
 export class JsonMeter {
   readonly #limits: JsonLimits;
   #depth = 0;
   #values = 0;
+  #members = 0;
   #inString = false;
   #escaped = false;
 
   constructor(limits: JsonLimits) {
     this.#limits = limits;
+  }
+
+  /** Of all objects so far, of JSON: outside of strings a colon stands behind each name and nowhere else. */
+  get members(): number {
+    return this.#members;
   }
 
   /** @returns what is too much of it, as half a sentence; null: nothing is */
@@ -38,6 +45,7 @@ export class JsonMeter {
       }
       if (byte === QUOTE) this.#inString = true;
       else if (byte === COMMA) this.#values += 1;
+      else if (byte === COLON) this.#members += 1;
       else if ((byte & ~CURLY) === OPEN) {
         this.#values += 1;
         this.#depth += 1;

@@ -107,7 +107,7 @@ function matches(header: string, etag: string): boolean {
 export function parseRange(header: string, size: number): ByteRange | null {
   // A unit that the server does not know is ignored (RFC 9110, 14.2).
   if (!/^bytes=/i.test(header)) return null;
-  const match = /^bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))$/.exec(header.replaceAll(' ', ''));
+  const match = /^bytes=[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*$/i.exec(header);
   if (!match) throw new StoreError('bad_range', `${JSON.stringify(header.slice(0, 100))} is not one byte range.`);
   const [, first, last, suffix] = match;
   const offset = first === undefined ? Math.max(0, size - Number(suffix)) : Number(first);

@@ -3,8 +3,31 @@ import type { Context, Next } from 'koa';
 import { StoreError } from '../core/errors.ts';
 
 /**
- * Refuses requests that a proxy and this service could read differently: a transfer coding other than chunked, two Host
- * headers, or an address that names another host than Host does. The handlers behind it see a path as the address.
+ * Every header that this service reads. Of two, Node takes the first, or both with a comma between them; others take the last.
+ * HTTP lets lists be split (If-Match, Repr-Digest), but no client does so.
+ */
+export const ONCE: ReadonlySet<string> = new Set([
+  'access-control-request-method',
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'expect',
+  'host',
+  'if-match',
+  'if-none-match',
+  'if-range',
+  'origin',
+  'range',
+  'repr-digest',
+  'transfer-encoding',
+]);
+
+/**
+ * Refuses requests that a proxy and this service could read differently: a transfer coding other than chunked, a header that stands
+ * twice, an address that names another host than Host does, or in which some see a fragment or a slash. The handlers behind it see
+ * a path as the address.
  */
 export function framing() {
   return async (ctx: Context, next: Next): Promise<void> => {
@@ -24,17 +47,30 @@ function understood(req: IncomingMessage): string {
   checkVersion(req);
   checkTransferEncoding(req);
   checkExpectation(req);
-  const hosts = hostHeaders(req);
-  if (hosts > 1) throw badRequest('The request has more than one Host header: send one.');
-  if (hosts === 0 && req.httpVersion === '1.1') throw badRequest('The request has no Host header.');
-  return pathOf(req.url ?? '', req.headers.host ?? '');
+  const twice = repeatedHeader(req);
+  if (twice !== null) throw badRequest(`The request has more than one ${twice} header: send one.`);
+  const { host } = req.headers;
+  if (host === undefined && req.httpVersion === '1.1') throw badRequest('The request has no Host header.');
+  const target = req.url ?? '';
+  checkCharacters(target);
+  return pathOf(target, host ?? '');
 }
 
-/** Node itself takes the first of several. */
-function hostHeaders({ rawHeaders }: IncomingMessage): number {
-  let count = 0;
-  for (let at = 0; at < rawHeaders.length; at += 2) if (/^host$/i.test(rawHeaders[at] as string)) count += 1;
-  return count;
+function repeatedHeader({ rawHeaders }: IncomingMessage): string | null {
+  const seen = new Set<string>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] as string).toLowerCase();
+    if (seen.has(name)) return name;
+    if (ONCE.has(name)) seen.add(name);
+  }
+  return null;
+}
+
+/** What no address has (RFC 3986): some readers cut a fragment off, take a backslash for a slash, or guess an encoding. */
+function checkCharacters(target: string): void {
+  const [wrong] = /[^\x21-\x7e]|[#\\]/.exec(target) ?? [];
+  if (wrong === undefined) return;
+  throw badRequest(`The address ${shown(target)} has the character ${shown(wrong)}: write it percent-encoded.`);
 }
 
 function checkVersion({ httpVersion }: IncomingMessage): void {

@@ -5,10 +5,11 @@ import type { Context } from 'koa';
 import { koaBody } from 'koa-body';
 import { StoreError } from '../core/errors.ts';
 import { JsonMeter } from '../core/json-meter.ts';
+import { membersIn, repeatedName } from '../core/repeated-name.ts';
 import type { Bounds, JsonBound } from './bounds.ts';
 import type { JsonShare } from './json-shares.ts';
 import { brokenOff, readBody } from './read-body.ts';
-import { refuseEncoding } from './validate.ts';
+import { refuseCharset, refuseEncoding } from './validate.ts';
 
 /** A JSON body, parsed. */
 export interface JsonBody {
@@ -35,7 +36,8 @@ export function jsonReader(bound: JsonBound, bounds: Bounds): (ctx: Context, sha
     // Latin-1: one character for each byte.
     encoding: 'binary',
     textLimit: bound.bytes,
-    parsedMethods: ['POST', 'PUT', 'DELETE'] as never,
+    // A body that nobody reads would be taken as none.
+    parsedMethods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'] as never,
   });
 
   async function gather(ctx: Context, from: Context): Promise<Buffer> {
@@ -46,17 +48,17 @@ export function jsonReader(bound: JsonBound, bounds: Bounds): (ctx: Context, sha
   }
 
   /** A body that is in memory already. */
-  async function gatherWhole(ctx: Context, share: JsonShare): Promise<Buffer> {
+  async function gatherWhole(ctx: Context, share: JsonShare, meter: JsonMeter): Promise<Buffer> {
     const bytes = await gather(ctx, ctx).catch((cause: { status?: number }) => {
       throw cause.status === 413 ? tooLarge(bound) : brokenOff(cause);
     });
     share.take(bytes.length);
-    assertBounded(new JsonMeter({ depth: bounds.jsonDepth, values: bound.values }).write(bytes));
+    assertBounded(meter.write(bytes));
     return bytes;
   }
 
-  async function gatherSlowly(ctx: Context, share: JsonShare): Promise<Buffer> {
-    const body = Readable.from(bounded(ctx, share, bound, bounds), { objectMode: false });
+  async function gatherSlowly(ctx: Context, share: JsonShare, meter: JsonMeter): Promise<Buffer> {
+    const body = Readable.from(bounded(ctx, share, meter, bound, bounds), { objectMode: false });
     const stream = Object.assign(body, { headers: ctx.req.headers });
     try {
       return await gather(ctx, Object.create(ctx, { req: { value: stream } }));
@@ -74,21 +76,23 @@ export function jsonReader(bound: JsonBound, bounds: Bounds): (ctx: Context, sha
       );
     }
     refuseEncoding(ctx);
+    refuseCharset(ctx);
     if (Number(ctx.get('content-length')) > bound.bytes) throw tooLarge(bound);
     // Most bodies come in one packet with their headers and are complete after this turn.
     if (!ctx.req.complete) await nextTurn();
-    const bytes = ctx.req.complete ? await gatherWhole(ctx, share) : await gatherSlowly(ctx, share);
-    return bytes.length === 0 ? NO_BODY : { value: parse(bytes), size: bytes.length };
+    const meter = new JsonMeter({ depth: bounds.jsonDepth, values: bound.values });
+    const bytes = await (ctx.req.complete ? gatherWhole : gatherSlowly)(ctx, share, meter);
+    return bytes.length === 0 ? NO_BODY : { value: parse(bytes, meter.members), size: bytes.length };
   };
 }
 
 async function* bounded(
   ctx: Context,
   share: JsonShare,
+  meter: JsonMeter,
   bound: JsonBound,
-  { bodyRate, jsonPatienceMs, jsonDepth }: Bounds,
+  { bodyRate, jsonPatienceMs }: Bounds,
 ): AsyncGenerator<Buffer> {
-  const meter = new JsonMeter({ depth: jsonDepth, values: bound.values });
   let size = 0;
   for await (const chunk of readBody(ctx, { bytesPerSecond: bodyRate, patienceMs: jsonPatienceMs })) {
     size += chunk.length;
@@ -107,10 +111,25 @@ function assertBounded(problem: string | null): void {
   });
 }
 
-function parse(bytes: Buffer): unknown {
+/** @param members that its text has @throws StoreError invalid_json */
+function parse(bytes: Buffer, members: number): unknown {
   if (!isUtf8(bytes)) throw new StoreError('invalid_json', 'The body is not valid UTF-8.');
+  const text = bytes.toString('utf8');
+  const value = parsed(text);
+  if (membersIn(value) === members) return value;
+  const field = (repeatedName(text) ?? '').slice(0, 100).toWellFormed();
+  throw new StoreError(
+    'invalid_json',
+    `An object of the body has the name ${JSON.stringify(field)} twice: send it once.`,
+    {
+      errors: [{ field, message: 'appears more than once' }],
+    },
+  );
+}
+
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(text);
   } catch (error) {
     throw new StoreError('invalid_json', `The body is not JSON: ${(error as Error).message}.`);
   }

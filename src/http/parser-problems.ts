@@ -17,8 +17,8 @@ interface ParserError extends Error {
 }
 
 /**
- * Answers what Node's parser refuses (bytes that are not HTTP, headers that are too large or too slow) with a problem, then
- * closes the connection. The bytes are not logged.
+ * Answers what Node's parser refuses (bytes that are not HTTP, headers that are too large or too slow), and CONNECT, with a problem,
+ * then closes the connection. The bytes are not logged. Behind an answer that closes the connection nothing is served.
  * @param handle serves requests
  * @returns a listener for the server's requests, which passes them on to `handle`
  */
@@ -31,11 +31,10 @@ export function answerParserErrors(
   const latest = new WeakMap<Duplex, Exchange>();
   const broken = new WeakSet<Duplex>();
 
-  function answer(socket: Duplex, error: ParserError): void {
+  function answer(socket: Duplex, problem: StoreError, cause?: string): void {
     if (!socket.writable) return void socket.destroy();
     const requestId = randomUUID();
-    const problem = problemOf(error);
-    log.debug({ request_id: requestId, code: problem.code, cause: error.code }, 'no request');
+    log.debug({ request_id: requestId, code: problem.code, cause }, 'no request');
     socket.end(rawAnswer(problem, requestId));
     const timer = setTimeout(() => socket.destroy(), lingerMs);
     socket.once('close', () => clearTimeout(timer));
@@ -47,17 +46,30 @@ export function answerParserErrors(
     broken.add(socket);
     socket.pause();
     const exchange = latest.get(socket);
+    const tell = () => answer(socket, problemOf(error), error.code);
     if (error.code === 'ECONNRESET' || isSilent(socket)) socket.destroy();
-    else if (exchange === undefined) answer(socket, error);
+    else if (exchange === undefined) tell();
     // The error comes after a complete request: its answer goes first.
-    else if (exchange.req.complete) exchange.res.once('close', () => answer(socket, error));
+    else if (exchange.req.complete) exchange.res.once('close', tell);
     // The error is in this request's body. Its answer cannot be replaced if it has begun, or if it waits for an earlier one.
     else if (exchange.res.headersSent || exchange.res.socket !== socket) socket.destroy();
-    else answer(socket, error);
+    else tell();
+  });
+
+  // Without a listener Node closes the connection, and answers nothing.
+  server.on('connect', (_req, socket) => {
+    // Node listens no longer.
+    socket.on('error', () => socket.destroy());
+    const tell = () => answer(socket, new StoreError('method_not_allowed', 'This service is no proxy: see /docs.'));
+    const exchange = latest.get(socket);
+    if (exchange === undefined) tell();
+    else exchange.res.once('close', tell);
   });
 
   return (req, res) => {
     const { socket } = req;
+    // RFC 9112, 9.6: what comes behind an answer that says so is not served. It may be the body of another request.
+    if (latest.get(socket)?.res.getHeader('connection') === 'close') return;
     const exchange = { req, res };
     latest.set(socket, exchange);
     res.once('close', () => {

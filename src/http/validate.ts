@@ -15,6 +15,16 @@ export function refuseEncoding(ctx: Context): void {
   );
 }
 
+/** JSON is UTF-8 (RFC 8259, 8.1), and is read as nothing else. @throws StoreError unsupported_media_type */
+export function refuseCharset(ctx: Context): void {
+  const { charset } = ctx.request;
+  if (charset === '' || /^utf-?8$/i.test(charset)) return;
+  throw new StoreError(
+    'unsupported_media_type',
+    `Send JSON in UTF-8, not in ${JSON.stringify(charset.slice(0, 100))}.`,
+  );
+}
+
 /** @throws StoreError invalid_request, naming the first fields that are wrong */
 export function validate(schema: z.ZodMiniType, value: unknown, what: 'body' | 'query'): unknown {
   const parsed = schema.safeParse(value);
@@ -29,24 +39,38 @@ export function validate(schema: z.ZodMiniType, value: unknown, what: 'body' | '
   });
 }
 
-/** The query's parameters; one that stands twice is an error. */
+/**
+ * The query's parameters, as forms write them. What readers understand differently is an error: a name that stands twice, and bytes
+ * that are not UTF-8, which others turn into U+FFFD silently. @throws StoreError invalid_request
+ */
 export function queryOf(ctx: Context): Record<string, string> {
   // Without a prototype, so that no name is special.
   const query: Record<string, string> = Object.create(null);
-  for (const [name, value] of Object.entries(ctx.query)) {
+  for (const pair of ctx.querystring.split('&')) {
+    if (pair === '') continue;
+    const equals = pair.includes('=') ? pair.indexOf('=') : pair.length;
+    const name = decoded(pair.slice(0, equals));
+    const value = decoded(pair.slice(equals + 1));
     // The validating library leaves this one name out silently.
     if (name === '__proto__') throw new StoreError('invalid_request', 'The query has the unknown field "__proto__".');
-    if (typeof value !== 'string') {
-      throw new StoreError('invalid_request', `The query has ${JSON.stringify(name)} more than once.`, {
-        errors: [{ field: name, message: 'appears more than once' }],
-      });
-    }
-    if (value.includes('\u0000') || !value.isWellFormed()) {
-      throw new StoreError('invalid_request', `The query's ${JSON.stringify(name)} is not text that can be stored.`, {
-        errors: [{ field: name.slice(0, 100).toWellFormed(), message: 'contains U+0000, or is not valid Unicode' }],
-      });
-    }
+    if (Object.hasOwn(query, name)) throw badQuery(name, 'appears more than once');
+    if (value.includes('\u0000')) throw badQuery(name, 'contains U+0000, which cannot be stored');
     query[name] = value;
   }
   return query;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    throw badQuery(text, 'is not percent-encoded UTF-8');
+  }
+}
+
+function badQuery(name: string, message: string): StoreError {
+  const field = name.slice(0, 100);
+  return new StoreError('invalid_request', `The query's ${JSON.stringify(field)} ${message}.`, {
+    errors: [{ field: field.toWellFormed(), message }],
+  });
 }

@@ -33,7 +33,7 @@ function metadata(text: string): string {
 }
 
 function fileWith(field: string, value: string): string {
-  return `{"files":[{"path":"a","digest":"${DIGEST}","size":1,"${field}":"${value}"}]}`;
+  return JSON.stringify({ files: [{ path: 'a', digest: DIGEST, size: 1, [field]: value }] });
 }
 
 function files(pathOf: (index: number) => string): string {
@@ -65,6 +65,16 @@ export const WORST_BODIES: readonly Worst[] = [
     ['metadata of 90,000 keys', 422, () => metadata(`{${list(9e4, (n) => `"${n}":0`)}}`)],
     ['metadata of a few keys too many', 422, () => metadata(`{${list(20_050, (n) => `"k${n}":0`)}}`)],
     ['metadata of as many keys as are taken', 201, () => metadata(`{${list(20_000, (n) => `"k${n}":""`)}}`)],
+    [
+      'metadata of as many keys as are taken, the last one twice',
+      400,
+      () => metadata(`{${list(20_000, (n) => `"k${n}":""`)},"\\u006b0":""}`),
+    ],
+    [
+      'keys of a megabyte, twice',
+      400,
+      () => metadata(`{"${'\\u0041'.repeat(8e4)}":0,"${'A'.repeat(8e4)}":[${'{},'.repeat(9e3)}{}]}`),
+    ],
     ['20,000 fields that are not known', 422, () => `{"name":"n","producer":"p",${list(20_000, (n) => `"k${n}":0`)}}`],
     ['4 million nested arrays', 413, () => metadata(`{"a":${DEEP(4e6)}}`)],
     ['500,000 nested arrays', 422, () => metadata(`{"a":${DEEP(5e5)}}`)],

@@ -65,6 +65,58 @@ test('a Repr-Digest among others is found, and rubbish is none', (t) => {
   t.is(parseReprDigest(''), null);
 });
 
+test('a digest in Repr-Digest has one spelling, and stands there once', (t) => {
+  const base64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+  fc.assert(
+    fc.property(digest, digest, fc.constantFrom(...base64), (value, other, letter) => {
+      const header = formatReprDigest(value);
+      // Bits of the last letter that no byte has.
+      const spelt = `${header.slice(0, -3)}${letter}=:`;
+      const read = parseReprDigest(spelt);
+      t.is(read === null, base64.indexOf(letter) % 4 !== 0);
+      if (read !== null) t.is(formatReprDigest(read), spelt);
+      t.is(parseReprDigest(`${header};a=1, md5=:AAAA:`), value);
+      t.is(parseReprDigest(`${formatReprDigest(other)}, ${header}`), null);
+      t.is(parseReprDigest(`a="b, ${header}, c"`), null, 'in a text');
+      t.is(parseReprDigest(`a=(${header})`), null, 'in a list');
+      for (const none of [
+        header.replace('=:', '= :'),
+        header.replace('s', 'S'),
+        header.slice(0, -1),
+        `${header},`,
+        `,${header}`,
+        header.replace('=:', ''),
+        `${header}x`,
+      ]) {
+        t.is(parseReprDigest(none), null, none);
+      }
+    }),
+  );
+});
+
+test('any text is a digest in its one spelling, or refused', (t) => {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc
+      .tuple(
+        fc.constantFrom('sha256:', 'SHA256:', 'sha256', ''),
+        fc.string({ unit: fc.constantFrom(...'0123456789abcdefABCDEFg '), minLength: 62, maxLength: 66 }),
+      )
+      .map((parts) => parts.join('')),
+  );
+  fc.assert(
+    fc.property(text, (each) => {
+      t.notThrows(() => parseReprDigest(each));
+      try {
+        t.is(digestFromBytes(digestToBytes(parseDigest(each))), each as Digest);
+      } catch (error) {
+        t.true(isStoreError(error, 'invalid_digest'));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test('only 32 bytes are a digest', (t) => {
   t.throws(() => digestFromBytes(new Uint8Array(31)), { instanceOf: RangeError });
 });

@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import * as z from 'zod/mini';
+import { wholeNumber } from '../../api/request-fields.ts';
 import type { ByteRange } from '../../blobs/blob-store.ts';
 import { PART_MEDIA_TYPE } from '../../blobs/signed-urls.ts';
 import { StoreError } from '../../core/errors.ts';
@@ -13,7 +14,7 @@ import { type HttpServices, type Route, route } from '../route.ts';
 import { refuseEncoding } from '../validate.ts';
 
 const Signature = {
-  expires: z.coerce.number().check(z.int(), z.minimum(0)),
+  expires: wholeNumber(0),
   signature: z.string().check(z.minLength(1), z.maxLength(200)),
 };
 
@@ -63,7 +64,7 @@ export const signedRoutes: Route[] = [
     tag: 'Signed URLs',
     access: 'signed',
     query: ObjectQuery,
-    answers: { 200: 'the bytes', 206: 'the range' },
+    answers: { 200: 'the bytes', 206: 'the range', 304: 'not modified' },
     async handle(services, { params, query }, ctx) {
       const grant = await verifiedGrant(services, params.object_id as string, query);
       if (grant.range !== null) assertAsked(ctx, grant.range);
