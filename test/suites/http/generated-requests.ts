@@ -12,6 +12,8 @@ const asked = process.env.ARTIFACT_STORE_TEST_REQUESTS;
 const ROUND = 50_000;
 /** So many that every operation succeeds now and then. */
 const MANY = 20_000;
+/** Needs an authority for time stamps, which these services do not have. */
+const NEVER_SUCCEEDS = ['getLogTimestamp'];
 const TOKEN = 'a-token-of-sixteen-or-more';
 
 /**
@@ -43,10 +45,7 @@ export function generatedRequestsSuite(startTestService: StartTestService, usual
         // Otherwise nothing was asked of them.
         for (const { id } of prepared.document.operations) {
           const seen = [...(answers.get(id)?.keys() ?? [])].map((how) => Number(how.slice(0, 3)));
-          t.true(
-            seen.some((status) => status < 400),
-            `${id} never succeeded`,
-          );
+          t.true(seen.some((status) => status < 400) || NEVER_SUCCEEDS.includes(id), `${id} never succeeded`);
           t.true(
             seen.some((status) => status >= 400),
             `${id} was never refused`,

@@ -25,7 +25,7 @@ export interface Fault {
 
 export interface Traffic {
   faults: Fault[];
-  /** Of each operation, how many of its requests were answered how: by status, and by the code of a problem. */
+  /** Of each operation, and of `none`, how many requests were answered how: by status, and by the code of a problem. */
   answers: Map<string, Map<string, number>>;
   sent: number;
 }
@@ -68,8 +68,8 @@ export async function sendGenerated(
       const request = wireOf(recipe, pool, token);
       try {
         const answer = await patiently(() => answerTo(connection, bytesOfRequest(request, host), request));
-        count(answers, recipe, answer);
         const operation = document.find(request.method, request.target);
+        count(answers, operation?.id ?? 'none', answer);
         const wrong = judge({ document, token }, operation, request, answer);
         if (wrong !== null) note(recipe, request, wrong);
         // What is only asked for its headers has no content.
@@ -109,9 +109,9 @@ async function answerTo(connection: Connection, bytes: Buffer, { method }: WireR
   }
 }
 
-function count(answers: Traffic['answers'], { operation }: Recipe, { status, body }: WireAnswer): void {
-  const counted = answers.get(operation.id) ?? new Map<string, number>();
-  answers.set(operation.id, counted);
+function count(answers: Traffic['answers'], operation: string, { status, body }: WireAnswer): void {
+  const counted = answers.get(operation) ?? new Map<string, number>();
+  answers.set(operation, counted);
   const code = status < 400 ? undefined : /"code":"(\w+)"/.exec(body.toString('latin1', 0, 2_000))?.[1];
   const how = code === undefined ? String(status) : `${status} ${code}`;
   counted.set(how, (counted.get(how) ?? 0) + 1);
