@@ -120,7 +120,7 @@ export const APT: Record<string, Make> = {
     return id === undefined ? undefined : { params: { id }, body: { days: 1 + nth, reason: 'still needed' } };
   },
   placeHold: (pool, nth) => {
-    const id = pool.pick<string>('finalized', nth);
+    const id = pool.pick<string>('package', nth);
     return id === undefined ? undefined : { params: { id }, body: { reason: 'audit' } };
   },
 };
