@@ -25,6 +25,7 @@ import { ownedStore } from './blobs/owned-store.ts';
 import type { ProbeIntervals } from './blobs/s3/probing.ts';
 import { downloadRequest } from './blobs/signed-urls.ts';
 import { type Config, ConfigError } from './config.ts';
+import { configuredAccess } from './configured-access.ts';
 import { openConfiguredBlobs } from './configured-blobs.ts';
 import { configuredClasses } from './configured-classes.ts';
 import { configuredKeys } from './configured-keys.ts';
@@ -32,7 +33,6 @@ import { describeDatabase, openConfiguredRegistry } from './configured-registry.
 import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
 import type { RetentionClasses } from './core/retention.ts';
 import { createApp } from './http/app.ts';
-import { authenticator } from './http/authenticate.ts';
 import { type Bounds, DEFAULT_BOUNDS } from './http/bounds.ts';
 import { cursorCodec } from './http/cursor.ts';
 import { isLoopback } from './http/guard.ts';
@@ -106,11 +106,6 @@ export async function startService(
   overrides: ServiceOverrides = {},
   folderOptions: OpenDataFolderOptions = {},
 ): Promise<Service> {
-  if (config.adminToken === null && !isLoopback(config.host)) {
-    throw new ConfigError(
-      `ARTIFACT_STORE_HOST is ${config.host}, which other machines can reach: set ARTIFACT_STORE_ADMIN_TOKEN, or listen on 127.0.0.1.`,
-    );
-  }
   const log = overrides.log ?? openLog(config.logLevel);
   const classes = await configuredClasses(config);
   const files = overrides.files ?? realFileLayer;
@@ -133,6 +128,8 @@ export async function startService(
     const beside = background(log, metrics.work.worked);
     await assertRebuilt(registry, { registry: describeDatabase(config) });
     await prepareRegistry(registry, classes);
+    const { authentication, ...access } = await configuredAccess(config, registry, log);
+    closers.push(access.close);
     let url = '';
     const publicUrl = (): string => config.publicUrl ?? url;
     const urlKey = derive(key, 'url');
@@ -187,7 +184,7 @@ export async function startService(
       surroundings: {
         dataDir: folder.dir,
         database: describeDatabase(config),
-        hasToken: config.adminToken !== null,
+        hasToken: async () => !(await authentication.isOpen()),
         reachable: !isLoopback(config.host),
         freeBytes: () => freeBytes(files, folder.dir),
       },
@@ -197,8 +194,7 @@ export async function startService(
     const app = createApp({
       services,
       routes: ROUTES,
-      authenticate: authenticator(config.adminToken),
-      guardLoopback: config.adminToken === null,
+      authentication,
       corsOrigins: config.corsOrigins,
       metrics,
       log,
@@ -217,7 +213,7 @@ export async function startService(
       scheduleTimeStamps(beside, services, timeStamps, timeStampAuthority(authority, proxies), ended);
     }
     scheduleFixity(beside, services, overrides.fixityLook ?? FIXITY_LOOK_MS, ended);
-    await announce(folder, publicUrl(), config, log);
+    await announce(folder, publicUrl(), await authentication.isOpen(), log);
     if (config.databaseUrl === null) {
       beside.run('registry_check', (signal) =>
         checkRegistry(registry, folder.registryFile, log, signal, overrides.registryCheckDelay),
@@ -280,13 +276,13 @@ async function listen(handle: RequestListener, options: ServeOptions): Promise<S
   }
 }
 
-async function announce(folder: DataFolder, url: string, config: Config, log: Log): Promise<void> {
+async function announce(folder: DataFolder, url: string, isOpen: boolean, log: Log): Promise<void> {
   await folder.announce(url);
   log.info({ url, version: VERSION, data_dir: folder.dir }, `artifact-store listens on ${url}`);
-  if (config.adminToken === null) {
+  if (isOpen) {
     log.warn(
       {},
-      'no ARTIFACT_STORE_ADMIN_TOKEN: everybody on this machine has full access, and the service listens on loopback only',
+      'no ARTIFACT_STORE_ADMIN_TOKEN, and no other token: everybody on this machine has full access, and the service listens on loopback only',
     );
   }
 }

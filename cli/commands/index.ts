@@ -29,6 +29,9 @@ import { rm } from './rm.ts';
 import { serve } from './serve.ts';
 import { show } from './show.ts';
 import { sweep } from './sweep.ts';
+import { tokenCreate } from './token-create.ts';
+import { tokenLs } from './token-ls.ts';
+import { tokenRevoke } from './token-revoke.ts';
 import { verify } from './verify.ts';
 
 /** Every verb, in the order of the help. `main` hands it to who needs it: no verb imports it. */
@@ -58,6 +61,9 @@ export const VERBS: readonly Verb[] = [
   keysLs,
   keysRotate,
   keysExport,
+  tokenCreate,
+  tokenLs,
+  tokenRevoke,
   auditVerify,
   auditCheckpoint,
   auditProve,

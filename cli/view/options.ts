@@ -1,5 +1,7 @@
+import { parseDuration } from '../../src/core/duration.ts';
 import { fileRulesProblem } from '../../src/core/file-rules.ts';
 import type { FileRule } from '../../src/core/retention.ts';
+import { isScope, SCOPES, type Scope } from '../../src/core/scopes.ts';
 import { reasonProblem, textProblem } from '../../src/core/text-problem.ts';
 import type { Compression } from '../client/tree/compression.ts';
 import { usageError } from '../errors.ts';
@@ -113,6 +115,23 @@ export function parseUntil(text: string, flag: string): string {
     `${flag} takes a date, and ${JSON.stringify(text)} is none.`,
     'Write a day like 2027-12-31 (until its end, UTC) or a time with a time zone like 2027-12-31T12:00:00Z.',
   );
+}
+
+/**
+ * When something ends: after so long (`12h`, `90d`), or as `parseUntil` takes it. In the service's own words, whose clock counts.
+ * @throws CliError wrong_usage
+ */
+export function parseExpires(text: string, flag: string): { expires_at: string } | { expires_in: number } {
+  const after = parseDuration(text);
+  if (after === null) return { expires_at: parseUntil(text, flag) };
+  if (after > 0) return { expires_in: after / 1_000 };
+  throw usageError(`${flag} must be later than now, not ${JSON.stringify(text)}.`);
+}
+
+/** @throws CliError wrong_usage */
+export function parseScope(text: string, flag: string): Scope {
+  if (isScope(text)) return text;
+  throw usageError(`${flag} must be one of ${SCOPES.join(', ')}, not ${JSON.stringify(text)}.`);
 }
 
 /** JavaScript takes 30 February for 2 March. */

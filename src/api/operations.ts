@@ -11,9 +11,10 @@ const component = z.object({
   latency_ms: z.number(),
   error: z.optional(z.string()),
 });
+/** Once tokens are in use, strangers are told the status alone. */
 export const Readiness = z.object({
   status: z.enum(['ready', 'not_ready']),
-  version: z.string(),
+  version: z.optional(z.string()),
   under_way: z
     // Version 0.1.0 does not say it.
     ._default(z.array(z.string()), [])
@@ -21,14 +22,16 @@ export const Readiness = z.object({
   store_id: z
     .optional(z.nullable(z.string()))
     .check(z.describe('of the store; null: it is not known yet whether it belongs to the registry')),
-  registry: z.extend(component, { schema: z.nullable(z.string()) }),
-  blob_store: z.extend(component, {
-    free_bytes: z.nullable(size),
-    capabilities: z.record(z.string(), z.boolean()),
-    findings: z
-      .array(z.string())
-      .check(z.describe('what the backend does not guarantee, in words, and what to change')),
-  }),
+  registry: z.optional(z.extend(component, { schema: z.nullable(z.string()) })),
+  blob_store: z.optional(
+    z.extend(component, {
+      free_bytes: z.nullable(size),
+      capabilities: z.record(z.string(), z.boolean()),
+      findings: z
+        .array(z.string())
+        .check(z.describe('what the backend does not guarantee, in words, and what to change')),
+    }),
+  ),
 });
 
 export const Diagnosis = z.object({

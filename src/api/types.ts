@@ -16,6 +16,8 @@ import type * as repairs from './repairs.ts';
 import type * as retention from './retention.ts';
 import type * as sweepRequests from './sweep-requests.ts';
 import type * as sweeps from './sweeps.ts';
+import type * as tokenRequests from './token-requests.ts';
+import type * as tokens from './tokens.ts';
 import type * as transferRequests from './transfer-requests.ts';
 import type * as uploads from './uploads.ts';
 
@@ -55,4 +57,8 @@ export type Fixity = z.infer<typeof fixity.Fixity>;
 export type FixityRun = z.infer<typeof fixity.FixityRun>;
 export type StartFixity = z.infer<typeof fixityRequests.StartFixity>;
 export type RepairedManifests = z.infer<typeof repairs.RepairedManifests>;
+export type Token = z.infer<typeof tokens.Token>;
+export type NewToken = z.infer<typeof tokens.NewToken>;
+export type TokenList = z.infer<typeof tokens.TokenList>;
+export type CreateToken = z.infer<typeof tokenRequests.CreateToken>;
 export type Diagnosis = z.infer<typeof operations.Diagnosis>;

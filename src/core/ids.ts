@@ -1,9 +1,10 @@
 import { hash, randomBytes } from 'node:crypto';
 import { StoreError } from './errors.ts';
 
-export type IdPrefix = 'pkg' | 'upl' | 'obj' | 'hold' | 'evt' | 'sto' | 'swp' | 'fix';
+export type IdPrefix = 'pkg' | 'upl' | 'obj' | 'hold' | 'evt' | 'sto' | 'swp' | 'fix' | 'tok';
 export type PackageId = string & { readonly __brand: 'PackageId' };
 export type UploadId = string & { readonly __brand: 'UploadId' };
+export type TokenId = string & { readonly __brand: 'TokenId' };
 
 /**
  * UUIDv7 (RFC 9562) as 32 hex digits behind a prefix: sorts by time of creation, one word to select and copy.
@@ -30,7 +31,7 @@ export function idFloor(prefix: IdPrefix, time: number): string {
   return `${prefix}_${Math.max(0, time).toString(16).padStart(12, '0')}`;
 }
 
-const ID = /^(pkg|upl|obj|hold|evt|sto|swp|fix)_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/;
+const ID = /^(pkg|upl|obj|hold|evt|sto|swp|fix|tok)_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/;
 
 export function isId(prefix: IdPrefix, text: string): boolean {
   return text.startsWith(`${prefix}_`) && ID.test(text);
@@ -46,6 +47,12 @@ export function parsePackageId(text: string): PackageId {
 export function parseUploadId(text: string): UploadId {
   if (isId('upl', text)) return text as UploadId;
   throw new StoreError('upload_not_found', `There is no upload ${JSON.stringify(text.slice(0, 100))}.`);
+}
+
+/** @throws StoreError token_not_found */
+export function parseTokenId(text: string): TokenId {
+  if (isId('tok', text)) return text as TokenId;
+  throw new StoreError('token_not_found', `There is no token ${JSON.stringify(text.slice(0, 100))}.`);
 }
 
 /** When an id was made, ms. */

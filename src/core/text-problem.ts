@@ -3,7 +3,16 @@ import { holdsControl } from './control-characters.ts';
 /** What a text of the wire may be. The command line asks before it sends; the schemas of `src/api` are made of the same. */
 
 /** What a package, an author or a reference may be called; in code points, as JSON Schema counts. */
-export const TEXT_MAX = { name: 512, producer: 128, subject: 512, externalId: 512, reference: 512, author: 256 };
+export const TEXT_MAX = {
+  name: 512,
+  producer: 128,
+  subject: 512,
+  externalId: 512,
+  reference: 512,
+  author: 256,
+  token: 128,
+  description: 512,
+};
 export const REASON_MAX = 2_000;
 
 export const TEXT_SAYS = {

@@ -1,10 +1,10 @@
 import Router from '@koa/router';
-import Koa from 'koa';
+import Koa, { type Context } from 'koa';
 import { StoreError } from '../core/errors.ts';
 import type { Log } from '../usecases/services.ts';
 import { answerPatience } from './answer-patience.ts';
 import { answerUnread } from './answer-unread.ts';
-import type { Authenticate } from './authenticate.ts';
+import type { Authentication } from './authenticate.ts';
 import { docsPage } from './docs-page.ts';
 import { framing } from './framing.ts';
 import { cors, loopbackOnly, sameOrigin } from './guard.ts';
@@ -14,6 +14,7 @@ import { openApi } from './openapi.ts';
 import { problems } from './problem.ts';
 import { requestLog } from './request-log.ts';
 import type { HttpServices, Route } from './route.ts';
+import { PAGE_SCOPES } from './route-scopes.ts';
 import { serveRoute } from './serve-route.ts';
 
 /** Why an answer breaks off that need not be logged: the client went away, or the damage was logged already. */
@@ -22,9 +23,7 @@ const TOLD = ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'integrity_fa
 export interface AppOptions {
   services: HttpServices;
   routes: readonly Route[];
-  authenticate: Authenticate;
-  /** Refuses requests whose names are not of this machine: used when there is no token. */
-  guardLoopback: boolean;
+  authentication: Authentication;
   corsOrigins: readonly string[];
   metrics: Metrics;
   log: Log;
@@ -35,7 +34,7 @@ export interface AppOptions {
  * and may come from there, then one handler per route.
  */
 export function createApp(options: AppOptions): Koa {
-  const { services, routes, metrics, log, corsOrigins } = options;
+  const { services, routes, authentication, metrics, log, corsOrigins } = options;
   const app = new Koa();
   // What fails before its answer has begun is answered and logged by `problems`.
   app.silent = true;
@@ -48,7 +47,7 @@ export function createApp(options: AppOptions): Koa {
   app.use(answerUnread(services.bounds));
   app.use(problems(log));
   app.use(framing());
-  if (options.guardLoopback) app.use(loopbackOnly(corsOrigins));
+  app.use(loopbackOnly(corsOrigins, authentication.isOpen));
   if (corsOrigins.length > 0) app.use(cors(corsOrigins));
 
   app.use(async (ctx, next) => {
@@ -59,18 +58,24 @@ export function createApp(options: AppOptions): Koa {
   const router = new Router({ sensitive: true, strict: true });
   const shares = jsonShares(services.bounds.jsonInFlight);
   for (const route of routes) {
-    router[route.method](routerPath(route.path), serveRoute(route, services, options.authenticate, shares));
+    router[route.method](routerPath(route.path), serveRoute(route, services, authentication, shares));
   }
   const document = () => openApi(routes, services.version, services.publicUrl());
-  router.get('/openapi.json', async (ctx) => {
+  const page = (path: keyof typeof PAGE_SCOPES, show: (ctx: Context) => Promise<void> | void): void => {
+    router.get(path, async (ctx) => {
+      await authentication.assertShown(ctx.get('authorization') || undefined, PAGE_SCOPES[path]);
+      await show(ctx);
+    });
+  };
+  page('/openapi.json', (ctx) => {
     ctx.body = document();
   });
-  router.get('/docs', async (ctx) => {
+  page('/docs', (ctx) => {
     ctx.set('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'");
     ctx.body = docsPage(routes, services.version);
     ctx.type = 'html';
   });
-  router.get('/metrics', async (ctx) => {
+  page('/metrics', async (ctx) => {
     ctx.body = await metrics.text();
     ctx.type = metrics.contentType;
   });

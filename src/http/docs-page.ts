@@ -1,4 +1,5 @@
 import type { Route } from './route.ts';
+import { accessText } from './route-scopes.ts';
 
 /** A page that lists every operation, without scripts or anything from elsewhere. */
 export function docsPage(routes: readonly Route[], version: string): string {
@@ -8,7 +9,7 @@ export function docsPage(routes: readonly Route[], version: string): string {
       .filter((route) => route.tag === tag)
       .map(
         (route) =>
-          `<tr><td><code>${route.method.toUpperCase()}</code></td><td><code>${escapeHtml(route.path)}</code></td><td>${escapeHtml(route.summary)}</td></tr>`,
+          `<tr><td><code>${route.method.toUpperCase()}</code></td><td><code>${escapeHtml(route.path)}</code></td><td>${escapeHtml(route.summary)}</td><td>${escapeHtml(accessText(route.access))}</td></tr>`,
       );
     return `<h2>${tag}</h2><table>${rows.join('')}</table>`;
   });

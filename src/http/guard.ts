@@ -10,25 +10,31 @@ export function isLoopback(host: string): boolean {
 /**
  * Without tokens, whoever can reach the socket may do everything: a web page in the same machine's browser must not.
  * DNS rebinding shows in a foreign Host, a cross-site request in a foreign Origin.
+ * @param isOpen whether there is no token now
  */
-export function loopbackOnly(corsOrigins: readonly string[]) {
+export function loopbackOnly(corsOrigins: readonly string[], isOpen: () => Promise<boolean>) {
   return async (ctx: Context, next: Next): Promise<void> => {
-    const host = ctx.get('host');
-    if (!isLoopback(host)) {
-      throw new StoreError(
-        'foreign_host',
-        `Without a token only loopback is served, not ${JSON.stringify(host.slice(0, 100))}.`,
-      );
-    }
-    const origin = ctx.get('origin');
-    if (origin !== '' && origin !== `http://${host}` && !corsOrigins.includes(origin)) {
-      throw new StoreError(
-        'foreign_origin',
-        `${JSON.stringify(origin.slice(0, 100))} may not call this service: see ARTIFACT_STORE_CORS_ORIGINS.`,
-      );
-    }
+    const refusal = foreign(ctx, corsOrigins);
+    // Asked only about requests that would be refused: the registry need not answer for the others.
+    if (refusal !== null && (await isOpen())) throw refusal;
     await next();
   };
+}
+
+function foreign(ctx: Context, corsOrigins: readonly string[]): StoreError | null {
+  const host = ctx.get('host');
+  if (!isLoopback(host)) {
+    return new StoreError(
+      'foreign_host',
+      `Without a token only loopback is served, not ${JSON.stringify(host.slice(0, 100))}.`,
+    );
+  }
+  const origin = ctx.get('origin');
+  if (origin === '' || origin === `http://${host}` || corsOrigins.includes(origin)) return null;
+  return new StoreError(
+    'foreign_origin',
+    `${JSON.stringify(origin.slice(0, 100))} may not call this service: see ARTIFACT_STORE_CORS_ORIGINS.`,
+  );
 }
 
 /**

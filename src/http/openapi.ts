@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { Problem } from '../api/problem.ts';
 import { codesOf, errorStatuses, statusText } from './problem.ts';
 import type { Route } from './route.ts';
+import { accessText, type RouteAccess } from './route-scopes.ts';
 
 type Document = Record<string, unknown>;
 
@@ -36,7 +37,8 @@ function operation(route: Route): Document {
     operationId: route.operationId,
     summary: route.summary,
     tags: [route.tag],
-    security: route.access === 'bearer' ? [{ bearer: [] }] : [],
+    description: `Needs: ${accessText(route.access)}.`,
+    security: securityOf(route.access),
     parameters: [...pathParameters(route.path), ...(route.query ? queryParameters(route.query) : [])],
     ...(route.body === null ? {} : { requestBody: requestBody(route.body) }),
     responses: {
@@ -49,6 +51,12 @@ function operation(route: Route): Document {
       },
     },
   };
+}
+
+/** The scopes stand as OpenAPI 3.1 lets roles stand; one of several will do. */
+function securityOf(access: RouteAccess): Array<{ bearer: string[] }> {
+  if (access === 'open' || access === 'signed') return [];
+  return access === 'token' ? [{ bearer: [] }] : access.map((scope) => ({ bearer: [scope] }));
 }
 
 function problemCodes(): string {

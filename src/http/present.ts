@@ -21,7 +21,12 @@ export function iso(time: number): string {
   return new Date(time).toISOString();
 }
 
-/** What everybody may know: no folder, bucket, address, database or role is named. */
+/** To strangers, once tokens are in use. */
+export function presentReady({ ready }: Readiness): wire.Readiness {
+  return { status: ready ? 'ready' : 'not_ready', under_way: [] };
+}
+
+/** What everybody may know before: no folder, bucket, address, database or role is named. */
 export function presentReadiness(
   { ready, registry, blob_store, store_id, under_way }: Readiness,
   version: string,

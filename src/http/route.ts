@@ -6,6 +6,7 @@ import type { Surroundings } from '../usecases/diagnose.ts';
 import type { Caller, Services } from '../usecases/services.ts';
 import { type Bounds, FEW_FIELDS, type JsonBoundOf } from './bounds.ts';
 import type { CursorCodec } from './cursor.ts';
+import { type OperationId, ROUTE_SCOPES, type RouteAccess } from './route-scopes.ts';
 import type { SignedBytes } from './signed-bytes.ts';
 
 /** What handlers work with beside the request. */
@@ -28,6 +29,8 @@ export interface Request<Query, Body> {
   caller: Caller;
   /** The operation's id: cursors are good for the list that gave them only. */
   operationId: string;
+  /** Of an open route: whether this caller is told what strangers are not, once tokens are in use. */
+  isTold(): Promise<boolean>;
 }
 
 /** Answered as JSON; a handler that streams bytes sets the context itself and returns nothing. */
@@ -38,11 +41,10 @@ export interface Route {
   method: 'get' | 'post' | 'put' | 'delete';
   /** As OpenAPI writes it. A last `{path}` takes the rest of the address. */
   path: string;
-  operationId: string;
+  operationId: OperationId;
   summary: string;
-  tag: 'Packages' | 'Uploads' | 'Retention and audit' | 'Proof' | 'Operations' | 'Signed URLs';
-  /** bearer: the caller is authenticated. signed: the signature in the URL is checked. open: anybody. */
-  access: 'bearer' | 'signed' | 'open';
+  tag: 'Packages' | 'Uploads' | 'Retention and audit' | 'Proof' | 'Access' | 'Operations' | 'Signed URLs';
+  access: RouteAccess;
   query: z.ZodMiniType | null;
   body: z.ZodMiniType | 'bytes' | null;
   /** How large a JSON body may be. */
@@ -57,7 +59,6 @@ type Parsed<T> = T extends z.ZodMiniType ? z.infer<T> : undefined;
 
 interface RouteDefinition<Q extends z.ZodMiniType | undefined, B extends z.ZodMiniType | 'bytes' | undefined>
   extends Pick<Route, 'method' | 'path' | 'operationId' | 'summary' | 'tag' | 'answers'> {
-  access?: Route['access'];
   query?: Q;
   body?: B;
   /** A few fields, if it is left out. */
@@ -73,7 +74,7 @@ export function route<
 >(definition: RouteDefinition<Q, B>): Route {
   return {
     ...definition,
-    access: definition.access ?? 'bearer',
+    access: ROUTE_SCOPES[definition.operationId],
     query: definition.query ?? null,
     body: definition.body ?? null,
     json: definition.json ?? FEW_FIELDS,

@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Context } from 'koa';
 import { StoreError } from '../core/errors.ts';
-import type { Authenticate } from './authenticate.ts';
+import type { Authentication } from './authenticate.ts';
 import { jsonReader, NO_BODY } from './json-body.ts';
 import type { JsonShares } from './json-shares.ts';
 import type { Answer, HttpServices, Route } from './route.ts';
+import { READINESS_DETAILS } from './route-scopes.ts';
 import { queryOf, validate } from './validate.ts';
 
 /** Bytes of a body that takes milliseconds to read. */
@@ -14,7 +15,7 @@ const LARGE_BODY = 64 * 1024;
 export function serveRoute(
   route: Route,
   services: HttpServices,
-  authenticate: Authenticate,
+  authentication: Authentication,
   shares: JsonShares,
 ): (ctx: Context) => Promise<void> {
   const { limits, bounds } = services;
@@ -22,10 +23,8 @@ export function serveRoute(
   const readJson = jsonReader({ bytes: Math.min(bytes, limits.json_body_max), values }, bounds);
   return async (ctx) => {
     ctx.state.operationId = route.operationId;
-    const caller =
-      route.access === 'bearer'
-        ? authenticate(ctx.get('authorization') || undefined)
-        : { actor: route.access, reads: { producers: [] } };
+    const authorization = ctx.get('authorization') || undefined;
+    const caller = await authentication.caller(authorization, route.access);
     const params = pathParameters(ctx, route);
     const sent = queryOf(ctx);
     const query = route.query ? validate(route.query, sent, 'query') : route.bodyOrQuery ? undefined : noQuery(sent);
@@ -39,12 +38,17 @@ export function serveRoute(
       if (route.bodyOrQuery && !fromQuery) noQuery(sent);
       const body = bodyOf(route, fromQuery ? sent : json.value, fromQuery ? 'query' : 'body');
       await pause();
-      answer(ctx, await route.handle(services, { params, query, body, caller, operationId: route.operationId }, ctx));
+      const isTold = () => authentication.assertShown(authorization, READINESS_DETAILS).then(yes, no);
+      const request = { params, query, body, caller, operationId: route.operationId, isTold };
+      answer(ctx, await route.handle(services, request, ctx));
     } finally {
       share.end();
     }
   };
 }
+
+const yes = (): boolean => true;
+const no = (): boolean => false;
 
 function answer(ctx: Context, answered: Answer | undefined): void {
   if (!answered) return;

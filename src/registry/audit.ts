@@ -28,6 +28,8 @@ export type AuditAction =
   | 'object.removed'
   | 'registry.rebuilt'
   | 'key.rotated'
+  | 'token.created'
+  | 'token.revoked'
   | 'retention.set'
   | 'retention.extended'
   | 'hold.placed'

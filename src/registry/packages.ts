@@ -9,7 +9,7 @@ import { isPostgres, rowsOf } from './dialect.ts';
 import { fileRulesOf } from './file-rules.ts';
 import { packageTotals } from './package-totals.ts';
 import type { Reads } from './reads.ts';
-import { onlyReadable } from './reads.ts';
+import { EVERYTHING, onlyReadable } from './reads.ts';
 import { idRows, recordset } from './recordset.ts';
 
 export interface PackageRecord {
@@ -186,15 +186,22 @@ export function packageTable(db: Knex) {
       return new Set(rows.map(({ id }) => id));
     },
 
-    async get(id: PackageId): Promise<PackageRecord | null> {
-      const row: Row | undefined = await db('packages').where({ id }).first();
+    /** Null: there is none, or none that may be read. */
+    async get(id: PackageId, reads: Reads = EVERYTHING): Promise<PackageRecord | null> {
+      const query = db('packages').where({ id }).first();
+      onlyReadable(query, reads);
+      const row: Row | undefined = await query;
       return row ? fromRow(row) : null;
     },
 
-    /** Takes the package row's lock until the transaction ends: rules between simultaneous changes rest on it. */
-    async lock(id: PackageId): Promise<PackageRecord | null> {
+    /**
+     * Takes the package row's lock until the transaction ends: rules between simultaneous changes rest on it. Whoever may not read the
+     * package locks nothing, and waits for nobody who has.
+     */
+    async lock(id: PackageId, reads: Reads = EVERYTHING): Promise<PackageRecord | null> {
       // SQLite's BEGIN IMMEDIATE has locked everything already.
       const query = db('packages').where({ id }).first();
+      onlyReadable(query, reads);
       // No key of a package changes, so whoever only refers to it need not wait.
       const row: Row | undefined = await (postgres ? query.forNoKeyUpdate() : query);
       return row ? fromRow(row) : null;

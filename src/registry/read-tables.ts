@@ -1,3 +1,4 @@
+import type { ApiTokenTable } from './api-tokens.ts';
 import type { AuditTable } from './audit.ts';
 import type { BlobTable } from './blobs.ts';
 import type { DamagedObjects } from './damaged-objects.ts';
@@ -132,6 +133,7 @@ export interface ReadTables {
     LogTable,
     'head' | 'tiles' | 'seqsOf' | 'placeOf' | 'newest' | 'newestWritten' | 'newestStamped' | 'checkpoint' | 'gaps'
   >;
+  apiTokens: Pick<ApiTokenTable, 'any' | 'get' | 'page'>;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;
 }

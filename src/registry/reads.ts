@@ -3,6 +3,8 @@ import type { Knex } from 'knex';
 /** What a caller may read: everything, or the packages of some producers. */
 export type Reads = { all: true } | { producers: readonly string[] };
 
+export const EVERYTHING: Reads = { all: true };
+
 export function mayRead(reads: Reads, pkg: { producer: string }): boolean {
   return 'all' in reads || reads.producers.includes(pkg.producer);
 }

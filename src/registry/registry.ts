@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Knex } from 'knex';
+import { type ApiTokenTable, apiTokenTable } from './api-tokens.ts';
 import { type AuditTable, auditTable } from './audit.ts';
 import { type BlobTable, blobTable } from './blobs.ts';
 import { type Damage, damageOf } from './damage.ts';
@@ -38,6 +39,7 @@ export interface Tables extends ReadTables {
   rebuilds: RebuildTable;
   locks: ObjectLockTable;
   signingKeys: SigningKeyTable;
+  apiTokens: ApiTokenTable;
   log: LogTable;
 }
 
@@ -94,6 +96,7 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     rebuilds: rebuildTable(scope),
     locks: objectLockTable(scope),
     signingKeys: signingKeyTable(scope),
+    apiTokens: apiTokenTable(scope),
     log: logTable(scope),
     now: async () => (await time(scope)) + shift(),
   });

@@ -3,6 +3,7 @@ import { type Digest, digestToBytes } from '../core/digest.ts';
 import type { PackageId, UploadId } from '../core/ids.ts';
 import { canMove, isFinal, type UploadState } from '../core/upload-state.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
+import { EVERYTHING, type Reads } from './reads.ts';
 import { byDigest, type Cell, digestRows, idRows, recordset } from './recordset.ts';
 import { unendedUploads } from './unended-uploads.ts';
 import { uploadContents } from './upload-contents.ts';
@@ -30,8 +31,18 @@ export function uploadTable(db: Knex) {
     frames: contents.frames,
     ...unendedUploads(db),
 
-    async get(id: UploadId): Promise<UploadRecord | null> {
-      const row: UploadRow | undefined = await db('uploads').where({ id }).first();
+    /** Null: there is none, or none that may be read. One that belongs to no package is for those who may read everything. */
+    async get(id: UploadId, reads: Reads = EVERYTHING): Promise<UploadRecord | null> {
+      const query = db('uploads').where({ id }).first();
+      if (!('all' in reads)) {
+        query.whereIn(
+          'package_id',
+          db('packages')
+            .whereIn('producer', [...reads.producers])
+            .select('id'),
+        );
+      }
+      const row: UploadRow | undefined = await query;
       return row ? fromRow(row) : null;
     },
 

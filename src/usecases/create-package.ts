@@ -28,7 +28,8 @@ export async function createPackage(
   input: CreatePackageInput,
 ): Promise<{ pkg: PackageRecord; created: boolean }> {
   if (!mayRead(caller.reads, input)) {
-    throw new StoreError('forbidden', `This caller may not create packages of the producer ${input.producer}.`);
+    const detail = `This token may not create packages of the producer ${JSON.stringify(input.producer)}: it is limited to others.`;
+    throw new StoreError('forbidden', detail);
   }
   const metadata = input.metadata ?? {};
   const metadataText = canonicalMetadata(metadata);

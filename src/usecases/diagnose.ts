@@ -8,7 +8,8 @@ export interface Surroundings {
   dataDir: string;
   /** Where the registry is, without a password: `SQLite in the data folder`. */
   database: string;
-  hasToken: boolean;
+  /** Whether requests need a token. */
+  hasToken(): Promise<boolean>;
   /** Other machines can reach the socket. */
   reachable: boolean;
   /** Bytes that may still be written to the data folder; null where the file system does not tell. */
@@ -49,7 +50,7 @@ export async function diagnose(services: Services<WithHealth & WithLocks>, aroun
     ...(blob_store.ok ? blob_store.findings.map(finding) : []),
     ...(blob_store.ok && registry.ok ? await locks(services) : []),
     ...(registry.kind === 'sqlite' && blob_store.kind === 's3' ? [BOTH_HALVES] : []),
-    token(around),
+    ...(registry.ok ? [token(await around.hasToken())] : []),
     publicUrl(services.publicUrl(), around),
   ];
 }
@@ -215,13 +216,14 @@ const BOTH_HALVES: Check = {
   advice: 'Back up both. For several replicas set ARTIFACT_STORE_DATABASE_URL.',
 };
 
-function token({ hasToken }: Surroundings): Check {
-  if (hasToken) return { name: 'token', level: 'ok', says: 'Requests need the token.', advice: null };
+function token(hasToken: boolean): Check {
+  if (hasToken) return { name: 'token', level: 'ok', says: 'Requests need a token.', advice: null };
   return {
     name: 'token',
     level: 'note',
     says: 'There is no token: everybody on this machine has full access, and the service listens on loopback only.',
-    advice: 'Set ARTIFACT_STORE_ADMIN_TOKEN if others use this machine.',
+    advice:
+      'Set ARTIFACT_STORE_ADMIN_TOKEN, or make a token with `artifact-store token create`, if others use this machine.',
   };
 }
 

@@ -2,6 +2,7 @@ import type { Digest } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { Wanted } from '../registry/file-proofs.ts';
 import type { Tables } from '../registry/registry.ts';
+import { provesBytes } from './access.ts';
 import type { Caller } from './services.ts';
 
 /**
@@ -14,7 +15,7 @@ export async function knownBytes(
   packageId: PackageId,
   wanted: readonly Wanted[],
 ): Promise<Map<Digest, number>> {
-  const provable = await tables.files.provableBy(caller.reads, packageId, wanted);
+  const provable = await tables.files.provableBy(provesBytes(caller), packageId, wanted);
   if (provable.size === 0) return provable;
   const blobs = [...provable].map(([digest, size]) => ({ digest, size }));
   const kept = await tables.blobs.retain(blobs, await tables.now());

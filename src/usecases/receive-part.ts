@@ -6,17 +6,18 @@ import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadState } from '../core/upload-state.ts';
 import type { Services } from './services.ts';
 
-/** The planned part that a signed URL is for. @throws StoreError upload_not_found, part_not_found */
+/**
+ * The planned part that a signed URL is for. That there is none is answered as a wrong signature is: whoever was not given the URL
+ * learns nothing of the upload. @throws StoreError invalid_signature
+ */
 export async function findPart(
   services: Services,
   uploadId: UploadId,
   number: number,
 ): Promise<{ part: PlannedPart; state: UploadState }> {
-  const { uploads } = services.registry.read;
-  const found = await uploads.findPart(uploadId, number);
+  const found = await services.registry.read.uploads.findPart(uploadId, number);
   if (found) return found;
-  if (await uploads.get(uploadId)) throw new StoreError('part_not_found', `Upload ${uploadId} has no part ${number}.`);
-  throw new StoreError('upload_not_found', `There is no upload ${uploadId}.`);
+  throw new StoreError('invalid_signature', 'The signature does not match this request: use the URL as it was issued.');
 }
 
 /** Takes a part's bytes for the local folder. @throws StoreError upload_closed, part_digest_mismatch, no_space, … */

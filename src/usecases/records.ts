@@ -1,4 +1,5 @@
 /** What the registry keeps, as use cases hand it out: http knows use cases, not the registry. */
+export type { ApiTokenRecord } from '../registry/api-tokens.ts';
 export type { AuditRecord } from '../registry/audit.ts';
 export type { FileRecord } from '../registry/files.ts';
 export type { FixityRunRecord } from '../registry/fixity-runs.ts';

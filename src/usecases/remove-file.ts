@@ -2,7 +2,7 @@ import { StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
-import { lockPackage, readPackage } from './access.ts';
+import { assertScope, lockPackage, readPackage } from './access.ts';
 import { checkDeletion, deleteFiles } from './delete-files.ts';
 import { recordChange } from './record-change.ts';
 import type { Caller, Services, WithDecisions } from './services.ts';
@@ -19,6 +19,7 @@ export async function removeFile(
   reason: string | undefined,
 ): Promise<void> {
   const pkg = await readPackage(services.registry.read, caller, packageId);
+  assertScope(caller, pkg.status === 'finalized' ? 'packages:delete' : 'packages:write');
   if (pkg.status !== 'finalized') return unregister(services, caller, packageId, path, reason ?? null);
   if (reason === undefined) {
     if (pkg.file_rules.length === 0) nextStatus(pkg, 'register');

@@ -3,6 +3,7 @@ import type { StreamChecker } from '../blobs/check-thread.ts';
 import type { Spool } from '../blobs/spool.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { Limits } from '../core/limits.ts';
+import { everything, type Grant, type Scope } from '../core/scopes.ts';
 import type { SigningKey } from '../core/signing-key.ts';
 import type { StoreId } from '../core/store-identity.ts';
 import type { LogCheckpoint } from '../registry/log.ts';
@@ -10,15 +11,21 @@ import type { Reads } from '../registry/reads.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Meters } from './meters.ts';
 
-/** Who asks, and what it may read. Made by authentication; every use case takes one. */
+/** Who asks, which packages exist for it, and what it may do. Made by authentication; every use case takes one. */
 export interface Caller {
   /** Stands in audit events. */
   actor: string;
   reads: Reads;
+  scopes: readonly Scope[];
+}
+
+/** For whom a credential speaks. */
+export function callerOf({ actor, scopes, producers }: Grant): Caller {
+  return { actor, scopes, reads: producers === null ? { all: true } : { producers } };
 }
 
 /** The service's own doings (recovery) stand in the audit under this name. */
-export const SYSTEM: Caller = { actor: 'artifact-store', reads: { all: true } };
+export const SYSTEM: Caller = callerOf(everything('artifact-store'));
 
 export interface Log {
   debug(fields: object, message: string): void;

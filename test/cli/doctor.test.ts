@@ -14,7 +14,7 @@ test('SQLite and a folder: the data folder and its space, the database, the toke
   t.is(code, 0, text);
   t.regex(text, /^ok {3}The data folder is .*; \d+ [GM]B are available\.$/m);
   t.regex(text, /^ok {3}The registry is SQLite in the data folder \(schema \d{4}_\w+\); it answers in \d+ ms\.$/m);
-  t.regex(text, /^ok {3}Requests need the token\.$/m);
+  t.regex(text, /^ok {3}Requests need a token\.$/m);
   t.true([...checks.values()].every(({ level }) => level === 'ok'));
 });
 

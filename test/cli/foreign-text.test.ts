@@ -28,6 +28,7 @@ import {
   SWEEP,
   sealed,
   startLyingService,
+  TOKEN,
 } from '../support/lying-service.ts';
 import { startStatehub } from '../support/statehub.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -64,6 +65,16 @@ const DECIDED = {
 };
 /** A file, and a manifest, that have no good bytes left. */
 const LOST = ['file', null].map((path) => ({ ...DAMAGED, package_id: HOSTILE, path: path && HOSTILE, seen: HOSTILE }));
+const HOSTILE_TOKEN = {
+  ...TOKEN,
+  name: HOSTILE,
+  description: HOSTILE,
+  scopes: [HOSTILE],
+  producers: [HOSTILE],
+  actor: HOSTILE,
+  created_by: HOSTILE,
+  revoked_by: HOSTILE,
+};
 const CHECK = { name: HOSTILE, level: 'warning', says: HOSTILE, advice: HOSTILE };
 const COMPONENT = { kind: HOSTILE, ok: false, latency_ms: 1, error: HOSTILE };
 
@@ -104,6 +115,9 @@ const LIES: Partial<Record<LyingRoute, Lie>> = {
   attestation: { json: { payloadType: HOSTILE, payload: '', signatures: [{ keyid: HOSTILE, sig: '' }] } },
   keys: { json: { items: [{ ...KEY, id: HOSTILE, public_key: SIGNER.publicKey.pem }], current: HOSTILE } },
   'new key': { json: { ...KEY, id: HOSTILE, public_key: HOSTILE }, status: 201 },
+  tokens: { json: { items: [HOSTILE_TOKEN, { ...HOSTILE_TOKEN, producers: null }], next_cursor: null } },
+  'new token': { json: { ...HOSTILE_TOKEN, token: 'arts_x' }, status: 201 },
+  revoke: { json: HOSTILE_TOKEN },
   ready: {
     json: {
       ...READY,
@@ -146,6 +160,9 @@ const LINES: Record<string, { args: string[]; raw?: boolean }> = {
   'keys ls': { args: [] },
   'keys rotate': { args: [] },
   'keys export': { args: [], raw: true },
+  'token create': { args: ['--name', 'n', '--scope', 'operator'] },
+  'token ls': { args: [] },
+  'token revoke': { args: ['tok_x'] },
   'audit verify': { args: [] },
   'audit checkpoint': { args: [] },
   'audit prove': { args: ['evt_x'] },
@@ -187,6 +204,9 @@ const ROUTES: readonly LyingRoute[] = [
   'fixity run',
   'keys',
   'new key',
+  'tokens',
+  'new token',
+  'revoke',
 ];
 const FAILING = Object.fromEntries(ROUTES.map((route) => [route, PROBLEM]));
 const TEAPOT = Object.fromEntries(Object.keys(FAILING).map((route) => [route, PLAIN]));

@@ -47,6 +47,9 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
   const migrated = await openDataFolder(join(folder, 'migrated'));
   await migrated.close();
   const event = (await api.get('/v1/audit?limit=1')).body.items[0].id;
+  // A token closes the service of the other verbs: these have folders of their own.
+  const some = ['--name', 'n', '--scope', 'operator'];
+  const token = await runCli(['token', 'create', ...some, '--local', '--data-dir', join(folder, 'tokens'), '--json']);
   const lines: string[][] = [
     ['push', run, '--producer', 'tests'],
     ['ingest', 'guide-board', 'fixtures/guide-board/run-20260513T210255Z'],
@@ -72,6 +75,9 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
     ['keys', 'ls'],
     ['keys', 'rotate'],
     ['keys', 'export'],
+    ['token', 'create', ...some, '--local', '--data-dir', join(folder, 'another')],
+    ['token', 'ls'],
+    ['token', 'revoke', token.json.id, '--local', '--data-dir', join(folder, 'tokens')],
     ['audit', 'verify'],
     ['audit', 'checkpoint'],
     ['audit', 'prove', event],

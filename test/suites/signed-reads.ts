@@ -3,6 +3,7 @@ import type { ExecutionContext } from 'ava';
 import type { PlannedUpload } from '../../src/api/types.ts';
 import { digestOf } from '../../src/core/digest.ts';
 import type { PackageId } from '../../src/core/ids.ts';
+import { SCOPES } from '../../src/core/scopes.ts';
 import { type PlannedDownload, planDownloads } from '../../src/usecases/plan-downloads.ts';
 import type { Caller } from '../../src/usecases/services.ts';
 import { type Api, apiOf } from '../support/api.ts';
@@ -44,7 +45,7 @@ export async function sharePack(service: TestService): Promise<SharedPack> {
   await api.send(upload.parts[0] as never, bytes);
   await api.post(`/v1/uploads/${upload.upload_id}/commit`);
   const theirs = await packageOf(api, 'mallory', ['first', 'last']);
-  const mallory: Caller = { actor: 'mallory', reads: { producers: ['mallory'] } };
+  const mallory: Caller = { actor: 'mallory', reads: { producers: ['mallory'] }, scopes: SCOPES };
   const { downloads } = await planDownloads(service.services, mallory, theirs, { after: null, limit: 100 });
   return { digest, size, bytes, whole: alice, ranges: downloads };
 }

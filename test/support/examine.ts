@@ -11,7 +11,7 @@ export interface Examined {
   code: number | null;
   text: string;
   checks: Map<string, Diagnosis['checks'][number]>;
-  readiness: Readiness;
+  readiness: Required<Readiness>;
 }
 
 /**

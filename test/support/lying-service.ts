@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
-import type { Fixity, FixityRun, SigningKey, Sweep } from '../../src/api/types.ts';
+import type { Fixity, FixityRun, SigningKey, Sweep, Token } from '../../src/api/types.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 import { writeEndlessly } from './endless.ts';
 import { PACKAGE_ID, packageAnswer } from './wire.ts';
@@ -47,6 +47,9 @@ export type LyingRoute =
   | 'attestation'
   | 'keys'
   | 'new key'
+  | 'tokens'
+  | 'new token'
+  | 'revoke'
   | 'log'
   | 'checkpoint'
   | 'proof'
@@ -171,6 +174,9 @@ const ROUTES: ReadonlyArray<[method: string, path: RegExp, LyingRoute]> = [
   ['GET', /\/attestation$/, 'attestation'],
   ['GET', /^\/v1\/keys$/, 'keys'],
   ['POST', /^\/v1\/keys$/, 'new key'],
+  ['GET', /^\/v1\/tokens$/, 'tokens'],
+  ['POST', /^\/v1\/tokens$/, 'new token'],
+  ['DELETE', /^\/v1\/tokens\/[^/]+$/, 'revoke'],
   ['GET', /^\/v1\/log$/, 'log'],
   ['GET', /^\/v1\/log\/checkpoint$/, 'checkpoint'],
   ['GET', /^\/v1\/log\/proof$/, 'proof'],
@@ -294,6 +300,22 @@ const PEM = `-----BEGIN PUBLIC KEY-----
 MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
 -----END PUBLIC KEY-----
 `;
+export const TOKEN: Token = {
+  id: `tok_${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`,
+  name: 'a token',
+  description: null,
+  scopes: ['operator'],
+  producers: null,
+  actor: 'token:a token:tok_x',
+  state: 'active',
+  created_at: TIME,
+  created_by: 'admin',
+  expires_at: null,
+  last_used_at: null,
+  revoked_at: null,
+  revoked_by: null,
+};
+
 export const KEY: SigningKey = {
   id: '0'.repeat(64),
   algorithm: 'ed25519',
@@ -392,6 +414,9 @@ function honest(route: LyingRoute, response: ServerResponse, url: string, body: 
     attestation: {},
     keys: { items: [KEY], current: KEY.id },
     'new key': KEY,
+    tokens: { items: [TOKEN], next_cursor: null },
+    'new token': { ...TOKEN, token: 'arts_x' },
+    revoke: TOKEN,
     log: { origin: 'log', verifier: '', checkpoint: null, gaps: [] },
     checkpoint: {},
     proof: {},

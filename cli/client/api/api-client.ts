@@ -200,6 +200,22 @@ export class ApiClient {
     return this.#post('signingKey', '/v1/keys', undefined, { once: true });
   }
 
+  // ── Access ──
+
+  createToken(body: wire.CreateToken): Promise<wire.NewToken> {
+    return this.#post('newToken', '/v1/tokens', body, { once: true });
+  }
+
+  tokens(page: PageQuery = {}): Promise<wire.TokenList> {
+    return this.#list('tokens', '/v1/tokens', { ...page });
+  }
+
+  revokeToken(id: string, reason?: string): Promise<wire.Token> {
+    const path = `/v1/tokens/${encodeURIComponent(id)}`;
+    const body = reason === undefined ? undefined : { reason };
+    return this.#calls.json({ method: 'DELETE', path, body, answer: 'token' });
+  }
+
   // ── Uploads and downloads ──
 
   planUploads(id: string, objects: wire.PlanUploads['objects']): Promise<wire.PlannedUploads> {

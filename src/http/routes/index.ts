@@ -10,6 +10,7 @@ import { repairRoutes } from './repairs.ts';
 import { retentionRoutes } from './retention.ts';
 import { signedRoutes } from './signed.ts';
 import { sweepRoutes } from './sweeps.ts';
+import { tokenRoutes } from './tokens.ts';
 import { uploadRoutes } from './uploads.ts';
 
 /** Every operation of the service; the router, /openapi.json and the tests of docs/api.md all read this. */
@@ -21,6 +22,7 @@ export const ROUTES: readonly Route[] = [
   ...retentionRoutes,
   ...keyRoutes,
   ...logRoutes,
+  ...tokenRoutes,
   ...operationRoutes,
   ...sweepRoutes,
   ...fixityRoutes,

@@ -1,7 +1,7 @@
 import * as schema from '../../api/operations.ts';
 import { checkReadiness } from '../../usecases/check-readiness.ts';
 import { diagnose } from '../../usecases/diagnose.ts';
-import { presentReadiness } from '../present.ts';
+import { presentReadiness, presentReady } from '../present.ts';
 import { type Route, route } from '../route.ts';
 
 export const operationRoutes: Route[] = [
@@ -21,7 +21,6 @@ export const operationRoutes: Route[] = [
     operationId: 'getHealth',
     summary: 'The process is alive',
     tag: 'Operations',
-    access: 'open',
     answers: { 200: schema.Health },
     handle: async () => ({ status: 200, body: { status: 'ok' } }),
   }),
@@ -32,11 +31,11 @@ export const operationRoutes: Route[] = [
     operationId: 'getReadiness',
     summary: 'Registry and blob store answer; 503 when one does not',
     tag: 'Operations',
-    access: 'open',
     answers: { 200: schema.Readiness, 503: schema.Readiness },
-    async handle(services) {
+    async handle(services, { isTold }) {
       const readiness = await checkReadiness(services);
-      return { status: readiness.ready ? 200 : 503, body: presentReadiness(readiness, services.version) };
+      const body = (await isTold()) ? presentReadiness(readiness, services.version) : presentReady(readiness);
+      return { status: readiness.ready ? 200 : 503, body };
     },
   }),
 

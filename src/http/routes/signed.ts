@@ -35,7 +35,6 @@ export const signedRoutes: Route[] = [
     operationId: 'putPart',
     summary: 'One part of an upload, exactly the bytes that the URL was signed for',
     tag: 'Signed URLs',
-    access: 'signed',
     query: z.strictObject(Signature),
     body: 'bytes',
     answers: { 200: 'received' },
@@ -62,7 +61,6 @@ export const signedRoutes: Route[] = [
     operationId: 'getObject',
     summary: "One object's bytes as they are stored, or the range of its content that the URL was signed for",
     tag: 'Signed URLs',
-    access: 'signed',
     query: ObjectQuery,
     answers: { 200: 'the bytes', 206: 'the range', 304: 'not modified' },
     async handle(services, { params, query }, ctx) {

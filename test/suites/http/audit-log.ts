@@ -8,6 +8,7 @@ import { loadConfig } from '../../../src/config.ts';
 import { canonicalJson } from '../../../src/core/canonical-json.ts';
 import { readCheckpoint } from '../../../src/core/checkpoint.ts';
 import { isConsistent, leafHash, rootOf } from '../../../src/core/merkle.ts';
+import { SCOPES } from '../../../src/core/scopes.ts';
 import { openNote } from '../../../src/core/signed-note.ts';
 import { readPublicKey } from '../../../src/core/signing-key.ts';
 import { openProof } from '../../../src/core/tlog-proof.ts';
@@ -183,8 +184,8 @@ export function auditLogSuite(startTestService: StartTestService): void {
     await api.preserve({ a: 'kept' });
     const { size } = readCheckpoint((await api.get('/v1/log/checkpoint')).body);
     const [event] = await listEvents(api);
-    const stranger = { actor: 'somebody', reads: { producers: ['others'] } };
-    const friend = { actor: 'somebody', reads: { producers: ['tests'] } };
+    const stranger = { actor: 'somebody', reads: { producers: ['others'] }, scopes: SCOPES };
+    const friend = { actor: 'somebody', reads: { producers: ['tests'] }, scopes: SCOPES };
     const { services } = service;
     const proof = (caller: typeof stranger) => proveEvent(services, caller, event?.id as string);
     await t.throwsAsync(proof(stranger), { code: 'event_not_found' });

@@ -8,6 +8,7 @@ import { digestOf } from '../../../src/core/digest.ts';
 import { StoreError } from '../../../src/core/errors.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
 import { parseLogicalPath } from '../../../src/core/logical-path.ts';
+import { SCOPES } from '../../../src/core/scopes.ts';
 import { planDownloads } from '../../../src/usecases/plan-downloads.ts';
 import { recover } from '../../../src/usecases/recover.ts';
 import { registerFiles } from '../../../src/usecases/register-files.ts';
@@ -282,7 +283,7 @@ export function fileRulesSuite(startTestService: StartTestService): void {
     const { service, api } = await place(t);
     const all = { 'raw/a': randomBytes(900), b: randomBytes(900) };
     const id = await preservePacked(api, [all], { ...LONG, producer: 'alice' });
-    const alice: Caller = { actor: 'alice', reads: { producers: ['alice'] } };
+    const alice: Caller = { actor: 'alice', reads: { producers: ['alice'] }, scopes: SCOPES };
     const asked = async () => {
       const page = { after: null, limit: 10 };
       const { downloads } = await planDownloads(service.services, alice, id as PackageId, page);
@@ -391,7 +392,7 @@ export function fileRulesSuite(startTestService: StartTestService): void {
         }),
       );
     const services = { ...service.services, registry: { ...registry, read: registry.read, transaction: between } };
-    const caller: Caller = { actor: 'local', reads: { all: true } };
+    const caller: Caller = { actor: 'local', reads: { all: true }, scopes: SCOPES };
     const digest = digestOf(content);
     const input = { path: parseLogicalPath('a'), digest, size: content.length };
     const [file] = await registerFiles(services, caller, taker, [input]);

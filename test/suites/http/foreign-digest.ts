@@ -4,6 +4,7 @@ import { parseDigest } from '../../../src/core/digest.ts';
 import { isStoreError } from '../../../src/core/errors.ts';
 import type { PackageId, UploadId } from '../../../src/core/ids.ts';
 import { parseLogicalPath } from '../../../src/core/logical-path.ts';
+import { SCOPES } from '../../../src/core/scopes.ts';
 import { commitUpload } from '../../../src/usecases/commit-upload.ts';
 import { createPackage } from '../../../src/usecases/create-package.ts';
 import { deletePackage } from '../../../src/usecases/delete-package.ts';
@@ -26,8 +27,8 @@ import type { StartTestService, TestService } from '../../support/service.ts';
  * and size of Alice's secret.
  */
 
-const alice: Caller = { actor: 'alice', reads: { producers: ['alice'] } };
-const mallory: Caller = { actor: 'mallory', reads: { producers: ['mallory'] } };
+const alice: Caller = { actor: 'alice', reads: { producers: ['alice'] }, scopes: SCOPES };
+const mallory: Caller = { actor: 'mallory', reads: { producers: ['mallory'] }, scopes: SCOPES };
 const path = parseLogicalPath('secret');
 
 export function foreignDigestSuite(startTestService: StartTestService): void {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { DownloadList } from '../../../src/api/types.ts';
 import { digestHex, digestToBytes, parseDigest } from '../../../src/core/digest.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
+import { SCOPES } from '../../../src/core/scopes.ts';
 import { planDownloads } from '../../../src/usecases/plan-downloads.ts';
 import type { Caller } from '../../../src/usecases/services.ts';
 import { type Api, sha256 } from '../../support/api.ts';
@@ -218,7 +219,7 @@ export function framesSuite(startTestService: StartTestService, { runs }: { runs
     const blob = framedBlob(log);
     const alice = await preserveEncoded(api, { ...files, log }, [pack, blob], { producer: 'alice-frames' });
     const theirs = await packageOf(api, own, { producer: 'mallory-frames' });
-    const mallory: Caller = { actor: 'mallory', reads: { producers: ['mallory-frames'] } };
+    const mallory: Caller = { actor: 'mallory', reads: { producers: ['mallory-frames'] }, scopes: SCOPES };
     for (const encodings of [['zstd-seekable'], []] as const) {
       const page = { after: null, limit: 100, encodings };
       const { downloads: planned } = await planDownloads(service.services, mallory, theirs as PackageId, page);

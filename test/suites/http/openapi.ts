@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import anyTest, { type TestFn } from 'ava';
 import { z } from 'zod';
+import { accessText } from '../../../src/http/route-scopes.ts';
 import { ROUTES } from '../../../src/http/routes/index.ts';
 import { type Answer, type Api, apiOf, sha256 } from '../../support/api.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
@@ -17,6 +18,7 @@ interface OpenApi {
 }
 interface Operation {
   operationId: string;
+  security: Array<{ bearer: string[] }>;
   parameters: Array<{ name: string; in: string; required: boolean }>;
   requestBody?: { required: boolean; content: Record<string, { schema?: JsonSchema }> };
   responses: Record<string, { description: string; content?: Record<string, { schema: JsonSchema }> }>;
@@ -50,6 +52,31 @@ export function openapiSuite(startTestService: StartTestService): void {
     const docs = await readFile(DOCS, 'utf8');
     for (const section of docs.split(/^### /m).slice(1)) {
       t.regex(section, /^```console\n\$ [^`]*curl /m, section.split('\n')[0]);
+    }
+  });
+
+  test('/openapi.json and docs/api.md say which scope each operation needs', async (t) => {
+    const docs = await readFile(DOCS, 'utf8');
+    for (const { method, path, access } of ROUTES) {
+      const heading = `### ${method.toUpperCase()} ${path}\n`;
+      const section = docs.slice(docs.indexOf(heading)).split(/\n##+ /)[0] ?? '';
+      t.true(section.replaceAll('`', '').includes(`\nNeeds: ${accessText(access)}.\n`), `${heading.trim()}: ${access}`);
+      const asked = t.context.document.paths[path]?.[method]?.security.flatMap(({ bearer }) => bearer);
+      t.deepEqual(asked, typeof access === 'string' ? [] : [...access], heading);
+    }
+  });
+
+  test('docs/access.md lists each operation beside what it needs', async (t) => {
+    const table = new Map(
+      [...(await readFile(new URL('access.md', DOCS), 'utf8')).matchAll(/^\| (.+?) \| (`[A-Z]+ \/.+) \|$/gm)].map(
+        ([, needs, calls]) => [needs?.replaceAll('`', ''), calls?.split(', ').toSorted()] as const,
+      ),
+    );
+    const expected = Map.groupBy(ROUTES, ({ access }) => accessText(access));
+    t.deepEqual([...table.keys()].toSorted(), [...expected.keys()].toSorted());
+    for (const [needs, routes] of expected) {
+      const calls = routes.map(({ method, path }) => `\`${method.toUpperCase()} ${path}\``);
+      t.deepEqual(table.get(needs), calls.toSorted(), needs);
     }
   });
 
@@ -171,6 +198,12 @@ export function openapiSuite(startTestService: StartTestService): void {
     await check('post', `${operations}/repairs/manifests`, api.post(`${operations}/repairs/manifests`));
     await check('get', '/healthz', api.get('/healthz'));
     await check('get', '/readyz', api.get('/readyz'));
+    const fresh = api.post('/v1/tokens', { name: 'n', scopes: ['operator'], expires_in: 60 });
+    const { id, token } = (await check('post', '/v1/tokens', fresh)).body;
+    const operator = apiOf(t.context.service.url, token);
+    await check('get', '/readyz', api.get('/readyz'));
+    await check('get', '/v1/tokens', operator.get('/v1/tokens'));
+    await check('delete', '/v1/tokens/{id}', operator.call('DELETE', `/v1/tokens/${id}`));
     // What answers with bytes, or with nothing, has no schema.
     const withSchema = ROUTES.filter(({ answers }) => Object.values(answers).some((each) => typeof each !== 'string'));
     t.deepEqual([...covered].toSorted(), withSchema.map(({ operationId }) => operationId).toSorted());

@@ -2,6 +2,7 @@ import type { DownloadList, PlannedUpload } from '../../../src/api/types.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
 import type { PackMember } from '../../../src/core/pack.ts';
+import { SCOPES } from '../../../src/core/scopes.ts';
 import { planDownloads } from '../../../src/usecases/plan-downloads.ts';
 import { registerFiles } from '../../../src/usecases/register-files.ts';
 import type { Caller } from '../../../src/usecases/services.ts';
@@ -229,7 +230,7 @@ export function packsSuite(startTestService: StartTestService): void {
     // Mallory has bytes of its own that stand in Alice's pack as well, and sent them to prove it.
     const { secret, ...own } = files;
     const theirs = await packageWith(api, own, { producer: 'mallory-packs' });
-    const mallory: Caller = { actor: 'mallory', reads: { producers: ['mallory-packs'] } };
+    const mallory: Caller = { actor: 'mallory', reads: { producers: ['mallory-packs'] }, scopes: SCOPES };
     const request = async () => {
       const page = { after: null, limit: 100 };
       const { downloads } = await planDownloads(service.services, mallory, theirs as PackageId, page);

@@ -34,7 +34,7 @@ export function partUrlsSuite(startTestService: StartTestService): void {
       altered.searchParams.set(name, value);
       t.deepEqual(await put(altered.href, bytes), [403, 'invalid_signature']);
     }
-    t.deepEqual(await put(part.url.replace('/parts/1', '/parts/2'), bytes), [404, 'part_not_found']);
+    t.deepEqual(await put(part.url.replace('/parts/1', '/parts/2'), bytes), [403, 'invalid_signature']);
     t.deepEqual(await put(part.url.replace(/\?.*/, ''), bytes), [422, 'invalid_request']);
     t.deepEqual(await put(part.url, bytes, 'GET'), [405, 'method_not_allowed']);
     t.deepEqual(await put(part.url, bytes, 'POST'), [405, 'method_not_allowed']);

@@ -1,6 +1,7 @@
 import type { PartRequest, PlannedUpload } from '../../../src/api/types.ts';
 import type { PackageId } from '../../../src/core/ids.ts';
 import { parseLogicalPath } from '../../../src/core/logical-path.ts';
+import { SCOPES } from '../../../src/core/scopes.ts';
 import { readFile } from '../../../src/usecases/read-file.ts';
 import { sha256 } from '../../support/api.ts';
 import { planOne, sliceOf } from '../../support/one-upload.ts';
@@ -252,7 +253,7 @@ export function uploadsSuite(startTestService: StartTestService, part = 40): voi
     const id = await api.create();
     await api.store(id, { f: 'first' });
     const path = parseLogicalPath('f');
-    const caller = { actor: 'reader', reads: { all: true as const } };
+    const caller = { actor: 'reader', reads: { all: true as const }, scopes: SCOPES };
     const promised = await readFile(service.services, caller, id as PackageId, path);
     t.is((await api.call('PUT', `/v1/packages/${id}/files/f?replace=true`, 'a longer second')).status, 201);
     t.is(String(await promised.openWhole()), 'first');

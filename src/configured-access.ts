@@ -1,0 +1,33 @@
+import { type Config, ConfigError } from './config.ts';
+import { type Authentication, adminTokenGrant, authentication, type GrantOf } from './http/authenticate.ts';
+import { isLoopback } from './http/guard.ts';
+import type { Registry } from './registry/registry.ts';
+import { apiTokenGrants } from './usecases/api-token-grants.ts';
+import { openness } from './usecases/openness.ts';
+import type { Log } from './usecases/services.ts';
+
+export interface ConfiguredAccess {
+  authentication: Authentication;
+  /** Ends when what was begun is written. */
+  close(): Promise<void>;
+}
+
+/**
+ * Who may come in: the admin token, tokens of the API, and as long as there is neither, everybody on this machine.
+ * @throws ConfigError when others could reach a service that asks nobody for a token
+ */
+export async function configuredAccess(
+  { adminToken, host }: Pick<Config, 'adminToken' | 'host'>,
+  registry: Registry,
+  log: Log,
+): Promise<ConfiguredAccess> {
+  const apiTokens = apiTokenGrants(registry, log);
+  const kinds: GrantOf[] = [...(adminToken === null ? [] : [adminTokenGrant(adminToken)]), apiTokens.grantOf];
+  const open = openness(registry, adminToken !== null);
+  if (!isLoopback(host) && (await open.isOpen())) {
+    throw new ConfigError(
+      `ARTIFACT_STORE_HOST is ${host}, which other machines can reach: set ARTIFACT_STORE_ADMIN_TOKEN, make a token with \`artifact-store token create --local\`, or listen on 127.0.0.1.`,
+    );
+  }
+  return { authentication: authentication(kinds, open), close: apiTokens.close };
+}
