@@ -72,6 +72,8 @@ export class ApiError extends Error {
   readonly status: number;
   /** `path`, `digest`, `errors[]`, `paths`, `request_id` …, as they came. */
   readonly extras: ErrorExtras;
+  /** When it may be asked again, ms from its arrival, as `Retry-After` said; null: it did not. */
+  retryAfterMs: number | null = null;
 
   constructor(code: ErrorCode, status: number, detail: string, extras: ErrorExtras = {}) {
     super(detail);
@@ -93,6 +95,7 @@ const INTEGRITY: ReadonlySet<string> = new Set<ErrorCode>(['integrity_failure', 
 const SET_TOKEN = 'Set ARTIFACT_STORE_TOKEN to a token of this service, or give --token.';
 const AGAIN = 'Run the same command again when it answers: `artifact-store doctor` says what fails.';
 
+const SEE_QUOTA = '`artifact-store quota` shows what each producer has, and may have.';
 const OTHERS = 'Somebody else pushed into the same package meanwhile: run the same command again.';
 
 function exitOf(error: ApiError): Exit {
@@ -107,11 +110,20 @@ function exitOf(error: ApiError): Exit {
 function nextOf(error: ApiError): string | undefined {
   if (error.status === 401 || error.code === 'forbidden') return SET_TOKEN;
   if (error.code === 'list_mismatch') return OTHERS;
+  if (error.code === 'quota_exceeded' || error.code === 'too_many_packages') return SEE_QUOTA;
   return error.code === 'unavailable' ? AGAIN : undefined;
 }
 
-/** Refusals that are about a package's life, though their status says that the request is wrong. */
-const REFUSALS: ReadonlySet<string> = new Set<ErrorCode>(['not_later', 'never_expires', 'invalid_supersedes']);
+/** Refusals that are about a package's life, or what its producer may have, though their status says that the request is wrong. */
+const REFUSALS: ReadonlySet<string> = new Set<ErrorCode>([
+  'not_later',
+  'never_expires',
+  'invalid_supersedes',
+  'too_many_files',
+  'package_too_large',
+  'too_many_packages',
+  'quota_exceeded',
+]);
 
 /** The one place where everything thrown becomes an exit code, a sentence and a next step. */
 export function toCliError(thrown: unknown): CliError {

@@ -16,6 +16,7 @@ import * as auditLog from './0014_audit_log.ts';
 import * as attestations from './0015_attestations.ts';
 import * as timeStamps from './0016_time_stamps.ts';
 import * as apiTokens from './0017_api_tokens.ts';
+import * as quotas from './0018_quotas.ts';
 
 /** Append-only, in order: a migration that was released is never changed. */
 export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration }> = [
@@ -36,4 +37,5 @@ export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration
   { name: '0015_attestations', migration: attestations },
   { name: '0016_time_stamps', migration: timeStamps },
   { name: '0017_api_tokens', migration: apiTokens },
+  { name: '0018_quotas', migration: quotas },
 ];

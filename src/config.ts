@@ -121,6 +121,10 @@ export const VARIABLES = {
     .string()
     .optional()
     .describe('path of a JSON file: class → days, or null for never; with rules for some of its files'),
+  LIMITS: z
+    .string()
+    .optional()
+    .describe('path of a JSON file: rates, quotas and sizes in the place of the built-in ones'),
   CORS_ORIGINS: z
     .string()
     .default('')
@@ -189,6 +193,7 @@ export interface Config {
   timeStamps: { url: string; proxies: ProxyEnv } | null;
   adminToken: string | null;
   retentionClassesFile: string | null;
+  limitsFile: string | null;
   corsOrigins: readonly string[];
   /** How often the service sweeps by itself, ms; null: never. */
   sweepInterval: number | null;
@@ -221,6 +226,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     timeStamps: values.TIMESTAMP_URL === undefined ? null : { url: values.TIMESTAMP_URL, proxies: proxyEnvOf(env) },
     adminToken: values.ADMIN_TOKEN ?? null,
     retentionClassesFile: values.RETENTION_CLASSES ?? null,
+    limitsFile: values.LIMITS ?? null,
     corsOrigins: values.CORS_ORIGINS,
     sweepInterval: parseDuration(values.SWEEP_INTERVAL),
     sweepGrace: parseDuration(values.SWEEP_GRACE) ?? 0,

@@ -29,11 +29,13 @@ import { configuredAccess } from './configured-access.ts';
 import { openConfiguredBlobs } from './configured-blobs.ts';
 import { configuredClasses } from './configured-classes.ts';
 import { configuredKeys } from './configured-keys.ts';
+import { configuredLimits } from './configured-limits.ts';
 import { describeDatabase, openConfiguredRegistry } from './configured-registry.ts';
-import { DEFAULT_LIMITS, type Limits } from './core/limits.ts';
+import type { Limits } from './core/limits.ts';
+import type { Quotas } from './core/quotas.ts';
 import type { RetentionClasses } from './core/retention.ts';
 import { createApp } from './http/app.ts';
-import { type Bounds, DEFAULT_BOUNDS } from './http/bounds.ts';
+import type { Bounds } from './http/bounds.ts';
 import { cursorCodec } from './http/cursor.ts';
 import { isLoopback } from './http/guard.ts';
 import { openMetrics } from './http/metrics.ts';
@@ -65,6 +67,7 @@ export interface ServiceOverrides {
   files?: FileLayer;
   limits?: Partial<Limits>;
   bounds?: Partial<Bounds>;
+  quotas?: Partial<Quotas>;
   /** Opens the SQLite file. */
   connect?: (file: string) => Knex;
   /** Milliseconds to add to the registry's time. */
@@ -109,7 +112,8 @@ export async function startService(
   const log = overrides.log ?? openLog(config.logLevel);
   const classes = await configuredClasses(config);
   const files = overrides.files ?? realFileLayer;
-  const bounds = { ...DEFAULT_BOUNDS, ...overrides.bounds };
+  const all = await configuredLimits(config);
+  const bounds = { ...all.bounds, ...overrides.bounds };
   const closers: Array<() => Promise<void>> = [];
   const stop = once(async () => {
     for (const close of closers.splice(0).reverse()) await close();
@@ -161,7 +165,8 @@ export async function startService(
       blobs,
       spool,
       checker,
-      limits: { ...DEFAULT_LIMITS, ...overrides.limits },
+      limits: { ...all.limits, ...overrides.limits },
+      quotas: { ...all.quotas, ...overrides.quotas },
       bounds,
       log,
       meters: metrics.work,

@@ -21,6 +21,7 @@ import { manifest } from './manifest.ts';
 import { migrate } from './migrate.ts';
 import { pull } from './pull.ts';
 import { push } from './push.ts';
+import { quota } from './quota.ts';
 import { rebuild } from './rebuild.ts';
 import { release } from './release.ts';
 import { repair } from './repair.ts';
@@ -58,6 +59,7 @@ export const VERBS: readonly Verb[] = [
   fixity,
   repair,
   rebuild,
+  quota,
   keysLs,
   keysRotate,
   keysExport,

@@ -62,6 +62,8 @@ export const ERROR_TABLE = {
   file_deleted: { status: 410, title: 'The file was removed from its package' },
   precondition_failed: { status: 412, title: 'The file is not the one that If-Match names' },
   body_too_large: { status: 413, title: 'The body is too large' },
+  too_many_files: { status: 413, title: 'A package cannot have so many files' },
+  package_too_large: { status: 413, title: 'A package cannot have so many bytes' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json' },
   range_not_satisfiable: { status: 416, title: 'The range is outside the file' },
   expectation_failed: { status: 417, title: 'The Expect header cannot be met' },
@@ -86,6 +88,11 @@ export const ERROR_TABLE = {
   object_not_registered: { status: 422, title: 'No file of the package has this digest and size' },
   invalid_supersedes: { status: 422, title: 'A package that cannot be superseded' },
 
+  too_many_requests: { status: 429, title: 'Too many requests' },
+  too_many_transfers: { status: 429, title: 'Too many bodies at once' },
+  too_many_uploads: { status: 429, title: 'Too many open uploads' },
+  too_many_packages: { status: 429, title: 'Too many open packages' },
+
   headers_too_large: { status: 431, title: 'The headers are too large' },
 
   internal: { status: 500, title: 'The service failed' },
@@ -94,6 +101,7 @@ export const ERROR_TABLE = {
   unavailable: { status: 503, title: 'The service cannot answer now' },
   registry_damaged: { status: 503, title: 'The registry is damaged' },
   no_space: { status: 507, title: 'The storage is full' },
+  quota_exceeded: { status: 507, title: 'The producer has no room left in its quota' },
 } as const satisfies Record<string, { status: number; title: string }>;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;

@@ -35,6 +35,17 @@ export function inNetwork(address: bigint, { base, bits }: Network): boolean {
   return address >> rest === base >> rest;
 }
 
+/**
+ * Whom requests from an address are counted for: the address, or of IPv6 its /64, which a single client has whole (RFC 6177).
+ * @param address a text that is none stands for itself
+ */
+export function clientNetwork(address: string): string {
+  const number = parseIp(address);
+  if (number === null || inNetwork(number, { base: MAPPED, bits: BITS - IPV4_BITS }))
+    return address.replace(/^::ffff:/i, '');
+  return `${(number >> 64n).toString(16)}::/64`;
+}
+
 function parseIpv4(text: string): bigint | null {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
   if (match === null) return null;

@@ -1,6 +1,6 @@
 import Router from '@koa/router';
 import Koa, { type Context } from 'koa';
-import { StoreError } from '../core/errors.ts';
+import { isStoreError, StoreError } from '../core/errors.ts';
 import type { Log } from '../usecases/services.ts';
 import { answerPatience } from './answer-patience.ts';
 import { answerUnread } from './answer-unread.ts';
@@ -13,9 +13,11 @@ import type { Metrics } from './metrics.ts';
 import { openApi } from './openapi.ts';
 import { problems } from './problem.ts';
 import { requestLog } from './request-log.ts';
+import { type RequestRates, requestRates } from './request-rates.ts';
 import type { HttpServices, Route } from './route.ts';
 import { PAGE_SCOPES } from './route-scopes.ts';
 import { serveRoute } from './serve-route.ts';
+import { transfers } from './transfers.ts';
 
 /** Why an answer breaks off that need not be logged: the client went away, or the damage was logged already. */
 const TOLD = ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'integrity_failure'];
@@ -56,9 +58,11 @@ export function createApp(options: AppOptions): Koa {
     throw new StoreError('route_not_found', `There is nothing at ${ctx.method} ${ctx.path.slice(0, 200)}: see /docs.`);
   });
   const router = new Router({ sensitive: true, strict: true });
-  const shares = jsonShares(services.bounds.jsonInFlight);
+  const { bounds } = services;
+  const rates = requestRates(bounds);
+  const shared = { shares: jsonShares(bounds.jsonInFlight), rates, transfers: transfers(bounds.transfers) };
   for (const route of routes) {
-    router[route.method](routerPath(route.path), serveRoute(route, services, authentication, shares));
+    router[route.method](routerPath(route.path), serveRoute(route, services, authentication, shared));
   }
   const document = () => openApi(routes, services.version, services.publicUrl());
   const page = (path: keyof typeof PAGE_SCOPES, show: (ctx: Context) => Promise<void> | void): void => {
@@ -79,9 +83,22 @@ export function createApp(options: AppOptions): Koa {
     ctx.body = await metrics.text();
     ctx.type = metrics.contentType;
   });
+  app.use(countStrangers(rates));
   app.use(router.routes());
   app.use(router.allowedMethods({ throw: true, methodNotAllowed: methodNotAllowed, notImplemented: methodNotAllowed }));
   return app;
+}
+
+/** Requests with no token, or one that is none, are counted by where they come from: nobody tries tokens at leisure. */
+function countStrangers(rates: RequestRates) {
+  return async (ctx: Koa.Context, next: Koa.Next): Promise<void> => {
+    try {
+      await next();
+    } catch (error) {
+      if (isStoreError(error, 'unauthenticated')) await rates.take(ctx, null);
+      throw error;
+    }
+  };
 }
 
 function methodNotAllowed(): StoreError {

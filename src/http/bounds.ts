@@ -26,6 +26,14 @@ export interface Bounds {
   jsonInFlight: number;
   /** Levels of nesting in a JSON body. */
   jsonDepth: number;
+  /** Connections at once; one more is answered with 503. */
+  connections: number;
+  /** Requests of one actor, a second. */
+  callerRequests: number;
+  /** Requests of one address whose sender is not authenticated, a second: part URLs, and tokens that are none. */
+  addressRequests: number;
+  /** Bodies of bytes that one actor, or one address, sends at once. */
+  transfers: number;
   /** How long a connection stays open after an answer whose request body was not read, so that the client sees the answer. */
   lingerMs: number;
   /** How much of that body is read during this time. */
@@ -42,6 +50,10 @@ export const DEFAULT_BOUNDS: Readonly<Bounds> = {
   answerIdleMs: 120_000,
   jsonInFlight: 64 * MIB,
   jsonDepth: 64,
+  connections: 10_000,
+  callerRequests: 2_000,
+  addressRequests: 2_000,
+  transfers: 500,
   lingerMs: 2_000,
   lingerBytes: 128 * KIB,
 };

@@ -49,7 +49,8 @@ export function sameOrigin() {
 }
 
 const ALLOWED_HEADERS = 'authorization, content-type, if-match, if-none-match, if-range, range, repr-digest';
-const EXPOSED_HEADERS = 'accept-ranges, content-range, etag, location, repr-digest, x-request-id';
+const EXPOSED_HEADERS =
+  'accept-ranges, content-range, etag, location, ratelimit, ratelimit-policy, repr-digest, retry-after, x-request-id';
 
 /** Cross-origin calls (Fetch standard) from the origins that the operator named, and no others. */
 export function cors(origins: readonly string[]) {

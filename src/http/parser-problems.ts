@@ -101,12 +101,14 @@ function problemOf({ code = '', reason }: ParserError): StoreError {
 }
 
 /** An answer that belongs to no request. */
-function rawAnswer(error: StoreError, requestId: string): string {
+export function rawAnswer(error: StoreError, requestId: string): string {
   const body = JSON.stringify(problemDocument(error, requestId));
+  const { headers = {} } = error.extras as { headers?: Record<string, string> };
   return [
     `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,
     `X-Request-Id: ${requestId}`,
     'Content-Type: application/problem+json',
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
     '',

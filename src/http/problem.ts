@@ -13,7 +13,8 @@ export function problems(log: Log) {
       await next();
     } catch (thrown) {
       const error = known(thrown);
-      if (error.status >= 500) {
+      // A quota that is used up is no failure of the service.
+      if (error.status >= 500 && error.code !== 'quota_exceeded') {
         log.error({ err: thrown, request_id: ctx.state.requestId, code: error.code }, 'request failed');
       }
       if (ctx.headerSent) {

@@ -64,6 +64,7 @@ export const ROUTE_SCOPES = {
   listTokens: OPERATE,
   revokeToken: OPERATE,
   getLimits: 'token',
+  listQuotas: READ,
   getHealth: 'open',
   getReadiness: 'open',
   getDiagnosis: OPERATE,

@@ -1,22 +1,32 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Context } from 'koa';
 import { StoreError } from '../core/errors.ts';
+import { clientNetwork } from '../core/ip-address.ts';
 import type { Authentication } from './authenticate.ts';
 import { jsonReader, NO_BODY } from './json-body.ts';
 import type { JsonShares } from './json-shares.ts';
+import type { RequestRates } from './request-rates.ts';
 import type { Answer, HttpServices, Route } from './route.ts';
 import { READINESS_DETAILS } from './route-scopes.ts';
+import type { Transfers } from './transfers.ts';
 import { queryOf, validate } from './validate.ts';
 
 /** Bytes of a body that takes milliseconds to read. */
 const LARGE_BODY = 64 * 1024;
+
+/** What all routes share: how much of it callers may have. */
+export interface Shared {
+  shares: JsonShares;
+  rates: RequestRates;
+  transfers: Transfers;
+}
 
 /** Checks the caller, the path and the query first, and reads the body only when these are right. */
 export function serveRoute(
   route: Route,
   services: HttpServices,
   authentication: Authentication,
-  shares: JsonShares,
+  { shares, rates, transfers }: Shared,
 ): (ctx: Context) => Promise<void> {
   const { limits, bounds } = services;
   const { bytes, values } = route.json(limits);
@@ -25,9 +35,13 @@ export function serveRoute(
     ctx.state.operationId = route.operationId;
     const authorization = ctx.get('authorization') || undefined;
     const caller = await authentication.caller(authorization, route.access);
+    // Who is not authenticated is counted by where it comes from; whether the process lives is told however often.
+    const actor = route.access === 'open' || route.access === 'signed' ? null : caller.actor;
+    if (route.operationId !== 'getHealth') await rates.take(ctx, actor);
     const params = pathParameters(ctx, route);
     const sent = queryOf(ctx);
     const query = route.query ? validate(route.query, sent, 'query') : route.bodyOrQuery ? undefined : noQuery(sent);
+    const leave = route.body === 'bytes' ? transfers.enter(actor ?? addressOf(ctx)) : () => {};
     const share = shares.open();
     try {
       const json = route.body === 'bytes' ? NO_BODY : await readJson(ctx, share);
@@ -43,12 +57,17 @@ export function serveRoute(
       answer(ctx, await route.handle(services, request, ctx));
     } finally {
       share.end();
+      leave();
     }
   };
 }
 
 const yes = (): boolean => true;
 const no = (): boolean => false;
+/** No actor begins so. */
+function addressOf(ctx: Context): string {
+  return `address ${clientNetwork(ctx.req.socket.remoteAddress ?? '')}`;
+}
 
 function answer(ctx: Context, answered: Answer | undefined): void {
   if (!answered) return;

@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Log } from '../usecases/services.ts';
 import type { Bounds } from './bounds.ts';
+import { boundConnections } from './connections.ts';
 import { answerParserErrors } from './parser-problems.ts';
 
 /** How long a stop waits for requests that are under way. */
@@ -36,7 +37,8 @@ export async function serve(handle: RequestListener, { host, port, bounds, log }
   });
   // No limit but headerBytes: Node would drop headers beyond a count silently.
   server.maxHeadersCount = 0;
-  const tracked = answerParserErrors(server, handle, { lingerMs: bounds.lingerMs, log });
+  const answered = answerParserErrors(server, handle, { lingerMs: bounds.lingerMs, log });
+  const tracked = boundConnections(server, answered, bounds);
   // Without the last two Node would send 100 before the request was looked at, and 417 without a body.
   for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) server.on(event, tracked);
   await new Promise<void>((resolve, reject) => {

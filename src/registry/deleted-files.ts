@@ -54,6 +54,19 @@ export function deletedFiles(db: Knex) {
       return row ?? null;
     },
 
+    /** Bytes of all that were removed of a package. */
+    async deletedBytes(packageId: PackageId): Promise<number> {
+      const [row] = rowsOf<{ bytes: number | string }>(
+        await db.raw(
+          `select coalesce(sum(f.size), 0) as bytes from deleted_files d
+           cross join package_files f where d.package_no = ${PACKAGE_NO}
+           and f.package_no = d.package_no and f.path = d.path`,
+          [packageId],
+        ),
+      );
+      return Number(row?.bytes);
+    },
+
     /** What an event removed, in the order of the paths' bytes. */
     async pathsDeletedBy(eventSeq: number): Promise<LogicalPath[]> {
       const rows: Array<{ path: LogicalPath }> = rowsOf(

@@ -14,6 +14,7 @@ import type { SigningKeyTable } from './signing-keys.ts';
 import type { StoreTable } from './stores.ts';
 import type { SweepTable } from './sweeps.ts';
 import type { UploadTable } from './uploads.ts';
+import type { UsageTable } from './usage.ts';
 
 /** What of every table only reads: all that there is outside of a transaction, and a part of what there is in one. */
 export interface ReadTables {
@@ -49,6 +50,7 @@ export interface ReadTables {
     | 'deletedPage'
     | 'tombstone'
     | 'pathsDeletedBy'
+    | 'deletedBytes'
     | 'listWithExpired'
     | 'findConflict'
   >;
@@ -88,6 +90,7 @@ export interface ReadTables {
     | 'findLive'
     | 'listUnended'
     | 'countUnended'
+    | 'countLive'
     | 'listOfNone'
     | 'listExpired'
     | 'listAborting'
@@ -134,6 +137,7 @@ export interface ReadTables {
     'head' | 'tiles' | 'seqsOf' | 'placeOf' | 'newest' | 'newestWritten' | 'newestStamped' | 'checkpoint' | 'gaps'
   >;
   apiTokens: Pick<ApiTokenTable, 'any' | 'get' | 'page'>;
+  usage: Pick<UsageTable, 'get' | 'list' | 'counted'>;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;
 }

@@ -22,6 +22,7 @@ import { type SigningKeyTable, signingKeyTable } from './signing-keys.ts';
 import { type StoreTable, storeTable } from './stores.ts';
 import { type SweepTable, sweepTable } from './sweeps.ts';
 import { type UploadTable, uploadTable } from './uploads.ts';
+import { type UsageTable, usageTable } from './usage.ts';
 
 /** Every table, bound to one transaction. */
 export interface Tables extends ReadTables {
@@ -41,6 +42,7 @@ export interface Tables extends ReadTables {
   signingKeys: SigningKeyTable;
   apiTokens: ApiTokenTable;
   log: LogTable;
+  usage: UsageTable;
 }
 
 export interface Registry {
@@ -98,6 +100,7 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     signingKeys: signingKeyTable(scope),
     apiTokens: apiTokenTable(scope),
     log: logTable(scope),
+    usage: usageTable(scope),
     now: async () => (await time(scope)) + shift(),
   });
 

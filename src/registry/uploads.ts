@@ -14,6 +14,9 @@ export type MoveChange = Partial<
   Pick<UploadRecord, 'owner' | 'lease_until' | 'completed_at' | 'version_id' | 'failure' | 'drop_key'>
 >;
 
+/** As the partial index `uploads_one_per_digest` says it: in the text, for only then it can serve. */
+const LIVE = `channel = 'direct' and state in ('open', 'completing')`;
+
 export function uploadTable(db: Knex) {
   const postgres = isPostgres(db);
   const contents = uploadContents(db);
@@ -66,6 +69,13 @@ export function uploadTable(db: Knex) {
         ),
       );
       return new Map(rows.map(fromRow).map((upload) => [upload.digest, upload]));
+    },
+
+    /** How many uploads of clients' are open or completing in a package, from an index that has none but these; `most` if more. */
+    async countLive(packageId: PackageId, most: number): Promise<number> {
+      const some = db('uploads').where({ package_id: packageId }).whereRaw(LIVE).limit(most).select('id');
+      const [row] = rowsOf<{ count: number | string }>(await db.raw('select count(*) as count from (?) u', [some]));
+      return Number(row?.count);
     },
 
     async insert(uploads: readonly NewUpload[]): Promise<void> {

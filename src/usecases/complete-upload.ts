@@ -1,6 +1,6 @@
 import type { CompletedObject, ReceivedPart } from '../blobs/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
-import { isStoreError } from '../core/errors.ts';
+import { type ErrorCode, isStoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
@@ -16,6 +16,9 @@ import { verifyObject } from './verify-object.ts';
 
 /** How long an instance may be silent before another takes its completion over; it renews three times as often. */
 const LEASE_MS = 30_000;
+
+/** What refuses to record an upload, and will refuse it again. */
+const FULL: readonly ErrorCode[] = ['no_space', 'quota_exceeded'];
 
 const OTHER_INSTANCE = 'another instance of the service has ended it';
 
@@ -123,8 +126,8 @@ async function verifyAndRecord(
     kept = await recordUpload(services, caller, plan, onRecord);
   } catch (error) {
     // The registry is away: the upload stays completing, and recovery ends it.
-    if (!isStoreError(error) || (error.status >= 500 && error.code !== 'no_space')) throw error;
-    // A rule forbade the registration (the path was taken meanwhile), or the registry is full: the bytes are removed.
+    if (!isStoreError(error) || (error.status >= 500 && !FULL.includes(error.code))) throw error;
+    // A rule forbade the registration (the path was taken meanwhile), or there is no room for it: the bytes are removed.
     const code = error.code === 'no_space' ? 'no_space' : 'upload_abandoned';
     await failUpload(services, caller, upload, { code, detail: error.message }, 'clean');
     throw error;

@@ -2,6 +2,7 @@ import { StoreError } from '../core/errors.ts';
 import { joinFileRules } from '../core/file-rules.ts';
 import { newId, type PackageId } from '../core/ids.ts';
 import { canonicalMetadata } from '../core/metadata.ts';
+import { assertOpenPackagesFit } from '../core/quotas.ts';
 import { DEFAULT_RETENTION_CLASS, daysAfter } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
@@ -20,7 +21,7 @@ export interface CreatePackageInput extends PackageInput {
 /**
  * Registers a package, or gives back the living one that has the same (producer, external id), so that a retried ingest
  * continues where it stopped.
- * @throws StoreError forbidden, invalid_metadata, unknown_retention_class, invalid_file_rule, invalid_supersedes, already_superseded
+ * @throws StoreError forbidden, invalid_metadata, unknown_retention_class, invalid_file_rule, invalid_supersedes, already_superseded, too_many_packages
  */
 export async function createPackage(
   services: Services,
@@ -63,6 +64,7 @@ export async function createPackage(
       created_by: caller.actor,
       created_at: now,
     });
+    assertOpenPackagesFit(services.quotas, await tables.usage.change(input.producer, { open_packages: 1 }));
     await recordRetention(tables, caller, { package_id: id, action: 'set', at: now, expires_after: expiresAt });
     await recordChange(tables, caller, {
       at: now,

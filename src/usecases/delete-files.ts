@@ -53,6 +53,7 @@ export async function deleteFiles(
     );
     for (const group of expiringGroups(pkg, removed)) await tables.files.takeExpiring(id, group);
     const { files, bytes } = removal;
+    await tables.usage.change(pkg.producer, { used_bytes: -bytes });
     const some = removed.slice(0, AUDITED_MAX).map(({ path }) => path);
     await recordChange(tables, caller, {
       ...change,

@@ -2,6 +2,7 @@ import { newId, type PackageId } from '../core/ids.ts';
 import { nextStatus } from '../core/package-state.ts';
 import { assertDeletable } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
+import type { Tables } from '../registry/registry.ts';
 import { abortOpen } from './abort-upload.ts';
 import { lockPackage } from './access.ts';
 import { decide } from './decide.ts';
@@ -30,6 +31,7 @@ export async function deletePackage(
     await tables.files.dropExpiring(id);
     await giveBack(tables, pkg);
     const uploads_aborted = await abortOpen(tables, caller, id, { reason: 'The package was deleted.' });
+    await giveBackUse(tables, pkg);
     const event = { package_id: id, action: 'deleted' as const, at: now, reason, expires_before: pkg.expires_at };
     const finalized = pkg.finalized_at !== null;
     const receipt = newId('evt', now);
@@ -45,4 +47,15 @@ export async function deletePackage(
     });
     return (await tables.packages.get(id)) as PackageRecord;
   });
+}
+
+/** What the package had of its producer's quota; one that failed has given it back already. */
+async function giveBackUse(tables: Tables, { id, producer, status, ...pkg }: PackageRecord): Promise<void> {
+  if (status === 'failed') return;
+  if (status !== 'finalized') {
+    await tables.usage.change(producer, { reserved_bytes: -pkg.total_size, open_packages: -1 });
+    return;
+  }
+  const removed = pkg.deleted_file_count === 0 ? 0 : await tables.files.deletedBytes(id);
+  await tables.usage.change(producer, { used_bytes: removed - pkg.total_size });
 }

@@ -19,6 +19,7 @@ export async function failPackage(
     const status = nextStatus(pkg, 'fail');
     await tables.packages.update(id, { status, reason });
     const uploads_aborted = await abortOpen(tables, caller, id, { reason: 'The package failed.' });
+    await tables.usage.change(pkg.producer, { reserved_bytes: -pkg.total_size, open_packages: -1 });
     const at = await tables.now();
     await recordChange(tables, caller, {
       at,

@@ -73,6 +73,8 @@ async function flip(
       manifest_size: manifest.size,
     });
     await tables.files.addExpiring(id, expiring);
+    const bytes = pkg.total_size;
+    await tables.usage.change(pkg.producer, { used_bytes: bytes, reserved_bytes: -bytes, open_packages: -1 });
     // The one who sealed it finalized it, even if recovery had to finish the work.
     const actor = { ...caller, actor: pkg.sealed_by ?? caller.actor };
     await recordRetention(tables, actor, {

@@ -2,6 +2,7 @@ import type { JsonObject } from '../core/canonical-json.ts';
 import { StoreError } from '../core/errors.ts';
 import { allBehind, type LogicalPath, type PathConflict } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
+import { assertPackageFits, assertWithinQuota, type Quotas } from '../core/quotas.ts';
 import type { FileRecord } from '../registry/files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { Tables } from '../registry/registry.ts';
@@ -18,12 +19,13 @@ export type NewFile = Pick<FileRecord, 'path' | 'digest' | 'size' | 'proven'> &
   Partial<{ [Field in 'media_type' | 'mtime' | 'executable']: FileRecord[Field] | undefined }>;
 
 /**
- * Puts files into a locked package by the rules of paths, keeps its counts, and audits. For files that are registered, and for one
- * that came through the service and is proven by its own bytes. @returns the files as they stand now
+ * Puts files into a locked package by the rules of paths, keeps its counts, reserves their bytes, and audits. For files that are registered,
+ * and for one that came through the service and is proven by its own bytes. @returns the files as they stand now
  */
 export async function placeFiles(
   tables: Tables,
   caller: Caller,
+  quotas: Quotas,
   pkg: PackageRecord,
   files: readonly NewFile[],
   mayReplace: (path: LogicalPath) => boolean,
@@ -53,6 +55,7 @@ export async function placeFiles(
     throw new StoreError('size_mismatch', `${pkg.id} would have more than ${Number.MAX_SAFE_INTEGER} bytes.`);
   }
   const added = changed.filter((file) => !existing.has(file.path));
+  assertPackageFits(quotas, pkg, { files: added.length, bytes });
   if (added.length > 0 && !meetsNone) {
     const conflict = await tables.files.findConflict(
       pkg.id,
@@ -64,6 +67,7 @@ export async function placeFiles(
   if (status !== pkg.status) await tables.packages.update(pkg.id, { status });
   if (changed.length > 0) {
     await tables.packages.changeFiles(pkg.id, added.length, bytes);
+    await reserve(tables, quotas, pkg, bytes);
     await recordChange(tables, caller, {
       at: await tables.now(),
       action: 'package.files_registered',
@@ -72,6 +76,12 @@ export async function placeFiles(
     });
   }
   return result;
+}
+
+/** For files of an open package. @throws StoreError quota_exceeded */
+async function reserve(tables: Tables, quotas: Quotas, { producer }: PackageRecord, bytes: number): Promise<void> {
+  if (bytes === 0) return;
+  assertWithinQuota(quotas, await tables.usage.change(producer, { reserved_bytes: bytes }), bytes);
 }
 
 function complete(file: NewFile, old: FileRecord | undefined): FileRecord {

@@ -3,6 +3,7 @@ import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../core/ids.ts';
 import { nextStatus } from '../core/package-state.ts';
+import { assertUploadsFit } from '../core/quotas.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
@@ -30,7 +31,7 @@ const STORAGE_CONCURRENCY = 16;
 /**
  * Opens an upload for each object that holds what files of the package still need: a blob, or a pack of them. Planning a
  * digest again gives its open upload back, with the parts that have arrived marked: that is how a client resumes.
- * @throws StoreError object_not_registered, parts_required, invalid_parts, invalid_pack, invalid_frames, package_sealed, …
+ * @throws StoreError object_not_registered, parts_required, invalid_parts, invalid_pack, invalid_frames, package_sealed, too_many_uploads, …
  */
 export async function planUploads(
   services: Services<WithUploads>,
@@ -81,7 +82,7 @@ export async function handOut(
 
 /** In the transaction. @param packageId null: they belong to none @param wanted whose bytes are to be sent */
 export async function openUploads(
-  { limits }: Services,
+  { limits, quotas }: Services,
   tables: Tables,
   caller: Caller,
   packageId: PackageId | null,
@@ -94,6 +95,10 @@ export async function openUploads(
   await abortOpen(tables, caller, packageId, { only: stale.map(({ id }) => id), reason: REPLANNED });
   for (const { digest } of stale) live.delete(digest);
   const missing = wanted.filter(({ digest }) => !live.has(digest));
+  if (packageId !== null && missing.length > 0) {
+    const open = await tables.uploads.countLive(packageId, quotas.uploads_per_package);
+    assertUploadsFit(quotas, packageId, open, missing.length);
+  }
   const opened = missing.map(({ digest, size, stored, parts, members }) => {
     const id = newId('upl', now) as UploadId;
     return {

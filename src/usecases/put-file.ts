@@ -7,6 +7,7 @@ import type { LogicalPath } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
 import { partCutter } from '../core/part-cutter.ts';
 import { type PlannedPart, partSizeFor } from '../core/part-plan.ts';
+import { assertPackageFits, assertWithinQuota, byteQuota } from '../core/quotas.ts';
 import type { FileRecord } from '../registry/files.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
@@ -42,7 +43,7 @@ type Content = Pick<NewFile, 'digest' | 'size'>;
  * they are forwarded to storage as they arrive, if one part may be that large; otherwise they are spooled and hashed
  * first. The file is registered only by the transaction that proves it, so a request that fails leaves the package as
  * it was.
- * @throws StoreError duplicate_path, path_conflict, digest_mismatch, no_space, package_sealed, …
+ * @throws StoreError duplicate_path, path_conflict, digest_mismatch, no_space, quota_exceeded, package_sealed, …
  */
 export async function putFile(
   services: Services<WithUploads & WithReader>,
@@ -53,6 +54,7 @@ export async function putFile(
 ): Promise<FileRecord> {
   const pkg = await readPackage(services.registry.read, caller, packageId);
   nextStatus(pkg, 'register');
+  await assertRoom(services, pkg, input);
   const announced = announcedPart(services, input);
   if (announced !== null && (await needsBytes(services, caller, packageId, input, announced))) {
     return storeFile(services, caller, packageId, input, {
@@ -80,6 +82,24 @@ export async function putFile(
   } finally {
     await spooled.discard();
   }
+}
+
+/**
+ * Before bytes are moved that would be refused in the end, where their sender says how many they are. Reserves nothing: that is done
+ * when the file is recorded. @throws StoreError package_too_large, quota_exceeded
+ */
+async function assertRoom(
+  { registry, quotas }: Services,
+  pkg: PackageRecord,
+  { path, size }: PutFileInput,
+): Promise<void> {
+  const isBounded = quotas.bytes_per_package !== null || byteQuota(quotas, pkg.producer) !== null;
+  if (size === undefined || !isBounded) return;
+  const old = await registry.read.files.get(pkg.id, path);
+  const bytes = size - (old?.size ?? 0);
+  assertPackageFits(quotas, pkg, { files: old === null ? 1 : 0, bytes });
+  const usage = await registry.read.usage.get(pkg.producer);
+  assertWithinQuota(quotas, { ...usage, reserved_bytes: usage.reserved_bytes + bytes }, bytes);
 }
 
 /**
@@ -157,7 +177,7 @@ async function registerKnown(
   return services.registry.transaction(async (tables) => {
     const pkg = await lockPackage(tables, caller, packageId);
     if (await isKnown(tables, caller, packageId, content)) {
-      return placeFile(tables, caller, pkg, input, content);
+      return placeFile(services, tables, caller, pkg, input, content);
     }
     await checkPath(tables, pkg, input, content);
     return null;
@@ -208,7 +228,8 @@ async function storeFile(
 ): Promise<FileRecord> {
   let file: FileRecord | null = null;
   await storeObject(services, caller, packageId, { ...delivery, path: input.path }, async (tables) => {
-    file = await placeFile(tables, caller, await lockPackage(tables, caller, packageId), input, delivery);
+    const pkg = await lockPackage(tables, caller, packageId);
+    file = await placeFile(services, tables, caller, pkg, input, delivery);
   });
   if (file === null) throw new Error(`${input.path} was recorded without a file`);
   return file;
@@ -216,6 +237,7 @@ async function storeFile(
 
 /** In the transaction. @returns the file as it stands now */
 async function placeFile(
+  { quotas }: Services,
   tables: Tables,
   caller: Caller,
   pkg: PackageRecord,
@@ -225,6 +247,7 @@ async function placeFile(
   const [file] = await placeFiles(
     tables,
     caller,
+    quotas,
     pkg,
     [{ path, digest, size, media_type, proven: true }],
     () => replace,

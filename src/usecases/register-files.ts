@@ -22,7 +22,8 @@ export interface FileInput {
 
 /**
  * Registers a batch of files: all of them or none. Each is `stored` when it is proven at once and its bytes are
- * not lost, else `missing`: they must be sent. @throws StoreError duplicate_path, path_conflict, size_mismatch, package_sealed, …
+ * not lost, else `missing`: they must be sent. @throws StoreError duplicate_path, path_conflict, size_mismatch, package_sealed, too_many_files,
+ * package_too_large, quota_exceeded, …
  */
 export async function registerFiles(
   services: Services,
@@ -36,7 +37,7 @@ export async function registerFiles(
     const known = await knownBytes(tables, caller, packageId, inputs);
     const files = inputs.map((input) => toNewFile(input, known.get(input.digest) === input.size));
     const replacing = new Set(inputs.filter((input) => input.replace).map((input) => input.path));
-    return placeFiles(tables, caller, pkg, files, (path) => replacing.has(path));
+    return placeFiles(tables, caller, services.quotas, pkg, files, (path) => replacing.has(path));
   });
 }
 

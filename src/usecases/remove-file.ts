@@ -48,6 +48,7 @@ async function unregister(
     if (!file) throw new StoreError('file_not_found', `${packageId} has no file ${JSON.stringify(path)}.`, { path });
     await tables.files.remove(packageId, path);
     await tables.packages.changeFiles(packageId, -1, -file.size);
+    await tables.usage.change(pkg.producer, { reserved_bytes: -file.size });
     await recordChange(tables, caller, {
       at: await tables.now(),
       action: 'package.file_removed',

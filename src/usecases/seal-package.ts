@@ -110,6 +110,9 @@ async function freeze(
     assertList(id, filesDigest, expected);
     const now = await tables.now();
     await tables.packages.update(id, { ...totals, stored_size: storedSize, sealed_at: now, sealed_by: caller.actor });
+    // The counts are those of the files from here on, whatever they were.
+    const found = totals.total_size - pkg.total_size;
+    if (found !== 0) await tables.usage.change(pkg.producer, { reserved_bytes: found });
     // Every file is proven: what is still open nobody needs.
     const uploads_aborted = await abortOpen(tables, caller, id, { reason: 'The package was sealed without it.' });
     await recordChange(tables, caller, {

@@ -3,6 +3,7 @@ import type { StreamChecker } from '../blobs/check-thread.ts';
 import type { Spool } from '../blobs/spool.ts';
 import type { UploadId } from '../core/ids.ts';
 import type { Limits } from '../core/limits.ts';
+import type { Quotas } from '../core/quotas.ts';
 import { everything, type Grant, type Scope } from '../core/scopes.ts';
 import type { SigningKey } from '../core/signing-key.ts';
 import type { StoreId } from '../core/store-identity.ts';
@@ -75,6 +76,8 @@ export interface Services<Store = unknown> {
   spool: Spool;
   checker: StreamChecker;
   limits: Limits;
+  /** What packages and producers may have. */
+  quotas: Quotas;
   log: Log;
   meters: Meters;
   keys: SigningKeys;

@@ -15,6 +15,7 @@ export async function settleRebuild(rebuild: Rebuild): Promise<void> {
   await settleRevisions(rebuild);
   await settleMissing(rebuild);
   await settleSizes(rebuild);
+  await rebuild.step('settling', null, ({ usage }) => usage.recount());
 }
 
 async function settleRevisions(rebuild: Rebuild): Promise<void> {

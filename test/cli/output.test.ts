@@ -72,6 +72,7 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
     ['fixity'],
     ['repair', run],
     ['rebuild', '--compare', '--data-dir', migrated.dir],
+    ['quota'],
     ['keys', 'ls'],
     ['keys', 'rotate'],
     ['keys', 'export'],

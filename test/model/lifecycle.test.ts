@@ -124,9 +124,11 @@ async function play(
     return choice;
   });
   await world.assertWhole();
+  await world.assertUsage();
   await world.comeToRest();
   await world.assertWhole();
   await world.assertAtRest();
+  await world.assertUsage();
   if (world.failures.length > 0) throw world.failures[0];
 }
 

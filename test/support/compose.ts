@@ -28,6 +28,7 @@ const SUITES = [
   'test/ceph/frame-commits.test.ts',
   'test/ceph/frames.test.ts',
   'test/ceph/decisions.test.ts',
+  'test/ceph/limits.test.ts',
   'test/ceph/lost-objects.test.ts',
   'test/ceph/lying-part.test.ts',
   'test/ceph/metrics.test.ts',

@@ -44,6 +44,7 @@ export type LyingRoute =
   | 'fixity run'
   | 'repairs'
   | 'repair manifests'
+  | 'quota'
   | 'attestation'
   | 'keys'
   | 'new key'
@@ -171,6 +172,7 @@ const ROUTES: ReadonlyArray<[method: string, path: RegExp, LyingRoute]> = [
   ['POST', /^\/v1\/operations\/fixity$/, 'fixity run'],
   ['POST', /^\/v1\/operations\/repairs$/, 'repairs'],
   ['POST', /^\/v1\/operations\/repairs\/manifests$/, 'repair manifests'],
+  ['GET', /^\/v1\/quota$/, 'quota'],
   ['GET', /\/attestation$/, 'attestation'],
   ['GET', /^\/v1\/keys$/, 'keys'],
   ['POST', /^\/v1\/keys$/, 'new key'],
@@ -197,6 +199,15 @@ export const RETENTION = {
   reason: 'never_expires',
   holds: [],
   events: [],
+};
+
+export const QUOTA = {
+  producer: 'tests',
+  used_bytes: 3,
+  reserved_bytes: 2,
+  quota_bytes: 10,
+  open_packages: 1,
+  open_packages_max: 9,
 };
 
 export const HOLD = {
@@ -411,6 +422,7 @@ function honest(route: LyingRoute, response: ServerResponse, url: string, body: 
     'fixity run': FIXITY_RUN,
     repairs: { uploads: [] },
     'repair manifests': { repaired: [], kept: [] },
+    quota: { items: [QUOTA], next_cursor: null },
     attestation: {},
     keys: { items: [KEY], current: KEY.id },
     'new key': KEY,

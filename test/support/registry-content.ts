@@ -43,6 +43,8 @@ export interface RegistryContent {
   lost: unknown[];
   deleted: unknown[];
   expiring: unknown[];
+  /** Not of open packages, which storage does not know. */
+  used: unknown[];
 }
 
 const QUERIES: Record<keyof RegistryContent, string> = {
@@ -68,6 +70,7 @@ const QUERIES: Record<keyof RegistryContent, string> = {
   deleted: `select p.id, d.path, e.id as event from deleted_files d join packages p on p.no = d.package_no
     join retention_events e on e.seq = d.event_seq order by p.id, d.path`,
   expiring: `select p.id, x.due_at, x.files, x.bytes from expiring_files x join packages p on p.no = x.package_no order by p.id, x.due_at`,
+  used: 'select producer, used_bytes from producer_usage where used_bytes > 0 order by producer',
   lost: 'select b.digest from lost_blobs x join blobs b on b.no = x.blob_no order by b.digest',
 };
 

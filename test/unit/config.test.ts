@@ -21,6 +21,7 @@ const DEFAULTS: Config = {
   timeStamps: null,
   adminToken: null,
   retentionClassesFile: null,
+  limitsFile: null,
   corsOrigins: [],
   sweepInterval: null,
   fixityPeriod: 2_592_000_000,
@@ -81,6 +82,7 @@ const GOOD: Record<string, Array<[string, Partial<Config>]>> = {
     [` ${'t'.repeat(16)}\r\n`, { adminToken: 't'.repeat(16) }],
   ],
   RETENTION_CLASSES: [['/etc/classes.json', { retentionClassesFile: '/etc/classes.json' }]],
+  LIMITS: [['/etc/limits.json', { limitsFile: '/etc/limits.json' }]],
   CORS_ORIGINS: [
     ['https://board.example', { corsOrigins: ['https://board.example'] }],
     ['https://a.example, http://b.example:81', { corsOrigins: ['https://a.example', 'http://b.example:81'] }],
@@ -155,7 +157,7 @@ const BAD: Record<string, string[]> = {
 };
 
 /** Any text is good, as far as the configuration can tell; or they stop the start, as tested below. */
-const NEVER_BAD = ['ATTESTATION_KEY', 'HOST', 'DATA_DIR', 'RETENTION_CLASSES', 'S3_REGION'];
+const NEVER_BAD = ['ATTESTATION_KEY', 'HOST', 'DATA_DIR', 'LIMITS', 'RETENTION_CLASSES', 'S3_REGION'];
 
 test('every variable is in the tables of this test, and is described', (t) => {
   const names = Object.keys(VARIABLES).toSorted();

@@ -325,6 +325,11 @@ export class ApiClient {
     return this.#get('diagnosis', '/v1/diagnosis');
   }
 
+  /** What producers use, and may use. */
+  quotas(query: PageQuery & { producer?: string | undefined } = {}): Promise<wire.QuotaList> {
+    return this.#list('quotas', '/v1/quota', { ...query });
+  }
+
   startSweep(body: wire.StartSweep): Promise<wire.Sweep> {
     return this.#post('sweep', '/v1/operations/sweeps', body, { once: true });
   }

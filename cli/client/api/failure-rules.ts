@@ -49,8 +49,8 @@ const STATUSES: Record<number, Pick<Rule, 'service' | 'storage'>> = {
   504: { service: 'always', storage: 'always' },
 };
 
-/** Bytes that are wrong, in storage or in the registry, stay so, whatever the status. */
-const LASTING: ReadonlySet<string> = new Set(['integrity_failure', 'registry_damaged']);
+/** Bytes that are wrong, in storage or in the registry, stay so, and so do packages that nobody ends, whatever the status. */
+const LASTING: ReadonlySet<string> = new Set(['integrity_failure', 'registry_damaged', 'too_many_packages']);
 
 export interface Asked {
   who: 'service' | 'storage';
@@ -67,7 +67,9 @@ export function mayPass(error: unknown, { who, known }: Asked): boolean {
 
 /** Once it was sent, somebody may have acted on it. */
 export function mayHaveArrived(error: unknown): boolean {
-  return error instanceof ApiError || (connectionRule(error)?.arrived ?? true);
+  // Of too many, this one was not looked at.
+  if (error instanceof ApiError) return error.status !== 429;
+  return connectionRule(error)?.arrived ?? true;
 }
 
 /** As Node and got throw them: no answer came, or half of one. Answers with an error status are none of these. */

@@ -145,7 +145,8 @@ export class JsonCalls {
     const to = response.headers.location;
     if (status === 400 && SAYS_HTTPS.test(refusal.body) && base.startsWith('http:')) throw otherProtocol(base);
     if (status < 400) throw new NotAStore(`it answered ${method} ${path} with ${status}, to ${to ?? 'nowhere'}`);
-    throw problemOf({ ...refusal, who: 'service', sent: Buffer.byteLength(text ?? '') });
+    const retryAfter = response.headers['retry-after'];
+    throw problemOf({ ...refusal, who: 'service', sent: Buffer.byteLength(text ?? ''), retryAfter });
   }
 
   /** Of a first contact that fails as one by the wrong protocol does, whether it is that: nothing is retried then. */

@@ -13,6 +13,8 @@ export interface Refusal {
   who: 'service' | 'storage';
   /** Bytes that the request had. */
   sent?: number;
+  /** The header. */
+  retryAfter?: string | undefined;
 }
 
 const DETAIL_MAX = 2_000;
@@ -21,7 +23,19 @@ const EXTRAS_DEPTH = 8;
 
 /** What an error status means: a problem document of ours, S3's, or an answer of something in between. */
 export function problemOf(refusal: Refusal): ApiError | CliError {
-  return serviceProblem(refusal) ?? storageProblem(refusal) ?? proxyProblem(refusal) ?? unknownProblem(refusal);
+  const problem =
+    serviceProblem(refusal) ?? storageProblem(refusal) ?? proxyProblem(refusal) ?? unknownProblem(refusal);
+  if (problem instanceof ApiError) problem.retryAfterMs = parseRetryAfter(refusal.retryAfter, Date.now());
+  return problem;
+}
+
+/** `Retry-After` (RFC 9110, 10.2.3), seconds or a date, as ms from `now` on; null: there is none, or it cannot be read. */
+export function parseRetryAfter(text: string | undefined, now: number): number | null {
+  if (text === undefined) return null;
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1_000;
+  // A date is of letters: anything else Date.parse reads in ways of its own.
+  const at = /^[A-Z][a-z]{2}, /.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(at) ? null : Math.max(0, at - now);
 }
 
 /** RFC 9457, as the service writes it. Codes that this version does not know are passed on. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiError } from '../../errors.ts';
 import { type Asked, mayHaveArrived, mayPass, sayFailure } from './failure-rules.ts';
 
 const FIRST_MS = 200;
@@ -10,6 +11,20 @@ const MOST_MS = 10_000;
  */
 export function retryDelay(attempt: number, random: number): number {
   return Math.round(Math.min(MOST_MS, FIRST_MS * 2 ** (attempt - 1)) * (0.5 + random / 2));
+}
+
+/** Whoever says that it takes longer is not waited for. */
+const WAIT_MOST_MS = 60_000;
+
+/**
+ * How long to wait before the next attempt: never less than was asked for (`Retry-After`), and not exactly that, for everybody who was told
+ * the same. @returns ms; null: longer than anybody waits
+ */
+export function pauseBefore(attempt: number, random: number, error: unknown): number | null {
+  const delay = retryDelay(attempt, random);
+  const asked = error instanceof ApiError ? error.retryAfterMs : null;
+  if (asked === null) return delay;
+  return asked > WAIT_MOST_MS ? null : Math.max(delay, asked + Math.round(random * FIRST_MS));
 }
 
 /** However many calls fail at once, people are told once in so long. */
@@ -56,9 +71,10 @@ export async function withRetries<T>(rule: RetryRule, work: (attempt: number) =>
       return await work(attempt);
     } catch (error) {
       const again = mayPass(error, asked()) && !(once && mayHaveArrived(error));
-      if (signal.aborted || attempt >= tries || !again) throw error;
+      const pause = pauseBefore(attempt, Math.random(), error);
+      if (signal.aborted || attempt >= tries || !again || pause === null) throw error;
       if (attempt === 1) notes.retrying(whom, error, tries - 1);
-      await sleep(retryDelay(attempt, Math.random()), undefined, { signal });
+      await sleep(pause, undefined, { signal });
     }
   }
 }

@@ -129,7 +129,8 @@ async function* fetchFrom(
   const response = await get(source.url, ask.headers, pool, signal);
   try {
     const status = response.statusCode ?? 0;
-    if (status >= 300) throw refusalOf(source, status, await bodyStart(paced(response)));
+    const retryAfter = response.headers['retry-after'];
+    if (status >= 300) throw refusalOf(source, status, await bodyStart(paced(response)), retryAfter);
     let skip = status === 206 ? ask.skip : ask.skipOfAll;
     if (skip > SKIP_MAX) throw new SourceDamaged('storage returns the whole object although a range was requested');
     let left = size;
@@ -174,9 +175,9 @@ function askFor({ headers, size: all }: Source, offset: number, size: number): A
   return { headers: { ...headers, range }, skip: 0, skipOfAll: offset, goesOn: false };
 }
 
-function refusalOf(source: Source, status: number, body: string): Error {
+function refusalOf(source: Source, status: number, body: string, retryAfter: string | undefined): Error {
   const { url } = source;
-  const problem = problemOf({ status, body, what: new URL(url).pathname, url, who: 'storage' });
+  const problem = problemOf({ status, body, what: new URL(url).pathname, url, who: 'storage', retryAfter });
   if (!(problem instanceof ApiError)) return problem;
   if (status === 416) return new SourceDamaged(`storage has fewer than ${source.size} bytes of it`);
   if (problem.code === 'integrity_failure') return new SourceDamaged(problem.message);

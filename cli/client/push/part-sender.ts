@@ -4,7 +4,7 @@ import type { PartRequest } from '../../../src/api/types.ts';
 import { ApiError } from '../../errors.ts';
 import { bodyStart, paced } from '../api/bounded-body.ts';
 import { openRequest, type Pool } from '../api/connections.ts';
-import { problemOf } from '../api/problem.ts';
+import { problemOf, type Refusal } from '../api/problem.ts';
 
 /** Where an object's bytes come from. */
 export interface ByteSource {
@@ -40,11 +40,13 @@ function partProblem(problem: ApiError): ApiError {
   return new ApiError(code, status, `The upload or the bucket is gone: ${problem.detail}`, extras);
 }
 
+type PartAnswer = Pick<Refusal, 'status' | 'body' | 'retryAfter'>;
+
 async function put(
   { url, method, headers, offset, size }: PartRequest,
   source: ByteSource,
   { pool, signal, sent }: SendOptions,
-): Promise<{ status: number; body: string }> {
+): Promise<PartAnswer> {
   // Whichever fails first, of the body and the answer, ends both; the other one's failure is its echo.
   const request = openRequest({ url, method, headers: { 'content-length': String(size), ...headers } }, pool, signal);
   let early: IncomingMessage | undefined;
@@ -91,6 +93,7 @@ async function writeAll(
   request.end();
 }
 
-async function readAnswer(response: IncomingMessage): Promise<{ status: number; body: string }> {
-  return { status: response.statusCode ?? 0, body: await bodyStart(paced(response)) };
+async function readAnswer(response: IncomingMessage): Promise<PartAnswer> {
+  const { statusCode: status = 0, headers } = response;
+  return { status, body: await bodyStart(paced(response)), retryAfter: headers['retry-after'] };
 }

@@ -6,6 +6,7 @@ import { keyRoutes } from './keys.ts';
 import { logRoutes } from './log.ts';
 import { operationRoutes } from './operations.ts';
 import { packageRoutes } from './packages.ts';
+import { quotaRoutes } from './quota.ts';
 import { repairRoutes } from './repairs.ts';
 import { retentionRoutes } from './retention.ts';
 import { signedRoutes } from './signed.ts';
@@ -24,6 +25,7 @@ export const ROUTES: readonly Route[] = [
   ...logRoutes,
   ...tokenRoutes,
   ...operationRoutes,
+  ...quotaRoutes,
   ...sweepRoutes,
   ...fixityRoutes,
   ...repairRoutes,

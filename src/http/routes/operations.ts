@@ -12,7 +12,15 @@ export const operationRoutes: Route[] = [
     summary: 'What a client must know to plan its work; sizes in bytes, lifetimes in seconds',
     tag: 'Operations',
     answers: { 200: schema.LimitsAnswer },
-    handle: async (services) => ({ status: 200, body: services.limits }),
+    handle: async ({ limits, quotas: { files_per_package, uploads_per_package, bytes_per_package } }) => ({
+      status: 200,
+      body: {
+        ...limits,
+        files_per_package,
+        uploads_per_package,
+        ...(bytes_per_package === null ? {} : { bytes_per_package }),
+      },
+    }),
   }),
 
   route({

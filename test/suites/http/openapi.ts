@@ -184,6 +184,7 @@ export function openapiSuite(startTestService: StartTestService): void {
     await check('get', '/v1/keys', api.get('/v1/keys'));
     await check('post', '/v1/keys', api.post('/v1/keys'));
     await check('get', '/v1/limits', api.get('/v1/limits'));
+    await check('get', '/v1/quota', api.get('/v1/quota'));
     await check('get', '/v1/diagnosis', api.get('/v1/diagnosis'));
     const operations = '/v1/operations';
     const sweep = await check('post', `${operations}/sweeps`, api.post(`${operations}/sweeps`, {}));

@@ -122,6 +122,7 @@ const EXAMPLES: Record<
   listTokens: async () => ({ path: '/v1/tokens' }),
   revokeToken: async (f) => ({ path: `/v1/tokens/${(await makeToken(f.admin, { scopes: ['audit:read'] })).id}` }),
   getLimits: async () => ({ path: '/v1/limits' }),
+  listQuotas: async () => ({ path: '/v1/quota' }),
   getDiagnosis: async () => ({ path: '/v1/diagnosis' }),
   startSweep: async () => ({ path: '/v1/operations/sweeps', body: {} }),
   listSweeps: async () => ({ path: '/v1/operations/sweeps' }),

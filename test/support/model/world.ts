@@ -10,6 +10,7 @@ import { digestOf } from '../../../src/core/digest.ts';
 import { isStoreError } from '../../../src/core/errors.ts';
 import { newId, type PackageId } from '../../../src/core/ids.ts';
 import { DEFAULT_LIMITS } from '../../../src/core/limits.ts';
+import { DEFAULT_QUOTAS, type Quotas } from '../../../src/core/quotas.ts';
 import { readSigningKey } from '../../../src/core/signing-key.ts';
 import { type StoreId, storeBytes } from '../../../src/core/store-identity.ts';
 import { openRegistry, type Registry } from '../../../src/registry/registry.ts';
@@ -76,7 +77,7 @@ export class World {
   }
 
   /** A service of its own process. @param name for the log */
-  service(name: string): Services<BlobStore> {
+  service(name: string, quotas: Quotas = DEFAULT_QUOTAS): Services<BlobStore> {
     const process = `${name} ${++this.#processes}`;
     const gate = <T>(what: string, work: () => Promise<T>) => this.schedule.gate(process, what, work);
     const { store, spool } = this.#memory;
@@ -91,6 +92,7 @@ export class World {
       spool,
       checker: this.#checker,
       limits: DEFAULT_LIMITS,
+      quotas,
       log: QUIET,
       meters: { committed() {}, verified() {}, damaged() {}, checked() {}, swept() {}, recovered() {} },
       instance: process,
@@ -220,6 +222,12 @@ export class World {
     const open = await this.#db('uploads').whereIn('state', ['open', 'completing', 'aborting']).select('id', 'state');
     assert.deepEqual(open, [], 'no upload is half done');
     assert.equal(this.#memory.uploads.size, 0, 'storage has no part of any upload');
+  }
+
+  /** What producers use is what their packages have, whoever died where. @throws AssertionError */
+  async assertUsage(): Promise<void> {
+    const { usage } = this.#registry.read;
+    assert.deepEqual(await usage.list({ all: true }, null, 1_000), await usage.counted());
   }
 
   async expire(id: PackageId): Promise<void> {

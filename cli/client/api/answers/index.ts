@@ -27,6 +27,7 @@ const ANSWERS = {
   fixityRun: async () => (await import('./operations.ts')).fixityRun,
   repairedManifests: async () => (await import('./operations.ts')).repairedManifests,
   sweep: async () => (await import('./operations.ts')).sweep,
+  quotas: async () => (await import('./quota.ts')).quotas,
   signingKey: async () => (await import('./keys.ts')).signingKey,
   signingKeys: async () => (await import('./keys.ts')).signingKeys,
   token: async () => (await import('./tokens.ts')).token,
