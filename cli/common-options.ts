@@ -13,6 +13,16 @@ export const CLIENT_OPTIONS: readonly VerbOption[] = [
     flags: '--token <token>',
     description: 'bearer token (ARTIFACT_STORE_TOKEN, which is safer than the command line)',
   },
+  {
+    flags: '--identity <where>',
+    description: 'ask the CI job itself for tokens, and for fresh ones as they expire; needs no stored secret',
+    choices: ['github'],
+  },
+  {
+    flags: '--audience <text>',
+    description: 'whom the tokens of --identity are for (the URL of the service)',
+    parse: parseFilled,
+  },
   { flags: '--local', description: 'run the service inside this command, on a local data folder' },
   {
     flags: '--data-dir <dir>',
@@ -28,6 +38,8 @@ export interface CommonValues {
   quiet?: boolean;
   url?: string;
   token?: string;
+  identity?: 'github';
+  audience?: string;
   local?: boolean;
   dataDir?: string;
 }

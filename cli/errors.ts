@@ -27,6 +27,7 @@ export type CliCode =
   | 'file_differs'
   | 'package_differs'
   | 'key_not_found'
+  | 'no_identity'
   | 'directory_differs'
   | 'attestation_invalid'
   | 'data_folder'
@@ -108,6 +109,8 @@ function exitOf(error: ApiError): Exit {
 }
 
 function nextOf(error: ApiError): string | undefined {
+  // What to do about a JWT the service itself says.
+  if (error.code.startsWith('identity_')) return undefined;
   if (error.status === 401 || error.code === 'forbidden') return SET_TOKEN;
   if (error.code === 'list_mismatch') return OTHERS;
   if (error.code === 'quota_exceeded' || error.code === 'too_many_packages') return SEE_QUOTA;

@@ -1,4 +1,5 @@
-import type { ApiClient } from './client/api/api-client.ts';
+import type { ApiClient, ClientOptions } from './client/api/api-client.ts';
+import type { GithubIdentity } from './client/api/github-identity.ts';
 import { type CommonValues, DEFAULT_URL } from './common-options.ts';
 import { usageError } from './errors.ts';
 
@@ -28,8 +29,7 @@ export function newSession({ common, env, signal, version, makesDataFolder, tell
   async function open(): Promise<ApiClient> {
     // Loaded for those who need it: `--help` does not.
     const { ApiClient } = await import('./client/api/api-client.ts');
-    const { url, token } = common.local ? await openLocal() : remote();
-    const client = new ApiClient({ url, token, signal, userAgent, env, tell });
+    const client = new ApiClient({ ...(common.local ? await openLocal() : remote()), signal, userAgent, env, tell });
     closers.push(() => client.close());
     return client;
   }
@@ -41,9 +41,11 @@ export function newSession({ common, env, signal, version, makesDataFolder, tell
     return local;
   }
 
-  function remote(): { url: string; token: string | null } {
+  function remote(): Pick<ClientOptions, 'url' | 'token' | 'identity'> {
+    const url = common.url ?? (env.ARTIFACT_STORE_URL || DEFAULT_URL);
+    if (common.identity !== undefined) return { url, token: null, identity: githubIdentity(env, common.audience) };
     return {
-      url: common.url ?? (env.ARTIFACT_STORE_URL || DEFAULT_URL),
+      url,
       token:
         parseToken('--token', common.token) ??
         parseToken('ARTIFACT_STORE_TOKEN', env.ARTIFACT_STORE_TOKEN || undefined),
@@ -73,8 +75,26 @@ export function parseToken(from: string, text: string | undefined): string | nul
   throw usageError(`The token in ${from} ${problem}: it cannot be sent in a header.`, 'Copy it again: it is one word.');
 }
 
+/** What GitHub Actions tells a job that may have tokens. @throws CliError wrong_usage when this is none */
+function githubIdentity(env: SessionOptions['env'], audience: string | undefined): GithubIdentity {
+  const requestUrl = env.ACTIONS_ID_TOKEN_REQUEST_URL ?? '';
+  const requestToken = parseToken('ACTIONS_ID_TOKEN_REQUEST_TOKEN', env.ACTIONS_ID_TOKEN_REQUEST_TOKEN || undefined);
+  if (URL.canParse(requestUrl) && requestToken !== null) return { requestUrl, requestToken, audience };
+  throw usageError(
+    '--identity github works in jobs of GitHub Actions that may have tokens: ACTIONS_ID_TOKEN_REQUEST_URL and ACTIONS_ID_TOKEN_REQUEST_TOKEN are not both set.',
+    'Give the job `permissions: { id-token: write }`. A pull request from a fork never has it.',
+  );
+}
+
 /** @throws CliError wrong_usage for options that contradict each other */
-export function checkCommon({ local, url, token, dataDir }: CommonValues): void {
+export function checkCommon({ local, url, token, identity, audience, dataDir }: CommonValues): void {
+  if (local && identity !== undefined) throw usageError('--identity is for a service with --url; --local needs none.');
+  if (token !== undefined && identity !== undefined) {
+    throw usageError('--token and --identity are two ways to say who you are: give one of them.');
+  }
+  if (audience !== undefined && identity === undefined) {
+    throw usageError('--audience is whom the tokens of --identity are for: add --identity github.');
+  }
   if (local && url !== undefined) throw usageError('--local and --url name two services: give one of them.');
   if (local && token !== undefined) throw usageError('--token is for a service with --url; --local needs none.');
   if (!local && dataDir !== undefined) {

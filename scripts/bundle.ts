@@ -34,7 +34,13 @@ const TOGETHER: readonly Together[] = [
   { name: 'verbs', roots: ['cli/client/**/*.ts', 'cli/guide-board/*.ts', 'cli/completion.ts', 'cli/statehub.ts'] },
   {
     name: 'service',
-    roots: ['src/server.ts', 'cli/local-service.ts', 'cli/migrate-registry.ts', 'src/rebuild-registry.ts'],
+    roots: [
+      'src/server.ts',
+      'cli/local-service.ts',
+      'cli/migrate-registry.ts',
+      'cli/explain-token.ts',
+      'src/rebuild-registry.ts',
+    ],
   },
   { name: 's3', roots: ['src/blobs/s3/*.ts'] },
 ];

@@ -117,6 +117,10 @@ export const VARIABLES = {
     .regex(/^[\x21-\x7e]+$/, 'must contain only ASCII characters, and no spaces: no header could carry it')
     .optional()
     .describe('bearer token with every scope; without it only loopback is served'),
+  IDENTITIES: z
+    .string()
+    .optional()
+    .describe('path of a JSON file: which JWTs of CI jobs are accepted, and what each may do'),
   RETENTION_CLASSES: z
     .string()
     .optional()
@@ -192,6 +196,8 @@ export interface Config {
   /** The authority that stamps checkpoints of the audit (RFC 3161), and the proxies that lead to it; null: none does. */
   timeStamps: { url: string; proxies: ProxyEnv } | null;
   adminToken: string | null;
+  /** The file of identity rules, and what names proxies on the way to the issuers; null: no JWT is accepted. */
+  identities: { file: string; proxies: ProxyEnv } | null;
   retentionClassesFile: string | null;
   limitsFile: string | null;
   corsOrigins: readonly string[];
@@ -225,6 +231,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     attestationKey: values.ATTESTATION_KEY ?? null,
     timeStamps: values.TIMESTAMP_URL === undefined ? null : { url: values.TIMESTAMP_URL, proxies: proxyEnvOf(env) },
     adminToken: values.ADMIN_TOKEN ?? null,
+    identities: values.IDENTITIES === undefined ? null : { file: values.IDENTITIES, proxies: proxyEnvOf(env) },
     retentionClassesFile: values.RETENTION_CLASSES ?? null,
     limitsFile: values.LIMITS ?? null,
     corsOrigins: values.CORS_ORIGINS,

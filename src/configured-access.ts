@@ -14,20 +14,22 @@ export interface ConfiguredAccess {
 
 /**
  * Who may come in: the admin token, tokens of the API, and as long as there is neither, everybody on this machine.
+ * @param others further kinds of bearers, which are configured
  * @throws ConfigError when others could reach a service that asks nobody for a token
  */
 export async function configuredAccess(
   { adminToken, host }: Pick<Config, 'adminToken' | 'host'>,
   registry: Registry,
   log: Log,
+  others: readonly GrantOf[],
 ): Promise<ConfiguredAccess> {
   const apiTokens = apiTokenGrants(registry, log);
-  const kinds: GrantOf[] = [...(adminToken === null ? [] : [adminTokenGrant(adminToken)]), apiTokens.grantOf];
-  const open = openness(registry, adminToken !== null);
+  const admin = adminToken === null ? [] : [adminTokenGrant(adminToken)];
+  const open = openness(registry, adminToken !== null, others.length > 0);
   if (!isLoopback(host) && (await open.isOpen())) {
     throw new ConfigError(
       `ARTIFACT_STORE_HOST is ${host}, which other machines can reach: set ARTIFACT_STORE_ADMIN_TOKEN, make a token with \`artifact-store token create --local\`, or listen on 127.0.0.1.`,
     );
   }
-  return { authentication: authentication(kinds, open), close: apiTokens.close };
+  return { authentication: authentication([...admin, apiTokens.grantOf, ...others], open), close: apiTokens.close };
 }

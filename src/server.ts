@@ -28,6 +28,7 @@ import { type Config, ConfigError } from './config.ts';
 import { configuredAccess } from './configured-access.ts';
 import { openConfiguredBlobs } from './configured-blobs.ts';
 import { configuredClasses } from './configured-classes.ts';
+import { configuredIdentities } from './configured-identities.ts';
 import { configuredKeys } from './configured-keys.ts';
 import { configuredLimits } from './configured-limits.ts';
 import { describeDatabase, openConfiguredRegistry } from './configured-registry.ts';
@@ -44,6 +45,7 @@ import { ROUTES } from './http/routes/index.ts';
 import { type ServeOptions, serve, stopServing, urlOf } from './http/serve.ts';
 import type { Totals } from './http/totals-gauges.ts';
 import { openLog } from './log.ts';
+import type { IssuerTimes } from './oidc/issuer-keys.ts';
 import { measuredRegistry } from './registry/measured-registry.ts';
 import type { Registry } from './registry/registry.ts';
 import { storeIdentification } from './store-identification.ts';
@@ -87,6 +89,8 @@ export interface ServiceOverrides {
   logInterval?: number | null;
   /** How often it is looked whether a checkpoint is to be stamped, and how long after the last stamp at the earliest, ms. */
   timeStamps?: { look: number; interval: number };
+  /** How keys of issuers are asked for. */
+  issuerTimes?: Partial<IssuerTimes>;
 }
 
 export interface Service {
@@ -111,6 +115,7 @@ export async function startService(
 ): Promise<Service> {
   const log = overrides.log ?? openLog(config.logLevel);
   const classes = await configuredClasses(config);
+  const identities = await configuredIdentities(config, log, overrides.issuerTimes);
   const files = overrides.files ?? realFileLayer;
   const all = await configuredLimits(config);
   const bounds = { ...all.bounds, ...overrides.bounds };
@@ -132,7 +137,7 @@ export async function startService(
     const beside = background(log, metrics.work.worked);
     await assertRebuilt(registry, { registry: describeDatabase(config) });
     await prepareRegistry(registry, classes);
-    const { authentication, ...access } = await configuredAccess(config, registry, log);
+    const { authentication, ...access } = await configuredAccess(config, registry, log, identities);
     closers.push(access.close);
     let url = '';
     const publicUrl = (): string => config.publicUrl ?? url;

@@ -31,6 +31,7 @@ import { serve } from './serve.ts';
 import { show } from './show.ts';
 import { sweep } from './sweep.ts';
 import { tokenCreate } from './token-create.ts';
+import { tokenExplain } from './token-explain.ts';
 import { tokenLs } from './token-ls.ts';
 import { tokenRevoke } from './token-revoke.ts';
 import { verify } from './verify.ts';
@@ -66,6 +67,7 @@ export const VERBS: readonly Verb[] = [
   tokenCreate,
   tokenLs,
   tokenRevoke,
+  tokenExplain,
   auditVerify,
   auditCheckpoint,
   auditProve,

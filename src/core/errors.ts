@@ -13,6 +13,10 @@ export const ERROR_TABLE = {
   part_digest_mismatch: { status: 400, title: 'The bytes sent are not those that the URL was signed for' },
 
   unauthenticated: { status: 401, title: 'A valid bearer token is required' },
+  identity_invalid: { status: 401, title: 'The JWT is not one of a trusted issuer' },
+  identity_audience: { status: 401, title: 'The JWT is for another audience' },
+  identity_expired: { status: 401, title: 'The JWT has expired' },
+  identity_unmatched: { status: 401, title: 'No identity rule matches the JWT' },
   forbidden: { status: 403, title: 'This caller may not do that' },
   foreign_host: { status: 403, title: 'The Host header names another service' },
   foreign_origin: { status: 403, title: 'The Origin header names a site that may not call this service' },
@@ -99,6 +103,7 @@ export const ERROR_TABLE = {
   decision_unwritten: { status: 500, title: 'Storage could not be told of the decision yet' },
   integrity_failure: { status: 500, title: 'Stored bytes have changed or are gone' },
   unavailable: { status: 503, title: 'The service cannot answer now' },
+  issuer_unavailable: { status: 503, title: 'The keys of the issuer cannot be had' },
   registry_damaged: { status: 503, title: 'The registry is damaged' },
   no_space: { status: 507, title: 'The storage is full' },
   quota_exceeded: { status: 507, title: 'The producer has no room left in its quota' },

@@ -18,7 +18,7 @@ test('each JSON body is sent with its length, that of a DELETE too; what has no 
   t.teardown(() => server.close());
   const calls = new JsonCalls({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    token: 'secret',
+    bearer: async () => 'secret',
     signal: new AbortController().signal,
     userAgent: 'tests',
     connections: new Connections(),

@@ -9,6 +9,7 @@ import { ApiError, usageError } from '../../errors.ts';
 import type { AnswerName, AnswerOf } from './answers/index.ts';
 import { bodyStart, upTo, wholeBody } from './bounded-body.ts';
 import { Connections } from './connections.ts';
+import { type GithubIdentity, githubTokens } from './github-identity.ts';
 import { JsonCalls, type Query } from './json-calls.ts';
 import { type ReadManifest, readManifest } from './manifest-reader.ts';
 import { pagesOf } from './pages.ts';
@@ -17,6 +18,8 @@ import { RetryNotes } from './retry.ts';
 export interface ClientOptions {
   url: string;
   token: string | null;
+  /** Where tokens are had in the place of `token`. */
+  identity?: GithubIdentity | undefined;
   signal: AbortSignal;
   userAgent: string;
   /** What names proxies. */
@@ -79,13 +82,15 @@ export class ApiClient {
   readonly #calls: JsonCalls;
   #limits: Promise<Limits> | null = null;
 
-  constructor({ url, token, signal, userAgent, env, tell = () => {} }: ClientOptions) {
+  constructor({ url, token, identity, signal, userAgent, env, tell = () => {} }: ClientOptions) {
     this.url = parseServiceUrl(url);
     this.signal = signal;
     this.connections = new Connections({ env });
     this.notes = new RetryNotes(tell);
     const { connections, notes } = this;
-    this.#calls = new JsonCalls({ url: this.url, token, signal, userAgent, connections, notes });
+    const bearer =
+      identity === undefined ? async () => token : githubTokens(identity, this.url, { connections, notes, signal });
+    this.#calls = new JsonCalls({ url: this.url, bearer, signal, userAgent, connections, notes });
   }
 
   close(): void {

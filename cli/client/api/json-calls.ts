@@ -16,7 +16,8 @@ import { type RetryNotes, withRetries } from './retry.ts';
 
 export interface JsonCallsOptions {
   url: string;
-  token: string | null;
+  /** The bearer token that is good now; null: none is sent. */
+  bearer: () => Promise<string | null>;
   signal: AbortSignal;
   userAgent: string;
   connections: Connections;
@@ -119,7 +120,7 @@ export class JsonCalls {
 
   async #request(call: Call): Promise<Answering> {
     const { method, path, query, body, answers } = call;
-    const { url: base, connections, signal } = this.#options;
+    const { url: base, connections, signal, bearer } = this.#options;
     const url = new URL(base + path);
     for (const [name, value] of Object.entries(query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));
@@ -129,7 +130,11 @@ export class JsonCalls {
     const agents = this.#pool.agentsFor(base);
     const agent = url.protocol === 'https:' ? { https: agents.https } : { http: agents.http };
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const headers = text === undefined ? {} : { 'content-type': 'application/json' };
+    const token = await bearer();
+    const headers = {
+      ...(text === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+    };
     const stream = got.stream(url, { method, headers, body: text, signal, agent });
     // Until somebody reads it, and after nobody does any more.
     stream.on('error', () => {});
@@ -169,13 +174,12 @@ export class JsonCalls {
 
   /** Loaded when first used: `--help` must not wait for it. */
   async #open(): Promise<Got> {
-    const { token, userAgent } = this.#options;
+    const { userAgent } = this.#options;
     const { default: got } = await import('got');
     return got.extend({
       headers: {
         accept: 'application/json, application/problem+json',
         'user-agent': userAgent,
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
       },
       // The token goes to the service that was named, and nowhere else.
       followRedirect: false,
