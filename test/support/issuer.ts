@@ -20,7 +20,10 @@ export interface TokenOptions {
 type Page = 'discovery' | 'keys';
 
 export interface TestIssuer {
+  /** As its tokens have it. */
   url: string;
+  /** Where it is, on loopback. */
+  port: number;
   audience: string;
   /** What was asked for, in order. */
   asked: Page[];
@@ -62,8 +65,12 @@ export function rsaKey(kid: string = randomUUID()): IssuerKey {
   return { kid, ...generateKeyPairSync('rsa', { modulusLength: 2_048 }) };
 }
 
-/** An OpenID provider over HTTP, as far as a relying party that has a token already sees one. */
-export async function startIssuer(audience = 'https://store.example'): Promise<TestIssuer> {
+/**
+ * An OpenID provider over HTTP, as far as a relying party that has a token already sees one.
+ * @param url what it is called, if that is not where it is
+ */
+export async function startIssuer({ url }: { url?: string } = {}): Promise<TestIssuer> {
+  const audience = 'https://store.example';
   const server = createServer((request, response) => {
     const page = request.url === '/keys' ? 'keys' : 'discovery';
     issuer.asked.push(page);
@@ -79,7 +86,8 @@ export async function startIssuer(audience = 'https://store.example'): Promise<T
   await listen(0);
   const { port } = server.address() as AddressInfo;
   const issuer: TestIssuer = {
-    url: `http://127.0.0.1:${port}`,
+    url: url ?? `http://127.0.0.1:${port}`,
+    port,
     audience,
     asked: [],
     answers: {},
