@@ -6,6 +6,7 @@ import type { IssuerTimes } from '../../src/oidc/issuer-keys.ts';
 import { apiOf } from '../support/api.ts';
 import { ADMIN_TOKEN, NIGHTLY, startIdentityService, writeRules } from '../support/identities.ts';
 import { JOB, now, rsaKey, startIssuer, type TestIssuer } from '../support/issuer.ts';
+import { startTestService } from '../support/service.ts';
 
 /** JWTs of CI jobs, at the running service, with an issuer that is a real server. */
 
@@ -44,6 +45,13 @@ test('a job may do what its rule says, and stands in the audit by project, ref a
   t.is((await job.get(`/v1/packages/${id}`)).body.status, 'finalized');
   const others = await job.post('/v1/packages', { name: 'x', producer: 'somebody-else' });
   t.is(others.status, 403, JSON.stringify(others.body));
+  for (const path of ['/v1/operations/sweeps', `/v1/packages/${id}/holds`]) {
+    t.is(
+      (await job.post(path, { reason: 'r' })).body.code,
+      'forbidden',
+      `${path} needs a scope that the rule does not give`,
+    );
+  }
   const admin = apiOf(service.url, ADMIN_TOKEN);
   const theirs = await admin.create({ producer: 'somebody-else' });
   t.is((await job.get(`/v1/packages/${theirs}`)).status, 404, 'a package of another producer does not exist for it');
@@ -51,6 +59,16 @@ test('a job may do what its rule says, and stands in the audit by project, ref a
   t.deepEqual([...new Set(events.map(({ actor }) => actor))], ['github:74/refs/heads/main/run/1658821493.1']);
   t.is((await apiOf(service.url).get('/v1/packages')).status, 401, 'without a token');
   t.like((await apiOf(service.url, 'no-jwt').get('/v1/packages')).body, { code: 'unauthenticated' });
+});
+
+test('with a file of rules, and no admin token, nobody comes in without a JWT', async (t) => {
+  const issuer = await startIssuer();
+  t.teardown(() => issuer.stop());
+  const service = await startTestService({ env: { ARTIFACT_STORE_IDENTITIES: await writeRules(t, issuer) } });
+  t.teardown(() => service.dispose());
+  t.is((await apiOf(service.url).get('/v1/packages')).body.code, 'unauthenticated');
+  t.is((await apiOf(service.url, await issuer.token({ exp: 1 })).get('/v1/packages')).body.code, 'identity_expired');
+  t.is((await apiOf(service.url, await issuer.token()).get('/v1/packages')).status, 200);
 });
 
 interface Attack {

@@ -165,7 +165,7 @@ const WRONG: Array<[string, string, RegExp]> = [
   [
     'operator of one producer',
     ruleFile({ scopes: ['operator'] }),
-    /scopes has operator, which is about the whole store/,
+    /rule "nightly" has the scope operator, which acts on the whole store/,
   ],
 ];
 for (const [what, text, says] of WRONG) {
