@@ -59,7 +59,8 @@ export function cliOf(env: Record<string, string>): (...args: string[]) => Promi
 }
 
 /** What the environment tells Node itself, or the system, is read when a process starts. */
-const READ_BY_COMMANDS = /^(ARTIFACT_STORE_\w+|XDG_CACHE_HOME|NO_COLOR|TERM|\w+_PROXY|\w+_proxy)$/;
+const READ_BY_COMMANDS =
+  /^(ARTIFACT_STORE_\w+|ACTIONS_ID_TOKEN_REQUEST_\w+|XDG_CACHE_HOME|NO_COLOR|TERM|\w+_PROXY|\w+_proxy)$/;
 
 function canBeHosted({ env = {}, cwd: _cwd, uid: _uid, ...ofProcess }: CliOptions): boolean {
   if (process.env.ARTIFACT_STORE_TEST_CLI === 'process') return false;
