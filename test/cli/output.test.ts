@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { open, stat } from 'node:fs/promises';
+import { open, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -21,6 +21,9 @@ import { writeTree } from '../support/tree.ts';
 const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 const MIB = 1024 ** 2;
 const LARGE = randomBytes(32 * MIB);
+
+/** A JWT: `{"alg":"RS256"}`, `{}`, and a signature. */
+const NO_ISSUER = 'eyJhbGciOiJSUzI1NiJ9.e30.AA';
 
 const service = await startTestService();
 const { url } = service;
@@ -46,6 +49,8 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
   const reason = ['--reason', 'a test'];
   const migrated = await openDataFolder(join(folder, 'migrated'));
   await migrated.close();
+  const identities = join(folder, 'identities.json');
+  await writeFile(identities, '{"issuers": []}');
   const event = (await api.get('/v1/audit?limit=1')).body.items[0].id;
   // A token closes the service of the other verbs: these have folders of their own.
   const some = ['--name', 'n', '--scope', 'operator'];
@@ -82,6 +87,7 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
     ['audit', 'verify'],
     ['audit', 'checkpoint'],
     ['audit', 'prove', event],
+    ['token', 'explain', NO_ISSUER, '--identities', identities],
     ['doctor'],
     ['migrate', '--data-dir', migrated.dir],
     ['completion', 'bash'],

@@ -156,6 +156,20 @@ test('token explain without rules, with bad ones, or without a JWT is wrong usag
   t.is((await runCli(['token', 'explain', jwt, '--identities', 'nowhere.json'])).code, 2);
 });
 
+test('text of a token cannot control a terminal', async (t) => {
+  const { issuer, explain } = await place(t);
+  const hostile = 'a\u001b]0;title\u0007\u009b31m\u202e\u2028\nartifact-store: forged';
+  for (const claims of [{ ref: hostile }, { aud: hostile }, { iss: hostile }, { run_id: hostile }]) {
+    const jwt = await issuer.token(claims);
+    for (const more of [[], ['--json']]) {
+      const { stdout, stderr } = await explain(jwt, ...more);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+      t.notRegex(stdout + stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u202e]/);
+      t.notRegex(stdout + stderr, /^artifact-store: forged/m);
+    }
+  }
+});
+
 test('an issuer is reached through the proxy of the environment, and its certificate is checked', async (t) => {
   const folder = await tempFolder(t);
   const ca = await ownCa(folder);

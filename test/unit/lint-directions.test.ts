@@ -53,6 +53,13 @@ const REFUSED: Record<string, string[]> = {
     '../server.ts',
     '../config.ts',
   ],
+  'src/oidc/file.ts': [
+    '../registry/registry.ts',
+    '../usecases/services.ts',
+    '../http/authenticate.ts',
+    '../config.ts',
+    'koa',
+  ],
   'src/usecases/file.ts': [
     '../http/app.ts',
     '../http/routes/index.ts',
@@ -96,6 +103,7 @@ const ALLOWED: Record<string, string[]> = {
   'src/api/file.ts': ['../core/digest.ts', 'zod/mini', 'zod/v4/locales/en.js'],
   'src/blobs/file.ts': ['../core/digest.ts', './blob-store.ts', '../make-folder.ts', 'node:fs'],
   'src/registry/file.ts': ['../core/digest.ts', '../../migrations/index.ts', 'knex'],
+  'src/oidc/file.ts': ['../core/proxy.ts', 'node:https', 'jose'],
   'src/usecases/file.ts': ['../core/digest.ts', '../blobs/blob-store.ts', '../registry/registry.ts'],
   'src/http/file.ts': ['../core/digest.ts', '../api/types.ts', '../usecases/services.ts', 'koa'],
   'src/http/routes/file.ts': ['../../usecases/services.ts', '../../api/types.ts', '../route.ts'],
