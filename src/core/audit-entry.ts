@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { canonicalJson } from './canonical-json.ts';
+import { TIME_MAX } from './time.ts';
 import { ENTRY_MAX_BYTES } from './tlog-tiles.ts';
 
 /** An audit event as `GET /v1/audit` shows it. */
@@ -16,11 +17,10 @@ export interface LoggedEvent {
 }
 
 const YEAR_0 = Date.UTC(-1, 12);
-const YEAR_9999 = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /** RFC 3339, UTC, of what can be written so; what was made of a time by other means than ours may lie outside. @param at ms */
 export function eventTime(at: number): string {
-  return new Date(Math.min(Math.max(at, YEAR_0), YEAR_9999)).toISOString();
+  return new Date(Math.min(Math.max(at, YEAR_0), TIME_MAX)).toISOString();
 }
 
 /**

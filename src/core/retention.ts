@@ -1,5 +1,6 @@
 import { StoreError } from './errors.ts';
 import type { PackageStatus } from './package-state.ts';
+import { TIME_MAX } from './time.ts';
 
 /**
  * How long a package must be kept. All times are milliseconds since 1970 in UTC; a null expiry means never. Nothing is
@@ -8,7 +9,6 @@ import type { PackageStatus } from './package-state.ts';
 export const DAY_MS = 86_400_000;
 
 /** The last instant that RFC 3339 and every client can write with a four-digit year. */
-const TIME_MAX = Date.parse('9999-12-31T23:59:59.999Z');
 
 /** How long some files of a package must be kept, less long than the package: see core/file-rules.ts. */
 export interface FileRule {

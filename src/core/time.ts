@@ -2,6 +2,9 @@ import { StoreError } from './errors.ts';
 
 const RFC3339 = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
 
+/** The last time that RFC 3339 can write; ms. */
+export const TIME_MAX = Date.parse('9999-12-31T23:59:59.999Z');
+
 /**
  * An RFC 3339 time in UTC with its fraction as given, up to nanoseconds: file systems have them, Date has not.
  * @param path the file whose time it is, for the error @throws StoreError invalid_request

@@ -2,6 +2,7 @@ import { hashOfApiToken, isLive, newApiToken } from '../core/api-token.ts';
 import { StoreError } from '../core/errors.ts';
 import { newId, type TokenId } from '../core/ids.ts';
 import { grantProblem, isWithin, type Scope } from '../core/scopes.ts';
+import { TIME_MAX } from '../core/time.ts';
 import type { ApiTokenRecord } from '../registry/api-tokens.ts';
 import { grantOfCaller } from './access.ts';
 import { recordChange } from './record-change.ts';
@@ -105,7 +106,7 @@ export function stateOfToken(token: ApiTokenRecord, now: number): 'active' | 'ex
 
 function expiryOf(expires: TokenInput['expires'], now: number): number | null {
   if (expires === undefined) return null;
-  return 'at' in expires ? expires.at : now + expires.in;
+  return Math.min('at' in expires ? expires.at : now + expires.in, TIME_MAX);
 }
 
 function isoOrNull(time: number | null): string | null {

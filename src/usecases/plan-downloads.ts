@@ -44,10 +44,32 @@ export async function planDownloads(
   services: Services<WithReader>,
   caller: Caller,
   packageId: PackageId,
-  page: ({ paths: readonly LogicalPath[] } | { after: string | null; limit: number }) & {
-    encodings?: readonly Encoding[];
-  },
-): Promise<{ downloads: PlannedDownload[]; next: string | null }> {
+  page: DownloadsPage,
+): Promise<PlannedDownloads> {
+  // Somebody may have removed a file, or the package, after its files were listed: looking again tells that from damage.
+  const planned = await plan(services, caller, packageId, page);
+  const again = 'notLocated' in planned ? await plan(services, caller, packageId, page) : planned;
+  if (!('notLocated' in again)) return again;
+  const path = again.notLocated;
+  throw new StoreError('integrity_failure', `The bytes of ${JSON.stringify(path)} have no location.`, { path });
+}
+
+type DownloadsPage = ({ paths: readonly LogicalPath[] } | { after: string | null; limit: number }) & {
+  encodings?: readonly Encoding[];
+};
+
+interface PlannedDownloads {
+  downloads: PlannedDownload[];
+  next: string | null;
+}
+
+/** @returns `notLocated`: proven bytes that no object holds, or that were removed meanwhile */
+async function plan(
+  services: Services<WithReader>,
+  caller: Caller,
+  packageId: PackageId,
+  page: DownloadsPage,
+): Promise<PlannedDownloads | { notLocated: LogicalPath }> {
   const tables = services.registry.read;
   const pkg = await readPackage(tables, caller, packageId);
   assertReadable(pkg);
@@ -61,9 +83,7 @@ export async function planDownloads(
   const expiresAt = await urlExpiry(services);
   const locations = await tables.files.locate(packageId, wanted);
   const path = notLocated(wanted, locations);
-  if (path !== null && pkg.status !== 'failed') {
-    throw new StoreError('integrity_failure', `The bytes of ${JSON.stringify(path)} have no location.`, { path });
-  }
+  if (path !== null && pkg.status !== 'failed') return { notLocated: path };
   if (path !== null && 'paths' in page) throw bytesFreed(pkg, path);
   const empty = readable.filter((file) => file.size === 0);
   const last = files.at(-1);

@@ -1,7 +1,7 @@
 import type { Answer } from './api.ts';
 
 /** Headers that differ with every answer. */
-const OWN = new Set(['date', 'x-request-id', 'content-length']);
+const OWN = new Set(['date', 'x-request-id', 'content-length', 'ratelimit']);
 
 /**
  * What of two answers must be equal when one is about something that the caller may not read, and the other about something that does

@@ -14,6 +14,8 @@ const ROUND = 50_000;
 const MANY = 20_000;
 /** Needs an authority for time stamps, which these services do not have. */
 const NEVER_SUCCEEDS = ['getLogTimestamp'];
+/** Closes a service that nobody needs a token for: the rest would be refused. */
+const CLOSES = ['createToken'];
 const TOKEN = 'a-token-of-sixteen-or-more';
 
 /**
@@ -35,7 +37,9 @@ export function generatedRequestsSuite(startTestService: StartTestService, usual
         const env: Record<string, string> = token === null ? {} : { ARTIFACT_STORE_ADMIN_TOKEN: token };
         const service = await startTestService({ env, bounds: { lingerMs: 200 } });
         t.teardown(() => service.dispose());
-        const prepared = await prepare(service, token);
+        const all = await prepare(service, token);
+        const operations = all.document.operations.filter(({ id }) => token !== null || !CLOSES.includes(id));
+        const prepared = { ...all, document: { ...all.document, operations } };
         const { faults, answers, sent } = await sendGenerated(prepared, { requests: few, seed });
         t.log(`${sent} requests, seed ${seed}\n${tableOf(answers)}`);
         const told = faults.map(({ what, times, first }) => `${what} (${times} times)\n${first}\n`);

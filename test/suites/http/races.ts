@@ -1,3 +1,8 @@
+import { parsePackageId } from '../../../src/core/ids.ts';
+import { parseLogicalPath } from '../../../src/core/logical-path.ts';
+import type { ReadTables } from '../../../src/registry/read-tables.ts';
+import { planDownloads } from '../../../src/usecases/plan-downloads.ts';
+import { SYSTEM } from '../../../src/usecases/services.ts';
 import { sha256 } from '../../support/api.ts';
 import type { StartTestService } from '../../support/service.ts';
 import { testOfService } from '../../support/service-suite.ts';
@@ -24,6 +29,37 @@ export function racesSuite(startTestService: StartTestService): void {
       const uploads: Array<{ digest: string; upload_id: string }> = plans.flatMap((plan) => plan.body.uploads);
       t.is(new Set(uploads.filter((upload) => upload.digest === digest).map((upload) => upload.upload_id)).size, 1);
     }
+  });
+
+  test('a file, or a package, that is removed while downloads of it are planned is not there: that is no damage', async (t) => {
+    const { service, api } = t.context;
+    const { registry } = service.services;
+    const planDuring = async (id: string, meanwhile: () => Promise<unknown>): Promise<unknown> => {
+      const files: ReadTables['files'] = {
+        ...registry.read.files,
+        locate: async (...asked) => {
+          await meanwhile();
+          return registry.read.files.locate(...asked);
+        },
+      };
+      const services = { ...service.services, registry: { ...registry, read: { ...registry.read, files } } };
+      return planDownloads(services, SYSTEM, parsePackageId(id), { paths: [parseLogicalPath('f')] });
+    };
+    const stored = async (): Promise<string> => {
+      const id = await api.create();
+      await api.store(id, { f: 'there, and then not' });
+      return id;
+    };
+    const one = await stored();
+    await t.throwsAsync(
+      planDuring(one, () => api.call('DELETE', `/v1/packages/${one}/files/f`)),
+      { code: 'file_not_found' },
+    );
+    const all = await stored();
+    await t.throwsAsync(
+      planDuring(all, () => api.call('DELETE', `/v1/packages/${all}?reason=r`)),
+      { code: 'package_deleted' },
+    );
   });
 
   test('one batch registered in opposite orders at once is registered once', async (t) => {

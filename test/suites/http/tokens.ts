@@ -111,6 +111,9 @@ export function tokensSuite(startTestService: StartTestService): void {
   test('a revoked token opens nothing from now on, an expired one from its time on', async (t) => {
     const { service, admin } = await start(t);
     const { id, token } = await makeToken(admin, { scopes: SCOPES.filter((scope) => scope !== 'operator') });
+    const farthest = { name: 'far', scopes: ['packages:read'], expires_at: '9999-12-31T23:59:59.999-23:59' };
+    const { expires_at } = (await admin.post('/v1/tokens', farthest)).body;
+    t.is(expires_at, '9999-12-31T23:59:59.999Z', 'the last time that can be written');
     const { token: short } = await makeToken(admin, { scopes: ['packages:read'], expires_in: 86_400 });
     t.is((await apiOf(service.url, token).get('/v1/packages')).status, 200);
     t.is((await apiOf(service.url, short).get('/v1/packages')).status, 200);
