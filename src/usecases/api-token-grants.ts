@@ -32,8 +32,7 @@ export function apiTokenGrants(registry: Registry, log: Log): ApiTokenGrants {
     async grantOf(bearer) {
       const id = idOfApiToken(bearer);
       if (id === null) return null;
-      const token = await registry.read.apiTokens.get(id);
-      const now = await registry.read.now();
+      const [token, now] = await Promise.all([registry.read.apiTokens.get(id), registry.read.now()]);
       if (!isApiToken(bearer, token?.token_hash ?? null) || token === null || !isLive(token, now)) return null;
       if (now - (token.last_used_at ?? 0) > USE_NOTED_MS) noteUse(id, now);
       return { actor: actorOfToken(token), scopes: token.scopes, producers: token.producers };

@@ -8,6 +8,7 @@ import { apiOf, sha256 } from '../support/api.ts';
 import { metricsOf, nonZero, typesOfMetrics } from '../support/metrics.ts';
 import { errno, recordingFileLayer } from '../support/recording-file-layer.ts';
 import { startTestService, type TestService, type TestServiceOptions } from '../support/service.ts';
+import { ADMIN_TOKEN } from '../support/tokens.ts';
 
 metricsSuite(startTestService);
 
@@ -54,12 +55,13 @@ test('errors of storage are counted by operation and code, and what failed by th
 test('while the registry does not answer, its errors are counted and the gauges keep the last count', async (t) => {
   let db: Knex | undefined;
   const { url } = await start(t, {
+    env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN },
     connect: (file) => {
       db = connectSqlite(file);
       return db;
     },
   });
-  const api = apiOf(url);
+  const api = apiOf(url, ADMIN_TOKEN);
   const id = await api.preserve({ a: 'hello' });
   const before = await metricsOf(api);
   t.is(before.get('artifact_store_packages{status="finalized"}'), 1);
@@ -68,7 +70,8 @@ test('while the registry does not answer, its errors are counted and the gauges 
   t.is((await api.post('/v1/packages', { name: 'a', producer: 'b' })).status, 500);
   const metrics = await metricsOf(api);
   t.deepEqual(nonZero(metrics, 'artifact_store_registry_errors_total'), {
-    '{operation="read",code="internal"}': 1,
+    // The package, and whether the metrics are for tokens alone.
+    '{operation="read",code="internal"}': 2,
     '{operation="transaction",code="internal"}': 1,
   });
   t.is(metrics.get('artifact_store_packages{status="finalized"}'), 1);

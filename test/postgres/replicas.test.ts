@@ -6,6 +6,7 @@ import type { LogicalPath } from '../../src/core/logical-path.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
 import type { FileRecord } from '../../src/registry/files.ts';
 import { openRegistry, type Tables } from '../../src/registry/registry.ts';
+import { createToken, revokeToken } from '../../src/usecases/api-tokens.ts';
 import { claimForCompletion } from '../../src/usecases/complete-upload.ts';
 import { recordChange } from '../../src/usecases/record-change.ts';
 import { recover } from '../../src/usecases/recover.ts';
@@ -40,6 +41,40 @@ if (postgres !== null) {
     const other = { ...service.services, registry, instance: 'other', running: new Map() };
     return { service, other, api: apiOf(service.url), db };
   }
+
+  test('a token that the other replica makes closes this one, and one that it revokes opens nothing here', async (t) => {
+    const { service, other, api } = await replicas(t);
+    t.is((await api.get('/v1/packages')).status, 200, 'there is no token');
+    const { record, token } = await createToken(other, SYSTEM, { name: 'n', scopes: ['packages:read'] });
+    t.is((await api.get('/v1/packages')).status, 401);
+    const reader = apiOf(service.url, token);
+    t.is((await reader.get('/v1/packages')).status, 200);
+    await revokeToken(other, SYSTEM, record.id, null);
+    t.is((await reader.get('/v1/packages')).status, 401);
+  });
+
+  test('whoever may not read a package waits for nobody who has locked it', async (t) => {
+    const { service, other, api } = await replicas(t);
+    const id = await api.create({ producer: 'alice' });
+    const { token } = await createToken(other, SYSTEM, {
+      name: 'n',
+      scopes: ['packages:write', 'packages:delete', 'retention:write'],
+      producers: ['mallory'],
+    });
+    const mallory = apiOf(service.url, token);
+    await other.registry.transaction(async (tables) => {
+      await tables.packages.lock(id as PackageId);
+      // Were it to wait, this transaction would never end.
+      for (const answer of [
+        await mallory.post(`/v1/packages/${id}/finalize`),
+        await mallory.post(`/v1/packages/${id}/holds`, { reason: 'r' }),
+        await mallory.call('DELETE', `/v1/packages/${id}?reason=r`),
+        await mallory.post('/v1/packages', { name: 'n', producer: 'mallory', supersedes: id }),
+      ]) {
+        t.is(answer.body.code, 'package_not_found');
+      }
+    });
+  });
 
   test('an expired upload that is being aborted is not claimed', async (t) => {
     const { service, other, api, db } = await replicas(t);

@@ -189,6 +189,13 @@ export const WORST_BODIES: readonly Worst[] = [
   ...posts('startFixity', '/v1/operations/fixity', [
     ['a reading of a package with a long id', 422, () => JSON.stringify({ package_id: 'x'.repeat(3e4), a: 1 })],
   ]),
+  ...posts('createToken', '/v1/tokens', [
+    [
+      'a token for 10,000 producers',
+      422,
+      () => `{"name":"n","scopes":["operator"],"producers":[${'0,'.repeat(9_999)}0]}`,
+    ],
+  ]),
   ...posts('planRepairs', '/v1/operations/repairs', [
     [
       'repairs of 1,000 objects',
@@ -225,6 +232,15 @@ export const WORST_BODIES: readonly Worst[] = [
     operationId: 'deletePackage',
     method: 'DELETE',
     path: '/v1/packages/{id}',
+    headers: JSON_TYPE,
+    body: () => `{"reason":"${'\\u0020'.repeat(5_000)}"}`,
+    status: 422,
+  },
+  {
+    what: 'a revocation with 30,000 escapes',
+    operationId: 'revokeToken',
+    method: 'DELETE',
+    path: '/v1/tokens/tok_x',
     headers: JSON_TYPE,
     body: () => `{"reason":"${'\\u0020'.repeat(5_000)}"}`,
     status: 422,
