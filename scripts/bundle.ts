@@ -24,6 +24,9 @@ const NEVER_LOADED = [
   'tedious',
 ];
 
+/** What no bundle of ours holds. */
+export const NOT_BUNDLED: readonly string[] = [...NATIVE, ...NEVER_LOADED];
+
 /** So that a verb opens few files: `ls` needs the first four. What is loaded before the cache is in use is compiled each time. */
 const TOGETHER: readonly Together[] = [
   { name: 'compile-cache', roots: ['cli/compile-cache.ts'], has: isLoadedBuiltin },
@@ -88,7 +91,7 @@ async function write(folder: string, entries: string[], options: OutputOptions):
     cwd: ROOT,
     input: entries,
     platform: 'node',
-    external: [...NATIVE, ...NEVER_LOADED],
+    external: [...NOT_BUNDLED],
     plugins: [
       leaveOut(LEFT_OUT),
       lazyBuiltins(),

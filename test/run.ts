@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { BUNDLED_VARIABLE } from './support/bundled-sources.ts';
 import { SHARED_CEPH } from './support/ceph.ts';
 import { cpuSeconds, slowestFiles, TIMES_VARIABLE } from './support/file-times.ts';
 import { MIGRATED_VARIABLE } from './support/migrated-sqlite.ts';
@@ -20,6 +21,9 @@ const given = process.argv.slice(2);
 const forAva = given.filter((argument) => argument !== '--long');
 const long = forAva.length < given.length;
 const folder = openRunFolder();
+// A few files would load less than it costs; the long run takes sources and packages as they are.
+const bundles = !long && forAva.length === 0;
+if (bundles) await (await import('./support/bundle-sources.ts')).bundleSources(folder.bundled);
 const servers = await shareServers(folder.socket, { ceph: SHARED_CEPH, postgres: SHARED_POSTGRES });
 const ava = fileURLToPath(new URL('../node_modules/ava/entrypoints/cli.mjs', import.meta.url));
 const child = spawn(process.execPath, [ava, ...forAva], {
@@ -31,6 +35,7 @@ const child = spawn(process.execPath, [ava, ...forAva], {
     ARTIFACT_STORE_TEST_NOT_RUN: folder.notRun,
     [TIMES_VARIABLE]: folder.times,
     [MIGRATED_VARIABLE]: folder.migrated,
+    ...(bundles ? { [BUNDLED_VARIABLE]: folder.bundled } : {}),
     // Hundreds of processes load the same modules.
     NODE_COMPILE_CACHE: folder.compiled,
   },

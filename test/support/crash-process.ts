@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
+import { bundledArgs } from './bundled-sources.ts';
 import type { Counts, CrashPlan, CrashRequest } from './crash-point.ts';
 import { untilFrozen } from './frozen.ts';
 
@@ -23,7 +24,10 @@ export interface CrashProcess {
 
 /** @param script a module that calls `crashPoint` @throws Error when it ends before it listens */
 export async function startCrashProcess(script: URL, options: object): Promise<CrashProcess> {
-  const child = fork(script, [JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+  const child = fork(script, [JSON.stringify(options)], {
+    execArgv: bundledArgs(),
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
   const exited = once(child, 'exit');
   const answered = async (): Promise<unknown> => {
     const died = exited.then(([code, signal]) => {

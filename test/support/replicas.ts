@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bundledArgs } from './bundled-sources.ts';
 import { untilFrozen } from './frozen.ts';
 import type { Passage } from './relay.ts';
 import type { ReplicaServerOptions } from './replica-server.ts';
@@ -114,7 +115,10 @@ export class Replicas {
       timeFile: this.#timeFile,
       clockOff,
     };
-    const child = fork(SERVER, [JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+    const child = fork(SERVER, [JSON.stringify(options)], {
+      execArgv: bundledArgs(),
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    });
     const failed = once(child, 'exit').then(([code]) => {
       throw new Error(`a replica ended with ${code} before it listened`);
     });

@@ -12,6 +12,8 @@ export interface RunFolder {
   times: string;
   /** A folder for what V8 compiled. */
   compiled: string;
+  /** An empty folder for the bundle of the sources. */
+  bundled: string;
   /** A folder for a registry that was migrated once. */
   migrated: string;
   linesOf(file: string): string[];
@@ -24,15 +26,14 @@ export function openRunFolder(): RunFolder {
   chmodSync(folder, 0o711);
   const inside = (name: string): string => join(folder, name);
   const [notRun, times] = [inside('not-run'), inside('times')];
-  const [compiled, migrated] = [inside('compiled'), inside('migrated')];
+  const [compiled, migrated, bundled] = [inside('compiled'), inside('migrated'), inside('bundled')];
   for (const file of [notRun, times]) writeFileSync(file, '');
   chmodSync(times, 0o666);
-  mkdirSync(compiled);
-  mkdirSync(migrated);
+  for (const made of [compiled, migrated, bundled]) mkdirSync(made);
   chmodSync(compiled, 0o1777);
   const linesOf = (file: string): string[] =>
     readFileSync(file, 'utf8')
       .split('\n')
       .filter((line) => line !== '');
-  return { socket: inside('servers'), notRun, times, compiled, migrated, linesOf };
+  return { socket: inside('servers'), notRun, times, compiled, migrated, bundled, linesOf };
 }

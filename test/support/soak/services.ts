@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { type FileHandle, mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type pg from 'pg';
+import { bundledArgs } from '../bundled-sources.ts';
 import { untilFrozen } from '../frozen.ts';
 import { type Relay, startRelay } from '../relay.ts';
 import type { SoakServerOptions } from './server.ts';
@@ -131,7 +132,7 @@ export class SoakServices {
       timeFile: join(this.#dir, 'time'),
     };
     const stdio = ['ignore', 'ignore', this.#log.fd, 'ipc'] as const;
-    const child = fork(SERVER, [JSON.stringify(options)], { stdio: [...stdio] });
+    const child = fork(SERVER, [JSON.stringify(options)], { execArgv: bundledArgs(), stdio: [...stdio] });
     const exited = once(child, 'exit');
     const failed = exited.then(([code, signal]) => {
       throw new Error(`a replica ended with ${code ?? signal} before it listened: ${this.logFile}`);
