@@ -26,6 +26,7 @@ export type CliCode =
   | 'file_refused'
   | 'file_differs'
   | 'package_differs'
+  | 'secrets_found'
   | 'key_not_found'
   | 'no_identity'
   | 'directory_differs'

@@ -1,4 +1,5 @@
 import type { FileRule } from '../src/core/retention.ts';
+import type { SecretsPolicy } from './client/push/push-secrets.ts';
 import type { Compression } from './client/tree/compression.ts';
 import type { VerbOption } from './command.ts';
 import { parseCompression, parseCount, parseFileRule, parseFilled } from './view/options.ts';
@@ -44,6 +45,16 @@ export const PUSH_OPTIONS: readonly VerbOption[] = [
   { flags: '--no-finalize', description: 'leave the package open' },
   { flags: '--revision', description: 'if the finalized package differs, make a new one that supersedes it' },
   { flags: '--rehash', description: 'read every file, even if the cache says that it is unchanged' },
+  {
+    flags: '--secrets <how>',
+    description: 'secrets in text files: refuse the push, warn of them, or do not look',
+    choices: ['refuse', 'warn', 'ignore'],
+    default: 'warn',
+  },
+  {
+    flags: '--secrets-baseline',
+    description: 'only write to .artifact-store-secrets that the secrets now in the files are accepted; send nothing',
+  },
   { flags: '--parallel <n>', description: 'parts in flight (8)', parse: parseCount },
   {
     flags: '--compression <how>',
@@ -61,17 +72,31 @@ export interface PushValues extends DirectoryValues {
   finalize: boolean;
   revision?: boolean;
   rehash?: boolean;
+  secrets: SecretsPolicy;
+  secretsBaseline?: boolean;
   parallel?: number;
   compression: Compression;
 }
 
 /** Only what PUSH_OPTIONS say, of a verb's options. */
 export function pushValues(options: PushValues): PushValues {
-  const { retentionClass, fileRule, finalize, revision, rehash, parallel, compression, exclude, symlinks, special } =
-    options;
+  const {
+    retentionClass,
+    fileRule,
+    finalize,
+    revision,
+    rehash,
+    secrets,
+    parallel,
+    compression,
+    exclude,
+    symlinks,
+    special,
+  } = options;
   return {
     finalize,
     compression,
+    secrets,
     symlinks,
     special,
     ...(retentionClass === undefined ? {} : { retentionClass }),

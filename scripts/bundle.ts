@@ -61,7 +61,7 @@ export interface Bundled {
 
 /**
  * Bundles the command, and the service in it, into a folder: one set of files that share what they have in common, and beside
- * it each worker in one file. @returns what stands where
+ * it each worker, and what else is loaded by its name, in one file. @returns what stands where
  */
 export async function bundle(folder: string): Promise<Bundled[]> {
   const workers = workersOf(ROOT);
@@ -98,7 +98,8 @@ async function write(folder: string, entries: string[], options: OutputOptions):
       rewrite(REWRITTEN),
       sourcesInStacks(threads, join(ROOT, 'cli/source-stacks.ts')),
     ],
-    preserveEntrySignatures: false,
+    // Of what is loaded by its name.
+    preserveEntrySignatures: options.codeSplitting === false ? 'strict' : false,
     tsconfig: false,
     checks: { eval: false, ineffectiveDynamicImport: false },
   });
@@ -115,7 +116,7 @@ async function write(folder: string, entries: string[], options: OutputOptions):
   return output.filter((file) => file.type === 'chunk');
 }
 
-/** What runs in a thread or a process of its own: the code that starts it names it `'./x.ts' : './x.js'`. */
+/** What runs in a thread or a process of its own, or is loaded into threads: the code that starts it names it `'./x.ts' : './x.js'`. */
 export function workersOf(root: string): string[] {
   return globSync('{cli,src}/**/*.ts', { cwd: root })
     .sort()

@@ -49,6 +49,10 @@ export const ingestGuideBoard = defineVerb<Options>({
       import('../guide-board/ingest-run.ts'),
       import('../view/ingest-lines.ts'),
     ]);
+    if (options.secretsBaseline) {
+      const { acceptSecrets } = await import('../view/secret-lines.ts');
+      return acceptSecrets(context, { ...pushValues(options), directory });
+    }
     const client = await context.client();
     const { fileRule: fileRules, ...rest } = pushValues(options);
     const result: IngestResult = await ingestRun(

@@ -57,19 +57,27 @@ export const push = defineVerb<Options>({
     { flags: '--dry-run', description: 'only check the directory; send nothing' },
   ],
   async run(context, [directory = ''], options) {
-    const [{ pushDirectory }, { readMetadata }, { dryRun: lookOnly, pushLines }] = await Promise.all([
-      import('../client/push/push.ts'),
-      import('../client/tree/metadata-file.ts'),
-      import('../view/push-lines.ts'),
-    ]);
-    const { metadata: metadataFile, dryRun, fileRule: fileRules, ...rest } = options;
+    const [{ pushDirectory }, { readMetadata }, { dryRun: lookOnly, pushLines }, { acceptSecrets }] = await Promise.all(
+      [
+        import('../client/push/push.ts'),
+        import('../client/tree/metadata-file.ts'),
+        import('../view/push-lines.ts'),
+        import('../view/secret-lines.ts'),
+      ],
+    );
+    const { metadata: metadataFile, dryRun, fileRule: fileRules, secretsBaseline, ...rest } = options;
     const metadata = metadataFile === undefined ? undefined : await readMetadata(metadataFile);
+    if (secretsBaseline) return acceptSecrets(context, { ...rest, directory });
     if (dryRun) return lookOnly(context, { ...rest, directory, metadata });
     const client = await context.client();
     const result = await pushDirectory(
       client,
       { ...rest, directory, metadata, fileRules },
-      { watch: (report) => context.out.progress(report), note: (text) => context.out.note(text) },
+      {
+        watch: (report) => context.out.progress(report),
+        note: (text) => context.out.note(text),
+        warn: (text) => context.out.warn(text),
+      },
       context.env,
     );
     return { json: result, text: pushLines(result) };

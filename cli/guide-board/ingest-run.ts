@@ -25,6 +25,7 @@ export type IngestOptions = Pick<
   | 'revision'
   | 'finalize'
   | 'rehash'
+  | 'secrets'
   | 'parallel'
   | 'exclude'
   | 'symlinks'
@@ -38,11 +39,6 @@ export interface IngestResult extends PushResult {
   statehub?: PostOutcome;
 }
 
-export interface IngestProgress extends PushProgress {
-  /** What must be seen. */
-  warn?: (text: string) => void;
-}
-
 /**
  * A run's directory in, a finalized package out; idempotent by run id, which is the package's external id. The retention
  * class is the service's default, raw-evidence: a run holds its raw logs and artifacts, which is what that class is for. If the run's
@@ -52,7 +48,7 @@ export interface IngestProgress extends PushProgress {
 export async function ingestRun(
   client: ApiClient,
   options: IngestOptions,
-  progress: IngestProgress = {},
+  progress: PushProgress = {},
   env?: Record<string, string | undefined>,
 ): Promise<IngestResult> {
   const run = describeRun(await readRun(options.directory));
@@ -81,7 +77,7 @@ function sayShorter(
   return `The run's own policy keeps its summary ${summaryDays} days, and ${package_id} expires in ${days} days. \`artifact-store extend\` keeps all of it longer; --retention-class at the first ingest keeps its raw artifacts as short as the run says.`;
 }
 
-function report(run: RunDescription, progress: IngestProgress): void {
+function report(run: RunDescription, progress: PushProgress): void {
   for (const warning of run.warnings) progress.warn?.(`warning: ${warning}`);
   if (run.missing.length > 0) progress.note?.(`missing in this run: ${run.missing.join(', ')}`);
 }

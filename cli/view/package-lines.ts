@@ -7,6 +7,7 @@ import { asObject } from '../guide-board/fields.ts';
 import { sayExpiry } from './expiry.ts';
 import { guideBoardLines, metadataLines } from './guide-board-lines.ts';
 import type { Line } from './lines.ts';
+import { secretLines } from './secret-lines.ts';
 
 /** What a person wants to know of a package, in the order in which they want to know it. */
 export function packageLines(pkg: Package, holds: readonly Hold[], url: string, now: number): Line[] {
@@ -22,6 +23,7 @@ export function packageLines(pkg: Package, holds: readonly Hold[], url: string, 
     ...optional('deleted', pkg.deleted_at === null ? null : formatTime(pkg.deleted_at)),
     ['files', filesText(pkg)],
     ...leftOutLines(metadata),
+    ...secretLines(metadata),
     ...optional('manifest', pkg.manifest_digest),
     ...optional('supersedes', pkg.supersedes),
     ...optional('superseded by', pkg.superseded_by),

@@ -1,6 +1,8 @@
 import * as z from 'zod/mini';
 import { FILE_RULE_DAYS_MAX, FILE_RULES_MAX } from '../core/file-rules.ts';
+import { PATH_MAX_BYTES } from '../core/logical-path.ts';
 import { PACKAGE_STATUSES } from '../core/package-state.ts';
+import { SECRET_KINDS_MAX, SECRET_PLACES_MAX } from '../core/secret-record.ts';
 import { TEXT_MAX } from '../core/text-problem.ts';
 import { json, size, time } from './fields.ts';
 import { many, text } from './request-fields.ts';
@@ -49,10 +51,34 @@ export const LinkQuery = z.strictObject({
   task_id: z.optional(text(TEXT_MAX.author)),
 });
 
+const secretKind = z.string().check(z.regex(/^[a-z0-9-]{1,64}$/));
+
 export const Finalize = z.strictObject({
   file_count: z.optional(size),
   total_size: z.optional(size),
   files_digest: z
     .optional(z.string())
     .check(z.describe('of the list that GET …/manifest?format=sha256sum will return')),
+  secrets: z
+    .optional(
+      z.strictObject({
+        count: z.int().check(z.minimum(1)),
+        accepted: z.int().check(z.minimum(0)),
+        by: z
+          .record(secretKind, z.int().check(z.minimum(1)))
+          .check(
+            z.refine((by) => Object.keys(by).length <= SECRET_KINDS_MAX, `has more than ${SECRET_KINDS_MAX} kinds`),
+          ),
+        places: many(
+          z.strictObject({
+            path: z.string().check(z.maxLength(PATH_MAX_BYTES)),
+            line: z.int().check(z.minimum(1)),
+            kind: secretKind,
+            accepted: z.boolean(),
+          }),
+          SECRET_PLACES_MAX,
+        ),
+      }),
+    )
+    .check(z.describe('secrets that the producer found in the files: recorded as metadata.secret_findings')),
 });

@@ -1,6 +1,7 @@
 import { FILE_RULES_MAX } from './file-rules.ts';
 import { PATH_MAX_BYTES, SEGMENT_MAX_BYTES } from './logical-path.ts';
 import { METADATA_MAX_BYTES, METADATA_MAX_VALUES } from './metadata.ts';
+import { SECRET_PLACES_MAX } from './secret-record.ts';
 import { FRAMES_MAX } from './zstd-frame.ts';
 
 const MIB = 1024 ** 2;
@@ -36,6 +37,8 @@ export interface Limits {
   metadata_values_max: number;
   /** File rules of a package, with those of its class. */
   file_rules_max: number;
+  /** Places of secrets that are recorded with a package. */
+  secret_places_max: number;
   path_max: number;
   segment_max: number;
   page_max: number;
@@ -63,6 +66,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   metadata_max: METADATA_MAX_BYTES,
   metadata_values_max: METADATA_MAX_VALUES,
   file_rules_max: FILE_RULES_MAX,
+  secret_places_max: SECRET_PLACES_MAX,
   path_max: PATH_MAX_BYTES,
   segment_max: SEGMENT_MAX_BYTES,
   page_max: 1_000,

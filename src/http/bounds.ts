@@ -1,4 +1,5 @@
 import type { Limits } from '../core/limits.ts';
+import { SECRET_KINDS_MAX } from '../core/secret-record.ts';
 
 const KIB = 1024;
 const MIB = 1024 ** 2;
@@ -76,6 +77,12 @@ export const FEW_FIELDS: JsonBoundOf = () => ({ bytes: 32 * KIB, values: 100 });
 export const PACKAGE_FIELDS: JsonBoundOf = ({ metadata_max, metadata_values_max }) => ({
   bytes: 4 * metadata_max,
   values: metadata_values_max + 300,
+});
+
+/** What is expected, each place of a secret with its path and up to a quarter kilobyte, and how many of each kind there are. */
+export const FINALIZE_FIELDS: JsonBoundOf = ({ secret_places_max, path_max }) => ({
+  bytes: secret_places_max * (ESCAPED * path_max + KIB / 4) + (SECRET_KINDS_MAX * KIB) / 8 + KIB,
+  values: secret_places_max * 5 + SECRET_KINDS_MAX + 100,
 });
 
 /** For each file: a path, eight values, and up to a kilobyte for the other fields. */

@@ -151,6 +151,13 @@ export function packageTable(db: Knex) {
     return query;
   }
 
+  async function indexMetadata(id: PackageId, metadata: JsonObject): Promise<void> {
+    const scalars = [...indexedScalars(metadata)].filter(([key, value]) => fitsIndex(key, value));
+    if (scalars.length === 0) return;
+    const rows = recordset(db, { key: 'text', value: 'text' }, scalars);
+    await db.raw('insert into package_metadata (package_id, key, value) select ?, key, value from ? r', [id, rows]);
+  }
+
   return {
     ...packageTotals(db),
 
@@ -160,13 +167,17 @@ export function packageTable(db: Knex) {
       // PostgreSQL numbers them itself; of SQLite there is one writer at a time.
       const no = postgres ? {} : { no: db.raw('(select coalesce(max(no), 0) + 1 from packages)') };
       await db('packages').insert({ ...columns, ...no, metadata: metadata_text, file_rules: rules, status: 'created' });
-      const scalars = [...indexedScalars(metadata)].filter(([key, value]) => fitsIndex(key, value));
-      if (scalars.length === 0) return;
-      const rows = recordset(db, { key: 'text', value: 'text' }, scalars);
-      await db.raw('insert into package_metadata (package_id, key, value) select ?, key, value from ? r', [
-        pkg.id,
-        rows,
-      ]);
+      await indexMetadata(pkg.id, metadata);
+    },
+
+    /** Of a package that is being made. */
+    async setMetadata(
+      id: PackageId,
+      { metadata, metadata_text }: Pick<NewPackage, 'metadata' | 'metadata_text'>,
+    ): Promise<void> {
+      await db('packages').where({ id }).update({ metadata: metadata_text });
+      await db('package_metadata').where({ package_id: id }).delete();
+      await indexMetadata(id, metadata);
     },
 
     /** Whether there is any package, whatever became of it. */

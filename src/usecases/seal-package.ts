@@ -3,6 +3,7 @@ import { StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { LogicalPath } from '../core/logical-path.ts';
 import { nextStatus } from '../core/package-state.ts';
+import { type SecretRecord, withSecretRecord } from '../core/secret-record.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
 import type { Tables } from '../registry/registry.ts';
@@ -20,6 +21,8 @@ export interface Expected {
   total_size?: number | undefined;
   /** Of the list that `GET …/manifest?format=sha256sum` will answer. */
   files_digest?: Digest | undefined;
+  /** Not checked: recorded in the metadata when the files are frozen. */
+  secrets?: SecretRecord | undefined;
 }
 
 const MISSING_SHOWN = 100;
@@ -27,7 +30,7 @@ const MISSING_SHOWN = 100;
 const ATTEMPTS = 5;
 
 /**
- * Freezes a package's files, after every object that holds their bytes was asked for. Sealed already: as it is.
+ * Freezes a package's files, and its metadata with what the producer found, after every object that holds their bytes was asked for. Sealed already: as it is.
  * @throws StoreError files_missing, count_mismatch, list_mismatch, package_empty, already_superseded, package_failed, …
  */
 export async function sealPackage(
@@ -108,6 +111,9 @@ async function freeze(
     }
     await assertTakesOver(tables, pkg);
     assertList(id, filesDigest, expected);
+    if (expected.secrets !== undefined) {
+      await tables.packages.setMetadata(id, withSecretRecord(pkg.metadata, expected.secrets));
+    }
     const now = await tables.now();
     await tables.packages.update(id, { ...totals, stored_size: storedSize, sealed_at: now, sealed_by: caller.actor });
     // The counts are those of the files from here on, whatever they were.

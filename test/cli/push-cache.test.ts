@@ -86,6 +86,7 @@ async function lie(env: Record<string, string>, run: string, path: string, diges
   const files = await walk(run, { symlinks: 'refuse', special: 'refuse', signal: new AbortController().signal });
   const index = files.indexOf(path);
   files.setDigest(index, digestToBytes(digest), null);
+  files.setSecrets(index, []);
   const cache = await FileCache.open({ env });
   cache.save(files, [index], Date.now() + 60_000);
   cache.close();

@@ -58,7 +58,7 @@ test('a home that is missing or not writable stops no push, with or without an e
   await mkdir(closed, { mode: 0o555 });
   for (const home of ['/nonexistent', closed]) {
     const notes = await pushes(t, [...args, '--name', home], { HOME: home }, uid);
-    t.regex(notes, /going on without the cache .*files\.1\.sqlite/);
+    t.regex(notes, /going on without the cache .*files\.2\.sqlite/);
     t.regex(notes, /an interrupted push starts over/);
   }
   await pushes(t, [...args, '--external-id', 'with one'], { HOME: '/nonexistent' }, uid);
@@ -99,7 +99,7 @@ test('fifos where the cache should be block nothing', async (t) => {
   const open = await runCli([...args, '--no-finalize'], { env: env({ XDG_CACHE_HOME: cache }) });
   t.is(open.json.status, 'uploading', open.stderr);
   const [state = ''] = await readdir(join(cache, 'artifact-store', 'pushes'));
-  const fifos = ['files.1.sqlite', join('pushes', state)].map((name) => join(cache, 'artifact-store', name));
+  const fifos = ['files.2.sqlite', join('pushes', state)].map((name) => join(cache, 'artifact-store', name));
   for (const fifo of fifos) {
     for (const end of ['', '-wal', '-shm']) await rm(fifo + end, { force: true });
     await promisify(execFile)('mkfifo', [fifo]);

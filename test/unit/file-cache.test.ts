@@ -1,8 +1,10 @@
 import { appendFile, chmod, link, mkdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import Sqlite from 'better-sqlite3';
 import { FileCache } from '../../cli/client/tree/file-cache.ts';
+import { decodeEntry, encodeEntry } from '../../cli/client/tree/file-cache-entry.ts';
 import type { FileList } from '../../cli/client/tree/file-list.ts';
 import { walk } from '../../cli/client/tree/walk.ts';
 import { digestOf, digestToBytes } from '../../src/core/digest.ts';
@@ -36,7 +38,7 @@ async function bench(t: ExecutionContext): Promise<Bench> {
   return {
     folder,
     run,
-    file: join(folder, 'cache', 'artifact-store', 'files.1.sqlite'),
+    file: join(folder, 'cache', 'artifact-store', 'files.2.sqlite'),
     notes,
     remember: async (raw = (path) => digestToBytes(digestOf(path)), readAt = LATER) => {
       const files = await walk(run, LOOK);
@@ -83,6 +85,47 @@ test('an unchanged file keeps its digest and parts', async (t) => {
   t.is(again.digest(1), digestOf('a/one'));
   t.is(again.parts(1), null);
   t.deepEqual(notes, []);
+});
+
+test('the secrets of a file are remembered, and a file that these rules did not look through is not known to who looks', async (t) => {
+  const { run, remember, folder } = await bench(t);
+  const files = await remember();
+  const secrets = [{ line: 7, kind: 'password', sha256: 'f'.repeat(64) }];
+  files.setSecrets(0, secrets);
+  files.setSecrets(1, []);
+  files.setDigest(1, files.rawDigest(1), [{ digest: digestOf('part'), size: 1 }]);
+  const options = { env: { XDG_CACHE_HOME: join(folder, 'cache') }, now: () => LATER };
+  const cache = await FileCache.open(options);
+  cache.save(files, [0, 1], LATER);
+  const load = async (scanned: boolean) => {
+    const again = await walk(run, LOOK);
+    cache.load(again, scanned);
+    return again;
+  };
+  const looked = await load(true);
+  t.deepEqual(
+    [0, 1, 2, 3].map((index) => looked.secrets(index)),
+    [secrets, [], null, null],
+  );
+  t.deepEqual(
+    [0, 1, 2, 3].map((index) => looked.hasDigest(index)),
+    [true, true, false, false],
+  );
+  t.deepEqual(looked.parts(1), files.parts(1));
+  const plain = await load(false);
+  t.deepEqual(
+    [0, 1, 2, 3].map((index) => plain.hasDigest(index)),
+    [true, true, true, true],
+  );
+  t.deepEqual(plain.secrets(0), secrets);
+  cache.close();
+
+  const identity = files.identityBytes(0);
+  const entry = encodeEntry('a.b', identity, { digest: files.rawDigest(0), parts: null, secrets });
+  const rules = identity.length + 32;
+  entry.writeUInt16BE(entry.readUInt16BE(rules) + 1, rules);
+  entry.writeUInt32BE(crc32(entry.subarray(0, -4), crc32('a.b')), entry.length - 4);
+  t.like(decodeEntry('a.b', identity, entry), { secrets: null }, 'other rules');
 });
 
 test('whatever differs makes a file unknown: size, times, inode, place', async (t) => {
@@ -133,7 +176,7 @@ test('a cache that is broken, or not one, or cannot be written, is told once and
   await writeFile(file, 'this is no database'.repeat(1_000));
   t.deepEqual(await known(), []);
   t.is(notes.length, 1);
-  t.regex(notes[0] ?? '', /going on without the cache .*files\.1\.sqlite/);
+  t.regex(notes[0] ?? '', /going on without the cache .*files\.2\.sqlite/);
   await remember();
   t.deepEqual(await known(), ALL, 'the next push begins a new one');
   t.is(notes.length, 1);

@@ -20,12 +20,19 @@ const {
   pack_members_max,
   max_parts,
   frames_per_call,
+  secret_places_max,
 } = DEFAULT_LIMITS;
 
 /** The largest body of each call that a client may have a reason to send, indented and escaped. */
 const LARGEST: Record<string, () => string> = {
   createPackage: () =>
     `{"name":${escaped('é'.repeat(512))},"producer":"p","metadata":{"a":${escaped('é'.repeat(130_000))}}}`,
+  finalizePackage: () => {
+    const places = `{"path": ${escaped(LONGEST_PATH)}, "line": 123456789, "kind": "${'k'.repeat(64)}", "accepted": false}`;
+    const by = Array.from({ length: 100 }, (_, kind) => `"${String(kind).padStart(64, 'k')}": 123456789`);
+    const secrets = `{"count": 1, "accepted": 0, "by": {${by.join(', ')}}, "places": [${Array(secret_places_max).fill(places).join(',\n')}]}`;
+    return `{"file_count": 1, "total_size": 1, "files_digest": "${DIGEST}", "secrets": ${secrets}}`;
+  },
   registerFiles: () => {
     const path = escaped(LONGEST_PATH);
     const rest = `"digest": "${DIGEST}", "size": 5497558138880, "media_type": "${'a'.repeat(126)}/${'b'.repeat(126)}", "mtime": "2026-01-01T00:00:00.000000000+00:00", "executable": false, "replace": false`;

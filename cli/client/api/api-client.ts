@@ -2,6 +2,7 @@ import type * as wire from '../../../src/api/types.ts';
 import type { Limits } from '../../../src/core/limits.ts';
 import { HASH_SIZE } from '../../../src/core/merkle.ts';
 import type { ProxyEnv } from '../../../src/core/proxy.ts';
+import type { SecretRecord } from '../../../src/core/secret-record.ts';
 import { ENVELOPE_MAX_BYTES } from '../../../src/core/statement.ts';
 import { TIME_STAMP_MAX } from '../../../src/core/time-stamp.ts';
 import { ENTRY_MAX_BYTES, TILE_WIDTH, type Tile, tilePath } from '../../../src/core/tlog-tiles.ts';
@@ -156,7 +157,7 @@ export class ApiClient {
 
   finalizePackage(
     id: string,
-    expected: { file_count?: number; total_size?: number; files_digest?: string } = {},
+    expected: { file_count?: number; total_size?: number; files_digest?: string; secrets?: SecretRecord } = {},
   ): Promise<wire.Package> {
     return this.#post('package', `${packagePath(id)}/finalize`, expected);
   }

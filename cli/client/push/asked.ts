@@ -1,6 +1,7 @@
 import type { Package } from '../../../src/api/types.ts';
 import { canonicalJson, type Json, type JsonObject } from '../../../src/core/canonical-json.ts';
 import { daysAfter, type FileRule } from '../../../src/core/retention.ts';
+import { SECRETS_MEMBER } from '../../../src/core/secret-record.ts';
 import { CliError, EXIT, usageError } from '../../errors.ts';
 import { printable } from '../../format.ts';
 import { LEFT_OUT_MEMBER, type LeftOut } from '../tree/left-out.ts';
@@ -40,7 +41,7 @@ export function askedDifferences(asked: Asked, pkg: Package, classes: ClassDays)
   if (retention_class !== undefined && !isKeptSo(pkg, retention_class, classes)) {
     differences.push({ field: 'retention_class', asked: retention_class, is: pkg.retention.class });
   }
-  const { [LEFT_OUT_MEMBER]: leftOutThen = null, ...own } = pkg.metadata as JsonObject;
+  const { [LEFT_OUT_MEMBER]: leftOutThen = null, [SECRETS_MEMBER]: _, ...own } = pkg.metadata as JsonObject;
   if (metadata !== undefined && canonicalJson(metadata) !== canonicalJson(own)) {
     differences.push({ field: 'metadata', asked: metadata, is: own });
   }

@@ -36,6 +36,8 @@ export interface FillerDeps {
   registrar: Registrar;
   uploader: Uploader;
   cache: FileCache;
+  /** Whether the files are looked through for secrets. */
+  scan: boolean;
 }
 
 /** Files whose digests the service was told, or not yet. */
@@ -108,7 +110,7 @@ export class PackageFiller {
 
   #asIs(index: FileIndex): HashedFile {
     const file = this.#files.at(index);
-    return { ...file, digest: this.#files.digest(index), parts: this.#files.parts(index), stored: null };
+    return { ...file, digest: this.#files.digest(index), parts: this.#files.parts(index), stored: null, secrets: null };
   }
 
   #isSmall(index: FileIndex): boolean {
@@ -155,12 +157,13 @@ export class PackageFiller {
 
   async #sendPack({ indexes, registered }: List): Promise<void> {
     if (this.#failure) return;
-    const pack = new PackMemory(this.#files, indexes, this.#deps.readers, this.#memory);
+    const pack = new PackMemory(this.#files, indexes, this.#deps.readers, this.#memory, this.#deps.scan);
     try {
       const readAt = Date.now();
       await pack.hold();
       // Of which another digest was remembered.
       const wrong = this.#files.setDigests(indexes, pack.digests);
+      if (this.#deps.scan) setSecrets(this.#files, indexes, pack.secrets);
       this.#deps.cache.save(this.#files, indexes, readAt);
       const missing = registered
         ? [...without(indexes, wrong), ...(await this.#deps.registrar.register(wrong, true))]
@@ -225,6 +228,12 @@ export class PackageFiller {
       this.settled.bytes += this.#files.size(index);
     }
   }
+}
+
+/** @param found of the files that have any, by their places among these */
+function setSecrets(files: FileList, indexes: readonly FileIndex[], found: PackMemory['secrets']): void {
+  for (const index of indexes) files.setSecrets(index, []);
+  for (const [place, secrets] of found) files.setSecrets(indexes[place] as FileIndex, secrets);
 }
 
 function without(indexes: readonly FileIndex[], others: readonly FileIndex[]): readonly FileIndex[] {

@@ -1,5 +1,6 @@
 import { basename, resolve } from 'node:path';
 import type { JsonObject } from '../../../src/core/canonical-json.ts';
+import { SECRETS_MEMBER } from '../../../src/core/secret-record.ts';
 import { TEXT_MAX, textProblem } from '../../../src/core/text-problem.ts';
 import { usageError } from '../../errors.ts';
 import type { FileList } from '../tree/file-list.ts';
@@ -36,12 +37,22 @@ export async function lookForPush(
   const name = options.name ?? nameOf(directory);
   // Refused before a large directory is walked through.
   withLeftOut(metadata, null);
+  assertNoSecretRecord(metadata);
   const { files, leftOut, walkOptions } = await findFiles(directory, { ...options, symlinks, special }, how);
   if (files.length === 0) {
     const which = leftOut === null ? 'no file' : 'only files that are left out';
     throw usageError(`${JSON.stringify(directory)} has ${which}: there is nothing to push.`);
   }
   return { name, files, leftOut, metadata: withLeftOut(metadata, leftOut), walkOptions };
+}
+
+/** @throws CliError wrong_usage when the metadata has a member of that name already */
+function assertNoSecretRecord(metadata: JsonObject | undefined): void {
+  if (metadata === undefined || !Object.hasOwn(metadata, SECRETS_MEMBER)) return;
+  throw usageError(
+    `The metadata has a member ${JSON.stringify(SECRETS_MEMBER)}: under that name it is recorded which secrets the files have.`,
+    'Give the member another name.',
+  );
 }
 
 /** @throws CliError wrong_usage when no package can be called as the directory is */

@@ -1,6 +1,7 @@
 import type { FileRule } from '../../../src/core/retention.ts';
 import type { Compression } from '../tree/compression.ts';
 import type { PushLookOptions } from './push-look.ts';
+import type { SecretsPolicy } from './push-secrets.ts';
 
 /** What a push is to do. */
 export interface PushOptions extends PushLookOptions {
@@ -24,4 +25,6 @@ export interface PushOptions extends PushLookOptions {
   compression?: Compression | undefined;
   /** Read every file, whatever the cache says of it. */
   rehash?: boolean | undefined;
+  /** Default warn. */
+  secrets?: SecretsPolicy | undefined;
 }

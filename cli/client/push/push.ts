@@ -1,6 +1,7 @@
 import type { Package } from '../../../src/api/types.ts';
 import type { Limits } from '../../../src/core/limits.ts';
 import type { FileRule } from '../../../src/core/retention.ts';
+import type { SecretPlace, SecretRecord } from '../../../src/core/secret-record.ts';
 import { isApiError, usageError } from '../../errors.ts';
 import { countOf } from '../../format.ts';
 import type { ProgressReport } from '../../progress.ts';
@@ -8,6 +9,8 @@ import type { ApiClient } from '../api/api-client.ts';
 import { packageFiles } from '../api/package-files.ts';
 import { compareFiles, countDifferences } from '../compare.ts';
 import { cut } from '../concurrency.ts';
+import type { Baseline } from '../secrets/baseline.ts';
+import { recordOf, type SecretFindings } from '../secrets/collect-secrets.ts';
 import { levelOf } from '../tree/compression.ts';
 import { FileCache } from '../tree/file-cache.ts';
 import type { FileList } from '../tree/file-list.ts';
@@ -20,6 +23,7 @@ import { PackageFiller } from './package-filler.ts';
 import { lookForPush, type PushLook } from './push-look.ts';
 import type { PushOptions } from './push-order.ts';
 import { askedBy, assertUsable, differs } from './push-refusals.ts';
+import { readBaseline, refuseSecrets, secretsOf, secretWarnings } from './push-secrets.ts';
 import { type PushState, pushState } from './push-state.ts';
 import { Registrar } from './registrar.ts';
 import { Uploader } from './uploader.ts';
@@ -29,6 +33,8 @@ export interface PushProgress {
   watch?: (report: () => ProgressReport) => void;
   /** News for people. */
   note?: (text: string) => void;
+  /** What must be seen. */
+  warn?: (text: string) => void;
 }
 
 export interface PushResult {
@@ -43,6 +49,10 @@ export interface PushResult {
   read: { files: number; bytes: number };
   uploaded: { objects: number; bytes: number };
   expires_at: string | null;
+  /** Secrets in the files, those that the baseline accepts included; null: nobody looked. */
+  secret_count: number | null;
+  /** The first 1,000 of them, in the order of paths. */
+  secrets: SecretPlace[] | null;
   seconds: number;
 }
 
@@ -69,6 +79,8 @@ export async function pushDirectory(
   limiting.catch(() => {});
   const look = looked ?? (await lookForPush(options, { signal: client.signal, note: progress.note }));
   const { files, name, metadata, walkOptions } = look;
+  const policy = options.secrets ?? 'warn';
+  const baseline = policy === 'ignore' ? null : readBaseline(files.root);
   const key = { url: client.url, directory: files.root, producer: options.producer, name };
   const state = pushState(env, key, progress.note);
   const readers = new Readers();
@@ -76,16 +88,18 @@ export async function pushDirectory(
   client.signal.addEventListener('abort', stop);
   const cache = await FileCache.open({ env, note: progress.note });
   try {
-    if (!options.rehash) cache.load(files);
+    if (!options.rehash) cache.load(files, baseline !== null);
     readers.expect(files.unhashed());
     const limits = await limiting;
     const asked = askedBy(options, look.leftOut);
-    const parts = { client, options: { ...options, metadata }, name, asked, walkOptions, state };
-    const push = new Push({ ...parts, files, cache, readers, limits, note: progress.note });
+    const parts = { client, options: { ...options, metadata }, name, asked, walkOptions, state, baseline };
+    const push = new Push({ ...parts, files, cache, readers, limits, note: progress.note, warn: progress.warn });
     progress.watch?.(() => push.report());
     const result = await push.run();
     const read = { files: readers.files, bytes: readers.bytes };
-    return { ...result, read, seconds: Math.round(performance.now() - started) / 1_000 };
+    const { secrets } = push;
+    const found = { secret_count: secrets?.count ?? null, secrets: secrets?.places ?? null };
+    return { ...result, read, ...found, seconds: Math.round(performance.now() - started) / 1_000 };
   } finally {
     client.signal.removeEventListener('abort', stop);
     cache.close();
@@ -106,18 +120,23 @@ interface PushDeps {
   readers: Readers;
   limits: Limits;
   note: PushProgress['note'];
+  warn: PushProgress['warn'];
+  /** Null: nobody looks for secrets. */
+  baseline: Baseline | null;
 }
 
 /** What was sent. */
 type Sent = PushResult['uploaded'];
 
-type Unfinished = Omit<PushResult, 'seconds' | 'read'>;
+type Unfinished = Omit<PushResult, 'seconds' | 'read' | 'secret_count' | 'secrets'>;
 
 /** Which package is filled or compared with, and how it ends. */
 class Push {
   readonly #deps: PushDeps;
   #sending: { filler: PackageFiller; uploader: Uploader } | null = null;
   #finalizing = false;
+  /** What was found when every file was looked through; null: not yet, or nobody looks. */
+  secrets: SecretFindings | null = null;
 
   constructor(deps: PushDeps) {
     this.#deps = deps;
@@ -138,7 +157,11 @@ class Push {
   }
 
   async run(): Promise<Unfinished> {
-    const { client } = this.#deps;
+    const { client, options } = this.#deps;
+    if (options.secrets === 'refuse') {
+      await this.#hashAll();
+      this.#tellSecrets();
+    }
     const { pkg, created } = await this.#open();
     if (pkg.status === 'finalized') return this.#compare(pkg);
     if (!created) await this.#assertAsked(pkg);
@@ -198,6 +221,7 @@ class Push {
   async #compare(pkg: Package): Promise<Unfinished> {
     const { client, state, files, options } = this.#deps;
     const [theirs, classes] = await Promise.all([packageFiles(client, pkg), this.#classes(), this.#hashAll()]);
+    this.#tellSecrets();
     await this.#assertSame();
     const differences = compareFiles(theirs, files.compared());
     const asked = askedDifferences(this.#deps.asked, pkg, classes);
@@ -234,8 +258,17 @@ class Push {
     const { files } = this.#deps;
     const unread = Array.from({ length: files.length }, (_, index) => index).filter((index) => !files.hasDigest(index));
     for (const indexes of cut(unread, HASH_LIST, (index) => ({ items: 1, bytes: files.size(index) }))) {
-      await hashFiles(files, indexes, { ...this.#deps, level: null });
+      await hashFiles(files, indexes, { ...this.#deps, level: null, scan: this.#deps.baseline !== null });
     }
+  }
+
+  /** Once, when every file was read. @throws CliError secrets_found when they are refused */
+  #tellSecrets(): void {
+    const { files, baseline, options, warn } = this.#deps;
+    if (baseline === null || this.secrets !== null) return;
+    this.secrets = secretsOf(files, baseline);
+    if (options.secrets === 'refuse') refuseSecrets(this.secrets);
+    for (const line of secretWarnings(this.secrets)) warn?.(line);
   }
 
   async #fill(pkg: Package): Promise<Unfinished> {
@@ -253,14 +286,15 @@ class Push {
   }
 
   async #send(pkg: Package): Promise<Sent> {
-    const { client, options, files, limits, readers, cache } = this.#deps;
+    const { client, options, files, limits, readers, cache, baseline } = this.#deps;
     const level = takesFrames(limits) ? levelOf(options.compression ?? 'auto') : null;
     const registrar = new Registrar(client, pkg.id, files, limits);
     if (pkg.status !== 'created') await registrar.prepare();
     const parallel = options.parallel ?? DEFAULT_PARALLEL;
     const uploader = new Uploader({ client, packageId: pkg.id, limits, parallel });
     const lookAgain = () => this.#assertSame();
-    const filler = new PackageFiller({ files, limits, readers, level, registrar, uploader, cache, lookAgain });
+    const scan = baseline !== null;
+    const filler = new PackageFiller({ files, limits, readers, level, registrar, uploader, cache, lookAgain, scan });
     this.#sending = { filler, uploader };
     try {
       await filler.fill();
@@ -278,6 +312,7 @@ class Push {
 
   async #finish(pkg: Package, uploaded: Sent): Promise<Unfinished> {
     const { client, state, files, options } = this.#deps;
+    this.#tellSecrets();
     const result = { reused: false, uploaded };
     if (options.finalize === false) return { ...present(await client.getPackage(pkg.id)), ...result };
     this.#finalizing = true;
@@ -285,9 +320,20 @@ class Push {
       file_count: files.length,
       total_size: files.totalBytes,
       files_digest: await filesDigest(files),
+      ...this.#secretRecord(),
     });
     await state.clear();
     return { ...present(finalized), ...result };
+  }
+
+  /** What the package records of them; an older service records nothing. */
+  #secretRecord(): { secrets?: SecretRecord } {
+    const { limits, note } = this.#deps;
+    const record = this.secrets === null ? null : recordOf(this.secrets);
+    if (record === null) return {};
+    if ((limits as Partial<Limits>).secret_places_max !== undefined) return { secrets: record };
+    note?.('The service is too old to record with the package which secrets its files have.');
+    return {};
   }
 }
 

@@ -1,10 +1,8 @@
-import { isUtf8 } from 'node:buffer';
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
-import { join, matchesGlob } from 'node:path';
+import { matchesGlob } from 'node:path';
 import { ancestors } from '../../../src/core/logical-path.ts';
 import { isOneLine } from '../../../src/core/text-problem.ts';
 import { usageError } from '../../errors.ts';
-import { fileError, OPEN_FLAGS } from './local-file.ts';
+import { readListFile } from './list-file.ts';
 
 /** In the root of a directory: a glob a line for what is left out; `#` begins a comment. */
 export const IGNORE_FILE = '.artifact-store-ignore';
@@ -81,34 +79,8 @@ function patternProblem(pattern: string): string | null {
 }
 
 function readIgnoreFile(directory: string): Array<{ number: number; pattern: string }> {
-  const text = readSmall(join(directory, IGNORE_FILE));
-  return text
-    .replace(/^\ufeff/, '')
+  return readListFile(directory, IGNORE_FILE, 2 * PATTERNS_MAX_BYTES)
     .split('\n')
     .map((line, index) => ({ number: index + 1, pattern: line.trim() }))
     .filter(({ pattern }) => pattern !== '' && !pattern.startsWith('#'));
-}
-
-/** Empty when there is none. */
-function readSmall(file: string): string {
-  let fd: number;
-  try {
-    fd = openSync(file, OPEN_FLAGS);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return '';
-    if (code === 'ELOOP') throw usageError(`${IGNORE_FILE} is a symlink: it must be a file of the directory.`);
-    throw fileError(IGNORE_FILE, error);
-  }
-  try {
-    const stats = fstatSync(fd);
-    if (!stats.isFile()) throw usageError(`${IGNORE_FILE} is not a regular file.`);
-    if (stats.size > 2 * PATTERNS_MAX_BYTES)
-      throw usageError(`${IGNORE_FILE} has ${stats.size} bytes: use fewer patterns.`);
-    const bytes = readFileSync(fd);
-    if (!isUtf8(bytes)) throw usageError(`${IGNORE_FILE} is not valid UTF-8.`);
-    return bytes.toString();
-  } finally {
-    closeSync(fd);
-  }
 }

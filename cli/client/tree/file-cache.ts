@@ -19,7 +19,7 @@ const BUSY_MS = 1_000;
 const DAY_MS = 86_400_000;
 
 /** Another schema is another file: versions of this software do not disturb each other. */
-const FILE_NAME = 'files.1.sqlite';
+const FILE_NAME = 'files.2.sqlite';
 const SCHEMA =
   'CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, seen INTEGER NOT NULL, entry BLOB NOT NULL) WITHOUT ROWID';
 
@@ -32,7 +32,7 @@ interface CacheOptions {
 }
 
 /**
- * Remembers the digests of files between pushes, so that an unchanged tree is not read again. A file is known by its
+ * Remembers digests of files, and what secrets they have, between pushes, so that an unchanged tree is not read again. A file is known by its
  * path and its identity (device, inode, size, mtime, ctime): whatever of these differs makes it unknown. Whatever goes
  * wrong here makes a push slower and nothing else.
  */
@@ -71,8 +71,11 @@ export class FileCache {
     return cache;
   }
 
-  /** Gives every file that is known its digest: one query for the whole directory. */
-  load(files: FileList): void {
+  /**
+   * Gives every file that is known its digest and secrets: one query for the whole directory.
+   * @param scanned a file that was not looked through for secrets, or by other rules, is not known
+   */
+  load(files: FileList, scanned = false): void {
     this.#try((db) => {
       const [first, behind] = range(files.root);
       const rows = db.prepare('SELECT path, seen, entry FROM files WHERE path > ? AND path < ? ORDER BY path').raw();
@@ -89,7 +92,10 @@ export class FileCache {
         }
         oldest = Math.min(oldest, seen);
         const known = decodeEntry(key, files.identityBytes(next), entry);
-        if (known) files.setDigest(next, known.digest, known.parts);
+        if (known && (known.secrets !== null || !scanned)) {
+          files.setDigest(next, known.digest, known.parts);
+          if (known.secrets !== null) files.setSecrets(next, known.secrets);
+        }
         next += 1;
       }
       this.#tidy(db, files.root, gone, oldest);
@@ -110,7 +116,7 @@ export class FileCache {
         for (const index of indexes) {
           if (files.touchedAt(index) > readAt - RACY_MS) continue;
           const key = first + files.path(index);
-          const value = { digest: files.rawDigest(index), parts: files.parts(index) };
+          const value = { digest: files.rawDigest(index), parts: files.parts(index), secrets: files.secrets(index) };
           put.run(key, seen, encodeEntry(key, files.identityBytes(index), value));
         }
       });

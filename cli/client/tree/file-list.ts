@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import { type Digest, digestToBytes, EMPTY_DIGEST } from '../../../src/core/digest.ts';
 import type { LogicalPath } from '../../../src/core/logical-path.ts';
 import type { ComparedFile } from '../compare.ts';
+import type { FoundSecret } from '../secrets/find-secrets.ts';
 import { CTIME, DEV, type FileBatch, IDENTITY_FIELDS, INO, identityAt, MTIME, SIZE } from './file-batch.ts';
 import type { FileIdentity, FoundFile } from './local-file.ts';
 
@@ -41,6 +42,9 @@ export class FileList {
   #hashed = new Uint8Array(FIRST_FILES);
   /** Only of files that are sent in several parts. */
   readonly #parts = new Map<FileIndex, FilePart[]>();
+  /** Whether a file was looked through for secrets; and what was found, of those that have any. */
+  #scanned = new Uint8Array(FIRST_FILES);
+  readonly #secrets = new Map<FileIndex, readonly FoundSecret[]>();
   /** Of files that a symlink led to: where they are. */
   readonly #elsewhere = new Map<FileIndex, string>();
 
@@ -71,7 +75,10 @@ export class FileList {
     this.#identities[at + CTIME] = stats.ctimeNs;
     this.#executable[index] = (stats.mode & 0o111n) === 0n ? 0 : 1;
     if (absolute !== `${this.root}/${path}`) this.#elsewhere.set(index, absolute);
-    if (stats.size === 0n) this.setDigest(index, EMPTY_RAW);
+    if (stats.size === 0n) {
+      this.setDigest(index, EMPTY_RAW);
+      this.setSecrets(index, []);
+    }
     this.#length += 1;
     this.#totalBytes += Number(stats.size);
   }
@@ -230,6 +237,17 @@ export class FileList {
     return this.#parts.get(index) ?? null;
   }
 
+  /** Null: it was not looked through. */
+  secrets(index: FileIndex): readonly FoundSecret[] | null {
+    return this.#scanned[index] === 1 ? (this.#secrets.get(index) ?? []) : null;
+  }
+
+  setSecrets(index: FileIndex, secrets: readonly FoundSecret[]): void {
+    this.#scanned[index] = 1;
+    if (secrets.length > 0) this.#secrets.set(index, secrets);
+    else this.#secrets.delete(index);
+  }
+
   setDigest(index: FileIndex, raw: Uint8Array, parts: FilePart[] | null = null): void {
     this.#digests.set(raw, index * RAW_DIGEST_SIZE);
     this.#hashed[index] = 1;
@@ -268,6 +286,7 @@ export class FileList {
     this.#executable = larger(this.#executable, new Uint8Array(room));
     this.#digests = larger(this.#digests, Buffer.alloc(room * RAW_DIGEST_SIZE));
     this.#hashed = larger(this.#hashed, new Uint8Array(room));
+    this.#scanned = larger(this.#scanned, new Uint8Array(room));
   }
 
   #growPaths(): void {

@@ -5,6 +5,8 @@ import type { StoredForm } from '../../../src/core/frame-table.ts';
 import { FrameWriter, isWorth, seemsCompressible } from '../../../src/core/frame-writer.ts';
 import { type PartCutter, partCutter } from '../../../src/core/part-cutter.ts';
 import { compressFrame, FRAMES_MAX } from '../../../src/core/zstd-frame.ts';
+import type { FoundSecret } from '../secrets/find-secrets.ts';
+import type { Suspicion } from '../secrets/suspicion.ts';
 import type { FilePart } from './file-list.ts';
 import { type ReadFailure, type ReadJob, readFull, readUnchanged } from './read-whole.ts';
 
@@ -14,6 +16,8 @@ export interface HashJob extends ReadJob {
   partSize: number;
   /** Null: it is stored as it is. */
   compress: CompressJob | null;
+  /** Whether it is looked through for secrets. */
+  scan: boolean;
 }
 
 /** How a file is compressed, should it seem worth it. Sizes are stored bytes. */
@@ -43,6 +47,8 @@ export type HashOutcome =
       parts: FilePart[] | null;
       /** Null: it is stored as it is. */
       stored: StoredFile | null;
+      /** Null: it was not looked through. */
+      secrets: FoundSecret[] | null;
     }
   | ReadFailure;
 
@@ -55,16 +61,25 @@ export function hashBuffer(): Buffer {
 
 /**
  * Reads the file once, hashes it, and compresses it or hashes its parts in the same pass. Synchronous: for threads, or for a
- * few small files.
+ * few small files. @param suspicion shown every byte; its spans are to be looked through by whoever asks
  */
-export function hashFile(job: HashJob, buffer: Buffer, count: (bytes: number) => void): HashOutcome {
+export function hashFile(
+  job: HashJob,
+  buffer: Buffer,
+  count: (bytes: number) => void,
+  suspicion: Suspicion | null = null,
+): HashOutcome {
   const size = Number(job.identity.size);
   const small = size <= buffer.length && size <= job.partSize;
   let worthless = false;
   const outcome = readUnchanged<HashOutcome>(job, (fd) => {
     const compress = compressorFor(fd, size, buffer, job.compress);
-    if (compress === null) return small ? hashSmall(fd, size, buffer, count) : hashAsIs(fd, job, buffer, count);
-    const hashed = hashCompressed(fd, size, buffer, compress, count);
+    const seen = (piece: Buffer): void => {
+      suspicion?.take(piece);
+      count(piece.length);
+    };
+    if (compress === null) return small ? hashSmall(fd, size, buffer, seen) : hashAsIs(fd, job, buffer, seen);
+    const hashed = hashCompressed(fd, size, buffer, compress, seen);
     worthless = hashed !== null && hashed.stored === null;
     return hashed;
   });
@@ -72,17 +87,18 @@ export function hashFile(job: HashJob, buffer: Buffer, count: (bytes: number) =>
   return worthless ? hashFile({ ...job, compress: null }, buffer, () => {}) : outcome;
 }
 
-function hashSmall(fd: number, size: number, buffer: Buffer, count: (bytes: number) => void): HashOutcome | null {
+function hashSmall(fd: number, size: number, buffer: Buffer, seen: (piece: Buffer) => void): HashOutcome | null {
   if (!readFull(fd, buffer, 0, size)) return null;
-  count(size);
-  return { ok: true, digest: digestOf(buffer.subarray(0, size)), parts: null, stored: null };
+  const content = buffer.subarray(0, size);
+  seen(content);
+  return { ok: true, digest: digestOf(content), parts: null, stored: null, secrets: null };
 }
 
 function hashAsIs(
   fd: number,
   { identity, partSize }: HashJob,
   buffer: Buffer,
-  count: (bytes: number) => void,
+  seen: (piece: Buffer) => void,
 ): HashOutcome | null {
   const size = Number(identity.size);
   const whole = createHash('sha256');
@@ -90,11 +106,11 @@ function hashAsIs(
   const complete = readPieces(fd, size, buffer, (piece) => {
     whole.update(piece);
     cutter?.update(piece);
-    count(piece.length);
+    seen(piece);
   });
   if (!complete) return null;
   const parts = cutter === null ? null : filePartsOf(cutter);
-  return { ok: true, digest: digestFromBytes(whole.digest()), parts, stored: null };
+  return { ok: true, digest: digestFromBytes(whole.digest()), parts, stored: null, secrets: null };
 }
 
 function hashCompressed(
@@ -102,16 +118,16 @@ function hashCompressed(
   size: number,
   buffer: Buffer,
   compress: FileCompressor,
-  count: (bytes: number) => void,
+  seen: (piece: Buffer) => void,
 ): Extract<HashOutcome, { ok: true }> | null {
   const whole = createHash('sha256');
   const complete = readPieces(fd, size, buffer, (piece) => {
     whole.update(piece);
     compress.add(piece);
-    count(piece.length);
+    seen(piece);
   });
   if (!complete) return null;
-  return { ok: true, digest: digestFromBytes(whole.digest()), parts: null, stored: compress.end(size) };
+  return { ok: true, digest: digestFromBytes(whole.digest()), parts: null, stored: compress.end(size), secrets: null };
 }
 
 /** @returns false when the file ends before */

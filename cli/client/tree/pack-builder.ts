@@ -10,6 +10,7 @@ import {
   writeMemberHeader,
 } from '../../../src/core/pack.ts';
 import { cut } from '../concurrency.ts';
+import type { FoundSecret } from '../secrets/find-secrets.ts';
 import { type FileBatch, filesOf } from './file-batch.ts';
 import { RAW_DIGEST_SIZE } from './file-list.ts';
 import { type ReadFailure, readFull, readUnchanged } from './read-whole.ts';
@@ -20,6 +21,8 @@ type PackLimits = Pick<Limits, 'pack_member_max' | 'pack_members_max' | 'pack_ta
 export interface PackJob {
   files: FileBatch;
   memory: SharedArrayBuffer;
+  /** Whether the files are looked through for secrets. */
+  scan: boolean;
 }
 
 export type PackOutcome =
@@ -29,6 +32,8 @@ export type PackOutcome =
       digests: Uint8Array<ArrayBuffer>;
       /** Of the pack of them all; a digest that comes twice is in it once. */
       digest: Digest;
+      /** Of the files that have any, by their places. */
+      secrets: Array<[place: number, FoundSecret[]]>;
     }
   | (ReadFailure & { file: number });
 
@@ -46,8 +51,13 @@ export function cutPacks<T>(files: Iterable<T>, sizeOf: (file: T) => number, lim
 /**
  * Reads each file once, straight to where it stands in the pack, and hashes those very bytes: what is sent is what was
  * hashed, whatever happens to the files. Synchronous: for threads, or for a few files.
+ * @param suspect is shown each file's bytes; what it finds is to be looked through by whoever asks
  */
-export function buildPack({ files, memory }: PackJob, count: (bytes: number) => void): PackOutcome {
+export function buildPack(
+  { files, memory }: Pick<PackJob, 'files' | 'memory'>,
+  count: (bytes: number) => void,
+  suspect: (place: number, content: Buffer) => void = () => {},
+): PackOutcome {
   const pack = Buffer.from(memory);
   const digests = Buffer.alloc(files.ends.length * RAW_DIGEST_SIZE);
   const seen = new Set<string>();
@@ -58,7 +68,9 @@ export function buildPack({ files, memory }: PackJob, count: (bytes: number) => 
     const read = readUnchanged(file, (fd) => (readFull(fd, pack, at, size) ? true : null));
     if (read !== true) return { ...read, file: index };
     count(size);
-    const hex = hash('sha256', pack.subarray(at, at + size), 'hex');
+    const content = pack.subarray(at, at + size);
+    suspect(index, content);
+    const hex = hash('sha256', content, 'hex');
     digests.write(hex, index * RAW_DIGEST_SIZE, 'hex');
     index += 1;
     if (seen.has(hex)) continue;
@@ -66,7 +78,7 @@ export function buildPack({ files, memory }: PackJob, count: (bytes: number) => 
     end = frameMember(pack, end, `sha256:${hex}` as Digest, size);
   }
   const size = endPack(pack, end);
-  return { ok: true, digests, digest: digestOf(pack.subarray(0, size)) };
+  return { ok: true, digests, digest: digestOf(pack.subarray(0, size)), secrets: [] };
 }
 
 /** Moves some members of a pack together, over the others. @param members in their order */

@@ -26,14 +26,23 @@ export class PackMemory implements PackBytes {
   readonly #indexes: readonly FileIndex[];
   readonly #readers: Readers;
   readonly #pool: Pool<SharedArrayBuffer>;
+  readonly #scan: boolean;
   #memory: SharedArrayBuffer | null = null;
   #pack: ReadPack | null = null;
 
-  constructor(files: FileList, indexes: readonly FileIndex[], readers: Readers, pool: Pool<SharedArrayBuffer>) {
+  /** @param scan whether the files are looked through for secrets when they are first read */
+  constructor(
+    files: FileList,
+    indexes: readonly FileIndex[],
+    readers: Readers,
+    pool: Pool<SharedArrayBuffer>,
+    scan = false,
+  ) {
     this.#files = files;
     this.#indexes = indexes;
     this.#readers = readers;
     this.#pool = pool;
+    this.#scan = scan;
   }
 
   get digest(): Digest {
@@ -43,6 +52,11 @@ export class PackMemory implements PackBytes {
   /** Of the files, 32 bytes each, in their order. */
   get digests(): Uint8Array<ArrayBuffer> {
     return this.#read.digests;
+  }
+
+  /** Of the files that have any, by their places. */
+  get secrets(): ReadPack['secrets'] {
+    return this.#read.secrets;
   }
 
   bytes(): Buffer {
@@ -59,10 +73,10 @@ export class PackMemory implements PackBytes {
     if (this.#memory !== null) return;
     const memory = await this.#pool.take();
     this.#memory = memory;
-    const pack = await this.#readers.pack(this.#files, this.#indexes, memory);
     const before = this.#pack;
-    if (before !== null) this.#assertSame(before, pack);
-    this.#pack = pack;
+    const pack = await this.#readers.pack(this.#files, this.#indexes, memory, this.#scan && before === null);
+    if (before === null) this.#pack = pack;
+    else this.#assertSame(before, pack);
   }
 
   release(): void {

@@ -22,11 +22,34 @@ export function readUnchanged<T>({ absolute, identity }: ReadJob, read: (fd: num
     return failure(error);
   }
   try {
-    const unchanged = () => sameIdentity(identityOf(fstatSync(fd, { bigint: true })), identity);
-    if (!unchanged()) return { ok: false, changed: true };
+    if (!isStill(fd, identity)) return CHANGED;
     const result = read(fd);
-    return result !== null && unchanged() ? result : { ok: false, changed: true };
+    return result !== null && isStill(fd, identity) ? result : CHANGED;
   } catch (error) {
+    return failure(error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The same, for one who takes turns with others. */
+export async function readUnchangedLater<T>(
+  { absolute, identity }: ReadJob,
+  read: (fd: number) => Promise<T | null>,
+): Promise<T | ReadFailure> {
+  let fd: number;
+  try {
+    fd = openSync(absolute, OPEN_FLAGS);
+  } catch (error) {
+    return failure(error);
+  }
+  try {
+    if (!isStill(fd, identity)) return CHANGED;
+    const result = await read(fd);
+    return result !== null && isStill(fd, identity) ? result : CHANGED;
+  } catch (error) {
+    // What else goes wrong says nothing of the file.
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
     return failure(error);
   } finally {
     closeSync(fd);
@@ -41,6 +64,12 @@ export function readFull(fd: number, buffer: Buffer, at: number, size: number, f
     got += count;
   }
   return true;
+}
+
+const CHANGED: ReadFailure = { ok: false, changed: true };
+
+function isStill(fd: number, identity: FileIdentity): boolean {
+  return sameIdentity(identityOf(fstatSync(fd, { bigint: true })), identity);
 }
 
 function failure(error: unknown): ReadFailure {

@@ -5,4 +5,4 @@ import { newReader, type ReaderTask } from './reader-task.ts';
 const counter = new BigInt64Array((workerData as { counter: SharedArrayBuffer }).counter);
 const read = newReader((bytes) => Atomics.add(counter, 0, BigInt(bytes)));
 
-parentPort?.on('message', (task: ReaderTask) => parentPort?.postMessage(read(task)));
+parentPort?.on('message', async (task: ReaderTask) => parentPort?.postMessage(await read(task)));

@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import type { Digest } from '../../../src/core/digest.ts';
 import { partSizeFor } from '../../../src/core/part-plan.ts';
-import { cut } from '../concurrency.ts';
+import { cut, Slots } from '../concurrency.ts';
+import type { FoundSecret } from '../secrets/find-secrets.ts';
 import type { FileIndex, FileList, FilePart } from './file-list.ts';
 import type { FramesJob, FramesOutcome, HashJob, HashOutcome, StoredFile } from './hash-file.ts';
 import { type FoundFile, fileChanged, fileError } from './local-file.ts';
@@ -16,6 +17,8 @@ export interface HashedFile extends FoundFile {
   parts: FilePart[] | null;
   /** Null: it is sent as it is. */
   stored: StoredFile | null;
+  /** Null: it was not looked through. */
+  secrets: FoundSecret[] | null;
 }
 
 /** A pack of files, built in the memory that was handed over. */
@@ -23,6 +26,8 @@ export interface ReadPack {
   /** Of the files, 32 bytes each, in their order. */
   digests: Uint8Array<ArrayBuffer>;
   digest: Digest;
+  /** Of the files that have any, by their places; none when they are not looked through. */
+  secrets: ReadonlyArray<readonly [place: number, FoundSecret[]]>;
 }
 
 type PartLimits = Parameters<typeof partSizeFor>[1];
@@ -47,6 +52,8 @@ export class Readers {
   readonly #threads: ReaderThreads;
   /** Of its own: whoever waits for frames has begun to send, and must not stand behind files that take minutes. */
   readonly #maker: ReaderThreads;
+  /** Without a thread one task is done after the other, as in one. */
+  readonly #turns = new Slots(1);
   readonly #keptOfFile: number;
   /** Stored bytes that may still be kept. */
   #keepLeft: number;
@@ -75,11 +82,17 @@ export class Readers {
   /**
    * In the order given; of parts as the service wants them. Stored bytes that come with a file count as kept until `letGo`.
    * @param level at which files that seem compressible are compressed; null: none is
+   * @param scan whether they are looked through for secrets
    * @throws CliError file_changed, file_unreadable, naming a file that failed
    */
-  async hash(files: readonly FoundFile[], limits: PartLimits, level: number | null = null): Promise<HashedFile[]> {
+  async hash(
+    files: readonly FoundFile[],
+    limits: PartLimits,
+    level: number | null = null,
+    scan = false,
+  ): Promise<HashedFile[]> {
     const lists = [...cut(files, LIST, ({ size }) => ({ items: 1, bytes: size }))].map(async (list) => {
-      const jobs = list.map((file) => this.#jobOf(file, limits, level));
+      const jobs = list.map((file) => this.#jobOf(file, limits, level, scan));
       const outcomes = await this.#do<HashOutcome[]>({ hash: jobs }, list, {
         taken: () => this.#reserve(list, jobs),
         answered: (answer) => this.#giveBack(jobs, answer as HashOutcome[]),
@@ -116,9 +129,17 @@ export class Readers {
     return Buffer.from(outcome.bytes.buffer);
   }
 
-  /** Builds a pack of small files, in their order. @throws CliError file_changed, file_unreadable */
-  async pack(files: FileList, indexes: readonly FileIndex[], memory: SharedArrayBuffer): Promise<ReadPack> {
-    const job = { files: files.batch(indexes), memory };
+  /**
+   * Builds a pack of small files, in their order. @param scan whether they are looked through for secrets
+   * @throws CliError file_changed, file_unreadable
+   */
+  async pack(
+    files: FileList,
+    indexes: readonly FileIndex[],
+    memory: SharedArrayBuffer,
+    scan = false,
+  ): Promise<ReadPack> {
+    const job = { files: files.batch(indexes), memory, scan };
     const sizes = indexes.map((index) => ({ size: files.size(index) }));
     const outcome = await this.#do<PackOutcome>({ pack: job }, sizes);
     if (!outcome.ok) throw failureOf(files.at(indexes[outcome.file] as FileIndex), outcome);
@@ -131,10 +152,11 @@ export class Readers {
     await Promise.all([this.#threads.stop(), this.#maker.stop()]);
   }
 
-  #jobOf({ absolute, identity, size }: FoundFile, limits: PartLimits, level: number | null): HashJob {
+  #jobOf({ absolute, identity, size }: FoundFile, limits: PartLimits, level: number | null, scan: boolean): HashJob {
     return {
       absolute,
       identity,
+      scan,
       partSize: Math.max(1, partSizeFor(size, limits)),
       compress:
         level === null
@@ -167,13 +189,15 @@ export class Readers {
   ): Promise<T> {
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
     if (!isLittle(files.length, bytes) || this.#threads.any) return (await this.#threads.do(task, bytes, watch)) as T;
-    watch?.taken();
-    const answer = this.#here(task);
-    watch?.answered(answer);
-    return answer as T;
+    return this.#turns.use(async () => {
+      watch?.taken();
+      const answer = await this.#here(task);
+      watch?.answered(answer);
+      return answer as T;
+    });
   }
 
-  #here(task: ReaderTask): ReaderAnswer {
+  #here(task: ReaderTask): Promise<ReaderAnswer> {
     return newReader((bytes) => Atomics.add(this.#counter, 0, BigInt(bytes)))(task);
   }
 }
@@ -183,7 +207,10 @@ function isLittle(files: number, bytes: number): boolean {
 }
 
 function conclude(file: FoundFile, outcome: HashOutcome | undefined): HashedFile {
-  if (outcome?.ok) return { ...file, digest: outcome.digest, parts: outcome.parts, stored: outcome.stored };
+  if (outcome?.ok) {
+    const { digest, parts, stored, secrets } = outcome;
+    return { ...file, digest, parts, stored, secrets };
+  }
   throw failureOf(file, outcome ?? { ok: false, changed: true });
 }
 

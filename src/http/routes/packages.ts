@@ -15,7 +15,7 @@ import { finalizePackage } from '../../usecases/finalize-package.ts';
 import { getPackage, listPackages } from '../../usecases/list-packages.ts';
 import type { PackageFilter, PackageRecord } from '../../usecases/records.ts';
 import type { Caller } from '../../usecases/services.ts';
-import { PACKAGE_FIELDS } from '../bounds.ts';
+import { FINALIZE_FIELDS, PACKAGE_FIELDS } from '../bounds.ts';
 import { presentPackage } from '../present.ts';
 import { type Answer, type HttpServices, type Route, route } from '../route.ts';
 
@@ -101,6 +101,7 @@ export const packageRoutes: Route[] = [
     summary: 'Seals the package: writes its manifest, sets its expiry',
     tag: 'Packages',
     body: z.optional(asked.Finalize),
+    json: FINALIZE_FIELDS,
     answers: { 200: schema.Package },
     async handle(services, { params, body, caller }) {
       const id = parsePackageId(params.id as string);

@@ -27,6 +27,45 @@ export function finalizeSuite(startTestService: StartTestService): void {
     t.is((await api.post(`/v1/packages/${id}/finalize`, { files_digest: 'sha256:x' })).body.code, 'invalid_digest');
   });
 
+  test('what secrets the producer found becomes metadata with the seal, once', async (t) => {
+    const { api } = t.context;
+    const place = { path: 'a', line: 1, kind: 'password', accepted: false };
+    const secrets = { count: 3, accepted: 1, by: { password: 3 }, places: [place] };
+    const made = async (metadata: JsonObject, record: unknown = secrets) => {
+      const id = await api.create({ metadata });
+      await api.store(id, { a: 'A' });
+      return { id, answer: await api.post(`/v1/packages/${id}/finalize`, { secrets: record }) };
+    };
+    const { id, answer } = await made({ run: { id: '7' } });
+    t.is(answer.status, 200);
+    const recorded = { run: { id: '7' }, secret_findings: secrets };
+    t.deepEqual(answer.body.metadata, recorded);
+    t.deepEqual((await api.get(`/v1/packages/${id}/manifest`)).body.package.metadata, recorded);
+    for (const filter of ['run.id=7', 'secret_findings.by.password=3']) {
+      const { items } = (await api.get(`/v1/packages?metadata.${filter}`)).body;
+      t.true(
+        items.some((item: { id: string }) => item.id === id),
+        filter,
+      );
+    }
+    const again = await api.post(`/v1/packages/${id}/finalize`, { secrets: { ...secrets, count: 4 } });
+    t.like(again, { status: 200, body: { metadata: recorded } }, 'a sealed package stays what it is');
+
+    const taken = await made({ secret_findings: 'mine' });
+    t.like(taken.answer, { status: 422, body: { code: 'invalid_metadata' } });
+    t.is((await api.get(`/v1/packages/${taken.id}`)).body.status, 'uploading');
+
+    const many = { ...secrets, places: Array(100).fill({ ...place, path: 'p'.repeat(1_000) }) };
+    const full = await made({ text: 'x'.repeat(200_000) }, many);
+    t.deepEqual(full.answer.body.metadata.secret_findings, { ...secrets, places: [] }, 'what has no room is left out');
+    t.deepEqual((await made({}, many)).answer.body.metadata.secret_findings, many);
+
+    const by = Object.fromEntries(Array.from({ length: 101 }, (_, kind) => [`k${kind}`, 1]));
+    for (const wrong of [{ ...secrets, by }, { ...secrets, count: 0 }, { ...secrets, text: 'x' }, { count: 1 }]) {
+      t.is((await made({}, wrong)).answer.status, 422, JSON.stringify(wrong).slice(0, 60));
+    }
+  });
+
   test('files that change during the check are not sealed instead of the expected ones', async (t) => {
     const { api, service } = t.context;
     const id = await api.create();
