@@ -117,7 +117,7 @@ export const VARIABLES = {
     .regex(/^[\x21-\x7e]+$/, 'must contain only ASCII characters, and no spaces: no header could carry it')
     .optional()
     .describe('bearer token with every scope; without it only loopback is served'),
-  IDENTITIES: z
+  OIDC_RULES: z
     .string()
     .optional()
     .describe('path of a JSON file: which JWTs of CI jobs are accepted, and what each may do'),
@@ -231,7 +231,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     attestationKey: values.ATTESTATION_KEY ?? null,
     timeStamps: values.TIMESTAMP_URL === undefined ? null : { url: values.TIMESTAMP_URL, proxies: proxyEnvOf(env) },
     adminToken: values.ADMIN_TOKEN ?? null,
-    identities: values.IDENTITIES === undefined ? null : { file: values.IDENTITIES, proxies: proxyEnvOf(env) },
+    identities: values.OIDC_RULES === undefined ? null : { file: values.OIDC_RULES, proxies: proxyEnvOf(env) },
     retentionClassesFile: values.RETENTION_CLASSES ?? null,
     limitsFile: values.LIMITS ?? null,
     corsOrigins: values.CORS_ORIGINS,

@@ -19,7 +19,7 @@ export async function configuredIdentities(
 
 /** The issuers that a file of identity rules trusts. @throws ConfigError */
 export async function readIdentities(file: string): Promise<TrustedIssuer[]> {
-  const wrong = (why: string) => new ConfigError(`ARTIFACT_STORE_IDENTITIES: ${file} ${why}.`);
+  const wrong = (why: string) => new ConfigError(`ARTIFACT_STORE_OIDC_RULES: ${file} ${why}.`);
   let text: string;
   try {
     text = await readFile(file, 'utf8');

@@ -20,14 +20,14 @@ export const tokenExplain = defineVerb<Options>({
   options: [
     {
       flags: '--identities <file>',
-      description: 'the file of identity rules (ARTIFACT_STORE_IDENTITIES)',
+      description: 'the file of identity rules (ARTIFACT_STORE_OIDC_RULES)',
       completes: 'file',
       parse: parseFilled,
-      variable: 'ARTIFACT_STORE_IDENTITIES',
+      variable: 'ARTIFACT_STORE_OIDC_RULES',
     },
   ],
   async run({ env }, [jwt = ''], { identities }) {
-    const file = identities ?? (env.ARTIFACT_STORE_IDENTITIES || undefined);
+    const file = identities ?? (env.ARTIFACT_STORE_OIDC_RULES || undefined);
     if (file === undefined) {
       throw usageError('token explain needs the file of identity rules: name it with --identities.');
     }

@@ -122,7 +122,7 @@ test('token explain - reads the JWT from stdin', async (t) => {
   ] as const) {
     const args = [BIN, 'token', 'explain', '-', '--json'];
     const child = spawn(process.execPath, args, {
-      env: processEnv({ ARTIFACT_STORE_IDENTITIES: file }),
+      env: processEnv({ ARTIFACT_STORE_OIDC_RULES: file }),
       stdio: ['pipe', 'pipe', 'ignore'],
     });
     // It need not read all of it.
@@ -152,7 +152,7 @@ test('token explain without rules, with bad ones, or without a JWT is wrong usag
   const bad = await explain(jwt, '--json');
   t.is(bad.code, 2);
   t.is(bad.json.error.code, 'bad_config');
-  t.regex(bad.json.error.message, /^--identities \(ARTIFACT_STORE_IDENTITIES\): .*issuer "github": audience is needed/);
+  t.regex(bad.json.error.message, /^--identities \(ARTIFACT_STORE_OIDC_RULES\): .*issuer "github": audience is needed/);
   t.is((await runCli(['token', 'explain', jwt, '--identities', 'nowhere.json'])).code, 2);
 });
 

@@ -64,7 +64,7 @@ test('a job may do what its rule says, and stands in the audit by project, ref a
 test('with a file of rules, and no admin token, nobody comes in without a JWT', async (t) => {
   const issuer = await startIssuer();
   t.teardown(() => issuer.stop());
-  const service = await startTestService({ env: { ARTIFACT_STORE_IDENTITIES: await writeRules(t, issuer) } });
+  const service = await startTestService({ env: { ARTIFACT_STORE_OIDC_RULES: await writeRules(t, issuer) } });
   t.teardown(() => service.dispose());
   t.is((await apiOf(service.url).get('/v1/packages')).body.code, 'unauthenticated');
   t.is((await apiOf(service.url, await issuer.token({ exp: 1 })).get('/v1/packages')).body.code, 'identity_expired');

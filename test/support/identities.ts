@@ -44,7 +44,7 @@ export async function startIdentityService(
     logged.push({ ...fields, message });
   };
   const log = { debug: note, info: note, warn: note, error: note };
-  const env = { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN, ARTIFACT_STORE_IDENTITIES: file };
+  const env = { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN, ARTIFACT_STORE_OIDC_RULES: file };
   const service = await startTestService({ env, log, issuerTimes });
   t.teardown(() => service.dispose());
   return { ...service, logged };

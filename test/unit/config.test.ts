@@ -82,7 +82,7 @@ const GOOD: Record<string, Array<[string, Partial<Config>]>> = {
     ['t'.repeat(16), { adminToken: 't'.repeat(16) }],
     [` ${'t'.repeat(16)}\r\n`, { adminToken: 't'.repeat(16) }],
   ],
-  IDENTITIES: [['/etc/identities.json', { identities: { file: '/etc/identities.json', proxies: {} } }]],
+  OIDC_RULES: [['/etc/identities.json', { identities: { file: '/etc/identities.json', proxies: {} } }]],
   RETENTION_CLASSES: [['/etc/classes.json', { retentionClassesFile: '/etc/classes.json' }]],
   LIMITS: [['/etc/limits.json', { limitsFile: '/etc/limits.json' }]],
   CORS_ORIGINS: [
@@ -159,7 +159,7 @@ const BAD: Record<string, string[]> = {
 };
 
 /** Any text is good, as far as the configuration can tell; or they stop the start, as tested below. */
-const NEVER_BAD = ['ATTESTATION_KEY', 'HOST', 'DATA_DIR', 'IDENTITIES', 'LIMITS', 'RETENTION_CLASSES', 'S3_REGION'];
+const NEVER_BAD = ['ATTESTATION_KEY', 'HOST', 'DATA_DIR', 'OIDC_RULES', 'LIMITS', 'RETENTION_CLASSES', 'S3_REGION'];
 
 test('every variable is in the tables of this test, and is described', (t) => {
   const names = Object.keys(VARIABLES).toSorted();
@@ -301,9 +301,9 @@ test('the start stops when the file of identity rules is not there or wrong, and
   const folder = await tempFolder(t);
   const file = join(folder, 'identities.json');
   const start = () =>
-    startService(load({ PORT: '0', DATA_DIR: join(folder, 'data'), IDENTITIES: file, LOG_LEVEL: 'silent' }));
+    startService(load({ PORT: '0', DATA_DIR: join(folder, 'data'), OIDC_RULES: file, LOG_LEVEL: 'silent' }));
   const absent = await t.throwsAsync(start(), { instanceOf: ConfigError });
-  t.regex(absent?.message ?? '', /^ARTIFACT_STORE_IDENTITIES: .*identities\.json cannot be read/);
+  t.regex(absent?.message ?? '', /^ARTIFACT_STORE_OIDC_RULES: .*identities\.json cannot be read/);
   const issuer = { name: 'ci', issuer: 'https://ci.example', platform: 'other', audience: 'x' };
   const rule = { name: 'nightly', claims: { sub: 'a*' }, producers: ['p'], scopes: ['packages:read'] };
   await writeFile(file, JSON.stringify({ issuers: [{ ...issuer, rules: [rule] }] }));
