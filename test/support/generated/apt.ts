@@ -119,6 +119,10 @@ export const APT: Record<string, Make> = {
     const id = pool.pick<string>('finalized', nth);
     return id === undefined ? undefined : { params: { id }, body: { days: 1 + nth, reason: 'still needed' } };
   },
+  revokeToken: (pool, nth) => {
+    const id = pool.pick<string>('token', nth);
+    return id === undefined ? undefined : { params: { id }, body: { reason: 'leaked' } };
+  },
   placeHold: (pool, nth) => {
     const id = pool.pick<string>('package', nth);
     return id === undefined ? undefined : { params: { id }, body: { reason: 'audit' } };

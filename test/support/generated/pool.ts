@@ -14,6 +14,7 @@ export type Kind =
   | 'hold'
   | 'sweep'
   | 'fixity'
+  | 'token'
   | 'event'
   | 'stored'
   | 'logged'
@@ -23,7 +24,7 @@ export type Kind =
 
 /** Each is a JSON text, so that equal things are one. */
 const KEPT = 128;
-const ID = /\b(pkg|upl|obj|hold|evt|swp|fix)_[0-9a-f]{32}\b/g;
+const ID = /\b(pkg|upl|obj|hold|evt|swp|fix|tok)_[0-9a-f]{32}\b/g;
 const KIND_OF: Record<string, Kind> = {
   pkg: 'package',
   upl: 'upload',
@@ -31,6 +32,7 @@ const KIND_OF: Record<string, Kind> = {
   evt: 'event',
   swp: 'sweep',
   fix: 'fixity',
+  tok: 'token',
 };
 /** Bytes: more of an answer is not searched. */
 const SEARCHED = 20_000;
