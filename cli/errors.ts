@@ -95,6 +95,8 @@ export function isApiError(error: unknown, ...codes: ErrorCode[]): error is ApiE
 
 const INTEGRITY: ReadonlySet<string> = new Set<ErrorCode>(['integrity_failure', 'digest_mismatch', 'size_mismatch']);
 const SET_TOKEN = 'Set ARTIFACT_STORE_TOKEN to a token of this service, or give --token.';
+const OTHER_TOKEN =
+  'Use a token that may do this (ARTIFACT_STORE_TOKEN, --token); `artifact-store token create` makes one.';
 const AGAIN = 'Run the same command again when it answers: `artifact-store doctor` says what fails.';
 
 const SEE_QUOTA = '`artifact-store quota` shows what each producer has, and may have.';
@@ -112,7 +114,8 @@ function exitOf(error: ApiError): Exit {
 function nextOf(error: ApiError): string | undefined {
   // What to do about a JWT the service itself says.
   if (error.code.startsWith('identity_')) return undefined;
-  if (error.status === 401 || error.code === 'forbidden') return SET_TOKEN;
+  if (error.status === 401) return SET_TOKEN;
+  if (error.code === 'forbidden') return OTHER_TOKEN;
   if (error.code === 'list_mismatch') return OTHERS;
   if (error.code === 'quota_exceeded' || error.code === 'too_many_packages') return SEE_QUOTA;
   return error.code === 'unavailable' ? AGAIN : undefined;

@@ -33,6 +33,7 @@ test('stdout of token create is the token alone; what it may do it does, and not
   const held = await cli(token, 'hold', pushed.json.package_id, '--reason', 'r', '--json');
   t.is(held.code, 4);
   t.like(held.json.error, { code: 'forbidden' });
+  t.regex(held.json.error.next, /^Use a token that may do this/);
   t.regex(held.json.error.message, /retention:write/);
   const others = await admin('push', 'run', '--producer', 'others', '--json');
   t.is((await cli(token, 'show', others.json.package_id)).code, 3, 'it does not exist for it');
