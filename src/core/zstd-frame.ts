@@ -21,12 +21,23 @@ export class FrameError extends Error {
   override readonly name = 'FrameError';
 }
 
-/** @param level 1 (fastest) to 19 */
+/** Bytes of output that node:zlib takes at a time. */
+const CHUNK = 16 * 1024;
+/** A frame of nothing, with its checksum; bytes. */
+const EMPTY_FRAME = 13;
+
+/**
+ * One frame. node:zlib adds an empty one when the frame fills its last chunk of output to the last byte (measured on Node 24.21): then it
+ * is made again, in a chunk that it cannot fill. @param level 1 (fastest) to 19
+ */
 export function compressFrame(content: Uint8Array, level: number): Buffer {
-  return zstdCompressSync(content, {
+  const options = {
     pledgedSrcSize: content.length,
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
-  });
+  };
+  const frame = zstdCompressSync(content, { ...options, chunkSize: CHUNK });
+  if ((frame.length - EMPTY_FRAME) % CHUNK !== 0) return frame;
+  return zstdCompressSync(content, { ...options, chunkSize: frame.length + 1 });
 }
 
 /**

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { zstdDecompressSync } from 'node:zlib';
 import test from 'ava';
 import fc from 'fast-check';
@@ -20,6 +21,21 @@ test('a frame gives its content back, whatever it is and at every level', (t) =>
       t.deepEqual(decompressFrame(compressFrame(bytes, level), bytes.length), Buffer.from(bytes));
     }),
   );
+});
+
+test('a frame that fills what node:zlib gives it to the last byte is one frame, and content that fills it is read', (t) => {
+  const CHUNK = 16 * 1024;
+  let full = 0;
+  for (const chunks of [1, 2, 8]) {
+    // What does not compress gets some bytes longer: one of these frames has whole chunks.
+    for (let size = chunks * CHUNK - 40; size <= chunks * CHUNK; size += 1) {
+      const content = randomBytes(size);
+      const frame = compressFrame(content, 1);
+      t.true(decompressFrame(frame, size).equals(content), `${size} bytes`);
+      if (frame.length % CHUNK === 0) full += 1;
+    }
+  }
+  t.true(full >= 3, `${full} frames were whole chunks`);
 });
 
 test('the trap: node:zlib gives the first of several frames and no error; this decoder refuses them', (t) => {
