@@ -1,6 +1,6 @@
 import Router from '@koa/router';
 import Koa, { type Context } from 'koa';
-import { isStoreError, StoreError } from '../core/errors.ts';
+import { StoreError } from '../core/errors.ts';
 import type { Log } from '../usecases/services.ts';
 import { answerPatience } from './answer-patience.ts';
 import { answerUnread } from './answer-unread.ts';
@@ -89,16 +89,20 @@ export function createApp(options: AppOptions): Koa {
   return app;
 }
 
-/** Requests with no token, or one that is none, are counted by where they come from: nobody tries tokens at leisure. */
+/** Requests with no token, or one that is none, of whatever kind, are counted by where they come from: nobody tries tokens at leisure. */
 function countStrangers(rates: RequestRates) {
   return async (ctx: Koa.Context, next: Koa.Next): Promise<void> => {
     try {
       await next();
     } catch (error) {
-      if (isStoreError(error, 'unauthenticated')) await rates.take(ctx, null);
+      if (isOfStranger(error)) await rates.take(ctx, null);
       throw error;
     }
   };
+}
+
+function isOfStranger(error: unknown): boolean {
+  return error instanceof StoreError && (error.status === 401 || error.code === 'issuer_unavailable');
 }
 
 function methodNotAllowed(): StoreError {

@@ -61,6 +61,20 @@ test('a job may do what its rule says, and stands in the audit by project, ref a
   t.like((await apiOf(service.url, 'no-jwt').get('/v1/packages')).body, { code: 'unauthenticated' });
 });
 
+test('tokens that are refused are counted by the address that they come from, whatever is wrong with them', async (t) => {
+  const issuer = await startIssuer();
+  t.teardown(() => issuer.stop());
+  const env = { ARTIFACT_STORE_OIDC_RULES: await writeRules(t, issuer) };
+  const service = await startTestService({ env, bounds: { addressRequests: 1 } });
+  t.teardown(() => service.dispose());
+  const codes = new Set<string>();
+  for (let tries = 0; tries < 60 && !codes.has('too_many_requests'); tries += 1) {
+    const token = await issuer.token(tries % 2 === 0 ? { exp: 1 } : { aud: 'https://other.example' });
+    codes.add((await apiOf(service.url, token).get('/v1/packages')).body.code);
+  }
+  t.deepEqual([...codes], ['identity_expired', 'identity_audience', 'too_many_requests']);
+});
+
 test('with a file of rules, and no admin token, nobody comes in without a JWT', async (t) => {
   const issuer = await startIssuer();
   t.teardown(() => issuer.stop());
