@@ -14,17 +14,11 @@ export type ReadFailure = { ok: false; changed: true } | { ok: false; changed: f
  * Opens the file that was found, has it read, and looks at it before and after: bytes that moved meanwhile are no result.
  * @param read gives null when bytes are missing
  */
-export function readUnchanged<T>({ absolute, identity }: ReadJob, read: (fd: number) => T | null): T | ReadFailure {
-  let fd: number;
+export function readUnchanged<T>(job: ReadJob, read: (fd: number) => T | null): T | ReadFailure {
+  const fd = openFound(job);
+  if (typeof fd !== 'number') return fd;
   try {
-    fd = openSync(absolute, OPEN_FLAGS);
-  } catch (error) {
-    return failure(error);
-  }
-  try {
-    if (!isStill(fd, identity)) return CHANGED;
-    const result = read(fd);
-    return result !== null && isStill(fd, identity) ? result : CHANGED;
+    return ifStill(fd, job, read(fd));
   } catch (error) {
     return failure(error);
   } finally {
@@ -34,19 +28,13 @@ export function readUnchanged<T>({ absolute, identity }: ReadJob, read: (fd: num
 
 /** The same, for one who takes turns with others. */
 export async function readUnchangedLater<T>(
-  { absolute, identity }: ReadJob,
+  job: ReadJob,
   read: (fd: number) => Promise<T | null>,
 ): Promise<T | ReadFailure> {
-  let fd: number;
+  const fd = openFound(job);
+  if (typeof fd !== 'number') return fd;
   try {
-    fd = openSync(absolute, OPEN_FLAGS);
-  } catch (error) {
-    return failure(error);
-  }
-  try {
-    if (!isStill(fd, identity)) return CHANGED;
-    const result = await read(fd);
-    return result !== null && isStill(fd, identity) ? result : CHANGED;
+    return ifStill(fd, job, await read(fd));
   } catch (error) {
     // What else goes wrong says nothing of the file.
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
@@ -67,6 +55,23 @@ export function readFull(fd: number, buffer: Buffer, at: number, size: number, f
 }
 
 const CHANGED: ReadFailure = { ok: false, changed: true };
+
+function openFound({ absolute, identity }: ReadJob): number | ReadFailure {
+  let fd: number | null = null;
+  try {
+    fd = openSync(absolute, OPEN_FLAGS);
+    if (isStill(fd, identity)) return fd;
+    closeSync(fd);
+    return CHANGED;
+  } catch (error) {
+    if (fd !== null) closeSync(fd);
+    return failure(error);
+  }
+}
+
+function ifStill<T>(fd: number, { identity }: ReadJob, result: T | null): T | ReadFailure {
+  return result !== null && isStill(fd, identity) ? result : CHANGED;
+}
 
 function isStill(fd: number, identity: FileIdentity): boolean {
   return sameIdentity(identityOf(fstatSync(fd, { bigint: true })), identity);
