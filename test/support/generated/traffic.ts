@@ -3,7 +3,7 @@ import { Connection, type WireAnswer } from './connection.ts';
 import { judge } from './judge.ts';
 import type { Prepared } from './prepare.ts';
 import { type Recipe, recipes } from './recipe.ts';
-import { bytesOfRequest, type WireRequest, wireOf } from './wire.ts';
+import { bytesOfRequest, inOriginForm, type WireRequest, wireOf } from './wire.ts';
 
 const CONNECTIONS = 16;
 /** Recipes that are made at once. */
@@ -68,13 +68,14 @@ export async function sendGenerated(
       const request = wireOf(recipe, pool, token);
       try {
         const answer = await patiently(() => answerTo(connection, bytesOfRequest(request, host), request));
-        const operation = document.find(request.method, request.target);
+        const meant = inOriginForm(request);
+        const operation = document.find(meant.method, meant.target);
         count(answers, operation?.id ?? 'none', answer);
-        const wrong = judge({ document, token }, operation, request, answer);
+        const wrong = judge({ document, token }, operation, meant, answer);
         if (wrong !== null) note(recipe, request, wrong);
         // What is only asked for its headers has no content.
         const asked = request.method === 'HEAD' ? null : operation;
-        pool.learn(asked?.id ?? null, request.target, answer.status, answer.body.toString());
+        pool.learn(asked?.id ?? null, meant.target, answer.status, answer.body.toString());
       } catch (error) {
         connection.close();
         note(recipe, request, (error as Error).message);

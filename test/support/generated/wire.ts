@@ -15,6 +15,11 @@ export interface WireRequest {
   ambiguous: string | null;
 }
 
+/** The request whose target may be a whole address (absolute form, RFC 9112, 3.2.2), with its path and query alone. */
+export function inOriginForm(request: WireRequest): WireRequest {
+  return { ...request, target: request.target.replace(/^https?:\/\/[^/?]*(?=\/)/i, '') };
+}
+
 /** Looks up what a recipe names, and spoils the request as it says. @param token that callers have; null: none is needed */
 export function wireOf(recipe: Recipe, pool: Pool, token: string | null): WireRequest {
   const draft = draftOf(recipe, pool);
