@@ -2,6 +2,7 @@ import { constants, type Dirent } from 'node:fs';
 import { lstat, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Json } from '../../src/core/canonical-json.ts';
+import { parseJson } from '../../src/core/parse-json.ts';
 import { RunError } from './run-error.ts';
 import {
   CHECK_GROUP_FILES,
@@ -81,7 +82,7 @@ function parse(bytes: Buffer): Read {
     return { problem: 'is not UTF-8 text', absent: false };
   }
   try {
-    return { value: JSON.parse(text) as Json };
+    return { value: parseJson(text) as Json };
   } catch (error) {
     return { problem: `is not JSON (${(error as Error).message})`, absent: false };
   }

@@ -1,3 +1,4 @@
+import { parseJson } from '../../src/core/parse-json.ts';
 import type { CheckedProof } from '../client/audit/check-proof.ts';
 import type { Evidence } from '../client/audit/read-evidence.ts';
 import type { LogVerification } from '../client/audit/verify-log.ts';
@@ -63,7 +64,7 @@ export function provedOutcome(event: string, text: string, { entry, index, check
 
 export function proofOutcome({ entry, index, checkpoint }: CheckedProof): Outcome {
   const { origin, size } = checkpoint;
-  const event = JSON.parse(entry) as object;
+  const event = parseJson(entry) as object;
   return {
     json: { ok: true, origin, index, size, event },
     text: `Entry ${formatCount(index)} of the ${formatCount(size)} of ${origin} is:\n${entry}`,

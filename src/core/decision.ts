@@ -2,6 +2,7 @@ import { canonicalJson } from './canonical-json.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { isId, type PackageId } from './ids.ts';
 import { pathProblem } from './logical-path.ts';
+import { parseJson } from './parse-json.ts';
 import type { FileRule } from './retention.ts';
 
 /**
@@ -54,7 +55,7 @@ export function decisionBytes(decision: Decision): Buffer {
 export function parseDecision(bytes: Uint8Array): Decision | null {
   let said: unknown;
   try {
-    said = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
+    said = parseJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
   } catch {
     return null;
   }

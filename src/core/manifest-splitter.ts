@@ -1,3 +1,5 @@
+import { parseJson } from './parse-json.ts';
+
 /** A file's entry, and everything that is not the list of files: what is longer is not a manifest. */
 const ENTRY_MAX = 64 * 1024;
 const REST_MAX = 4 * 1024 ** 2;
@@ -93,6 +95,6 @@ export function splitManifest(take: (list: string) => void): Splitter {
       }
       keepBegun(chunk.subarray(from));
     },
-    end: () => JSON.parse(Buffer.from(rest, 'latin1').toString()),
+    end: () => parseJson(Buffer.from(rest, 'latin1').toString()),
   };
 }

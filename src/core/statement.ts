@@ -1,6 +1,7 @@
 import { canonicalJson, type JsonObject } from './canonical-json.ts';
 import { type Envelope, EnvelopeError, openEnvelope, signEnvelope } from './dsse.ts';
 import type { ManifestPackage } from './manifest.ts';
+import { parseJson } from './parse-json.ts';
 import type { PublicKey, SigningKey } from './signing-key.ts';
 
 /**
@@ -94,7 +95,7 @@ export function openStatement(
   const { payload, key } = openEnvelope(envelope, PAYLOAD_TYPE, keys);
   let said: unknown;
   try {
-    said = JSON.parse(payload.toString('utf8'));
+    said = parseJson(payload.toString('utf8'));
   } catch (cause) {
     throw new EnvelopeError('holds no JSON', { cause });
   }

@@ -5,6 +5,7 @@ import type { Context } from 'koa';
 import { koaBody } from 'koa-body';
 import { StoreError } from '../core/errors.ts';
 import { JsonMeter } from '../core/json-meter.ts';
+import { parseJson } from '../core/parse-json.ts';
 import { membersIn, repeatedName } from '../core/repeated-name.ts';
 import type { Bounds, JsonBound } from './bounds.ts';
 import type { JsonShare } from './json-shares.ts';
@@ -129,7 +130,7 @@ function parse(bytes: Buffer, members: number): unknown {
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
     throw new StoreError('invalid_json', `The body is not JSON: ${(error as Error).message}.`);
   }

@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { fitting } from '../core/fitting.ts';
 import { isId, timeOfId } from '../core/ids.ts';
+import { parseJson } from '../core/parse-json.ts';
 import { isPostgres } from './dialect.ts';
 import { pendingEvents } from './pending-events.ts';
 import type { Reads } from './reads.ts';
@@ -151,7 +152,7 @@ function cellOf(event: AuditEvent, field: keyof typeof COLUMNS): Cell {
 /** What is no JSON object was changed by other means than ours. It is shown, so that the log can say that it does not have it. */
 function detailOf(text: string): JsonObject {
   try {
-    const detail: unknown = JSON.parse(text);
+    const detail: unknown = parseJson(text);
     if (typeof detail === 'object' && detail !== null && !Array.isArray(detail)) return detail as JsonObject;
   } catch {
     // As below.

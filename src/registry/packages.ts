@@ -4,6 +4,7 @@ import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts';
 import type { PackageId } from '../core/ids.ts';
 import { indexedScalars } from '../core/metadata.ts';
 import type { PackageStatus } from '../core/package-state.ts';
+import { parseJson } from '../core/parse-json.ts';
 import type { FileRule } from '../core/retention.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { fileRulesOf } from './file-rules.ts';
@@ -109,7 +110,7 @@ const ELIGIBLE_COLUMNS = [
 function fromRow({ no, ...row }: Row): PackageRecord {
   return {
     ...row,
-    metadata: JSON.parse(row.metadata) as JsonObject,
+    metadata: parseJson(row.metadata) as JsonObject,
     file_rules: fileRulesOf(row.file_rules),
     manifest_digest: row.manifest_digest && digestFromBytes(row.manifest_digest),
     attestation_digest: row.attestation_digest && digestFromBytes(row.attestation_digest),

@@ -5,7 +5,7 @@ import { bodyStart, paced } from './bounded-body.ts';
 import { type Connections, openRequest, type Pool } from './connections.ts';
 import { isOfConnection } from './failure-rules.ts';
 import { noConnection } from './no-connection.ts';
-import { parseJson } from './parse-json.ts';
+import { readJson } from './read-json.ts';
 import { type RetryNotes, withRetries } from './retry.ts';
 
 /** How a job of GitHub Actions gets tokens that say what it is (docs.github.com, “OpenID Connect reference”). */
@@ -86,7 +86,7 @@ async function requestToken(url: URL, requestToken: string, pool: Pool, signal: 
   const body = await bodyStart(paced(response));
   const { statusCode: status = 0 } = response;
   if (status !== 200) throw new ApiError('unavailable', status, `GitHub at ${url.origin} answered ${status}`);
-  const parsed = parseJson(Buffer.from(body));
+  const parsed = readJson(Buffer.from(body));
   const { value } = ('value' in parsed ? (parsed.value ?? {}) : {}) as { value?: unknown };
   if (typeof value === 'string' && /^[\w-]+\.[\w-]+\.[\w-]+$/.test(value)) return value;
   throw noIdentity(`GitHub at ${url.origin} answered with something that has no token in it`);
@@ -94,7 +94,7 @@ async function requestToken(url: URL, requestToken: string, pool: Pool, signal: 
 
 /** Seconds; 0 where it does not say: then one is asked for whenever it is needed. */
 function lifetimeOf(token: string): number {
-  const parsed = parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url'));
+  const parsed = readJson(Buffer.from(token.split('.')[1] ?? '', 'base64url'));
   const { exp, iat } = ('value' in parsed ? (parsed.value ?? {}) : {}) as { exp?: unknown; iat?: unknown };
   return Number.isFinite(exp) && Number.isFinite(iat) ? Math.max(0, Number(exp) - Number(iat)) : 0;
 }

@@ -9,9 +9,9 @@ import { BodyTooLong, bodyStart, paced, wholeBody } from './bounded-body.ts';
 import type { Connections, Pool } from './connections.ts';
 import { isOfConnection } from './failure-rules.ts';
 import { noConnection, otherProtocol } from './no-connection.ts';
-import { parseJson } from './parse-json.ts';
 import { speaksTheOther } from './port-speaks.ts';
 import { problemOf } from './problem.ts';
+import { readJson } from './read-json.ts';
 import { type RetryNotes, withRetries } from './retry.ts';
 
 export interface JsonCallsOptions {
@@ -85,7 +85,7 @@ export class JsonCalls {
     const loading = afterIo().then(() => checkerOf(call.answer, call.items ?? 1));
     return this.ask(call, async ({ status, body }) => {
       const { max, check } = await loading;
-      const parsed = parseJson(await wholeBody(body, max));
+      const parsed = readJson(await wholeBody(body, max));
       const verdict = 'problem' in parsed ? parsed : check(parsed.value);
       if ('problem' in verdict) throw new NotAStore(verdict.problem);
       return { value: verdict.value, status };

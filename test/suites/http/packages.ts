@@ -273,6 +273,16 @@ export function packagesSuite(startTestService: StartTestService): void {
     });
     t.regex(await answer.text(), /"metadata":\{"__proto__":\{"x":1\},"constructor":"c"\}/);
     t.is((await api.get('/v1/packages?metadata.constructor=c')).body.items.length, 1);
+    // JSON.parse would take the second name for the first: see src/core/parse-json.ts.
+    for (const [metadata, kept] of [
+      ['{"h":[],"\\\\":0}', '{"\\\\":0,"h":[]}'],
+      ['{"h":1,"\\"":2}', '{"\\"":2,"h":1}'],
+    ]) {
+      const body = `{"name":"n","producer":"odd","metadata":${metadata}}`;
+      const { id } = (await api.call('POST', '/v1/packages', body, { 'content-type': 'application/json' })).body;
+      const shown = await fetch(`${t.context.service.url}/v1/packages/${id}`);
+      t.true((await shown.text()).includes(`"metadata":${kept}`));
+    }
     const many = Array.from({ length: 9 }, (_, n) => `metadata.k${n}=1`).join('&');
     t.is((await api.get(`/v1/packages?${many}`)).body.code, 'invalid_request');
     t.is((await api.get('/v1/packages?__proto__=1')).body.code, 'invalid_request');
