@@ -24,11 +24,13 @@ const ASKED_BY_OTHERS = [
   'access',
   'file-rules',
   'foreign-digest',
+  'frame-commits',
   'metrics',
   'openapi',
   'packages',
   'races',
   'retention',
+  'route-scopes',
 ];
 /**
  * In the long run, and when they are asked for: other pairs say the same of PostgreSQL and of the folder, and of what version 0.1.0 wrote;
