@@ -26,6 +26,8 @@ export async function configuredAccess(
   const apiTokens = apiTokenGrants(registry, log);
   const admin = adminToken === null ? [] : [adminTokenGrant(adminToken)];
   const open = openness(registry, adminToken !== null, others.length > 0);
+  // Known from the start on: when the registry stops answering, what was seen last decides what strangers are shown.
+  await open.hasTokens();
   if (!isLoopback(host) && (await open.isOpen())) {
     throw new ConfigError(
       `ARTIFACT_STORE_HOST is ${host}, which other machines can reach: set ARTIFACT_STORE_ADMIN_TOKEN, make a token with \`artifact-store token create --local\`, or listen on 127.0.0.1.`,

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { UploadId } from '../core/ids.ts';
+import { together } from '../core/together.ts';
 import type { BlobStore } from './blob-store.ts';
 import type { StreamChecker } from './check-thread.ts';
 import { type FileLayer, hasErrno } from './file-layer.ts';
@@ -65,7 +66,8 @@ function lockedFolder(options: FolderStoreOptions, tree: FolderTree): FolderStor
     spool: openSpool(files, spoolFolder),
     ...receiver,
 
-    health: () => checkFolderHealth(files, tree.root, spoolFolder),
+    // Strangers may ask, and each time a file is written.
+    health: together(() => checkFolderHealth(files, tree.root, spoolFolder)),
 
     cleanTemporaries: () =>
       storing('cleaning up', async () => {

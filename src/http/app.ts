@@ -4,7 +4,7 @@ import { StoreError } from '../core/errors.ts';
 import type { Log } from '../usecases/services.ts';
 import { answerPatience } from './answer-patience.ts';
 import { answerUnread } from './answer-unread.ts';
-import type { Authentication } from './authenticate.ts';
+import { type Authentication, assertShown } from './authenticate.ts';
 import { docsPage } from './docs-page.ts';
 import { framing } from './framing.ts';
 import { cors, loopbackOnly, sameOrigin } from './guard.ts';
@@ -64,15 +64,20 @@ export function createApp(options: AppOptions): Koa {
   for (const route of routes) {
     router[route.method](routerPath(route.path), serveRoute(route, services, authentication, shared));
   }
-  const document = () => openApi(routes, services.version, services.publicUrl());
+  // Made once: it takes as long as many requests. Not before the service knows its own address.
+  let document: string | null = null;
   const page = (path: keyof typeof PAGE_SCOPES, show: (ctx: Context) => Promise<void> | void): void => {
     router.get(path, async (ctx) => {
-      await authentication.assertShown(ctx.get('authorization') || undefined, PAGE_SCOPES[path]);
+      const viewer = await authentication.viewer(ctx.get('authorization') || undefined);
+      await rates.take(ctx, viewer?.actor ?? null);
+      assertShown(viewer, PAGE_SCOPES[path]);
       await show(ctx);
     });
   };
   page('/openapi.json', (ctx) => {
-    ctx.body = document();
+    document ??= JSON.stringify(openApi(routes, services.version, services.publicUrl()));
+    ctx.body = document;
+    ctx.type = 'json';
   });
   page('/docs', (ctx) => {
     ctx.set('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'");

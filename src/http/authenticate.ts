@@ -10,10 +10,10 @@ import type { RouteAccess, ShownTo } from './route-scopes.ts';
 export type GrantOf = (bearer: string) => Promise<Grant | null>;
 
 export interface Authentication {
-  /** Who asks by this `Authorization` header, and may. @throws StoreError unauthenticated, forbidden */
+  /** Who asks by this `Authorization` header, whatever it may do; of what needs none, nobody is known. @throws StoreError unauthenticated */
   caller(authorization: string | undefined, access: RouteAccess): Promise<Caller>;
-  /** The same, of what everybody may see as long as no tokens are in use. @throws StoreError unauthenticated, forbidden */
-  assertShown(authorization: string | undefined, to: ShownTo): Promise<void>;
+  /** Who looks at what everybody may see as long as no tokens are in use; null: they are not. @throws StoreError unauthenticated */
+  viewer(authorization: string | undefined): Promise<Caller | null>;
   /** Whether a request is answered that has no bearer. */
   isOpen(): Promise<boolean>;
 }
@@ -42,23 +42,32 @@ export function authentication(kinds: readonly GrantOf[], openness: Openness): A
 
   async function caller(authorization: string | undefined, access: RouteAccess): Promise<Caller> {
     if (access === 'open' || access === 'signed') return callerOf({ actor: access, scopes: [], producers: [] });
-    const known = callerOf(await grantOf(authorization));
-    if (access !== 'token') assertScope(known, ...access);
-    return known;
+    return callerOf(await grantOf(authorization));
   }
 
   return {
     caller,
-    async assertShown(authorization, { access, whole }) {
+    async viewer(authorization) {
       // What tells that the registry is away must not need it.
-      if (!(await openness.hasTokens().catch(() => openness.hadTokens()))) return;
-      const { reads } = await caller(authorization, access);
-      if (whole && !('all' in reads)) {
-        throw new StoreError('forbidden', 'This is about all producers: it needs a token without a limit to some.');
-      }
+      const isAsked = await openness.hasTokens().catch(() => openness.hadTokens());
+      return isAsked ? callerOf(await grantOf(authorization)) : null;
     },
     isOpen: openness.isOpen,
   };
+}
+
+/** Apart from who asks, so that whoever may not is counted before it is told so. @throws StoreError forbidden */
+export function assertAllowed(caller: Caller, access: RouteAccess): void {
+  if (typeof access !== 'string') assertScope(caller, ...access);
+}
+
+/** @param viewer null: everybody may see it @throws StoreError forbidden */
+export function assertShown(viewer: Caller | null, { access, whole }: ShownTo): void {
+  if (viewer === null) return;
+  assertAllowed(viewer, access);
+  if (whole && !('all' in viewer.reads)) {
+    throw new StoreError('forbidden', 'This is about all producers: it needs a token without a limit to some.');
+  }
 }
 
 /** The admin token's grant: everything. */

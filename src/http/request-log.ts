@@ -13,6 +13,7 @@ export function requestLog(log: Log, metrics: Metrics) {
     metrics.began();
     const { socket } = ctx.req;
     const writtenBefore = socket.bytesWritten;
+    const readBefore = socket.bytesRead;
     ctx.state.requestId = randomUUID();
     ctx.set('X-Request-Id', ctx.state.requestId);
     ctx.res.once('close', () => {
@@ -31,13 +32,20 @@ export function requestLog(log: Log, metrics: Metrics) {
         ms: Math.round(seconds * 10_000) / 10,
       };
       metrics.observe(operation, ctx.method, ctx.status, seconds);
-      if (operation === 'putPart' || operation === 'putFile') metrics.received(Number(ctx.get('content-length')) || 0);
+      if (operation === 'putPart' || operation === 'putFile')
+        metrics.received(receivedOf(ctx, socket.bytesRead - readBefore));
       if (SENDS.includes(operation)) metrics.sent(sentOf(ctx, socket.bytesWritten - writtenBefore));
       if (ctx.status >= 500) log.warn(fields, 'request');
       else log.debug(fields, 'request');
     });
     await next();
   };
+}
+
+/** Bytes of the body: what was announced counts as far as it came. @param read from the connection since the request's head */
+function receivedOf(ctx: Context, read: number): number {
+  const announced = Number(ctx.get('content-length')) || 0;
+  return ctx.req.complete ? announced : Math.min(announced, read);
 }
 
 /** Bytes of the body. @param written to the connection: what an answer that broke off can have sent at most, its head included */

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Context } from 'koa';
 import { StoreError } from '../core/errors.ts';
 import { clientNetwork } from '../core/ip-address.ts';
-import type { Authentication } from './authenticate.ts';
+import { type Authentication, assertAllowed, assertShown } from './authenticate.ts';
 import { jsonReader, NO_BODY } from './json-body.ts';
 import type { JsonShares } from './json-shares.ts';
 import type { RequestRates } from './request-rates.ts';
@@ -34,17 +34,25 @@ export function serveRoute(
   return async (ctx) => {
     ctx.state.operationId = route.operationId;
     const authorization = ctx.get('authorization') || undefined;
-    const caller = await authentication.caller(authorization, route.access);
+    let caller = await authentication.caller(authorization, route.access);
     // Who is not authenticated is counted by where it comes from; whether the process lives is told however often.
     const actor = route.access === 'open' || route.access === 'signed' ? null : caller.actor;
     if (route.operationId !== 'getHealth') await rates.take(ctx, actor);
+    assertAllowed(caller, route.access);
     const params = pathParameters(ctx, route);
     const sent = queryOf(ctx);
     const query = route.query ? validate(route.query, sent, 'query') : route.bodyOrQuery ? undefined : noQuery(sent);
-    const leave = route.body === 'bytes' ? transfers.enter(actor ?? addressOf(ctx)) : () => {};
-    const share = shares.open();
+    const isWhole = ctx.req.complete;
+    const sender = actor ?? addressOf(ctx);
+    const leave = route.body === 'bytes' ? transfers.enter(sender) : () => {};
+    const share = shares.open(sender);
     try {
       const json = route.body === 'bytes' ? NO_BODY : await readJson(ctx, share);
+      // Its token may have ended while the body was on its way: whoever holds one back gains no time by it.
+      if (json.size > 0 && !isWhole) {
+        caller = await authentication.caller(authorization, route.access);
+        assertAllowed(caller, route.access);
+      }
       // Reading, checking and using a large body are three turns of the event loop, not one: others get theirs between.
       const pause = json.size >= LARGE_BODY ? nextTurn : async () => {};
       await pause();
@@ -52,7 +60,11 @@ export function serveRoute(
       if (route.bodyOrQuery && !fromQuery) noQuery(sent);
       const body = bodyOf(route, fromQuery ? sent : json.value, fromQuery ? 'query' : 'body');
       await pause();
-      const isTold = () => authentication.assertShown(authorization, READINESS_DETAILS).then(yes, no);
+      const viewer = () => authentication.viewer(authorization);
+      const isTold = () =>
+        viewer()
+          .then((who) => assertShown(who, READINESS_DETAILS))
+          .then(yes, no);
       const request = { params, query, body, caller, operationId: route.operationId, isTold };
       answer(ctx, await route.handle(services, request, ctx));
     } finally {

@@ -22,6 +22,8 @@ import { type Delivery, storeObject } from './store-object.ts';
 /** Slower than this, bytes per ms, delivering a large object is given up; what streams comes at the pace of its sender. */
 const SLOWEST_DELIVERY = 1_000;
 const SLOWEST_SENDER = 10;
+/** As often it is looked whether a body of unknown length still fits. */
+const LOOK_BYTES = 8 * 1024 ** 2;
 /** Parts of one object that are delivered at the same time. */
 const DELIVERIES = 4;
 
@@ -64,7 +66,7 @@ export async function putFile(
       bring: (upload) => stream(services, input, upload, announced, body),
     });
   }
-  const { spooled, parts } = await spool(services, input, body);
+  const { spooled, parts } = await spool(services, input, withinRoom(services, pkg, input, body));
   try {
     if (input.digest !== undefined && input.digest !== spooled.digest) {
       throw mismatch(input.path, input.digest, spooled.digest);
@@ -100,6 +102,24 @@ async function assertRoom(
   assertPackageFits(quotas, pkg, { files: old === null ? 1 : 0, bytes });
   const usage = await registry.read.usage.get(pkg.producer);
   assertWithinQuota(quotas, { ...usage, reserved_bytes: usage.reserved_bytes + bytes }, bytes);
+}
+
+/** A body whose length nobody told: no more of it is taken than a little behind what fits. @throws StoreError as assertRoom */
+async function* withinRoom(
+  services: Services,
+  pkg: PackageRecord,
+  input: PutFileInput,
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let [size, looked] = [0, 0];
+  for await (const piece of body) {
+    size += piece.length;
+    if (input.size === undefined && size - looked > LOOK_BYTES) {
+      looked = size;
+      await assertRoom(services, pkg, { ...input, size });
+    }
+    yield piece;
+  }
 }
 
 /**

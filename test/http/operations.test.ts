@@ -42,6 +42,27 @@ for (const name of ['create', 'write', 'sync'] as const) {
   });
 }
 
+test('however many ask /readyz at once, storage is written to once', async (t) => {
+  let release = (): void => {};
+  let held: Promise<void> | null = null;
+  const { files, effects } = recordingFileLayer(async ({ name }) => {
+    if (name === 'sync') await held;
+  });
+  const { url } = await start(t, { files });
+  const api = apiOf(url);
+  held = new Promise((resolve) => {
+    release = resolve;
+  });
+  const before = effects.length;
+  const asked = Array.from({ length: 20 }, () => api.get('/readyz'));
+  // All of them and this one.
+  while (!(await api.get('/metrics')).body.includes('\nartifact_store_requests_under_way 21\n'));
+  for (let n = 0; n < 20; n += 1) await api.get('/healthz');
+  release();
+  for (const { status } of await Promise.all(asked)) t.is(status, 200);
+  t.true(effects.slice(before).filter(({ name }) => name === 'create').length <= 2);
+});
+
 test('/readyz is 503 and names the registry when it does not answer', async (t) => {
   let db: Knex | undefined;
   const { url } = await start(t, {

@@ -13,6 +13,7 @@ import { answersIn, openRaw } from '../support/raw-http.ts';
 import { recordingFileLayer } from '../support/recording-file-layer.ts';
 import { startTestService, type TestService, type TestServiceOptions } from '../support/service.ts';
 import { serviceSockets } from '../support/service-sockets.ts';
+import { ADMIN_TOKEN, makeToken } from '../support/tokens.ts';
 
 /** How long the service waits for clients: each waits here until it is told that it took too long. */
 async function start(t: ExecutionContext, options: TestServiceOptions): Promise<TestService> {
@@ -186,4 +187,22 @@ test('JSON bodies of all connections together are bounded, and every share is gi
   while (status === 503) status = (await send()).status;
   t.is(status, 400, 'no JSON');
   for (let n = 0; n < 5; n += 1) t.is((await send()).status, 400, 'what fails gives its share back too');
+});
+
+test('slow JSON bodies of one sender leave room for those of others', async (t) => {
+  const env = { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN };
+  const { url } = await start(t, { env, bounds: { jsonInFlight: 100_000, lingerMs: 200 } });
+  const admin = apiOf(url, ADMIN_TOKEN);
+  const { token } = await makeToken(admin, { scopes: ['packages:write'] });
+  const id = await admin.create();
+  const { host } = new URL(url);
+  const from = `Authorization: Bearer ${token}\r\nHost: ${host}\r\nContent-Length: 200000\r\n\r\n`;
+  const connections = Array.from({ length: 4 }, () => openRaw(url));
+  for (const { socket } of connections) socket.write(REGISTER.replace('ID', id) + from + ' '.repeat(30_000));
+  const [answer] = answersIn(await Promise.race(connections.map(({ closed }) => closed)));
+  t.is(answer?.status, 503);
+  const json = { 'content-type': 'application/json' };
+  const other = await admin.call('POST', `/v1/packages/${id}/files`, ' '.repeat(45_000), json);
+  t.is(other.status, 400, 'no JSON, but it was read');
+  for (const { socket } of connections) socket.destroy();
 });

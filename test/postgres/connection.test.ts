@@ -14,6 +14,7 @@ import { POSTGRES } from '../support/postgres.ts';
 import { startPostgresProcess } from '../support/postgres-process.ts';
 import { required } from '../support/required.ts';
 import { startTestService } from '../support/service.ts';
+import { ADMIN_TOKEN, makeToken } from '../support/tokens.ts';
 
 const PASSWORD = 'not-to-be-told';
 
@@ -151,6 +152,26 @@ if (postgres !== null) {
     await server.start();
     t.is((await api.get(`/v1/packages/${id}/files/a`)).body, 'kept');
     await api.preserve({ b: 'after' });
+  });
+
+  test('a service that was started anew shows strangers no more while the database is away than before', async (t) => {
+    const server = await startPostgresProcess();
+    t.teardown(() => server.stop());
+    const env = {
+      ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN,
+      ARTIFACT_STORE_DATABASE_URL: withPassword(`postgres://postgres@127.0.0.1:${server.port}/postgres`),
+    };
+    const before = await startTestService({ env });
+    await makeToken(apiOf(before.url, ADMIN_TOKEN), { scopes: ['operator'] });
+    await before.stop();
+    const service = await startTestService({ env, dataDir: before.dataDir });
+    t.teardown(() => before.dispose());
+    t.teardown(() => service.stop());
+    await server.kill();
+    const stranger = apiOf(service.url);
+    for (const path of ['/metrics', '/docs', '/openapi.json']) t.is((await stranger.get(path)).status, 401, path);
+    t.deepEqual((await stranger.get('/readyz')).body, { status: 'not_ready', under_way: [] });
+    t.is((await apiOf(service.url, ADMIN_TOKEN).get('/metrics')).status, 200);
   });
 }
 

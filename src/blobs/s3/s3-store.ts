@@ -1,3 +1,4 @@
+import { together } from '../../core/together.ts';
 import type { BlobStore } from '../blob-store.ts';
 import { openAccess } from './access.ts';
 import { bucketOf } from './bucket.ts';
@@ -16,6 +17,12 @@ export function openS3Store(options: S3StoreOptions): BlobStore {
   const access = openAccess(options);
   const bucket = bucketOf(access, options);
   const objects = bucketObjects(bucket, options);
+  const look = () =>
+    checkBucketHealth(access, report(), verify, () =>
+      bucket.ask('looking at the bucket', () => bucket.assertExists(HEALTH_PATIENCE_MS)),
+    );
+  // Strangers may ask, and each time the bucket is asked.
+  const lookTogether = together(look);
   return {
     kind: 's3',
     objects,
@@ -23,10 +30,9 @@ export function openS3Store(options: S3StoreOptions): BlobStore {
     uploads: multipartUploads(bucket, options, objects.remove),
 
     async health(afresh = false) {
-      if (afresh) await probeAgain();
-      return checkBucketHealth(access, report(), verify, () =>
-        bucket.ask('looking at the bucket', () => bucket.assertExists(HEALTH_PATIENCE_MS)),
-      );
+      if (!afresh) return lookTogether();
+      await probeAgain();
+      return look();
     },
 
     async close() {

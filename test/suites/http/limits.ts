@@ -1,10 +1,14 @@
+import { request } from 'node:http';
+import { json } from 'node:stream/consumers';
 import type { ExecutionContext } from 'ava';
 import anyTest from 'ava';
 import { up } from '../../../migrations/0018_quotas.ts';
 import { type Answer, type Api, apiOf, sha256 } from '../../support/api.ts';
+import { writeEndlessly } from '../../support/endless.ts';
 import { answersIn, openRaw } from '../../support/raw-http.ts';
 import { withRegistry } from '../../support/registry-content.ts';
 import type { StartTestService, TestService, TestServiceOptions } from '../../support/service.ts';
+import { ADMIN_TOKEN, clientWith } from '../../support/tokens.ts';
 
 /** Requests that meet. */
 const AT_ONCE = 12;
@@ -76,6 +80,23 @@ export function limitsSuite(startTestService: StartTestService): void {
     t.is(first.status, 401);
     t.is(refused.body.code, 'too_many_requests');
     t.is((await api.get('/v1/limits')).status, 200, 'whoever has the token goes on');
+  });
+
+  test('pages are counted, and what a token may not do', async (t) => {
+    const env = { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN };
+    const { service, api } = await start(t, { env, bounds: { callerRequests: 1, addressRequests: 1 } }, ADMIN_TOKEN);
+    const stranger = apiOf(service.url);
+    for (const path of ['/openapi.json', '/docs', '/metrics']) {
+      const [page, refused] = await untilRefused(() => stranger.get(path));
+      t.is(page.headers.get('ratelimit-policy'), '"address";q=10;w=10', path);
+      t.is(refused.body.limit, 'address_requests_per_second', path);
+    }
+    for (const path of ['/v1/audit', '/metrics']) {
+      const reader = await clientWith(service.url, api, { scopes: ['packages:read'] });
+      const [forbidden, refused] = await untilRefused(() => reader.get(path));
+      t.is(forbidden.status, 403, path);
+      t.is(refused.body.limit, 'caller_requests_per_second', path);
+    }
   });
 
   test('open packages of a producer: one more is refused until one of them ends', async (t) => {
@@ -192,6 +213,24 @@ export function limitsSuite(startTestService: StartTestService): void {
     const producers = pages.flatMap(({ items }) => items.map((item: { producer: string }) => item.producer));
     t.deepEqual(producers, ['large', 'none', 'p']);
     t.is(pages[1].next_cursor, null);
+    await assertUsage(t, service);
+  });
+
+  test('a body of unknown length is not taken to its end when it does not fit', async (t) => {
+    const options = { quotas: { bytes_per_producer: 10 }, limits: { object_size_max: 64 * 1024 ** 2 } };
+    const { service, api } = await start(t, options);
+    const id = await api.create();
+    const code = await new Promise((resolve, reject) => {
+      const sending = request(`${service.url}/v1/packages/${id}/files/f`, { method: 'PUT' }, (answer) =>
+        json(answer)
+          .then((problem) => resolve((problem as { code: string }).code), reject)
+          .finally(() => sending.destroy()),
+      );
+      // Once it was refused, that the service hears no more of it is no fault.
+      sending.on('error', reject);
+      void writeEndlessly(sending, Buffer.alloc(1024 ** 2));
+    });
+    t.is(code, 'quota_exceeded', 'long before it is too large');
     await assertUsage(t, service);
   });
 

@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { VERSION } from '../../../src/version.ts';
 import { apiOf } from '../../support/api.ts';
+import { sendRaw } from '../../support/raw-http.ts';
 import type { StartTestService, TestService, TestServiceOptions } from '../../support/service.ts';
 
 /** @param kinds what the service says that it runs on */
@@ -61,6 +62,15 @@ export function operationsSuite(
     t.regex(text, /^artifact_store_received_bytes_total 12$/m);
     t.regex(text, /^process_cpu_seconds_total/m);
     t.false(text.includes(id), 'no ids: every one would be a series of its own');
+  });
+
+  test('bytes that were announced and never came are not counted as received', async (t) => {
+    const { url } = await start(t, { bounds: { lingerMs: 100 } });
+    const head = `Host: ${new URL(url).host}\r\nContent-Length: ${Number.MAX_SAFE_INTEGER}\r\n\r\n`;
+    const [refused] = await sendRaw(url, `PUT /v1/uploads/x/parts/1 HTTP/1.1\r\n${head}`);
+    t.is(refused?.status, 422);
+    // The connection is closed, so the request was counted.
+    t.regex((await apiOf(url).get('/metrics')).body, /^artifact_store_received_bytes_total 0$/m);
   });
 
   test('/v1/limits lists everything that a client must know, as positive numbers', async (t) => {

@@ -16,6 +16,19 @@ function withHost(url: string, host: string, token: string): Promise<number> {
   });
 }
 
+/** Asks for a token. @param meanwhile what happens when the service has let the caller in, and waits for the body */
+function askSlowly(url: string, bearer: string | undefined, meanwhile: () => Promise<unknown>): Promise<number> {
+  const body = JSON.stringify({ name: 'slow', scopes: ['operator'] });
+  const authorization = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
+  const headers = { 'content-type': 'application/json', 'content-length': body.length, expect: '100-continue' };
+  return new Promise((resolve, reject) => {
+    const options = { method: 'POST', headers: { ...headers, ...authorization } };
+    const sending = request(`${url}/v1/tokens`, options, (answer) => resolve(answer.resume().statusCode ?? 0));
+    sending.once('error', reject).once('continue', () => meanwhile().then(() => sending.end(body), reject));
+    sending.flushHeaders();
+  });
+}
+
 export function tokensSuite(startTestService: StartTestService): void {
   async function start(
     t: ExecutionContext,
@@ -186,6 +199,22 @@ export function tokensSuite(startTestService: StartTestService): void {
     t.is((await apiOf(service.url, token).call('DELETE', `/v1/tokens/${id}`)).status, 200);
     t.is((await stranger.get('/v1/packages')).status, 401, 'that the last one is revoked opens nothing');
     t.is((await stranger.post('/v1/tokens', { name: 'n', scopes: ['operator'] })).status, 401);
+  });
+
+  test('whoever holds a body back makes no token with rights that ended meanwhile', async (t) => {
+    const { service, stranger } = await start(t, false);
+    const first = { name: 'first', scopes: ['operator'] };
+    let answer = await stranger.get('/v1/tokens');
+    const late = await askSlowly(service.url, undefined, async () => {
+      answer = await stranger.post('/v1/tokens', first);
+    });
+    t.is(late, 401, 'the first token has closed the service');
+    const operator = apiOf(service.url, answer.body.token);
+    const { id, token } = await makeToken(operator, { scopes: ['operator'] });
+    t.is(await askSlowly(service.url, token, async () => {}), 201);
+    const revoked = await askSlowly(service.url, token, () => operator.call('DELETE', `/v1/tokens/${id}`));
+    t.is(revoked, 401);
+    t.is((await operator.get('/v1/tokens')).body.items.length, 3);
   });
 
   test('a token that expired opens nothing to those without one', async (t) => {
