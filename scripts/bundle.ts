@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type OutputChunk, type OutputOptions, rolldown } from 'rolldown';
 import { isLazyBuiltin, isLoadedBuiltin, lazyBuiltins, REWRITTEN, rewrite, sourcesInStacks } from './bundle-plugins.ts';
+import { declare } from './declarations.ts';
 import { filesTogether, type Together } from './files-together.ts';
 import { LEFT_OUT, leaveOut } from './left-out.ts';
 import { writeLicences } from './licences.ts';
@@ -9,6 +10,8 @@ import { writeLicences } from './licences.ts';
 const ROOT = resolve(import.meta.dirname, '..');
 const BIN = 'cli/bin.ts';
 const MAIN = 'cli/main.ts';
+/** What programs import. */
+const LIBRARY = 'cli/library/client.ts';
 
 /** Native, so it cannot be bundled. */
 const NATIVE = ['better-sqlite3'];
@@ -61,7 +64,7 @@ export interface Bundled {
 
 /**
  * Bundles the command, and the service in it, into a folder: one set of files that share what they have in common, and beside
- * it each worker, and what else is loaded by its name, in one file. @returns what stands where
+ * it each worker, and what else is loaded by its name, in one file; and the library, with its types. @returns what stands where
  */
 export async function bundle(folder: string): Promise<Bundled[]> {
   const workers = workersOf(ROOT);
@@ -73,7 +76,9 @@ export async function bundle(folder: string): Promise<Bundled[]> {
       groups: [{ debugName: 'together', name: filesTogether(ROOT, TOGETHER) }],
     },
   });
-  for (const worker of workers) chunks.push(...(await write(folder, [worker], { codeSplitting: false })));
+  // The library, too: loading it must load nothing of the command line, and its workers stand beside it.
+  for (const whole of [...workers, LIBRARY]) chunks.push(...(await write(folder, [whole], { codeSplitting: false })));
+  declare(join(ROOT, LIBRARY, '..'), join(folder, 'types'));
   assertEachOnce(chunks);
   const modules = chunks.flatMap(({ moduleIds }) => moduleIds);
   await writeLicences(modules, join(folder, 'LICENCES.txt'));

@@ -5,15 +5,18 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import anyTest, { type TestFn } from 'ava';
+import { type Installed, installedClientSuite } from '../suites/cli/installed-client.ts';
 import { readTree, writeTree } from '../support/tree.ts';
 
 /**
  * What a person gets who installs the package: packed from a copy, so that no other test sees a half-built dist, and
  * installed in a folder that has nothing of the checkout.
  */
-const test = anyTest as TestFn<{ folder: string; bin: string }>;
+const test = anyTest as TestFn<Installed & { bin: string }>;
 
 const ROOT = resolve(import.meta.dirname, '../..');
+/** SQLite is native, and what it names as its own dependency. */
+const BESIDE = ['better-sqlite3', 'node-addon-api'];
 const NOT_PACKED = new Set(['.git', 'node_modules', 'dist', 'data', '.demo', 'coverage', 'test']);
 
 interface Ending {
@@ -62,9 +65,14 @@ test.before(async (t) => {
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz')) as string;
   const home = join(folder, 'home');
   await writeTree(home, { 'package.json': '{"name": "somewhere-else", "private": true}' });
-  const flags = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel', 'error'];
-  await done(run('npm', ['install', ...flags, join('..', tarball)], home));
-  t.context = { folder: home, bin: join(home, 'node_modules/.bin/artifact-store') };
+  // From the checkout: whatever else the package asked for would have to come from a registry, and nothing does.
+  const beside = BESIDE.map((name) => join(folder, 'beside', name));
+  for (const [index, name] of BESIDE.entries()) {
+    await cp(join(ROOT, 'node_modules', name), beside[index] as string, { recursive: true });
+  }
+  const flags = ['--offline', '--install-links', '--no-audit', '--no-fund', '--loglevel', 'error'];
+  await done(run('npm', ['install', ...flags, join('..', tarball), ...beside], home));
+  t.context = { folder: home, bin: join(home, 'node_modules/.bin/artifact-store'), run };
 });
 
 test.after.always(async (t) => {
@@ -116,7 +124,7 @@ test('serve, and a push to it', async (t) => {
 
 test('nothing is installed beside it but SQLite, which is native', async (t) => {
   const beside = (await readdir(join(t.context.folder, 'node_modules'))).filter((name) => !name.startsWith('.'));
-  t.deepEqual(beside.sort(), ['artifact-store', 'better-sqlite3', 'node-addon-api']);
+  t.deepEqual(beside.sort(), ['artifact-store', ...BESIDE]);
 });
 
 test('the package holds what it needs to run, and no sources, tests or data', async (t) => {
@@ -130,10 +138,12 @@ test('the package holds what it needs to run, and no sources, tests or data', as
     [],
   );
   t.deepEqual(
-    files.filter((path) => /\.tsx?$|\.sqlite|\.test\./.test(path)),
+    files.filter((path) => /(?<!^dist\/types\/[\w-]+\.d)\.tsx?$|\.sqlite|\.test\./.test(path)),
     [],
   );
 });
+
+installedClientSuite(test);
 
 /** The first Nodes in PATH that are too old, as other programs of this machine would take them. */
 async function oldNodes(): Promise<string[]> {

@@ -99,7 +99,12 @@ const REFUSED: Record<string, string[]> = {
     '../pull/pull.ts',
     '../../commands/pull.ts',
   ],
-  'cli/client/push/file.ts': ['../pull/pull.ts', '../target/placement.ts', '../../../src/usecases/services.ts'],
+  'cli/client/push/file.ts': [
+    '../../library/client.ts',
+    '../pull/pull.ts',
+    '../target/placement.ts',
+    '../../../src/usecases/services.ts',
+  ],
   'cli/client/pull/file.ts': ['../secrets/baseline.ts', '../push/push.ts', '../tree/walk.ts', '../../../src/config.ts'],
   'cli/client/offline/file.ts': [
     '../api/api-client.ts',
@@ -108,6 +113,13 @@ const REFUSED: Record<string, string[]> = {
     '../target/placement.ts',
     '../../../src/api/types.ts',
     '../../../src/config.ts',
+  ],
+  'cli/library/file.ts': [
+    '../commands/pull.ts',
+    '../main.ts',
+    '../view/pages.ts',
+    '../../src/api/types.ts',
+    '../../src/server.ts',
   ],
 };
 
@@ -128,6 +140,7 @@ const ALLOWED: Record<string, string[]> = {
     '../errors.ts',
     'got',
   ],
+  'cli/library/file.ts': ['../client/push/push.ts', '../errors.ts', '../../src/core/digest.ts', '../../src/version.ts'],
   'cli/client/api/file.ts': ['../../../src/api/types.ts', '../compare.ts', './retry.ts'],
   'cli/client/secrets/file.ts': ['../../../src/core/secret-record.ts', './baseline.ts'],
   'cli/client/tree/file.ts': [

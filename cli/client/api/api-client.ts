@@ -29,6 +29,25 @@ export interface ClientOptions {
   tell?: (text: string) => void;
 }
 
+/** What a client is made of. */
+interface ClientParts {
+  url: string;
+  signal: AbortSignal;
+  connections: Connections;
+  notes: RetryNotes;
+  calls: JsonCalls;
+}
+
+function partsOf({ url: named, token, identity, signal, userAgent, env, tell = () => {} }: ClientOptions): ClientParts {
+  const url = parseServiceUrl(named);
+  const connections = new Connections({ env });
+  const notes = new RetryNotes(tell);
+  const bearer =
+    identity === undefined ? async () => token : githubTokens(identity, url, { connections, notes, signal });
+  const calls = new JsonCalls({ url, bearer, signal, userAgent, connections, notes });
+  return { url, signal, connections, notes, calls };
+}
+
 export interface PageQuery {
   limit?: number;
   cursor?: string;
@@ -83,15 +102,19 @@ export class ApiClient {
   readonly #calls: JsonCalls;
   #limits: Promise<Limits> | null = null;
 
-  constructor({ url, token, identity, signal, userAgent, env, tell = () => {} }: ClientOptions) {
-    this.url = parseServiceUrl(url);
+  constructor(options: ClientOptions | ClientParts) {
+    const { url, signal, connections, notes, calls } = 'calls' in options ? options : partsOf(options);
+    this.url = url;
     this.signal = signal;
-    this.connections = new Connections({ env });
-    this.notes = new RetryNotes(tell);
-    const { connections, notes } = this;
-    const bearer =
-      identity === undefined ? async () => token : githubTokens(identity, this.url, { connections, notes, signal });
-    this.#calls = new JsonCalls({ url: this.url, bearer, signal, userAgent, connections, notes });
+    this.connections = connections;
+    this.notes = notes;
+    this.#calls = calls;
+  }
+
+  /** The same service, by the same connections and tokens, for work that another signal ends; closed with this one. */
+  endedBy(signal: AbortSignal): ApiClient {
+    const { url, connections, notes } = this;
+    return new ApiClient({ url, signal, connections, notes, calls: this.#calls.endedBy(signal) });
   }
 
   close(): void {

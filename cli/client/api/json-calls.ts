@@ -49,6 +49,12 @@ export interface Answering {
   body: AsyncIterable<Buffer>;
 }
 
+/** What calls have in common, whatever ends them. */
+interface Shared {
+  readonly pool: Pool;
+  got: Promise<Got> | null;
+}
+
 const JSON_SOCKETS = 16;
 const TRIES = 8;
 /** A commit answers within seconds; finalizing a hundred thousand files may take longer. */
@@ -62,16 +68,20 @@ const NO_SERVICE =
  */
 export class JsonCalls {
   readonly #options: JsonCallsOptions;
-  readonly #pool: Pool;
-  #got: Promise<Got> | null = null;
+  readonly #shared: Shared;
 
-  constructor(options: JsonCallsOptions) {
+  constructor(options: JsonCallsOptions, shared: Shared = { pool: options.connections.pool(JSON_SOCKETS), got: null }) {
     this.#options = options;
-    this.#pool = options.connections.pool(JSON_SOCKETS);
+    this.#shared = shared;
+  }
+
+  /** The same connections, for calls that another signal ends. */
+  endedBy(signal: AbortSignal): JsonCalls {
+    return new JsonCalls({ ...this.#options, signal }, this.#shared);
   }
 
   close(): void {
-    this.#pool.close();
+    this.#shared.pool.close();
   }
 
   /** The checked answer. @throws ApiError for an error status, CliError unreachable */
@@ -125,9 +135,9 @@ export class JsonCalls {
     for (const [name, value] of Object.entries(query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
-    this.#got ??= this.#open();
-    const got = await this.#got;
-    const agents = this.#pool.agentsFor(base);
+    this.#shared.got ??= this.#open();
+    const got = await this.#shared.got;
+    const agents = this.#shared.pool.agentsFor(base);
     const agent = url.protocol === 'https:' ? { https: agents.https } : { http: agents.http };
     const text = body === undefined ? undefined : JSON.stringify(body);
     const token = await bearer();

@@ -97,16 +97,27 @@ export class Downloader {
   /** A whole piece, hashed on the way. @returns what is wrong with it, or null: known at its end only */
   async *readHashed(piece: Piece): AsyncGenerator<Buffer, string | null> {
     const hashed = createHash('sha256');
+    const problem = yield* this.readPart(piece, 0, piece.size, (chunk) => hashed.update(chunk));
+    return problem ?? digestProblem(piece.digest, hashed.digest('hex'));
+  }
+
+  /** As `read` does. @returns why storage cannot give these bytes, or null */
+  async *readPart(
+    piece: Piece,
+    offset: number,
+    size: number,
+    see: (chunk: Buffer) => void = () => {},
+  ): AsyncGenerator<Buffer, string | null> {
     try {
-      for await (const chunk of this.read(piece, 0, piece.size)) {
-        hashed.update(chunk);
+      for await (const chunk of this.read(piece, offset, size)) {
+        see(chunk);
         yield chunk;
       }
     } catch (error) {
       if (error instanceof SourceDamaged) return problemOfSource(error);
       throw error;
     }
-    return digestProblem(piece.digest, hashed.digest('hex'));
+    return null;
   }
 
   /**

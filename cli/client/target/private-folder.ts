@@ -13,18 +13,20 @@ export function privatePrefix(packageId: string): string {
 
 /**
  * The folder inside a pull's directory in which its files are created, on the same file system as their final places.
- * Its name says which process owns it. A folder whose process is gone is taken over by one rename, which only one
- * process can do, and its unfinished files are continued.
+ * Its name says which process owns it. A folder whose process is gone, or has given it up, is taken over by one rename, which
+ * only one process can do, and its unfinished files are continued.
  */
 export class PrivateFolder {
   readonly folder: OpenFolder;
   /** A pull of this package into this directory was cut off before. */
   readonly continued: boolean;
   readonly #root: OpenFolder;
+  readonly #prefix: string;
   readonly #name: string;
 
-  private constructor(root: OpenFolder, name: string, continued: boolean) {
+  private constructor(root: OpenFolder, prefix: string, name: string, continued: boolean) {
     this.#root = root;
+    this.#prefix = prefix;
     this.#name = name;
     this.continued = continued;
     this.folder = enter(root, name);
@@ -40,7 +42,7 @@ export class PrivateFolder {
     });
     const name = left[0] ?? ownName();
     if (left.length === 0) mkdirSync(root.at(name), { mode: 0o700 });
-    const opened = new PrivateFolder(root, name, left.length > 0);
+    const opened = new PrivateFolder(root, prefix, name, left.length > 0);
     try {
       for (const other of left.slice(1)) moveAll(root, other, opened.folder);
       clean(opened.folder);
@@ -53,12 +55,23 @@ export class PrivateFolder {
     return opened;
   }
 
-  /** @param keep what the next pull can continue with, and what shows it that one was interrupted */
+  /** @param keep what the next pull can continue with, of this process, too; and what shows it that one was interrupted */
   close({ keep }: { keep: boolean }): void {
     try {
-      if (!keep) remove(this.#root, this.#name, this.folder);
+      if (keep) this.#giveUp();
+      else remove(this.#root, this.#name, this.folder);
     } finally {
       this.folder.close();
+    }
+  }
+
+  /** A process lives on after a pull that failed: its name on the folder would keep everybody from continuing. */
+  #giveUp(): void {
+    const free = `${this.#prefix}${machineHere()}-${NOBODY}-${randomBytes(6).toString('hex')}`;
+    try {
+      renameSync(this.#root.at(this.#name), this.#root.at(free));
+    } catch {
+      // It stays this process's until that is gone.
     }
   }
 
@@ -67,6 +80,9 @@ export class PrivateFolder {
     return this.folder.names().filter((name) => name.endsWith('.part'));
   }
 }
+
+/** In the place of a process: there is none of this id. */
+const NOBODY = '0-0';
 
 /** `<machine>-<process id>-<when it started>`: an id alone is used again. */
 function ownerHere(): string {
@@ -83,7 +99,7 @@ function isAbandoned(root: OpenFolder, name: string, owner: string): boolean {
   const stats = root.look(name);
   if (!stats?.isDirectory() || Number(stats.uid) !== process.getuid?.()) return false;
   if (machine !== machineHere() || !/^\d{1,10}$/.test(id ?? '')) return false;
-  return !isRunning(Number(id)) || String(startOf(Number(id)) ?? 0) !== started;
+  return `${id}-${started}` === NOBODY || !isRunning(Number(id)) || String(startOf(Number(id)) ?? 0) !== started;
 }
 
 function isRunning(id: number): boolean {
