@@ -44,6 +44,7 @@ import type { HttpServices } from './http/route.ts';
 import { ROUTES } from './http/routes/index.ts';
 import { type ServeOptions, serve, stopServing, urlOf } from './http/serve.ts';
 import type { Totals } from './http/totals-gauges.ts';
+import { archivesAtOnce } from './http/transfers.ts';
 import { openLog } from './log.ts';
 import type { IssuerTimes } from './oidc/issuer-keys.ts';
 import { measuredRegistry } from './registry/measured-registry.ts';
@@ -52,6 +53,7 @@ import { storeIdentification } from './store-identification.ts';
 import { timeStampAuthority } from './time-stamp-authority.ts';
 import { auditLog } from './usecases/audit-log.ts';
 import { COMMIT_PATIENCE_MS } from './usecases/commit-upload.ts';
+import { crcTables } from './usecases/crc-tables.ts';
 import { fixityCoverage } from './usecases/fixity.ts';
 import { identifyStore } from './usecases/identify-store.ts';
 import { assertRebuilt } from './usecases/rebuild.ts';
@@ -191,6 +193,8 @@ export async function startService(
       cursors: cursorCodec(derive(key, 'cursor')),
       version: VERSION,
       signedBytes,
+      crcTables: crcTables(),
+      archivesUnderWay: archivesAtOnce(bounds.archives),
       surroundings: {
         dataDir: folder.dir,
         database: describeDatabase(config),

@@ -1,6 +1,6 @@
 /**
  * Headers of a tar file for others to unpack (POSIX.1-2001, pax interchange format): plain ustar wherever that can say it, and
- * an extended header before a member whose name or size it cannot. No owner, so that the same members are the same bytes.
+ * an extended header before a member whose name, size or time it cannot. No owner, so that the same members are the same bytes.
  */
 export interface TarMember {
   /** Relative, UTF-8; at most some thousand bytes. */
@@ -18,30 +18,49 @@ export const TAR_END: Readonly<Buffer> = Buffer.alloc(2 * BLOCK);
 
 const NAME_MAX = 100;
 const PREFIX_MAX = 155;
-/** Eleven octal digits. */
-const SIZE_MAX = 8 ** 11 - 1;
+/** Eleven octal digits: of sizes, and of times. */
+const OCTAL_MAX = 8 ** 11 - 1;
 
 /** What comes before a member's bytes: one block, or three and more. */
-export function tarHeader({ path, size, executable, mtime }: TarMember): Buffer {
-  const bytes = Buffer.from(path);
+export function tarHeader(member: TarMember): Buffer {
+  const bytes = Buffer.from(member.path);
   const place = placeOf(bytes);
-  const records = [
-    ...(place === null ? [paxRecord('path', path)] : []),
-    ...(size > SIZE_MAX ? [paxRecord('size', String(size))] : []),
-  ];
+  const records = paxRecords(member, place);
   // Who knows no extended headers still sees the beginning of the name.
   const { prefix, name } = place ?? { prefix: Buffer.alloc(0), name: bytes.subarray(0, NAME_MAX) };
-  const mode = executable ? 0o755 : 0o644;
-  const own = header({ prefix, name, size: size > SIZE_MAX ? 0 : size, mode, mtime, type: '0' });
-  if (records.length === 0) return own;
-  const pax = Buffer.from(records.join(''));
+  const size = member.size > OCTAL_MAX ? 0 : member.size;
+  const mtime = Math.min(Math.max(member.mtime, 0), OCTAL_MAX);
+  const own = header({ prefix, name, size, mode: member.executable ? 0o755 : 0o644, mtime, type: '0' });
+  if (records === '') return own;
+  const pax = Buffer.from(records);
   const extended = { prefix: Buffer.alloc(0), name: PAX_NAME, size: pax.length, mode: 0o644, mtime, type: 'x' };
   return Buffer.concat([header(extended), pax, tarPadding(pax.length), own]);
 }
 
+/** How many bytes that is. */
+export function tarHeaderSize(member: TarMember): number {
+  const records = paxRecords(member, placeOf(Buffer.from(member.path)));
+  if (records === '') return BLOCK;
+  const size = Buffer.byteLength(records);
+  return BLOCK + size + tarPaddingSize(size) + BLOCK;
+}
+
 /** What comes after a member's bytes: zeros up to a whole block. */
 export function tarPadding(size: number): Buffer {
-  return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
+  return Buffer.alloc(tarPaddingSize(size));
+}
+
+export function tarPaddingSize(size: number): number {
+  return (BLOCK - (size % BLOCK)) % BLOCK;
+}
+
+/** What the plain header cannot say. */
+function paxRecords({ path, size, mtime }: TarMember, place: unknown): string {
+  return [
+    place === null ? paxRecord('path', path) : '',
+    size > OCTAL_MAX ? paxRecord('size', String(size)) : '',
+    mtime < 0 || mtime > OCTAL_MAX ? paxRecord('mtime', String(mtime)) : '',
+  ].join('');
 }
 
 const PAX_NAME = Buffer.from('PaxHeaders/member');

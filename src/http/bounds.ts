@@ -35,6 +35,8 @@ export interface Bounds {
   addressRequests: number;
   /** Bodies of bytes that one actor, or one address, sends at once. */
   transfers: number;
+  /** Archives that one actor takes at once: each has some MiB of files in memory. */
+  archives: number;
   /** How long a connection stays open after an answer whose request body was not read, so that the client sees the answer. */
   lingerMs: number;
   /** How much of that body is read during this time. */
@@ -55,6 +57,7 @@ export const DEFAULT_BOUNDS: Readonly<Bounds> = {
   callerRequests: 2_000,
   addressRequests: 2_000,
   transfers: 500,
+  archives: 20,
   lingerMs: 2_000,
   lingerBytes: 128 * KIB,
 };

@@ -26,22 +26,34 @@ export function inertHeaders(filename: string): Record<string, string> {
 /** Serves bytes with conditional requests and one range (RFC 9110). */
 export async function serveBytes(ctx: Context, bytes: ServedBytes): Promise<void> {
   const etag = `"${bytes.digest}"`;
-  ctx.set({
-    ETag: etag,
-    'Repr-Digest': formatReprDigest(bytes.digest),
-    'Accept-Ranges': 'bytes',
-    'Cache-Control': 'private, no-cache',
-    ...inertHeaders(bytes.filename),
-  });
+  ctx.set({ 'Repr-Digest': formatReprDigest(bytes.digest), ...inertHeaders(bytes.filename) });
+  if (isAnswered(ctx, etag)) return;
+  await serveRanged(ctx, etag, bytes);
+}
+
+/**
+ * Sets the ETag, and answers a request that is over with it. @param etag weak for what has no ranges
+ * @throws StoreError precondition_failed
+ */
+export function isAnswered(ctx: Context, etag: string): boolean {
+  ctx.set({ ETag: etag, 'Cache-Control': 'private, no-cache' });
   const ifMatch = ctx.get('if-match');
   if (ifMatch !== '' && !matches(ifMatch, etag)) {
     throw new StoreError('precondition_failed', `The file's ETag is ${etag}.`);
   }
   const ifNoneMatch = ctx.get('if-none-match');
-  if (ifNoneMatch !== '' && matches(ifNoneMatch, etag)) {
-    ctx.status = 304;
-    return;
-  }
+  if (ifNoneMatch === '' || !matches(ifNoneMatch, etag.replace(WEAK, ''))) return false;
+  ctx.status = 304;
+  return true;
+}
+
+/** All of the bytes, or one range. @param etag a strong one */
+export async function serveRanged(
+  ctx: Context,
+  etag: string,
+  bytes: Pick<ServedBytes, 'size' | 'mediaType' | 'openWhole' | 'openRange'>,
+): Promise<void> {
+  ctx.set('Accept-Ranges', 'bytes');
   const ifRange = ctx.get('if-range');
   // Range is defined for GET only, and If-Range may take it away.
   const ranged = ctx.method === 'GET' && (ifRange === '' || ifRange === etag);
@@ -99,9 +111,11 @@ async function send(ctx: Context, { status, mediaType, size, open }: Sent): Prom
 function matches(header: string, etag: string): boolean {
   return header.split(',').some((candidate) => {
     const tag = candidate.trim();
-    return tag === '*' || tag.replace(/^W\//, '') === etag;
+    return tag === '*' || tag.replace(WEAK, '') === etag;
   });
 }
+
+const WEAK = /^W\//;
 
 /** Null: the whole. @throws StoreError bad_range, range_not_satisfiable */
 export function parseRange(header: string, size: number): ByteRange | null {

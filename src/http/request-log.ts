@@ -4,7 +4,7 @@ import type { Log } from '../usecases/services.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Operations whose answers are bytes of evidence. */
-const SENDS = ['getFile', 'getManifest', 'getObject'];
+const SENDS = ['getFile', 'getManifest', 'getArchive', 'getObject'];
 
 /** Gives each request its id, and logs and measures it when it is over. */
 export function requestLog(log: Log, metrics: Metrics) {
@@ -51,5 +51,7 @@ function receivedOf(ctx: Context, read: number): number {
 /** Bytes of the body. @param written to the connection: what an answer that broke off can have sent at most, its head included */
 function sentOf({ res, method, status, length }: Context, written: number): number {
   if (method === 'HEAD' || status >= 300) return 0;
-  return res.writableFinished ? length : Math.min(length, written);
+  // Of an archive that is compressed on its way the length is not known.
+  const most = length ?? written;
+  return res.writableFinished ? most : Math.min(most, written);
 }

@@ -34,6 +34,7 @@ export const ROUTE_SCOPES = {
   putFile: WRITE,
   getFile: READ,
   getManifest: READ,
+  getArchive: READ,
   // Of a package that is being made, and of a finalized one: remove-file.ts tells them apart.
   removeFile: ['packages:write', 'packages:delete'],
   deleteFiles: DELETE,

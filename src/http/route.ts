@@ -2,12 +2,14 @@ import type { Context } from 'koa';
 import type * as z from 'zod/mini';
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Limits } from '../core/limits.ts';
+import type { CrcTables } from '../usecases/crc-tables.ts';
 import type { Surroundings } from '../usecases/diagnose.ts';
 import type { Caller, Services } from '../usecases/services.ts';
 import { type Bounds, FEW_FIELDS, type JsonBoundOf } from './bounds.ts';
 import type { CursorCodec } from './cursor.ts';
 import { type OperationId, ROUTE_SCOPES, type RouteAccess } from './route-scopes.ts';
 import type { SignedBytes } from './signed-bytes.ts';
+import type { Transfers } from './transfers.ts';
 
 /** What handlers work with beside the request. */
 export interface HttpServices extends Services<BlobStore> {
@@ -18,6 +20,9 @@ export interface HttpServices extends Services<BlobStore> {
   /** Only when this service itself serves signed URLs: the local folder. */
   signedBytes: SignedBytes;
   surroundings: Surroundings;
+  /** Of archives that were read last. */
+  crcTables: CrcTables;
+  archivesUnderWay: Transfers;
 }
 
 /** A validated request. */

@@ -63,8 +63,7 @@ async function open(services: Services<WithReader>, stored: Stored, range: ByteR
   const { key, versionId, subject, caller, digest, frames } = stored;
   const ref = { key: key as ObjectKey, versionId };
   try {
-    if (frames === null) return await services.blobs.objects.open(ref, range ?? undefined);
-    return await openFrames(services, ref, frames, range ?? { offset: 0, size: frames.logicalSize }, subject);
+    return await openContent(services, ref, { frames, range, label: subject.label });
   } catch (error) {
     const seen = lossOf(error);
     if (seen === null) throw error;
@@ -73,14 +72,17 @@ async function open(services: Services<WithReader>, stored: Stored, range: ByteR
   }
 }
 
-/** A range of the content of an object that is stored in frames: those that hold it are read, and nothing else. */
-async function openFrames(
+/**
+ * A range of an object's content, as storage has it. Of one in frames, those that hold the range are read, and nothing else.
+ * @param range null: all of it @param label of what is read, for messages
+ */
+export async function openContent(
   { blobs }: Services<WithReader>,
   ref: ObjectRef,
-  frames: FrameTable,
-  range: ByteRange,
-  subject: Subject,
+  { frames, range: wanted, label }: { frames: FrameTable | null; range: ByteRange | null; label: string },
 ): Promise<Readable> {
+  if (frames === null) return blobs.objects.open(ref, wanted ?? undefined);
+  const range = wanted ?? { offset: 0, size: frames.logicalSize };
   const { first, last, storedAt, stored } = frames.covering(range);
   const stream = await blobs.objects.open(ref, { offset: storedAt, size: stored });
   const decoder = FrameDecoder.frames(frames, first, last);
@@ -89,7 +91,7 @@ async function openFrames(
       yield* decoder.range(stream as AsyncIterable<Uint8Array>, range);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
-      const detail = `The stored bytes of ${subject.label} cannot be read: their object ${error.message}.`;
+      const detail = `The stored bytes of ${label} cannot be read: their object ${error.message}.`;
       throw new StoreError('integrity_failure', detail, {}, { cause: error });
     }
   }

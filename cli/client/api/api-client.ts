@@ -11,7 +11,7 @@ import type { AnswerName, AnswerOf } from './answers/index.ts';
 import { bodyStart, upTo, wholeBody } from './bounded-body.ts';
 import { Connections } from './connections.ts';
 import { type GithubIdentity, githubTokens } from './github-identity.ts';
-import { JsonCalls, type Query } from './json-calls.ts';
+import { type Answering, type Call, JsonCalls, type Query } from './json-calls.ts';
 import { type ReadManifest, readManifest } from './manifest-reader.ts';
 import { pagesOf } from './pages.ts';
 import { RetryNotes } from './retry.ts';
@@ -211,6 +211,15 @@ export class ApiClient {
   /** The files that the manifest lists, read as it comes, and whether it is one. */
   manifestFiles(pkg: ManifestOwner): Promise<ReadManifest> {
     return this.#manifest(pkg, 'json', (body) => readManifest(upTo(body, manifestMax(pkg)), pkg));
+  }
+
+  /** An archive, or the range of it that the headers ask for. @param query format, path, names */
+  archive<T>(
+    id: string,
+    call: Pick<Call, 'method' | 'query' | 'headers' | 'once'>,
+    read: (answering: Answering) => Promise<T>,
+  ): Promise<T> {
+    return this.#calls.ask({ ...call, path: `${packagePath(id)}/archive` }, read);
   }
 
   // ── Proof ──

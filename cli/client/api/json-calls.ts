@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { setImmediate as afterIo } from 'node:timers/promises';
 import { checkServerIdentity } from 'node:tls';
@@ -31,6 +32,8 @@ export interface Call {
   path: string;
   query?: Query;
   body?: unknown;
+  /** More headers, as they are to be when the request is sent, or sent again. */
+  headers?: () => Record<string, string>;
   /** Doing it twice is not the same as once: never sent again when it may have arrived. */
   once?: boolean;
   /** Error statuses that are an answer all the same. */
@@ -46,6 +49,7 @@ export interface JsonCall<Name extends AnswerName> extends Call {
 /** An answer whose body is on its way. */
 export interface Answering {
   status: number;
+  headers: IncomingHttpHeaders;
   body: AsyncIterable<Buffer>;
 }
 
@@ -129,7 +133,7 @@ export class JsonCalls {
   }
 
   async #request(call: Call): Promise<Answering> {
-    const { method, path, query, body, answers } = call;
+    const { method, path, query, body, answers, headers: more } = call;
     const { url: base, connections, signal, bearer } = this.#options;
     const url = new URL(base + path);
     for (const [name, value] of Object.entries(query ?? {})) {
@@ -144,6 +148,7 @@ export class JsonCalls {
     const headers = {
       ...(text === undefined ? {} : { 'content-type': 'application/json' }),
       ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...more?.(),
     };
     const stream = got.stream(url, { method, headers, body: text, signal, agent });
     // Until somebody reads it, and after nobody does any more.
@@ -155,7 +160,7 @@ export class JsonCalls {
     const answering = paced(stream as Readable);
     // As JSON the service says it itself; without that it is of something before it.
     const isAnswer = answers?.includes(status) && /^application\/json\b/.test(response.headers['content-type'] ?? '');
-    if (status < 300 || isAnswer) return { status, body: answering };
+    if (status < 300 || isAnswer) return { status, headers: response.headers, body: answering };
     const refusal = { status, body: await bodyStart(answering), what: `${method} ${path}`, url: base } as const;
     const to = response.headers.location;
     if (status === 400 && SAYS_HTTPS.test(refusal.body) && base.startsWith('http:')) throw otherProtocol(base);

@@ -34,7 +34,8 @@ export async function makeWholeFile<T>(
 
 const WHOLE = 'whole';
 
-async function assertFree(file: string): Promise<void> {
+/** @throws CliError file_refused when the name is taken, wrong_usage when there is no such folder */
+export async function assertFree(file: string): Promise<void> {
   const there = await lstat(file).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return null;
     throw unusable(file, error);
@@ -50,8 +51,8 @@ async function newFolder(file: string): Promise<string> {
   }
 }
 
-/** `link` fails when the name is taken, where `rename` would replace what is there. */
-async function place(from: string, file: string): Promise<void> {
+/** `link` fails when the name is taken, where `rename` would replace what is there. @throws CliError file_refused */
+export async function place(from: string, file: string): Promise<void> {
   try {
     await link(from, file);
   } catch (error) {
@@ -77,17 +78,17 @@ function taken(file: string): CliError {
   });
 }
 
-function unusable(file: string, error: unknown): CliError {
+export function unusable(file: string, error: unknown): CliError {
   const folder = JSON.stringify(dirname(file));
   if (codeOf(error) === 'ENOENT') return usageError(`The folder ${folder} does not exist.`);
   return usageError(`${JSON.stringify(basename(file))} cannot be written in ${folder}: ${(error as Error).message}.`);
 }
 
-function isFull(error: unknown): boolean {
+export function isFull(error: unknown): boolean {
   return FULL.has(codeOf(error)) || (error instanceof CliError && error.code === 'no_space');
 }
 
-function noRoom(file: string, needed: string, cause: unknown): CliError {
+export function noRoom(file: string, needed: string, cause: unknown): CliError {
   const message = cause instanceof CliError ? cause.message : `${JSON.stringify(dirname(file))} is full.`;
   const extras = cause instanceof CliError ? cause.extras : {};
   return new CliError(message, { exit: EXIT.failed, code: 'no_space', next: needed, extras, cause });

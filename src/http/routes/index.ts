@@ -1,4 +1,5 @@
 import type { Route } from '../route.ts';
+import { archiveRoutes } from './archives.ts';
 import { fileDeletionRoutes } from './file-deletions.ts';
 import { fileRoutes } from './files.ts';
 import { fixityRoutes } from './fixity.ts';
@@ -18,6 +19,7 @@ import { uploadRoutes } from './uploads.ts';
 export const ROUTES: readonly Route[] = [
   ...packageRoutes,
   ...fileRoutes,
+  ...archiveRoutes,
   ...fileDeletionRoutes,
   ...uploadRoutes,
   ...retentionRoutes,

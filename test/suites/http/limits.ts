@@ -300,6 +300,20 @@ export function limitsSuite(startTestService: StartTestService): void {
     t.is((await api.call('PUT', `/v1/packages/${id}/files/fast`, 'fast')).status, 201);
   });
 
+  test('archives of one caller at once', async (t) => {
+    const { service, api } = await start(t, { bounds: { archives: 1 } });
+    const id = await api.preserve({ large: Buffer.alloc(32 * 1024 ** 2) });
+    const archive = `/v1/packages/${id}/archive`;
+    // More than stands in sockets, and nobody reads it.
+    const reading = await fetch(`${service.url}${archive}`);
+    const refused = await api.get(archive);
+    t.is(refused.status, 429);
+    t.like(refused.body, { code: 'too_many_transfers', limit: 'archives_at_once', allowed: 1, used: 1 });
+    await reading.body?.cancel();
+    while ((await api.call('HEAD', archive)).status === 429);
+    t.is((await api.call('HEAD', archive)).status, 200);
+  });
+
   test('connections at once: one more is told so, whatever it asks', async (t) => {
     const { service } = await start(t, { bounds: { connections: 3, lingerMs: 200 } });
     const { host } = new URL(service.url);

@@ -72,6 +72,7 @@ const EXAMPLES: Record<
   putFile: async (f) => ({ path: `${await made(f)}/files/g`, body: 'bytes' }),
   getFile: async (f) => ({ path: `${await finalized(f)}/files/f` }),
   getManifest: async (f) => ({ path: `${await finalized(f)}/manifest` }),
+  getArchive: async (f) => ({ path: `${await finalized(f)}/archive` }),
   removeFile: async (f) => ({ path: `${await made(f)}/files/f`, scope: 'packages:write' }),
   deleteFiles: async (f) => ({
     path: `${await finalized(f, { file_rules: [{ path: 'f', days: 0 }] })}/file-deletions`,

@@ -112,6 +112,7 @@ export const APT: Record<string, Make> = {
   listAudit: onNext('listAudit'),
   listEligible: onNext('listEligible'),
   getManifest: onFinalized,
+  getArchive: onFinalized,
   getAttestation: onFinalized,
   getReceipt: onFinalized,
   getRetention: onFinalized,

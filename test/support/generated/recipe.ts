@@ -43,6 +43,7 @@ const WEIGHT: Record<string, number> = {
   getReceipt: 8,
   getAttestation: 10,
   getManifest: 10,
+  getArchive: 10,
   deletePackage: 5,
   finalizePackage: 10,
   extendRetention: 6,
@@ -113,6 +114,7 @@ const PARAMETER: Record<string, fc.Arbitrary<unknown>> = {
   '/v1/operations/sweeps/{id} id': refTo('sweep'),
   '/v1/operations/fixity/{id} id': refTo('fixity'),
   '/v1/packages/{id}/manifest id': refTo('finalized'),
+  '/v1/packages/{id}/archive id': refTo('finalized'),
   '/v1/log/tile/{path} path': fc.constantFrom('0/000', 'entries/000', '0/000.p/1', '8/x001/x234/067', 'x'),
   '/v1/packages/{id}/files/{path} path': logicalPath,
 };

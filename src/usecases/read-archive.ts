@@ -1,0 +1,96 @@
+import type { ByteRange } from '../blobs/blob-store.ts';
+import { type MemberPages, planArchive } from '../core/archive.ts';
+import { archiveBytes } from '../core/archive-bytes.ts';
+import { ARCHIVE_KINDS, type ArchiveKindName, type ArchiveNames } from '../core/archive-formats.ts';
+import { canonicalJson } from '../core/canonical-json.ts';
+import { CrcTable } from '../core/crc-table.ts';
+import { digestHex, digestOf } from '../core/digest.ts';
+import { StoreError } from '../core/errors.ts';
+import { compileGlob } from '../core/glob.ts';
+import type { PackageId } from '../core/ids.ts';
+import { assertReadable } from '../core/package-state.ts';
+import type { PackageRecord } from '../registry/packages.ts';
+import { readPackage } from './access.ts';
+import { archiveContents } from './archive-contents.ts';
+import { withNotes } from './archive-notes.ts';
+import type { CrcTables } from './crc-tables.ts';
+import { fileDeleted } from './file-deleted.ts';
+import { type ChosenFiles, packageMembers, removedFiles } from './package-members.ts';
+import type { Caller, Services, WithReader } from './services.ts';
+
+/** Changes when the bytes of any archive do. */
+const LAYOUT = 1;
+
+export interface ArchiveRequest {
+  kind: ArchiveKindName;
+  names: ArchiveNames;
+  /** Of which `globProblem` says null; undefined: all files. */
+  glob: string | undefined;
+}
+
+export interface ReadableArchive {
+  pkg: PackageRecord;
+  /** Names its bytes, but for how they are compressed. */
+  tag: string;
+  /** Reads all names. @throws StoreError file_not_found, file_deleted: no file is chosen */
+  prepare(): Promise<PreparedArchive>;
+}
+
+export interface PreparedArchive {
+  /** Bytes, not compressed. */
+  size: number;
+  /** A range of it, not compressed. Every file is checked on the way (archiveBytes). @param signal ends it */
+  bytes(range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array>;
+}
+
+/**
+ * A finalized package as one file. Its bytes depend on the manifest, on what was asked for and on which files have been removed since,
+ * and never on where its blobs are stored.
+ * @throws StoreError package_not_finalized, package_deleted
+ */
+export async function readArchive(
+  services: Services<WithReader> & { crcTables: CrcTables },
+  caller: Caller,
+  packageId: PackageId,
+  { kind, names, glob: text }: ArchiveRequest,
+): Promise<ReadableArchive> {
+  const tables = services.registry.read;
+  const pkg = await readPackage(tables, caller, packageId);
+  assertReadable(pkg);
+  if (pkg.status !== 'finalized' || pkg.manifest_digest === null) {
+    throw new StoreError(
+      'package_not_finalized',
+      `${packageId} is ${pkg.status}: it can be had as an archive once it is finalized.`,
+    );
+  }
+  const { format } = ARCHIVE_KINDS[kind];
+  const glob = text === undefined ? null : compileGlob(text);
+  const removed = await removedFiles({ tables, pkg, glob });
+  const chosen: ChosenFiles = { tables, pkg, glob, removed };
+  const content = { layout: LAYOUT, manifest: pkg.manifest_digest, kind, names, glob: text ?? null };
+  const tag = digestHex(digestOf(canonicalJson({ ...content, removed: [...removed] })));
+  return {
+    pkg,
+    tag,
+    async prepare() {
+      const files = packageMembers(chosen);
+      if (await isEmpty(files)) throw await nothingChosen(chosen, text);
+      const pages = await withNotes(files, { pkg, removed, portable: names === 'portable' });
+      const plan = await planArchive(format, pages);
+      const crcs = format.needsCrc ? services.crcTables.of(tag, plan.members) : new CrcTable(0);
+      const job = { format, plan, pages, crcs, read: archiveContents(services, caller, packageId) };
+      return { size: plan.size, bytes: (range, signal) => archiveBytes({ ...job, signal }, range) };
+    },
+  };
+}
+
+async function isEmpty(pages: MemberPages): Promise<boolean> {
+  for await (const page of pages()) return page.length === 0;
+  return true;
+}
+
+async function nothingChosen({ tables, pkg, removed }: ChosenFiles, glob: string | undefined): Promise<StoreError> {
+  const [path] = removed;
+  if (path !== undefined) return fileDeleted(tables, pkg.id, path);
+  return new StoreError('file_not_found', `No file of ${pkg.id} matches ${JSON.stringify(glob)}.`, { path: glob });
+}
