@@ -19,6 +19,8 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+# Served at /docs/errors.
+COPY docs/errors.md docs/
 RUN install -d -o node -g node -m 0700 /data
 USER node
 VOLUME /data

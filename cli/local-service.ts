@@ -19,7 +19,7 @@ export async function startLocalService(
   folderOptions: OpenDataFolderOptions = {},
 ): Promise<LocalService> {
   const token = randomBytes(24).toString('base64url');
-  const { ARTIFACT_STORE_PUBLIC_URL: _url, ...rest } = env;
+  const { ARTIFACT_STORE_PUBLIC_URL: _url, ARTIFACT_STORE_ADMIN_TOKEN_FILE: _file, ...rest } = env;
   const config = loadConfig({
     ...rest,
     ARTIFACT_STORE_HOST: '127.0.0.1',

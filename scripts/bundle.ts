@@ -46,6 +46,7 @@ const TOGETHER: readonly Together[] = [
       'cli/migrate-registry.ts',
       'cli/explain-token.ts',
       'src/rebuild-registry.ts',
+      'src/install-check/install-check.ts',
     ],
   },
   { name: 's3', roots: ['src/blobs/s3/*.ts'] },

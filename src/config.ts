@@ -5,6 +5,7 @@ import { fileRulesProblem } from './core/file-rules.ts';
 import { LOCK_MODES, type LockMode } from './core/object-lock.ts';
 import { PROXY_VARIABLES, type ProxyEnv, proxyEnvOf } from './core/proxy.ts';
 import { classOf, DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
+import { withSecrets } from './secret-files.ts';
 
 /**
  * The one reader of the environment. Every variable is described here; docs/operations.md and the README are checked
@@ -35,6 +36,10 @@ const key = z
   .trim()
   .regex(/^[\x21-\x7e]+$/, 'must contain only ASCII characters, and no spaces');
 
+/** One of SECRETS, as a path. */
+const secretFile = (name: string) =>
+  z.string().optional().describe(`path of a file that holds ${name} in the variable's place`);
+
 const duration = z.string().refine((text) => parseDuration(text) !== null, 'must be a duration: 0s, 30m, 24h, 7d');
 const INTERVAL_MIN_MS = 60_000;
 /** Of something that the service does by itself. */
@@ -63,6 +68,7 @@ export const VARIABLES = {
   DATABASE_URL: databaseUrl
     .optional()
     .describe('postgres://user:password@host:port/database; SQLite in the data folder without it'),
+  DATABASE_URL_FILE: secretFile('DATABASE_URL'),
   S3_BUCKET: z
     .string()
     .regex(
@@ -86,8 +92,10 @@ export const VARIABLES = {
   S3_FORCE_PATH_STYLE: flag.default(true).describe('bucket in the path instead of the host name'),
   S3_ACCESS_KEY_ID: key.optional().describe("the control plane's key; the SDK's default chain without it"),
   S3_SECRET_ACCESS_KEY: key.optional().describe('its secret'),
+  S3_SECRET_ACCESS_KEY_FILE: secretFile('S3_SECRET_ACCESS_KEY'),
   S3_UPLOAD_ACCESS_KEY_ID: key.optional().describe('a write-only key that signs upload URLs'),
   S3_UPLOAD_SECRET_ACCESS_KEY: key.optional().describe('its secret'),
+  S3_UPLOAD_SECRET_ACCESS_KEY_FILE: secretFile('S3_UPLOAD_SECRET_ACCESS_KEY'),
   S3_OBJECT_LOCK: z
     .enum(['off', ...LOCK_MODES])
     .default('off')
@@ -100,6 +108,7 @@ export const VARIABLES = {
     .min(32, 'must have at least 32 characters')
     .optional()
     .describe('signs local URLs and cursors; kept in the data folder without it'),
+  SIGNING_KEY_FILE: secretFile('SIGNING_KEY'),
   ATTESTATION_KEY: z
     .string()
     .trim()
@@ -117,6 +126,7 @@ export const VARIABLES = {
     .regex(/^[\x21-\x7e]+$/, 'must contain only ASCII characters, and no spaces: no header could carry it')
     .optional()
     .describe('bearer token with every scope; without it only loopback is served'),
+  ADMIN_TOKEN_FILE: secretFile('ADMIN_TOKEN'),
   OIDC_RULES: z
     .string()
     .optional()
@@ -243,8 +253,9 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
   });
 }
 
-function parse(env: Record<string, string | undefined>): Values {
+function parse(given: Record<string, string | undefined>): Values {
   const problems: string[] = [];
+  const env = withSecrets(given, PREFIX, problems);
   const values: Record<string, unknown> = {};
   for (const name of Object.keys(env).filter((key) => key.startsWith(PREFIX))) {
     const short = name.slice(PREFIX.length);

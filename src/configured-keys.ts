@@ -20,7 +20,8 @@ export async function configuredKeys({ attestationKey }: Config, folder: DataFol
   };
 }
 
-async function configuredKey(value: string): Promise<SigningKey> {
+/** @param value PEM, or the path of a file with it @throws ConfigError */
+export async function configuredKey(value: string): Promise<SigningKey> {
   const name = 'ARTIFACT_STORE_ATTESTATION_KEY';
   if (value.startsWith('-----BEGIN ')) return keyOf(value, name);
   try {

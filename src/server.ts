@@ -40,6 +40,7 @@ import type { Bounds } from './http/bounds.ts';
 import { cursorCodec } from './http/cursor.ts';
 import { isLoopback } from './http/guard.ts';
 import { openMetrics } from './http/metrics.ts';
+import { errorPages } from './http/problem.ts';
 import type { HttpServices } from './http/route.ts';
 import { ROUTES } from './http/routes/index.ts';
 import { type ServeOptions, serve, stopServing, urlOf } from './http/serve.ts';
@@ -205,15 +206,17 @@ export async function startService(
     };
     closers.push(() => endBackground(beside, services, closeStore));
 
+    const pages = errorPages(config.publicUrl);
     const app = createApp({
       services,
+      pages,
       routes: ROUTES,
       authentication,
       corsOrigins: config.corsOrigins,
       metrics,
       log,
     });
-    const server = await listen(app.callback(), { ...config, bounds, log });
+    const server = await listen(app.callback(), { ...config, bounds, log, pages });
     closers.push(() => stopServing(server));
     url = urlOf(server, config.host);
     const { ended, settled } = startBackground(beside, services, identification, store.afterStart);

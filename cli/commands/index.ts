@@ -12,6 +12,7 @@ import { extend } from './extend.ts';
 import { fixity } from './fixity.ts';
 import { hold } from './hold.ts';
 import { ingestGuideBoard } from './ingest.ts';
+import { installCheck } from './install-check.ts';
 import { keysExport } from './keys-export.ts';
 import { keysLs } from './keys-ls.ts';
 import { keysRotate } from './keys-rotate.ts';
@@ -72,6 +73,7 @@ export const VERBS: readonly Verb[] = [
   auditCheckpoint,
   auditProve,
   doctor,
+  installCheck,
   migrate,
   completion,
 ];

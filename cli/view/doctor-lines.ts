@@ -33,7 +33,8 @@ export async function examine(client: ApiClient): Promise<Outcome> {
   };
 }
 
-function linesOf({ level, says, advice }: Check): string[] {
+/** A check, and below it what to change. */
+export function linesOf({ level, says, advice }: Check): string[] {
   const line = `${MARKS[level]} ${printable(says)}`;
   return advice === null ? [line] : [line, `     → ${printable(advice)}`];
 }

@@ -152,7 +152,7 @@ async function assertMade(dir: string): Promise<void> {
 }
 
 /** @throws DataFolderError wrong_version, not_a_data_folder */
-async function checkFormat(dir: string): Promise<void> {
+export async function checkFormat(dir: string): Promise<void> {
   const text = await writing(dir, () => readFile(join(dir, 'format.json'), 'utf8').catch(absent));
   if (text === null) return checkEmpty(dir);
   const format = formatOf(text);

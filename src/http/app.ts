@@ -6,8 +6,11 @@ import { answerPatience } from './answer-patience.ts';
 import { answerUnread } from './answer-unread.ts';
 import { type Authentication, assertShown } from './authenticate.ts';
 import { docsPage } from './docs-page.ts';
+import { errorsPage } from './errors-page.ts';
 import { framing } from './framing.ts';
+import { frontDocument, frontPage } from './front-page.ts';
 import { cors, loopbackOnly, sameOrigin } from './guard.ts';
+import { sendPage } from './html-page.ts';
 import { jsonShares } from './json-shares.ts';
 import type { Metrics } from './metrics.ts';
 import { openApi } from './openapi.ts';
@@ -15,7 +18,7 @@ import { problems } from './problem.ts';
 import { requestLog } from './request-log.ts';
 import { type RequestRates, requestRates } from './request-rates.ts';
 import type { HttpServices, Route } from './route.ts';
-import { PAGE_SCOPES } from './route-scopes.ts';
+import { PAGE_SCOPES, READINESS_DETAILS } from './route-scopes.ts';
 import { serveRoute } from './serve-route.ts';
 import { transfers } from './transfers.ts';
 
@@ -25,6 +28,8 @@ const TOLD = ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'integrity_fa
 export interface AppOptions {
   services: HttpServices;
   routes: readonly Route[];
+  /** What the `type` of problems begins with. */
+  pages: string;
   authentication: Authentication;
   corsOrigins: readonly string[];
   metrics: Metrics;
@@ -47,7 +52,7 @@ export function createApp(options: AppOptions): Koa {
   app.use(sameOrigin());
   app.use(answerPatience(services.bounds.answerIdleMs));
   app.use(answerUnread(services.bounds));
-  app.use(problems(log));
+  app.use(problems(log, options.pages));
   app.use(framing());
   app.use(loopbackOnly(corsOrigins, authentication.isOpen));
   if (corsOrigins.length > 0) app.use(cors(corsOrigins));
@@ -80,9 +85,23 @@ export function createApp(options: AppOptions): Koa {
     ctx.type = 'json';
   });
   page('/docs', (ctx) => {
-    ctx.set('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'");
-    ctx.body = docsPage(routes, services.version);
-    ctx.type = 'html';
+    sendPage(ctx, docsPage(routes, services.version));
+  });
+  const errors = errorsPage();
+  page('/docs/errors', async (ctx) => sendPage(ctx, await errors()));
+  page('/', async (ctx) => {
+    const authorization = ctx.get('authorization') || undefined;
+    const isTold = await authentication.assertShown(authorization, READINESS_DETAILS).then(
+      () => true,
+      () => false,
+    );
+    const about = {
+      version: isTold ? services.version : null,
+      serves: (path: string) => router.match(path, 'GET').route,
+    };
+    ctx.vary('Accept');
+    if (ctx.accepts('json', 'html') === 'html') sendPage(ctx, frontPage(about));
+    else ctx.body = frontDocument(about);
   });
   page('/metrics', async (ctx) => {
     ctx.body = await metrics.text();

@@ -16,7 +16,7 @@ const AGAIN_S = 2;
 export function boundConnections(
   server: Server,
   handle: RequestListener,
-  { connections, lingerMs }: Pick<Bounds, 'connections' | 'lingerMs'>,
+  { connections, lingerMs, pages }: Pick<Bounds, 'connections' | 'lingerMs'> & { pages: string },
 ): RequestListener {
   const refused = new WeakSet<Socket>();
   let taken = 0;
@@ -24,7 +24,7 @@ export function boundConnections(
   server.on('connection', (socket: Socket) => {
     if (taken >= connections) {
       refused.add(socket);
-      refuse(socket, connections, lingerMs);
+      refuse(socket, connections, lingerMs, pages);
       return;
     }
     taken += 1;
@@ -37,13 +37,13 @@ export function boundConnections(
   };
 }
 
-function refuse(socket: Socket, most: number, lingerMs: number): void {
+function refuse(socket: Socket, most: number, lingerMs: number, pages: string): void {
   const problem = new StoreError(
     'unavailable',
     `The service has ${most} connections, and takes no more: try again in a moment.`,
     { limit: 'connections', allowed: most, retry_after: AGAIN_S, headers: { 'Retry-After': String(AGAIN_S) } },
   );
-  socket.end(rawAnswer(problem, randomUUID()));
+  socket.end(rawAnswer(problem, randomUUID(), pages));
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer));
 }

@@ -1,8 +1,9 @@
+import { escapeHtml, type Page } from './html-page.ts';
 import type { Route } from './route.ts';
 import { accessText } from './route-scopes.ts';
 
-/** A page that lists every operation, without scripts or anything from elsewhere. */
-export function docsPage(routes: readonly Route[], version: string): string {
+/** Lists every operation. */
+export function docsPage(routes: readonly Route[], version: string): Page {
   const tags = [...new Set(routes.map((route) => route.tag))];
   const sections = tags.map((tag) => {
     const rows = routes
@@ -13,14 +14,11 @@ export function docsPage(routes: readonly Route[], version: string): string {
       );
     return `<h2>${tag}</h2><table>${rows.join('')}</table>`;
   });
-  return `<!doctype html><html lang="en"><meta charset="utf-8"><title>artifact-store ${escapeHtml(version)}</title>
-<meta name="viewport" content="width=device-width"><style>
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
-table{border-collapse:collapse;width:100%}td{padding:.3rem .6rem;border-bottom:1px solid #ddd;vertical-align:top}
-</style><h1>artifact-store ${escapeHtml(version)}</h1>
-<p>The machine-readable description is <a href="/openapi.json">/openapi.json</a>.</p>${sections.join('')}</html>`;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+  const title = `artifact-store ${version}`;
+  return {
+    title,
+    content: `<h1>${escapeHtml(title)}</h1>
+<p>The machine-readable description is <a href="openapi.json">/openapi.json</a>; <a href="docs/errors">/docs/errors</a> says what to do about
+each error.</p>${sections.join('')}`,
+  };
 }

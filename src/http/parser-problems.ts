@@ -25,7 +25,7 @@ interface ParserError extends Error {
 export function answerParserErrors(
   server: Server,
   handle: RequestListener,
-  { lingerMs, log }: { lingerMs: number; log: Log },
+  { lingerMs, log, pages }: { lingerMs: number; log: Log; pages: string },
 ): RequestListener {
   /** The last request of each connection, until it is answered. */
   const latest = new WeakMap<Duplex, Exchange>();
@@ -35,7 +35,7 @@ export function answerParserErrors(
     if (!socket.writable) return void socket.destroy();
     const requestId = randomUUID();
     log.debug({ request_id: requestId, code: problem.code, cause }, 'no request');
-    socket.end(rawAnswer(problem, requestId));
+    socket.end(rawAnswer(problem, requestId, pages));
     const timer = setTimeout(() => socket.destroy(), lingerMs);
     socket.once('close', () => clearTimeout(timer));
   }
@@ -100,9 +100,9 @@ function problemOf({ code = '', reason }: ParserError): StoreError {
   }
 }
 
-/** An answer that belongs to no request. */
-export function rawAnswer(error: StoreError, requestId: string): string {
-  const body = JSON.stringify(problemDocument(error, requestId));
+/** An answer that belongs to no request. @param pages as errorPages gives it */
+export function rawAnswer(error: StoreError, requestId: string, pages: string): string {
+  const body = JSON.stringify(problemDocument(error, requestId, pages));
   const { headers = {} } = error.extras as { headers?: Record<string, string> };
   return [
     `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,

@@ -4,10 +4,19 @@ import { ERROR_TABLE, type ErrorCode, StoreError } from '../core/errors.ts';
 import type { Log } from '../usecases/services.ts';
 
 const OF_BYTES = ['ETag', 'Repr-Digest', 'Accept-Ranges', 'Content-Range', 'Cache-Control', 'Content-Disposition'];
-const DOCS = 'https://artifact-store.invalid/errors#';
 
-/** Answers every error as application/problem+json (RFC 9457). What is not ours is logged and told as `internal`. */
-export function problems(log: Log) {
+/**
+ * What the `type` of every problem begins with; the code follows. RFC 9457 (3.1.1) wants an address that opens, absolute where possible, else
+ * with its full path. What the service calls itself by is the proxy's address only where that is configured: else clients resolve
+ * `/docs/errors#…` against the address that they asked.
+ * @param publicUrl as configured
+ */
+export function errorPages(publicUrl: string | null): string {
+  return `${publicUrl ?? ''}/docs/errors#`;
+}
+
+/** Answers every error as application/problem+json (RFC 9457). What is not ours is logged and told as `internal`. @param pages as errorPages gives it */
+export function problems(log: Log, pages: string) {
   return async (ctx: Context, next: Next): Promise<void> => {
     try {
       await next();
@@ -22,13 +31,13 @@ export function problems(log: Log) {
         return;
       }
       // Also when nobody reads it: the log shows the status.
-      present(ctx, error);
+      present(ctx, error, pages);
       if (!ctx.writable) ctx.res.destroy();
     }
   };
 }
 
-function present(ctx: Context, error: StoreError): void {
+function present(ctx: Context, error: StoreError, pages: string): void {
   // Headers that a handler set for the bytes that it meant to serve do not apply to the problem.
   for (const name of OF_BYTES) ctx.remove(name);
   ctx.status = error.status;
@@ -36,14 +45,14 @@ function present(ctx: Context, error: StoreError): void {
   if (headers) ctx.set(headers);
   if (error.status === 401) ctx.set('WWW-Authenticate', 'Bearer');
   if (error.status === 503) ctx.set('Retry-After', '2');
-  ctx.body = JSON.stringify(problemDocument(error, ctx.state.requestId));
+  ctx.body = JSON.stringify(problemDocument(error, ctx.state.requestId, pages));
   ctx.type = 'application/problem+json';
 }
 
-export function problemDocument(error: StoreError, requestId: string): Record<string, unknown> {
+export function problemDocument(error: StoreError, requestId: string, pages: string): Record<string, unknown> {
   const { headers: _, ...extras } = error.extras;
   return {
-    type: `${DOCS}${error.code}`,
+    type: `${pages}${error.code}`,
     title: error.title,
     status: error.status,
     detail: error.message,

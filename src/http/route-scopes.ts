@@ -92,6 +92,10 @@ export interface ShownTo {
 
 /** Pages that are no operations. */
 export const PAGE_SCOPES = {
+  // What any copy of this software says, and nothing of this one.
+  '/': { access: 'open', whole: false },
+  // Whoever sees an error may read what to do: also who has no token yet.
+  '/docs/errors': { access: 'open', whole: false },
   '/openapi.json': { access: 'token', whole: false },
   '/docs': { access: 'token', whole: false },
   // It counts what every producer has.

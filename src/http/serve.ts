@@ -19,10 +19,15 @@ export interface ServeOptions {
   port: number;
   bounds: Bounds;
   log: Log;
+  /** What the `type` of problems begins with. */
+  pages: string;
 }
 
 /** The HTTP server: listens when it returns. @throws what listening throws */
-export async function serve(handle: RequestListener, { host, port, bounds, log }: ServeOptions): Promise<Server> {
+export async function serve(
+  handle: RequestListener,
+  { host, port, bounds, log, pages }: ServeOptions,
+): Promise<Server> {
   const server = createServer({
     headersTimeout: bounds.headersMs,
     connectionsCheckingInterval: Math.min(LOOK_MS, bounds.headersMs / 4),
@@ -37,8 +42,8 @@ export async function serve(handle: RequestListener, { host, port, bounds, log }
   });
   // No limit but headerBytes: Node would drop headers beyond a count silently.
   server.maxHeadersCount = 0;
-  const answered = answerParserErrors(server, handle, { lingerMs: bounds.lingerMs, log });
-  const tracked = boundConnections(server, answered, bounds);
+  const answered = answerParserErrors(server, handle, { lingerMs: bounds.lingerMs, log, pages });
+  const tracked = boundConnections(server, answered, { ...bounds, pages });
   // Without the last two Node would send 100 before the request was looked at, and 417 without a body.
   for (const event of ['request', 'checkContinue', 'checkExpectation'] as const) server.on(event, tracked);
   await new Promise<void>((resolve, reject) => {

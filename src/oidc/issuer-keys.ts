@@ -37,7 +37,7 @@ export interface IssuerKeysOptions {
  * @throws (the key getter) IssuerError, or jose's JWKSNoMatchingKey and JWKSMultipleMatchingKeys
  */
 export function issuerKeys(issuer: string, { proxies, times, failed }: IssuerKeysOptions): JWTVerifyGetKey {
-  const discovery = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  const discovery = discoveryOf(issuer);
   let last: { keys: unknown; at: number } | null = null;
   let failure: { error: IssuerError; at: number } | null = null;
 
@@ -72,6 +72,16 @@ export function issuerKeys(issuer: string, { proxies, times, failed }: IssuerKey
       throw failure?.error ?? issuerError(error, discovery);
     }
   };
+}
+
+/** Whether an issuer can be reached, and publishes keys. @throws IssuerError */
+export async function askIssuer(issuer: string, proxies: ProxyEnv): Promise<void> {
+  await publishedKeys(issuer, discoveryOf(issuer), proxies, AbortSignal.timeout(ISSUER_TIMES.timeout));
+}
+
+/** OpenID Connect Discovery 1.0, section 4. */
+function discoveryOf(issuer: string): string {
+  return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
 }
 
 async function publishedKeys(issuer: string, discovery: string, proxies: ProxyEnv, signal: AbortSignal) {

@@ -41,7 +41,7 @@ export async function diagnose(services: Services<WithHealth & WithLocks>, aroun
   return [
     dataFolder(around, free),
     registryCheck(registry, around),
-    ...(registry.ok && registry.kind === 'postgres' ? [await databaseClock(services)] : []),
+    ...(registry.ok && registry.kind === 'postgres' ? [await databaseClock(registryNow(services))] : []),
     blobStore(blob_store),
     ...(blob_store.ok ? [identity(store_id)] : []),
     ...(registry.ok
@@ -55,7 +55,8 @@ export async function diagnose(services: Services<WithHealth & WithLocks>, aroun
   ];
 }
 
-function dataFolder({ dataDir }: Surroundings, free: number | null): Check {
+/** Whether there is space in the data folder. */
+export function dataFolder({ dataDir }: Pick<Surroundings, 'dataDir'>, free: number | null): Check {
   const name = 'data_folder';
   if (free === null) return { name, level: 'ok', says: `The data folder is ${dataDir}.`, advice: null };
   const says = `The data folder is ${dataDir}; ${bytesText(free)} are available.`;
@@ -80,12 +81,14 @@ function registryCheck(
   return { name, level: 'failure', says: `The registry, ${database}, does not work: ${error}`, advice };
 }
 
-async function databaseClock({ registry }: Services): Promise<Check> {
+function registryNow({ registry }: Services): Promise<number> {
+  return registry.read.now().catch(() => Date.now());
+}
+
+/** @param asked what the database's clock says; ms */
+export async function databaseClock(asked: Promise<number>): Promise<Check> {
   const name = 'database_clock';
-  const skew = await registry.read.now().then(
-    (now) => Math.abs(now - Date.now()),
-    () => 0,
-  );
+  const skew = Math.abs((await asked) - Date.now());
   if (skew <= CLOCK_SKEW_MAX_MS) {
     return { name, level: 'ok', says: "The database's clock agrees with this machine's.", advice: null };
   }
@@ -205,11 +208,11 @@ async function locks(services: Services<WithLocks>): Promise<Check[]> {
   return checks;
 }
 
-function finding({ guarantee, held, weight, says, advice }: Finding): Check {
+export function finding({ guarantee, held, weight, says, advice }: Finding): Check {
   return { name: guarantee, level: held ? 'ok' : weight, says, advice };
 }
 
-const BOTH_HALVES: Check = {
+export const BOTH_HALVES: Check = {
   name: 'replicas',
   level: 'note',
   says: 'The registry is in the data folder and the bytes are in a bucket: only a single service can run this way.',
@@ -227,7 +230,7 @@ function token(hasToken: boolean): Check {
   };
 }
 
-function publicUrl(text: string, { reachable }: Surroundings): Check {
+export function publicUrl(text: string, { reachable }: Pick<Surroundings, 'reachable'>): Check {
   const name = 'public_url';
   const { protocol, hostname } = new URL(text);
   const says = `Clients reach the service at ${text}`;

@@ -113,7 +113,9 @@ test('serve, and a push to it', async (t) => {
   const ended = once(service, 'close');
   t.teardown(() => service.kill('SIGKILL'));
   const [line] = await once(createInterface({ input: service.stdout }), 'line');
-  const env = { ARTIFACT_STORE_URL: JSON.parse(line).url, XDG_CACHE_HOME: join(folder, 'cache') };
+  const { url } = JSON.parse(line) as { url: string };
+  t.true((await (await fetch(`${url}/docs/errors`)).text()).includes('<tr id="held">'));
+  const env = { ARTIFACT_STORE_URL: url, XDG_CACHE_HOME: join(folder, 'cache') };
   await writeTree(join(folder, 'sent'), { 'a.txt': 'A' });
   const pushed = await done(run(t.context.bin, ['push', 'sent', '--producer', 'tests', '--json'], folder, env));
   t.is(JSON.parse(pushed.stdout).status, 'finalized');
@@ -134,7 +136,7 @@ test('the package holds what it needs to run, and no sources, tests or data', as
   t.true(files.includes('dist/cli/bin.js'));
   t.true(files.includes('LICENSE'));
   t.deepEqual(
-    files.filter((path) => !/^(dist|docs|fixtures\/guide-board)\/|^[\w.]+(\.md|\.json)$|^LICENSE$/.test(path)),
+    files.filter((path) => !/^(dist|docs|deploy|fixtures\/guide-board)\/|^[\w.]+(\.md|\.json)$|^LICENSE$/.test(path)),
     [],
   );
   t.deepEqual(

@@ -89,6 +89,7 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
     ['audit', 'prove', event],
     ['token', 'explain', NO_ISSUER, '--identities', identities],
     ['doctor'],
+    ['install-check', '--port', '0', '--data-dir', join(folder, 'checked')],
     ['migrate', '--data-dir', migrated.dir],
     ['completion', 'bash'],
     ['serve', '--port', '0', '--data-dir', join(folder, 'served'), '--json'],

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { type Config, ConfigError, loadConfig, PREFIX, parseRetentionClasses, VARIABLES } from '../../src/config.ts';
 import { DEFAULT_RETENTION_CLASSES } from '../../src/core/retention.ts';
+import { SECRETS } from '../../src/secret-files.ts';
 import { startService } from '../../src/server.ts';
 import { tempFolder } from '../support/temp.ts';
 
@@ -163,8 +164,10 @@ const NEVER_BAD = ['ATTESTATION_KEY', 'HOST', 'DATA_DIR', 'OIDC_RULES', 'LIMITS'
 
 test('every variable is in the tables of this test, and is described', (t) => {
   const names = Object.keys(VARIABLES).toSorted();
-  t.deepEqual([...Object.keys(GOOD), ...Object.keys(ONLY_WITH_BUCKET)].toSorted(), names);
-  t.deepEqual([...Object.keys(BAD), ...NEVER_BAD].toSorted(), names);
+  // What is in files has tests of its own below.
+  const files = SECRETS.map((name) => `${name}_FILE`);
+  t.deepEqual([...Object.keys(GOOD), ...Object.keys(ONLY_WITH_BUCKET), ...files].toSorted(), names);
+  t.deepEqual([...Object.keys(BAD), ...NEVER_BAD, ...files].toSorted(), names);
   for (const [name, schema] of Object.entries(VARIABLES)) t.truthy(schema.description, name);
 });
 
@@ -234,6 +237,38 @@ test('with a bucket every S3 variable counts, and a key has both halves', (t) =>
     const error = t.throws(() => load({ S3_BUCKET: 'evidence', [name]: 'half' }), { instanceOf: ConfigError });
     t.regex(error.message, new RegExp(`^${PREFIX}${name} is set, but`));
   }
+});
+
+test('each secret may stand in a file, without the line break at its end', async (t) => {
+  const folder = await tempFolder(t);
+  const values: Record<(typeof SECRETS)[number], string> = {
+    DATABASE_URL: 'postgres://store:secret@db/store',
+    S3_SECRET_ACCESS_KEY: 's3-secret',
+    S3_UPLOAD_SECRET_ACCESS_KEY: 'upload-secret',
+    SIGNING_KEY: 'k'.repeat(32),
+    ADMIN_TOKEN: 't'.repeat(16),
+  };
+  const beside = { S3_BUCKET: 'evidence', S3_ACCESS_KEY_ID: 'a', S3_UPLOAD_ACCESS_KEY_ID: 'b' };
+  const files = SECRETS.map((name) => [`${name}_FILE`, join(folder, name)] as const);
+  for (const [index, [, file]] of files.entries()) {
+    await writeFile(file, `${Object.values(values)[index]}${['\n', '\r\n', ''][index % 3]}`);
+  }
+  t.deepEqual(load({ ...beside, ...Object.fromEntries(files) }), load({ ...beside, ...values }));
+});
+
+test('a file of a secret that is not there, is empty, or stands beside its variable stops the start', async (t) => {
+  const file = join(await tempFolder(t), 'token');
+  const why = (env: Record<string, string>) => t.throws(() => load(env), { instanceOf: ConfigError }).message;
+  t.regex(why({ ADMIN_TOKEN_FILE: file }), /^ARTIFACT_STORE_ADMIN_TOKEN_FILE cannot be read \(ENOENT: .*token'\)\.$/);
+  await writeFile(file, '\n');
+  t.is(why({ ADMIN_TOKEN_FILE: file }), `ARTIFACT_STORE_ADMIN_TOKEN_FILE: ${file} is empty.`);
+  await writeFile(file, 'a-token-that-no-message-has\n');
+  const both = why({ ADMIN_TOKEN_FILE: file, ADMIN_TOKEN: 'a-token-that-no-message-has' });
+  t.is(both, 'ARTIFACT_STORE_ADMIN_TOKEN and ARTIFACT_STORE_ADMIN_TOKEN_FILE are both set: unset one of them.');
+  t.regex(why({ S3_SECRET_ACCESS_KEY_FILE: file }), /S3_SECRET_ACCESS_KEY_FILE is set, but .*S3_BUCKET is not/);
+  await writeFile(file, 'short');
+  const short = why({ ADMIN_TOKEN_FILE: file });
+  t.is(short, 'ARTIFACT_STORE_ADMIN_TOKEN must have at least 16 characters.');
 });
 
 test('the configuration is frozen', (t) => {

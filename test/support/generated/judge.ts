@@ -15,7 +15,7 @@ const CODES = new Map(
 );
 
 /** What is served beside the document: its pages, and what a method's name alone asks. */
-const BESIDE = /^\/(?:openapi\.json|docs|metrics)(?:\?.*)?$/s;
+const BESIDE = /^\/(?:openapi\.json|docs|docs\/errors|metrics)?(?:\?.*)?$/s;
 
 /** What is wrong with an answer, in words; null: nothing. @param token that callers have; null: none is needed @param operation that was asked; null: none that is documented */
 export function judge(
