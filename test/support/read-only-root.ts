@@ -1,22 +1,14 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
-import type { Requirement } from './required.ts';
+import { mayMount } from './small-disk.ts';
 
-const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** A mount namespace of its own, as a container has: only root makes one. */
-export const CONTAINER: Requirement<true> = {
-  what: 'root, unshare and setpriv',
-  how: 'Run the tests as root (Debian: util-linux has both programs).',
-  async start() {
-    await run('unshare', ['--mount', '--propagation', 'private', 'true']);
-    await run('setpriv', ['--version']);
-    return true;
-  },
-};
+/** Whether this user may do what a container engine does. */
+export function mayContain(): boolean {
+  return process.getuid?.() === 0 && mayMount() && spawnSync('setpriv', ['--version']).status === 0;
+}
 
 /**
  * Programs as a container runs them: as another user, without capabilities, on a root that is read-only, with folders of their own. What
