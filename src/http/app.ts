@@ -4,7 +4,7 @@ import { StoreError } from '../core/errors.ts';
 import type { Log } from '../usecases/services.ts';
 import { answerPatience } from './answer-patience.ts';
 import { answerUnread } from './answer-unread.ts';
-import { type Authentication, assertShown } from './authenticate.ts';
+import { type Authentication, assertShown, isShown } from './authenticate.ts';
 import { docsPage } from './docs-page.ts';
 import { errorsPage } from './errors-page.ts';
 import { framing } from './framing.ts';
@@ -18,7 +18,7 @@ import { problems } from './problem.ts';
 import { requestLog } from './request-log.ts';
 import { type RequestRates, requestRates } from './request-rates.ts';
 import type { HttpServices, Route } from './route.ts';
-import { PAGE_SCOPES, READINESS_DETAILS } from './route-scopes.ts';
+import { PAGE_SCOPES, READINESS_DETAILS, type ShownTo } from './route-scopes.ts';
 import { serveRoute } from './serve-route.ts';
 import { transfers } from './transfers.ts';
 
@@ -73,9 +73,10 @@ export function createApp(options: AppOptions): Koa {
   let document: string | null = null;
   const page = (path: keyof typeof PAGE_SCOPES, show: (ctx: Context) => Promise<void> | void): void => {
     router.get(path, async (ctx) => {
-      const viewer = await authentication.viewer(ctx.get('authorization') || undefined);
+      const to: ShownTo = PAGE_SCOPES[path];
+      const viewer = to.access === 'open' ? null : await authentication.viewer(ctx.get('authorization') || undefined);
       await rates.take(ctx, viewer?.actor ?? null);
-      assertShown(viewer, PAGE_SCOPES[path]);
+      assertShown(viewer, to);
       await show(ctx);
     });
   };
@@ -91,10 +92,7 @@ export function createApp(options: AppOptions): Koa {
   page('/docs/errors', async (ctx) => sendPage(ctx, await errors()));
   page('/', async (ctx) => {
     const authorization = ctx.get('authorization') || undefined;
-    const isTold = await authentication.assertShown(authorization, READINESS_DETAILS).then(
-      () => true,
-      () => false,
-    );
+    const isTold = await isShown(authentication, authorization, READINESS_DETAILS);
     const about = {
       version: isTold ? services.version : null,
       serves: (path: string) => router.match(path, 'GET').route,

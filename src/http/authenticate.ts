@@ -70,6 +70,20 @@ export function assertShown(viewer: Caller | null, { access, whole }: ShownTo): 
   }
 }
 
+/** Whether whoever asks by this `Authorization` header may see it. Never throws: the registry may be away. */
+export async function isShown(
+  authentication: Authentication,
+  authorization: string | undefined,
+  to: ShownTo,
+): Promise<boolean> {
+  try {
+    assertShown(await authentication.viewer(authorization), to);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The admin token's grant: everything. */
 export function adminTokenGrant(adminToken: string): GrantOf {
   const expected = sha256(adminToken);

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Context } from 'koa';
 import { StoreError } from '../core/errors.ts';
 import { clientNetwork } from '../core/ip-address.ts';
-import { type Authentication, assertAllowed, assertShown } from './authenticate.ts';
+import { type Authentication, assertAllowed, isShown } from './authenticate.ts';
 import { jsonReader, NO_BODY } from './json-body.ts';
 import type { JsonShares } from './json-shares.ts';
 import type { RequestRates } from './request-rates.ts';
@@ -60,11 +60,7 @@ export function serveRoute(
       if (route.bodyOrQuery && !fromQuery) noQuery(sent);
       const body = bodyOf(route, fromQuery ? sent : json.value, fromQuery ? 'query' : 'body');
       await pause();
-      const viewer = () => authentication.viewer(authorization);
-      const isTold = () =>
-        viewer()
-          .then((who) => assertShown(who, READINESS_DETAILS))
-          .then(yes, no);
+      const isTold = () => isShown(authentication, authorization, READINESS_DETAILS);
       const request = { params, query, body, caller, operationId: route.operationId, isTold };
       answer(ctx, await route.handle(services, request, ctx));
     } finally {
@@ -74,8 +70,6 @@ export function serveRoute(
   };
 }
 
-const yes = (): boolean => true;
-const no = (): boolean => false;
 /** No actor begins so. */
 function addressOf(ctx: Context): string {
   return `address ${clientNetwork(ctx.req.socket.remoteAddress ?? '')}`;
