@@ -35,6 +35,7 @@ import { describeDatabase, openConfiguredRegistry } from './configured-registry.
 import type { Limits } from './core/limits.ts';
 import type { Quotas } from './core/quotas.ts';
 import type { RetentionClasses } from './core/retention.ts';
+import { sealedSessions } from './core/sealed-session.ts';
 import { createApp } from './http/app.ts';
 import type { Bounds } from './http/bounds.ts';
 import { cursorCodec } from './http/cursor.ts';
@@ -52,6 +53,7 @@ import { measuredRegistry } from './registry/measured-registry.ts';
 import type { Registry } from './registry/registry.ts';
 import { storeIdentification } from './store-identification.ts';
 import { timeStampAuthority } from './time-stamp-authority.ts';
+import { uiPages } from './ui/routes.ts';
 import { auditLog } from './usecases/audit-log.ts';
 import { COMMIT_PATIENCE_MS } from './usecases/commit-upload.ts';
 import { crcTables } from './usecases/crc-tables.ts';
@@ -206,17 +208,18 @@ export async function startService(
     };
     closers.push(() => endBackground(beside, services, closeStore));
 
-    const pages = errorPages(config.publicUrl);
+    const documented = errorPages(config.publicUrl);
     const app = createApp({
       services,
-      pages,
+      errorPages: documented,
       routes: ROUTES,
       authentication,
       corsOrigins: config.corsOrigins,
       metrics,
       log,
+      pages: uiPages({ services, authentication, sealed: sealedSessions(derive(key, 'session')) }),
     });
-    const server = await listen(app.callback(), { ...config, bounds, log, pages });
+    const server = await listen(app.callback(), { ...config, bounds, log, pages: documented });
     closers.push(() => stopServing(server));
     url = urlOf(server, config.host);
     const { ended, settled } = startBackground(beside, services, identification, store.afterStart);

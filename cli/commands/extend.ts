@@ -32,7 +32,7 @@ export const extend = defineVerb<Options>({
   async run(context, [named = ''], { until, days, reason }) {
     if ((until === undefined) === (days === undefined)) throw usageError('Give either --until or --days.');
     const { findPackage } = await import('../view/find-package.ts');
-    const { sayExpiry } = await import('../view/expiry.ts');
+    const { sayExpiry } = await import('../../src/core/expiry-text.ts');
     const client = await context.client();
     const pkg = await findPackage(client, named);
     const retention = await client.extendRetention(pkg.id, { expires_at: until, days, reason });

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../src/core/canonical-json.ts';
-import { asObject, asText, firstMember, storable } from './fields.ts';
+import { asObject, asText, firstMember, storable } from '../../src/core/json-fields.ts';
 
 export type Counts = Record<string, number>;
 

@@ -1,4 +1,7 @@
 import type { Json, JsonObject } from '../../src/core/canonical-json.ts';
+import { asList, asObject, asText, firstMember, firstText, member } from '../../src/core/json-fields.ts';
+import { DOCUMENTS, EVIDENCE_RESULTS, GUIDE_BOARD, RUN_FILE } from '../../src/core/run-shape.ts';
+import { readScorecard, type Scorecard } from '../../src/core/scorecard.ts';
 import { isOneLine } from '../../src/core/text-problem.ts';
 import { type Counts, countBy } from './counts.ts';
 import {
@@ -10,15 +13,12 @@ import {
   sayDiscrepancy,
   scoreDiscrepancies,
 } from './discrepancies.ts';
-import { asList, asObject, asText, firstMember, firstText, member } from './fields.ts';
 import type { RunDirectory } from './read-run.ts';
 import { RunError } from './run-error.ts';
 import { type RunRetention, readRetention } from './run-retention.ts';
-import { DOCUMENTS, EVIDENCE_RESULTS, RUN_FILE } from './run-shape.ts';
-import { readScorecard, type Scorecard } from './scorecard.ts';
 import { lockedCommits, sourceCommits } from './source-commits.ts';
 
-export const PRODUCER = 'guide-board';
+export const PRODUCER = GUIDE_BOARD;
 
 /** A run as the store is to know it. */
 export interface RunDescription {

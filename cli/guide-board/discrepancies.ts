@@ -1,9 +1,9 @@
 import type { Json } from '../../src/core/canonical-json.ts';
+import { asObject, asText, firstText, member } from '../../src/core/json-fields.ts';
+import { DOCUMENTS, type DocumentName } from '../../src/core/run-shape.ts';
+import type { Scorecard } from '../../src/core/scorecard.ts';
 import { type Counts, claimedCounts, sameCounts, sayCounts } from './counts.ts';
-import { asObject, asText, firstText, member } from './fields.ts';
 import type { RunDirectory } from './read-run.ts';
-import { DOCUMENTS, type DocumentName } from './run-shape.ts';
-import type { Scorecard } from './scorecard.ts';
 
 /** Two places of a run that do not agree; both are kept as they are. */
 export interface Discrepancy {

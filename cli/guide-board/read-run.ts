@@ -3,7 +3,6 @@ import { lstat, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Json } from '../../src/core/canonical-json.ts';
 import { parseJson } from '../../src/core/parse-json.ts';
-import { RunError } from './run-error.ts';
 import {
   CHECK_GROUP_FILES,
   CHECK_GROUPS_FOLDER,
@@ -12,7 +11,8 @@ import {
   EXPECTED_FILES,
   REPORTS_FOLDER,
   RUN_FILE,
-} from './run-shape.ts';
+} from '../../src/core/run-shape.ts';
+import { RunError } from './run-error.ts';
 
 /** A run as it lies in its directory: the few documents that describe it, and what else is there. */
 export interface RunDirectory {

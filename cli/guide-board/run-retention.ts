@@ -1,8 +1,8 @@
 import type { Json } from '../../src/core/canonical-json.ts';
 import { FILE_RULE_DAYS_MAX } from '../../src/core/file-rules.ts';
+import { firstMember } from '../../src/core/json-fields.ts';
 import type { FileRule } from '../../src/core/retention.ts';
-import { firstMember } from './fields.ts';
-import { DOCUMENTS, RAW_ARTIFACTS } from './run-shape.ts';
+import { DOCUMENTS, RAW_ARTIFACTS } from '../../src/core/run-shape.ts';
 
 /** How long a run asks to be kept. */
 export interface RunRetention {

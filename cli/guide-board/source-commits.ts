@@ -1,5 +1,5 @@
 import type { Json } from '../../src/core/canonical-json.ts';
-import { asObject, asText, firstMember, firstText, storable } from './fields.ts';
+import { asObject, asText, firstMember, firstText, storable } from '../../src/core/json-fields.ts';
 
 /** Repository → commit. Given as an object, or as a list of `{repository, commit}`. */
 export function sourceCommits(value: Json | undefined): Record<string, string> {

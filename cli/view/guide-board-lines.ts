@@ -1,11 +1,11 @@
 import type { Json, JsonObject } from '../../src/core/canonical-json.ts';
+import { asList, asObject, asText } from '../../src/core/json-fields.ts';
+import { LEVEL_MAX } from '../../src/core/scorecard.ts';
 import { LEFT_OUT_MEMBER } from '../client/tree/left-out.ts';
 import { countOf } from '../format.ts';
 import { type Counts, sayCounts } from '../guide-board/counts.ts';
-import { asList, asObject, asText } from '../guide-board/fields.ts';
 import type { Line } from './lines.ts';
 
-const LEVEL_MAX = 4;
 const SHORT_COMMIT = 12;
 
 /** What a person wants to know of a guide-board run, from the metadata that was ingested with it. */

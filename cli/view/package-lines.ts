@@ -1,10 +1,10 @@
 import type { Hold, Package } from '../../src/api/types.ts';
 import type { JsonObject } from '../../src/core/canonical-json.ts';
+import { sayExpiry } from '../../src/core/expiry-text.ts';
+import { asObject } from '../../src/core/json-fields.ts';
 import { LEFT_OUT_MEMBER } from '../client/tree/left-out.ts';
 import { countOf, formatBytes, formatTime, printable } from '../format.ts';
 import { PRODUCER } from '../guide-board/describe-run.ts';
-import { asObject } from '../guide-board/fields.ts';
-import { sayExpiry } from './expiry.ts';
 import { guideBoardLines, metadataLines } from './guide-board-lines.ts';
 import type { Line } from './lines.ts';
 import { secretLines } from './secret-lines.ts';

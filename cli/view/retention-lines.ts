@@ -1,16 +1,9 @@
 import type { Retention } from '../../src/api/types.ts';
+import { sayExpiry } from '../../src/core/expiry-text.ts';
+import { DECISIONS } from '../../src/core/retention-text.ts';
 import { formatTime } from '../format.ts';
-import { sayExpiry } from './expiry.ts';
 import type { Line } from './lines.ts';
 import { activeHolds, holdTexts } from './package-lines.ts';
-
-const DECISIONS: Record<Retention['reason'], string> = {
-  expired: 'can be deleted: it has expired and has no hold',
-  retention_active: 'must be kept: it has not expired',
-  never_expires: 'must be kept forever',
-  held: 'must be kept: a hold blocks the deletion',
-  deleted: 'was deleted',
-};
 
 /** What is decided of a package, and how it came to that. */
 export function retentionLines(retention: Retention, now: number): Line[] {

@@ -1,9 +1,9 @@
 import type { Json, JsonObject } from '../../src/core/canonical-json.ts';
+import { asObject } from '../../src/core/json-fields.ts';
 import { SECRETS_MEMBER } from '../../src/core/secret-record.ts';
 import type { BaselineOptions } from '../client/push/write-baseline.ts';
 import type { Context, Outcome } from '../command.ts';
 import { countOf, printable } from '../format.ts';
-import { asObject } from '../guide-board/fields.ts';
 import type { Line } from './lines.ts';
 
 const SHOWN = 10;

@@ -14,7 +14,7 @@ import { sendPage } from './html-page.ts';
 import { jsonShares } from './json-shares.ts';
 import type { Metrics } from './metrics.ts';
 import { openApi } from './openapi.ts';
-import { problems } from './problem.ts';
+import { type PresentProblem, problems } from './problem.ts';
 import { requestLog } from './request-log.ts';
 import { type RequestRates, requestRates } from './request-rates.ts';
 import type { HttpServices, Route } from './route.ts';
@@ -29,11 +29,18 @@ export interface AppOptions {
   services: HttpServices;
   routes: readonly Route[];
   /** What the `type` of problems begins with. */
-  pages: string;
+  errorPages: string;
   authentication: Authentication;
   corsOrigins: readonly string[];
   metrics: Metrics;
   log: Log;
+  pages: Pages;
+}
+
+/** Addresses that are pages for people, and how they are told of errors there. */
+export interface Pages {
+  problem: PresentProblem;
+  routes(router: Router, rates: RequestRates): void;
 }
 
 /**
@@ -41,7 +48,7 @@ export interface AppOptions {
  * and may come from there, then one handler per route.
  */
 export function createApp(options: AppOptions): Koa {
-  const { services, routes, authentication, metrics, log, corsOrigins } = options;
+  const { services, routes, authentication, metrics, log, corsOrigins, pages } = options;
   const app = new Koa();
   // What fails before its answer has begun is answered and logged by `problems`.
   app.silent = true;
@@ -52,7 +59,7 @@ export function createApp(options: AppOptions): Koa {
   app.use(sameOrigin());
   app.use(answerPatience(services.bounds.answerIdleMs));
   app.use(answerUnread(services.bounds));
-  app.use(problems(log, options.pages));
+  app.use(problems(log, { documented: options.errorPages, asPage: pages.problem }));
   app.use(framing());
   app.use(loopbackOnly(corsOrigins, authentication.isOpen));
   if (corsOrigins.length > 0) app.use(cors(corsOrigins));
@@ -105,6 +112,7 @@ export function createApp(options: AppOptions): Koa {
     ctx.body = await metrics.text();
     ctx.type = metrics.contentType;
   });
+  pages.routes(router, rates);
   app.use(countStrangers(rates));
   app.use(router.routes());
   app.use(router.allowedMethods({ throw: true, methodNotAllowed: methodNotAllowed, notImplemented: methodNotAllowed }));
@@ -132,6 +140,6 @@ function methodNotAllowed(): StoreError {
 }
 
 /** OpenAPI's `{name}` in the router's words; a last `{path}` takes the rest of the address. */
-function routerPath(path: string): string {
+export function routerPath(path: string): string {
   return path.replace(/\{path\}$/, '*path').replaceAll(/\{(\w+)\}/g, ':$1');
 }

@@ -13,6 +13,7 @@ export const ONCE: ReadonlySet<string> = new Set([
   'content-length',
   'content-range',
   'content-type',
+  'cookie',
   'expect',
   'host',
   'if-match',
@@ -21,6 +22,7 @@ export const ONCE: ReadonlySet<string> = new Set([
   'origin',
   'range',
   'repr-digest',
+  'sec-fetch-site',
   'transfer-encoding',
 ]);
 

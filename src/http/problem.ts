@@ -15,8 +15,18 @@ export function errorPages(publicUrl: string | null): string {
   return `${publicUrl ?? ''}/docs/errors#`;
 }
 
-/** Answers every error as application/problem+json (RFC 9457). What is not ours is logged and told as `internal`. @param pages as errorPages gives it */
-export function problems(log: Log, pages: string) {
+/** Answers an error in another form. @returns whether it did */
+export type PresentProblem = (ctx: Context, error: StoreError) => boolean;
+
+export interface ProblemOptions {
+  /** As errorPages gives it. */
+  documented: string;
+  /** For people, where the address is one of theirs. */
+  asPage: PresentProblem;
+}
+
+/** Answers every error as application/problem+json (RFC 9457), or as a page. What is not ours is logged and told as `internal`. */
+export function problems(log: Log, options: ProblemOptions) {
   return async (ctx: Context, next: Next): Promise<void> => {
     try {
       await next();
@@ -31,13 +41,13 @@ export function problems(log: Log, pages: string) {
         return;
       }
       // Also when nobody reads it: the log shows the status.
-      present(ctx, error, pages);
+      present(ctx, error, options);
       if (!ctx.writable) ctx.res.destroy();
     }
   };
 }
 
-function present(ctx: Context, error: StoreError, pages: string): void {
+function present(ctx: Context, error: StoreError, { documented, asPage }: ProblemOptions): void {
   // Headers that a handler set for the bytes that it meant to serve do not apply to the problem.
   for (const name of OF_BYTES) ctx.remove(name);
   ctx.status = error.status;
@@ -45,7 +55,8 @@ function present(ctx: Context, error: StoreError, pages: string): void {
   if (headers) ctx.set(headers);
   if (error.status === 401) ctx.set('WWW-Authenticate', 'Bearer');
   if (error.status === 503) ctx.set('Retry-After', '2');
-  ctx.body = JSON.stringify(problemDocument(error, ctx.state.requestId, pages));
+  if (asPage(ctx, error)) return;
+  ctx.body = JSON.stringify(problemDocument(error, ctx.state.requestId, documented));
   ctx.type = 'application/problem+json';
 }
 

@@ -102,6 +102,27 @@ export const PAGE_SCOPES = {
   '/metrics': { access: ['operator', 'audit:read'], whole: true },
 } as const satisfies Record<string, ShownTo>;
 
+/** Pages for people, by the id of the page. `token`: whoever is signed in. */
+export const UI_SCOPES = {
+  showLogin: 'open',
+  signIn: 'open',
+  signOut: 'open',
+  showIcon: 'open',
+  browsePackages: READ,
+  showPackage: READ,
+  browseFiles: READ,
+  showFile: READ,
+  saveFile: READ,
+  saveManifest: READ,
+  saveAttestation: READ,
+  showRun: READ,
+  compareRevisions: READ,
+  showHistory: AUDIT,
+  showOperator: OPERATE,
+} as const satisfies Record<string, RouteAccess>;
+
+export type UiId = keyof typeof UI_SCOPES;
+
 /** The details of /readyz: free bytes are of the whole store, but say nothing of a producer. */
 export const READINESS_DETAILS: ShownTo = { access: 'token', whole: false };
 

@@ -100,7 +100,7 @@ function noQuery(query: Record<string, string>): undefined {
 }
 
 /** From the address as it was sent: nothing may normalize a path on its way. */
-function pathParameters(ctx: Context, route: Route): Record<string, string> {
+export function pathParameters(ctx: Context, route: Pick<Route, 'path'>): Record<string, string> {
   const sent = (ctx.req.url ?? '').replace(/[?#].*$/s, '').split('/');
   const params: Record<string, string> = {};
   for (const [index, segment] of route.path.split('/').entries()) {

@@ -3,6 +3,7 @@ import { digestFromBytes } from '../core/digest.ts';
 import type { Place } from '../core/object-survey.ts';
 import { isPostgres, rowsOf } from './dialect.ts';
 import { type DigestsAsBytes, type ObjectRecord, withDigests } from './object-record.ts';
+import { idRows } from './recordset.ts';
 
 /** What the last reading of an object found. `missing`: storage does not have it. */
 export type CheckResult = 'good' | 'damaged' | 'missing';
@@ -120,6 +121,23 @@ export function objectCheckTable(db: Knex) {
         ),
       );
       return rows.map(withDigests);
+    },
+
+    /** When these objects were read last: the one that was read the longest time ago, ms, and how many were not found as they should be. */
+    async lookedAt(ids: readonly string[]): Promise<{ objects: number; oldest_seen_at: number | null; bad: number }> {
+      const [row] = rowsOf<{ objects: number | string; oldest: number | string | null; bad: number | string | null }>(
+        await db.raw(
+          `select count(*) as objects, min(c.seen_at) as oldest, sum(case when c.result <> 'good' then 1 else 0 end) as bad
+           from ? r cross join objects o cross join object_checks c where o.id = r.id and c.object_no = o.no`,
+          [idRows(db, ids)],
+        ),
+      );
+      const oldest = row?.oldest ?? null;
+      return {
+        objects: Number(row?.objects ?? 0),
+        oldest_seen_at: oldest === null ? null : Number(oldest),
+        bad: Number(row?.bad ?? 0),
+      };
     },
 
     /** The blobs that an object holds, in the order of their places. */

@@ -53,6 +53,7 @@ export interface ReadTables {
     | 'deletedBytes'
     | 'listWithExpired'
     | 'findConflict'
+    | 'folder'
   >;
   blobs: Pick<
     BlobTable,
@@ -115,7 +116,7 @@ export interface ReadTables {
   audit: Pick<AuditTable, 'page' | 'find' | 'at'>;
   stores: Pick<StoreTable, 'getId' | 'getReconciledAt'>;
   sweeps: Pick<SweepTable, 'get' | 'list' | 'lastDone'>;
-  checks: Pick<ObjectCheckTable, 'nextTurn' | 'page' | 'getAmong' | 'places' | 'overdue' | 'oldestSeen'>;
+  checks: Pick<ObjectCheckTable, 'nextTurn' | 'page' | 'getAmong' | 'lookedAt' | 'places' | 'overdue' | 'oldestSeen'>;
   damaged: DamagedObjects;
   fixityRuns: Pick<FixityRunTable, 'get' | 'list'>;
   rebuilds: Pick<RebuildTable, 'get' | 'listMissing' | 'listUnsized' | 'listSealed'>;

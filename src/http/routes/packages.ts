@@ -5,22 +5,19 @@ import * as schema from '../../api/packages.ts';
 import { Page, Reason } from '../../api/request-fields.ts';
 import type { JsonObject } from '../../core/canonical-json.ts';
 import { parseDigest } from '../../core/digest.ts';
-import { StoreError } from '../../core/errors.ts';
-import { idFloor, parsePackageId } from '../../core/ids.ts';
+import { parsePackageId } from '../../core/ids.ts';
 import { progressEvent } from '../../core/statehub.ts';
 import { createPackage } from '../../usecases/create-package.ts';
 import { deletePackage } from '../../usecases/delete-package.ts';
 import { failPackage } from '../../usecases/fail-package.ts';
 import { finalizePackage } from '../../usecases/finalize-package.ts';
 import { getPackage, listPackages } from '../../usecases/list-packages.ts';
-import type { PackageFilter, PackageRecord } from '../../usecases/records.ts';
+import type { PackageRecord } from '../../usecases/records.ts';
 import type { Caller } from '../../usecases/services.ts';
 import { FINALIZE_FIELDS, PACKAGE_FIELDS } from '../bounds.ts';
+import { packageFilter } from '../package-filter.ts';
 import { presentPackage } from '../present.ts';
 import { type Answer, type HttpServices, type Route, route } from '../route.ts';
-
-const METADATA_PREFIX = 'metadata.';
-const METADATA_FILTERS_MAX = 8;
 
 export const packageRoutes: Route[] = [
   route({
@@ -52,9 +49,8 @@ export const packageRoutes: Route[] = [
     query: z.extend(asked.ListPackages, Page),
     answers: { 200: schema.PackageList },
     async handle(services, { query, caller, operationId }) {
-      const filter = packageFilter(query);
-      if (query.cursor !== undefined)
-        filter.below = smaller(filter.below, services.cursors.decode(operationId, query.cursor) as string);
+      const cursor = query.cursor === undefined ? undefined : services.cursors.decode(operationId, query.cursor);
+      const filter = packageFilter(query, cursor as string | undefined);
       const { packages, now, more } = await listPackages(services, caller, filter, query.limit);
       const last = packages.at(-1);
       return {
@@ -147,40 +143,4 @@ export const packageRoutes: Route[] = [
 async function present(services: HttpServices, caller: Caller, pkg: PackageRecord, status: number): Promise<Answer> {
   const body = presentPackage(pkg, caller, await services.registry.read.now());
   return { status, body: { ...body, file_rules: pkg.file_rules } };
-}
-
-function packageFilter(query: z.infer<typeof asked.ListPackages>): PackageFilter {
-  const { producer, subject, external_id, status, retention_class, created_after, created_before, ...rest } = query;
-  const { limit: _limit, cursor: _cursor, ...others } = rest as Record<string, string>;
-  const metadata = new Map<string, string>();
-  for (const [name, value] of Object.entries(others)) {
-    if (!name.startsWith(METADATA_PREFIX)) {
-      throw new StoreError(
-        'invalid_request',
-        `The query has the unknown field ${JSON.stringify(name.slice(0, 100))}.`,
-        {
-          errors: [{ field: name.slice(0, 100).toWellFormed(), message: 'is not known' }],
-        },
-      );
-    }
-    metadata.set(name.slice(METADATA_PREFIX.length), value);
-  }
-  if (metadata.size > METADATA_FILTERS_MAX) {
-    throw new StoreError('invalid_request', `At most ${METADATA_FILTERS_MAX} metadata filters are accepted.`);
-  }
-  return {
-    producer,
-    subject,
-    external_id,
-    status,
-    retention_class,
-    metadata,
-    // Ids sort by the time of creation.
-    atLeast: created_after === undefined ? undefined : idFloor('pkg', Date.parse(created_after) + 1),
-    below: created_before === undefined ? undefined : idFloor('pkg', Date.parse(created_before)),
-  };
-}
-
-function smaller(a: string | undefined, b: string): string {
-  return a === undefined || b < a ? b : a;
 }

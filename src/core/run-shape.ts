@@ -1,3 +1,5 @@
+export const GUIDE_BOARD = 'guide-board';
+
 /** What a guide-board run consists of. Only run.json is required: older runs lack the newer files. */
 export const RUN_FILE = 'run.json';
 

@@ -1,5 +1,5 @@
-import { DAY_MS } from '../../src/core/retention.ts';
-import { countOf, formatTime } from '../format.ts';
+import { countOf, formatTime } from './format.ts';
+import { DAY_MS } from './retention.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../src/core/canonical-json.ts';
+import type { Json, JsonObject } from './canonical-json.ts';
 
 /** Reading documents whose exact shape differs from version to version. Nothing here throws. */
 

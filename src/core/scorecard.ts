@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from '../../src/core/canonical-json.ts';
-import { asList, asObject, firstMember, firstText } from './fields.ts';
+import type { Json, JsonObject } from './canonical-json.ts';
+import { asList, asObject, firstMember, firstText } from './json-fields.ts';
 
 export interface Scorecard {
   /** The weighted percentage as the scorecard states it; recomputed when it states none. */
@@ -7,13 +7,17 @@ export interface Scorecard {
   /** The score that follows from the levels and weights, if every capability group has both. */
   computed: number | null;
   levels: Record<string, number>;
+  capabilities: readonly Capability[];
 }
 
-const LEVEL_MAX = 4;
+/** The highest level of a capability. */
+export const LEVEL_MAX = 4;
 const GROUPS_MAX = 64;
 
-interface Capability {
+export interface Capability {
   name: string;
+  /** For people; null: none. */
+  title: string | null;
   level: number;
   weight: number | null;
 }
@@ -38,6 +42,7 @@ export function readScorecard(document: Json): Scorecard {
     score: typeof stated === 'number' ? stated : computed,
     computed,
     levels: Object.fromEntries(capabilities.map(({ name, level }) => [name, level])),
+    capabilities,
   };
 }
 
@@ -46,7 +51,12 @@ function capability(item: JsonObject | null): Capability | null {
   const level = firstMember(item ?? undefined, 'level', 'maturity_level');
   const weight = item?.weight;
   if (name === null || typeof level !== 'number') return null;
-  return { name, level, weight: typeof weight === 'number' ? weight : null };
+  return {
+    name,
+    title: firstText(item ?? undefined, 'title'),
+    level,
+    weight: typeof weight === 'number' ? weight : null,
+  };
 }
 
 function weightedPercentage(capabilities: readonly Capability[]): number | null {

@@ -1,0 +1,101 @@
+import type { Context } from 'koa';
+import * as z from 'zod/mini';
+import { isStoreError, StoreError } from '../core/errors.ts';
+import { readBody } from '../http/read-body.ts';
+import { type Html, html } from './html.ts';
+import { type PageAnswer, page, type UiRoute } from './page.ts';
+import type { Site } from './serve-page.ts';
+import { assertOwnForm, nextPage, SESSION_MS } from './sessions.ts';
+
+/** Bytes: of a token as long as a cookie may be, and where to go. */
+const FORM_MAX = 16 * 1024;
+
+/** Signing in and out. */
+export function signInPages({ services, authentication, sessions }: Site): UiRoute[] {
+  return [
+    page({
+      path: '/ui/login',
+      id: 'showLogin',
+      query: z.object({ next: z.optional(z.string()) }),
+      async handle(_, { query }, ctx) {
+        if (await authentication.isOpen()) return leadTo(ctx, '/ui');
+        return form(nextPage(query.next), null, 200);
+      },
+    }),
+    page({
+      method: 'post',
+      path: '/ui/login',
+      id: 'signIn',
+      async handle(_, _request, ctx) {
+        assertOwnForm(ctx, services.publicUrl());
+        const fields = await readForm(ctx, services.bounds);
+        const next = nextPage(fields.get('next') ?? undefined);
+        const token = (fields.get('token') ?? '').trim();
+        if (await authentication.isOpen()) return leadTo(ctx, '/ui');
+        try {
+          if (token === '') throw new StoreError('unauthenticated', 'Enter a token.');
+          await authentication.caller(`Bearer ${token}`, 'token');
+          await sessions.begin(ctx, token);
+        } catch (error) {
+          if (!isStoreError(error) || error.status >= 500) throw error;
+          return form(next, error.message, error.status);
+        }
+        return leadTo(ctx, next);
+      },
+    }),
+    page({
+      method: 'post',
+      path: '/ui/logout',
+      id: 'signOut',
+      async handle(_, _request, ctx) {
+        assertOwnForm(ctx, services.publicUrl());
+        sessions.end(ctx);
+        return leadTo(ctx, '/ui/login');
+      },
+    }),
+  ];
+}
+
+/** By GET, whatever the method was (RFC 9110, 15.4.4). */
+function leadTo(ctx: Context, place: string): undefined {
+  ctx.status = 303;
+  ctx.set('Location', place);
+  ctx.body = '';
+  return undefined;
+}
+
+function form(next: string, problem: string | null, status: number): PageAnswer {
+  const hint = `The session lasts ${SESSION_MS / 3_600_000} hours, or as long as the token.`;
+  const error: Html | null =
+    problem === null ? null : html`<p class="note bad" role="alert" id="problem">${problem}</p>`;
+  const body = html`<div class="panel sign"><h1>Sign in</h1>
+<p class="soft">With a token of this service: the one that the command line takes, or one that
+<code>artifact-store token create</code> prints.</p>
+${error}
+<form method="post" action="/ui/login">
+<input type="hidden" name="next" value="${next}">
+<p><label for="token">Token</label>
+<input id="token" name="token" type="password" required autofocus autocomplete="current-password" spellcheck="false"${problem === null ? null : html` aria-invalid="true" aria-describedby="problem"`}></p>
+<p class="actions"><button type="submit">Sign in</button></p>
+</form>
+<p class="soft small">${hint} It can do here what it can do elsewhere, and nothing more.</p></div>`;
+  return { title: 'Sign in', body, status };
+}
+
+/** @throws StoreError unsupported_media_type, body_too_large, request_timeout */
+async function readForm(
+  ctx: Context,
+  { bodyRate, jsonPatienceMs }: Site['services']['bounds'],
+): Promise<URLSearchParams> {
+  if (ctx.is('application/x-www-form-urlencoded') === false) {
+    throw new StoreError('unsupported_media_type', 'Send the form as application/x-www-form-urlencoded.');
+  }
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of readBody(ctx, { bytesPerSecond: bodyRate, patienceMs: jsonPatienceMs })) {
+    size += chunk.length;
+    if (size > FORM_MAX) throw new StoreError('body_too_large', `The form has more than ${FORM_MAX} bytes.`);
+    chunks.push(chunk);
+  }
+  return new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
+}
