@@ -32,6 +32,7 @@ import { configuredIdentities } from './configured-identities.ts';
 import { configuredKeys } from './configured-keys.ts';
 import { configuredLimits } from './configured-limits.ts';
 import { describeDatabase, openConfiguredRegistry } from './configured-registry.ts';
+import { evidenceTokens } from './core/evidence-token.ts';
 import type { Limits } from './core/limits.ts';
 import type { Quotas } from './core/quotas.ts';
 import type { RetentionClasses } from './core/retention.ts';
@@ -194,6 +195,7 @@ export async function startService(
       publicUrl,
       signRange: (download) => downloadRequest(signedBytes.signer, publicUrl(), download),
       cursors: cursorCodec(derive(key, 'cursor')),
+      evidence: evidenceTokens(derive(key, 'evidence')),
       version: VERSION,
       signedBytes,
       crcTables: crcTables(),

@@ -9,6 +9,7 @@ import { doctor } from './doctor.ts';
 import { eligible } from './eligible.ts';
 import { exportPackage } from './export.ts';
 import { extend } from './extend.ts';
+import { find } from './find.ts';
 import { fixity } from './fixity.ts';
 import { hold } from './hold.ts';
 import { ingestGuideBoard } from './ingest.ts';
@@ -29,6 +30,9 @@ import { repair } from './repair.ts';
 import { retention } from './retention.ts';
 import { rm } from './rm.ts';
 import { serve } from './serve.ts';
+import { shareCreate } from './share-create.ts';
+import { shareLs } from './share-ls.ts';
+import { shareRevoke } from './share-revoke.ts';
 import { show } from './show.ts';
 import { sweep } from './sweep.ts';
 import { tokenCreate } from './token-create.ts';
@@ -46,9 +50,13 @@ export const VERBS: readonly Verb[] = [
   exportPackage,
   ls,
   show,
+  find,
   manifest,
   cat,
   link,
+  shareCreate,
+  shareLs,
+  shareRevoke,
   diff,
   verify,
   retention,

@@ -1,10 +1,11 @@
 import { hash, randomBytes } from 'node:crypto';
 import { StoreError } from './errors.ts';
 
-export type IdPrefix = 'pkg' | 'upl' | 'obj' | 'hold' | 'evt' | 'sto' | 'swp' | 'fix' | 'tok';
+export type IdPrefix = 'pkg' | 'upl' | 'obj' | 'hold' | 'evt' | 'sto' | 'swp' | 'fix' | 'tok' | 'shr';
 export type PackageId = string & { readonly __brand: 'PackageId' };
 export type UploadId = string & { readonly __brand: 'UploadId' };
 export type TokenId = string & { readonly __brand: 'TokenId' };
+export type ShareId = string & { readonly __brand: 'ShareId' };
 
 /**
  * UUIDv7 (RFC 9562) as 32 hex digits behind a prefix: sorts by time of creation, one word to select and copy.
@@ -31,7 +32,7 @@ export function idFloor(prefix: IdPrefix, time: number): string {
   return `${prefix}_${Math.max(0, time).toString(16).padStart(12, '0')}`;
 }
 
-const ID = /^(pkg|upl|obj|hold|evt|sto|swp|fix|tok)_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/;
+const ID = /^(pkg|upl|obj|hold|evt|sto|swp|fix|tok|shr)_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/;
 
 export function isId(prefix: IdPrefix, text: string): boolean {
   return text.startsWith(`${prefix}_`) && ID.test(text);
@@ -53,6 +54,12 @@ export function parseUploadId(text: string): UploadId {
 export function parseTokenId(text: string): TokenId {
   if (isId('tok', text)) return text as TokenId;
   throw new StoreError('token_not_found', `There is no token ${JSON.stringify(text.slice(0, 100))}.`);
+}
+
+/** @throws StoreError share_not_found */
+export function parseShareId(text: string): ShareId {
+  if (isId('shr', text)) return text as ShareId;
+  throw new StoreError('share_not_found', `There is no share ${JSON.stringify(text.slice(0, 100))}.`);
 }
 
 /** When an id was made, ms. */

@@ -44,6 +44,8 @@ export interface Limits {
   page_max: number;
   /** Seconds that a signed URL is good for. */
   url_lifetime: number;
+  /** Seconds that a share is good for at the most. */
+  share_lifetime_max: number;
   /** Seconds after which an upload that was not committed ends. */
   upload_lifetime: number;
 }
@@ -71,5 +73,6 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   segment_max: SEGMENT_MAX_BYTES,
   page_max: 1_000,
   url_lifetime: 3_600,
+  share_lifetime_max: 90 * 86_400,
   upload_lifetime: 7 * 86_400,
 };

@@ -4,6 +4,7 @@ export const SCOPES = [
   'packages:write',
   'retention:write',
   'packages:delete',
+  'packages:share',
   'operator',
   'audit:read',
 ] as const;

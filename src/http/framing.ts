@@ -22,6 +22,7 @@ export const ONCE: ReadonlySet<string> = new Set([
   'origin',
   'range',
   'repr-digest',
+  'sec-fetch-dest',
   'sec-fetch-site',
   'transfer-encoding',
 ]);

@@ -54,7 +54,7 @@ export function presentReadiness(
   };
 }
 
-function isoOrNull(time: number | null): string | null {
+export function isoOrNull(time: number | null): string | null {
   return time === null ? null : iso(time);
 }
 

@@ -4,7 +4,7 @@ import type { Log } from '../usecases/services.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Operations whose answers are bytes of evidence. */
-const SENDS = ['getFile', 'getManifest', 'getArchive', 'getObject'];
+const SENDS = ['getFile', 'getManifest', 'getArchive', 'getObject', 'getEvidence'];
 
 /** Gives each request its id, and logs and measures it when it is over. */
 export function requestLog(log: Log, metrics: Metrics) {
@@ -27,7 +27,7 @@ export function requestLog(log: Log, metrics: Metrics) {
         method: ctx.method,
         operation,
         // Without its query: that of a signed URL is a secret.
-        path: ctx.path,
+        path: withoutSecrets(ctx.path),
         status: ctx.status,
         ms: Math.round(seconds * 10_000) / 10,
       };
@@ -46,6 +46,11 @@ export function requestLog(log: Log, metrics: Metrics) {
 function receivedOf(ctx: Context, read: number): number {
   const announced = Number(ctx.get('content-length')) || 0;
   return ctx.req.complete ? announced : Math.min(announced, read);
+}
+
+/** Addresses for people without a token have a secret in their path. */
+function withoutSecrets(path: string): string {
+  return path.replace(/^(\/ui\/(?:shared|evidence)\/)[^/]*/, '$1…');
 }
 
 /** Bytes of the body. @param written to the connection: what an answer that broke off can have sent at most, its head included */

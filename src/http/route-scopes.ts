@@ -12,6 +12,7 @@ const WRITE = ['packages:write'] as const;
 const READ_OR_WRITE = ['packages:read', 'packages:write'] as const;
 const RETAIN = ['retention:write'] as const;
 const DELETE = ['packages:delete'] as const;
+const SHARE = ['packages:share'] as const;
 const AUDIT = ['audit:read'] as const;
 const OPERATE = ['operator'] as const;
 /** Uploads of packages are for those who write them, uploads of repairs for operators: access.ts tells them apart. */
@@ -38,6 +39,7 @@ export const ROUTE_SCOPES = {
   // Of a package that is being made, and of a finalized one: remove-file.ts tells them apart.
   removeFile: ['packages:write', 'packages:delete'],
   deleteFiles: DELETE,
+  findFiles: READ,
   planUploads: WRITE,
   getUpload: UPLOAD,
   signUploadParts: UPLOAD,
@@ -64,6 +66,9 @@ export const ROUTE_SCOPES = {
   createToken: OPERATE,
   listTokens: OPERATE,
   revokeToken: OPERATE,
+  createShare: SHARE,
+  listShares: SHARE,
+  revokeShare: SHARE,
   getLimits: 'token',
   listQuotas: READ,
   getHealth: 'open',
@@ -119,6 +124,11 @@ export const UI_SCOPES = {
   compareRevisions: READ,
   showHistory: AUDIT,
   showOperator: OPERATE,
+  // Whoever has the link, or the address that a page gave.
+  showShared: 'open',
+  showSharedFile: 'open',
+  getEvidence: 'open',
+  showEvidenceStyle: 'open',
 } as const satisfies Record<string, RouteAccess>;
 
 export type UiId = keyof typeof UI_SCOPES;

@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import type * as z from 'zod/mini';
 import type { BlobStore } from '../blobs/blob-store.ts';
+import type { EvidenceTokens } from '../core/evidence-token.ts';
 import type { Limits } from '../core/limits.ts';
 import type { CrcTables } from '../usecases/crc-tables.ts';
 import type { Surroundings } from '../usecases/diagnose.ts';
@@ -17,6 +18,8 @@ export interface HttpServices extends Services<BlobStore> {
   limits: Limits;
   bounds: Bounds;
   version: string;
+  /** What stands in the addresses of evidence. */
+  evidence: EvidenceTokens;
   /** Only when this service itself serves signed URLs: the local folder. */
   signedBytes: SignedBytes;
   surroundings: Surroundings;

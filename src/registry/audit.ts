@@ -29,6 +29,8 @@ export type AuditAction =
   | 'object.removed'
   | 'registry.rebuilt'
   | 'key.rotated'
+  | 'share.created'
+  | 'share.revoked'
   | 'token.created'
   | 'token.revoked'
   | 'retention.set'

@@ -7,6 +7,7 @@ import { isPostgres, rowsOf } from './dialect.ts';
 import { expiringFiles } from './expiring-files.ts';
 import { fileConflicts } from './file-conflicts.ts';
 import { fileProofs, forgetUnproven, isProven, noteUnproven, wantedRows } from './file-proofs.ts';
+import { findFiles } from './find-files.ts';
 import { folderContents } from './folder-contents.ts';
 import { located } from './locations.ts';
 import { addBlobs, blobOfEach, PACKAGE_NO } from './numbers.ts';
@@ -124,6 +125,7 @@ export function fileTable(db: Knex) {
     ...deletedFiles(db),
     ...expiringFiles(db),
     ...folderContents(db),
+    ...findFiles(db),
 
     async get(packageId: PackageId, path: LogicalPath): Promise<FileRecord | null> {
       const row: Row | undefined = await filesOf(packageId).where({ path }).first(db.raw(COLUMNS));

@@ -10,6 +10,7 @@ import type { ObjectLockTable } from './object-locks.ts';
 import type { PackageTable } from './packages.ts';
 import type { RebuildTable } from './rebuilds.ts';
 import type { RetentionTable } from './retention.ts';
+import type { ShareTable } from './shares.ts';
 import type { SigningKeyTable } from './signing-keys.ts';
 import type { StoreTable } from './stores.ts';
 import type { SweepTable } from './sweeps.ts';
@@ -53,6 +54,7 @@ export interface ReadTables {
     | 'deletedBytes'
     | 'listWithExpired'
     | 'findConflict'
+    | 'find'
     | 'folder'
   >;
   blobs: Pick<
@@ -138,6 +140,7 @@ export interface ReadTables {
     'head' | 'tiles' | 'seqsOf' | 'placeOf' | 'newest' | 'newestWritten' | 'newestStamped' | 'checkpoint' | 'gaps'
   >;
   apiTokens: Pick<ApiTokenTable, 'any' | 'get' | 'page'>;
+  shares: Pick<ShareTable, 'get' | 'page'>;
   usage: Pick<UsageTable, 'get' | 'list' | 'counted'>;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;

@@ -18,6 +18,7 @@ import { readOnly } from './read-only.ts';
 import type { ReadTables } from './read-tables.ts';
 import { type RebuildTable, rebuildTable } from './rebuilds.ts';
 import { type RetentionTable, retentionTable } from './retention.ts';
+import { type ShareTable, shareTable } from './shares.ts';
 import { type SigningKeyTable, signingKeyTable } from './signing-keys.ts';
 import { type StoreTable, storeTable } from './stores.ts';
 import { type SweepTable, sweepTable } from './sweeps.ts';
@@ -41,6 +42,7 @@ export interface Tables extends ReadTables {
   locks: ObjectLockTable;
   signingKeys: SigningKeyTable;
   apiTokens: ApiTokenTable;
+  shares: ShareTable;
   log: LogTable;
   usage: UsageTable;
 }
@@ -99,6 +101,7 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     locks: objectLockTable(scope),
     signingKeys: signingKeyTable(scope),
     apiTokens: apiTokenTable(scope),
+    shares: shareTable(scope),
     log: logTable(scope),
     usage: usageTable(scope),
     now: async () => (await time(scope)) + shift(),

@@ -2,10 +2,11 @@ import type { SealedSessions } from '../core/sealed-session.ts';
 import { type Pages, routerPath } from '../http/app.ts';
 import type { Authentication } from '../http/authenticate.ts';
 import type { HttpServices } from '../http/route.ts';
+import { evidencePages } from './evidence/pages.ts';
 import { ICON } from './layout.ts';
 import { page, type UiRoute } from './page.ts';
 import { changesPage } from './pages/changes.ts';
-import { filePage, folderPage, savePages } from './pages/files.ts';
+import { folderPage, savePages } from './pages/files.ts';
 import { historyPage } from './pages/history.ts';
 import { operatorPage } from './pages/operator.ts';
 import { packagePage } from './pages/package.ts';
@@ -29,7 +30,7 @@ export function uiRoutes(site: Site): readonly UiRoute[] {
     packagesPage,
     packagePage,
     folderPage,
-    filePage,
+    ...evidencePages,
     // An archive of the package belongs here, by the same use case as `GET /v1/packages/{id}/archive`.
     ...savePages,
     runPage,

@@ -56,8 +56,9 @@ function viewerOf(caller: Caller, signedIn: boolean): Viewer {
   return { actor: caller.actor, signedIn, operates: allows(grantOfCaller(caller), 'operator') };
 }
 
-/** Whether errors at this address are told in pages. */
+/** Whether errors at this address are told in pages: what loads evidence is no person. */
 export function isPage(ctx: Context): boolean {
+  if (ctx.path.startsWith('/ui/evidence/')) return false;
   return ctx.path === '/ui' || ctx.path.startsWith('/ui/');
 }
 

@@ -1,6 +1,7 @@
-import { actorOfToken, idOfApiToken, isApiToken, isLive } from '../core/api-token.ts';
+import { API_TOKEN, actorOfToken } from '../core/api-token.ts';
 import type { TokenId } from '../core/ids.ts';
 import type { Grant } from '../core/scopes.ts';
+import { isLive, isToken } from '../core/token-form.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Log } from './services.ts';
 
@@ -30,10 +31,10 @@ export function apiTokenGrants(registry: Registry, log: Log): ApiTokenGrants {
 
   return {
     async grantOf(bearer) {
-      const id = idOfApiToken(bearer);
+      const id = API_TOKEN.idOf(bearer);
       if (id === null) return null;
       const [token, now] = await Promise.all([registry.read.apiTokens.get(id), registry.read.now()]);
-      if (!isApiToken(bearer, token?.token_hash ?? null) || token === null || !isLive(token, now)) return null;
+      if (!isToken(bearer, token?.token_hash ?? null) || token === null || !isLive(token, now)) return null;
       if (now - (token.last_used_at ?? 0) > USE_NOTED_MS) noteUse(id, now);
       return { actor: actorOfToken(token), scopes: token.scopes, producers: token.producers };
     },

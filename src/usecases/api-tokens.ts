@@ -1,8 +1,9 @@
-import { hashOfApiToken, isLive, newApiToken } from '../core/api-token.ts';
+import { API_TOKEN } from '../core/api-token.ts';
 import { StoreError } from '../core/errors.ts';
 import { newId, type TokenId } from '../core/ids.ts';
 import { grantProblem, isWithin, type Scope } from '../core/scopes.ts';
 import { TIME_MAX } from '../core/time.ts';
+import { hashOfToken, isLive } from '../core/token-form.ts';
 import type { ApiTokenRecord } from '../registry/api-tokens.ts';
 import { grantOfCaller } from './access.ts';
 import { recordChange } from './record-change.ts';
@@ -40,7 +41,7 @@ export async function createToken(
   return registry.transaction(async (tables) => {
     const now = await tables.now();
     const id = newId('tok', now) as TokenId;
-    const token = newApiToken(id);
+    const token = API_TOKEN.create(id);
     const expiresAt = expiryOf(input.expires, now);
     if (expiresAt !== null && expiresAt <= now) {
       throw new StoreError('not_later', 'The token would have expired already: name a later time.');
@@ -49,7 +50,7 @@ export async function createToken(
       id,
       name: input.name,
       description: input.description ?? null,
-      token_hash: hashOfApiToken(token),
+      token_hash: hashOfToken(token),
       scopes,
       producers,
       created_by: caller.actor,

@@ -15,6 +15,7 @@ import {
   ELIGIBLE,
   FIXITY,
   FIXITY_RUN,
+  FOUND,
   HOLD,
   HOLD_ID,
   KEY,
@@ -26,6 +27,7 @@ import {
   QUOTA,
   READY,
   RETENTION,
+  SHARE,
   SWEEP,
   sealed,
   startLyingService,
@@ -76,6 +78,14 @@ const HOSTILE_TOKEN = {
   created_by: HOSTILE,
   revoked_by: HOSTILE,
 };
+const HOSTILE_SHARE = { ...SHARE, path: HOSTILE, note: HOSTILE, created_by: HOSTILE, revoked_by: HOSTILE };
+const HOSTILE_FOUND = {
+  package_id: HOSTILE,
+  package_name: HOSTILE,
+  producer: HOSTILE,
+  subject: HOSTILE,
+  path: HOSTILE,
+};
 const CHECK = { name: HOSTILE, level: 'warning', says: HOSTILE, advice: HOSTILE };
 const COMPONENT = { kind: HOSTILE, ok: false, latency_ms: 1, error: HOSTILE };
 
@@ -120,6 +130,10 @@ const LIES: Partial<Record<LyingRoute, Lie>> = {
   tokens: { json: { items: [HOSTILE_TOKEN, { ...HOSTILE_TOKEN, producers: null }], next_cursor: null } },
   'new token': { json: { ...HOSTILE_TOKEN, token: 'arts_x' }, status: 201 },
   revoke: { json: HOSTILE_TOKEN },
+  found: { json: { items: [{ ...FOUND, ...HOSTILE_FOUND }], next_cursor: null } },
+  shares: { json: { items: [HOSTILE_SHARE], next_cursor: null } },
+  'new share': { json: { ...HOSTILE_SHARE, url: 'http://x.example/ui/shared/artsh_x' }, status: 201 },
+  'revoke share': { json: HOSTILE_SHARE },
   ready: {
     json: {
       ...READY,
@@ -145,9 +159,13 @@ const LINES: Record<string, { args: string[]; raw?: boolean }> = {
   export: { args: [PACKAGE_ID, '--bundle', 'run.tar'] },
   ls: { args: ['--limit', '2'] },
   show: { args: [PACKAGE_ID] },
+  find: { args: ['file'] },
   manifest: { args: [PACKAGE_ID], raw: true },
   cat: { args: [PACKAGE_ID, 'file'], raw: true },
   link: { args: [PACKAGE_ID, '--post', 'STATEHUB'] },
+  'share create': { args: [PACKAGE_ID] },
+  'share ls': { args: [PACKAGE_ID] },
+  'share revoke': { args: ['shr_x'] },
   diff: { args: [PACKAGE_ID, 'tree'] },
   verify: { args: [PACKAGE_ID, '--against', 'tree'] },
   retention: { args: [PACKAGE_ID] },
@@ -211,6 +229,10 @@ const ROUTES: readonly LyingRoute[] = [
   'tokens',
   'new token',
   'revoke',
+  'found',
+  'shares',
+  'new share',
+  'revoke share',
 ];
 const FAILING = Object.fromEntries(ROUTES.map((route) => [route, PROBLEM]));
 const TEAPOT = Object.fromEntries(Object.keys(FAILING).map((route) => [route, PLAIN]));

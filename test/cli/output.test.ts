@@ -52,6 +52,7 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
   const identities = join(folder, 'identities.json');
   await writeFile(identities, '{"issuers": []}');
   const event = (await api.get('/v1/audit?limit=1')).body.items[0].id;
+  const share = await api.post(`/v1/packages/${id}/shares`, {});
   // A token closes the service of the other verbs: these have folders of their own.
   const some = ['--name', 'n', '--scope', 'operator'];
   const token = await runCli(['token', 'create', ...some, '--local', '--data-dir', join(folder, 'tokens'), '--json']);
@@ -62,9 +63,13 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
     ['export', id, '--bundle', join(folder, 'run.tar')],
     ['ls'],
     ['show', id],
+    ['find', 'a.txt'],
     ['manifest', id],
     ['cat', id, 'large'],
     ['link', id],
+    ['share', 'create', id],
+    ['share', 'ls', id],
+    ['share', 'revoke', share.body.id],
     ['diff', id, run],
     ['verify', id],
     ['retention', id],

@@ -114,6 +114,14 @@ test('no secret and no byte of evidence gets into the log, whatever is done to t
   t.is((await open.get(signed)).status, 200);
   t.is((await open.get(`${signed}x`)).status, 403);
   const signatures = [part.url, signed].map((each: string) => new URL(each).searchParams.get('signature') as string);
+  const shown = await api.preserve({ shown: 'x' });
+  const { url: link } = (await api.post(`/v1/packages/${shown}/shares`, {})).body;
+  const page = (await open.get(`${link}/files/shown`)).body as string;
+  const [address] = /\/ui\/evidence\/[^"?]+/.exec(page) ?? [''];
+  t.is((await open.get(address)).status, 200);
+  t.is((await open.get(`${link}x`)).status, 404);
+  t.is((await open.get(`${address}x`)).status, 404);
+  signatures.push(link.slice(-50), address.split(/[./]/)[4] as string);
 
   // Storage that is not what it was, and storage that fails.
   const objects = join(dir, 'blobs/objects');

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
-import type { Fixity, FixityRun, SigningKey, Sweep, Token } from '../../src/api/types.ts';
+import type { Fixity, FixityRun, FoundFile, Share, SigningKey, Sweep, Token } from '../../src/api/types.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 import { writeEndlessly } from './endless.ts';
 import { PACKAGE_ID, packageAnswer } from './wire.ts';
@@ -51,6 +51,10 @@ export type LyingRoute =
   | 'tokens'
   | 'new token'
   | 'revoke'
+  | 'found'
+  | 'shares'
+  | 'new share'
+  | 'revoke share'
   | 'log'
   | 'checkpoint'
   | 'proof'
@@ -179,6 +183,10 @@ const ROUTES: ReadonlyArray<[method: string, path: RegExp, LyingRoute]> = [
   ['GET', /^\/v1\/tokens$/, 'tokens'],
   ['POST', /^\/v1\/tokens$/, 'new token'],
   ['DELETE', /^\/v1\/tokens\/[^/]+$/, 'revoke'],
+  ['GET', /^\/v1\/files$/, 'found'],
+  ['GET', /\/shares$/, 'shares'],
+  ['POST', /\/shares$/, 'new share'],
+  ['DELETE', /^\/v1\/shares\/[^/]+$/, 'revoke share'],
   ['GET', /^\/v1\/log$/, 'log'],
   ['GET', /^\/v1\/log\/checkpoint$/, 'checkpoint'],
   ['GET', /^\/v1\/log\/proof$/, 'proof'],
@@ -327,6 +335,33 @@ export const TOKEN: Token = {
   revoked_by: null,
 };
 
+export const SHARE: Share = {
+  id: `shr_${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`,
+  package_id: PACKAGE_ID,
+  path: null,
+  note: null,
+  state: 'active',
+  created_at: TIME,
+  created_by: 'admin',
+  expires_at: TIME,
+  revoked_at: null,
+  revoked_by: null,
+};
+
+export const FOUND: FoundFile = {
+  package_id: PACKAGE_ID,
+  package_name: 'a run',
+  package_status: 'finalized',
+  producer: 'tests',
+  subject: null,
+  path: 'file',
+  digest: FILE_DIGEST,
+  size: FILE_BYTES.length,
+  since: TIME,
+  state: 'stored',
+  checked_at: TIME,
+};
+
 export const KEY: SigningKey = {
   id: '0'.repeat(64),
   algorithm: 'ed25519',
@@ -426,6 +461,10 @@ function honest(route: LyingRoute, response: ServerResponse, url: string, body: 
     attestation: {},
     keys: { items: [KEY], current: KEY.id },
     'new key': KEY,
+    found: { items: [FOUND], next_cursor: null },
+    shares: { items: [SHARE], next_cursor: null },
+    'new share': { ...SHARE, url: 'http://x.example/ui/shared/artsh_x' },
+    'revoke share': SHARE,
     tokens: { items: [TOKEN], next_cursor: null },
     'new token': { ...TOKEN, token: 'arts_x' },
     revoke: TOKEN,

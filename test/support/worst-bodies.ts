@@ -196,6 +196,9 @@ export const WORST_BODIES: readonly Worst[] = [
       () => `{"name":"n","scopes":["operator"],"producers":[${'0,'.repeat(9_999)}0]}`,
     ],
   ]),
+  ...posts('createShare', '/v1/packages/{id}/shares', [
+    ['a share with a note of escapes', 422, () => `{"note":"${'\\u0020'.repeat(5_000)}"}`],
+  ]),
   ...posts('planRepairs', '/v1/operations/repairs', [
     [
       'repairs of 1,000 objects',
@@ -241,6 +244,15 @@ export const WORST_BODIES: readonly Worst[] = [
     operationId: 'revokeToken',
     method: 'DELETE',
     path: '/v1/tokens/tok_x',
+    headers: JSON_TYPE,
+    body: () => `{"reason":"${'\\u0020'.repeat(5_000)}"}`,
+    status: 422,
+  },
+  {
+    what: 'a revocation with 30,000 escapes',
+    operationId: 'revokeShare',
+    method: 'DELETE',
+    path: '/v1/shares/shr_x',
     headers: JSON_TYPE,
     body: () => `{"reason":"${'\\u0020'.repeat(5_000)}"}`,
     status: 422,

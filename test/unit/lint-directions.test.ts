@@ -71,7 +71,15 @@ const REFUSED: Record<string, string[]> = {
     'koa',
     'knex',
   ],
-  'src/http/file.ts': ['../registry/registry.ts', '../server.ts', '../config.ts', '../../cli/client/http.ts', 'knex'],
+  'src/http/file.ts': [
+    '../registry/registry.ts',
+    '../ui/evidence/routes.ts',
+    '../server.ts',
+    '../config.ts',
+    '../../cli/client/http.ts',
+    'knex',
+  ],
+  'src/ui/file.ts': ['../registry/registry.ts', '../server.ts', '../config.ts', '../../cli/client/http.ts', 'knex'],
   'src/http/routes/file.ts': ['../../registry/registry.ts', '../../server.ts', '../../config.ts', 'knex'],
   'cli/client/file.ts': [
     '../../src/blobs/blob-store.ts',
@@ -132,6 +140,7 @@ const ALLOWED: Record<string, string[]> = {
   'src/usecases/file.ts': ['../core/digest.ts', '../blobs/blob-store.ts', '../registry/registry.ts'],
   'src/http/file.ts': ['../core/digest.ts', '../api/types.ts', '../usecases/services.ts', 'koa'],
   'src/http/routes/file.ts': ['../../usecases/services.ts', '../../api/types.ts', '../route.ts'],
+  'src/ui/file.ts': ['../core/digest.ts', '../usecases/services.ts', '../http/bytes.ts', 'koa'],
   'src/server.ts': ['./http/app.ts', './registry/registry.ts', './blobs/fs-store.ts', './config.ts'],
   'cli/client/file.ts': [
     '../../src/core/digest.ts',

@@ -222,6 +222,11 @@ export class ApiClient {
     return this.#calls.ask({ ...call, path: `${packagePath(id)}/archive` }, read);
   }
 
+  /** By one of the two. */
+  findFiles(query: PageQuery & { digest?: string; name?: string }): Promise<wire.FoundFileList> {
+    return this.#list('foundFiles', '/v1/files', { ...query });
+  }
+
   // ── Proof ──
 
   /** What the service signed of a package: a DSSE envelope, as it stands in storage. */
@@ -252,6 +257,20 @@ export class ApiClient {
     const path = `/v1/tokens/${encodeURIComponent(id)}`;
     const body = reason === undefined ? undefined : { reason };
     return this.#calls.json({ method: 'DELETE', path, body, answer: 'token' });
+  }
+
+  createShare(id: string, body: wire.CreateShare): Promise<wire.NewShare> {
+    return this.#post('newShare', `${packagePath(id)}/shares`, body, { once: true });
+  }
+
+  shares(id: string, page: PageQuery = {}): Promise<wire.ShareList> {
+    return this.#list('shares', `${packagePath(id)}/shares`, { ...page });
+  }
+
+  revokeShare(id: string, reason?: string): Promise<wire.Share> {
+    const path = `/v1/shares/${encodeURIComponent(id)}`;
+    const body = reason === undefined ? undefined : { reason };
+    return this.#calls.json({ method: 'DELETE', path, body, answer: 'share' });
   }
 
   // ── Uploads and downloads ──

@@ -2,6 +2,7 @@ import type { Route } from '../route.ts';
 import { archiveRoutes } from './archives.ts';
 import { fileDeletionRoutes } from './file-deletions.ts';
 import { fileRoutes } from './files.ts';
+import { findRoutes } from './find.ts';
 import { fixityRoutes } from './fixity.ts';
 import { keyRoutes } from './keys.ts';
 import { logRoutes } from './log.ts';
@@ -10,6 +11,7 @@ import { packageRoutes } from './packages.ts';
 import { quotaRoutes } from './quota.ts';
 import { repairRoutes } from './repairs.ts';
 import { retentionRoutes } from './retention.ts';
+import { shareRoutes } from './shares.ts';
 import { signedRoutes } from './signed.ts';
 import { sweepRoutes } from './sweeps.ts';
 import { tokenRoutes } from './tokens.ts';
@@ -21,11 +23,13 @@ export const ROUTES: readonly Route[] = [
   ...fileRoutes,
   ...archiveRoutes,
   ...fileDeletionRoutes,
+  ...findRoutes,
   ...uploadRoutes,
   ...retentionRoutes,
   ...keyRoutes,
   ...logRoutes,
   ...tokenRoutes,
+  ...shareRoutes,
   ...operationRoutes,
   ...quotaRoutes,
   ...sweepRoutes,

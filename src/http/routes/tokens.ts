@@ -5,7 +5,7 @@ import { actorOfToken } from '../../core/api-token.ts';
 import { parseTokenId } from '../../core/ids.ts';
 import { createToken, listTokens, revokeToken, stateOfToken, type TokenInput } from '../../usecases/api-tokens.ts';
 import type { ApiTokenRecord } from '../../usecases/records.ts';
-import { iso } from '../present.ts';
+import { iso, isoOrNull } from '../present.ts';
 import { type Route, route } from '../route.ts';
 
 export const tokenRoutes: Route[] = [
@@ -87,8 +87,4 @@ function present(token: ApiTokenRecord, now: number): wire.Token {
     revoked_at: isoOrNull(token.revoked_at),
     revoked_by,
   };
-}
-
-function isoOrNull(time: number | null): string | null {
-  return time === null ? null : iso(time);
 }

@@ -9,7 +9,7 @@ import { folderTable, folderTrail } from '../folder-table.ts';
 import { html } from '../html.ts';
 import { packageFrame } from '../package-frame.ts';
 import { page } from '../page.ts';
-import { encodePath, packageAddress } from '../words.ts';
+import { packageAddress } from '../words.ts';
 
 /** The page has less than 100 kB. */
 const PAGE = 200;
@@ -30,18 +30,6 @@ export const folderPage = page({
 ${folder === '' ? null : html`<nav aria-label="Folder">${folderTrail(packageAddress(id), folder)}</nav>`}
 ${folderTable(id, folder, found, query.after === undefined)}</section>`;
     return packageFrame({ pkg, caller, now, tab: 'files', title: folder === '' ? 'Files' : folder, body });
-  },
-});
-
-/** Until something shows files, they are saved. */
-export const filePage = page({
-  path: '/ui/packages/{id}/files/{path}',
-  id: 'showFile',
-  async handle(_, { params }, ctx) {
-    const id = parsePackageId(params.id as string);
-    ctx.redirect(`${packageAddress(id)}/raw/${encodePath(parseLogicalPath(params.path as string))}`);
-    ctx.body = '';
-    return undefined;
   },
 });
 

@@ -167,6 +167,10 @@ export function openapiSuite(startTestService: StartTestService): void {
       '/v1/packages/{id}/retention/extensions',
       api.post(`${at}/retention/extensions`, { days: 1, reason: 'r' }),
     );
+    await check('get', '/v1/files', api.get(`/v1/files?name=${file.path.split('/').at(-1)}`));
+    const share = await check('post', '/v1/packages/{id}/shares', api.post(`${at}/shares`, { note: 'for a look' }));
+    await check('get', '/v1/packages/{id}/shares', api.get(`${at}/shares`));
+    await check('delete', '/v1/shares/{id}', api.call('DELETE', `/v1/shares/${share.body.id}?reason=r`));
     const hold = await check('post', '/v1/packages/{id}/holds', api.post(`${at}/holds`, { reason: 'r' }));
     const release = api.post(`${at}/holds/${hold.body.id}/release`, { reason: 'r' });
     await check('post', '/v1/packages/{id}/holds/{hold_id}/release', release);

@@ -78,6 +78,7 @@ const EXAMPLES: Record<
     path: `${await finalized(f, { file_rules: [{ path: 'f', days: 0 }] })}/file-deletions`,
     body: { paths: ['f'], reason: 'r' },
   }),
+  findFiles: async (f) => ({ path: `/v1/files?name=f${(await finalized(f)) && ''}` }),
   planUploads: async (f) => ({ path: `${await made(f)}/uploads`, body: { objects: [OBJECT] } }),
   getUpload: async (f) => ({ path: `/v1/uploads/${(await planned(f)).upload_id}`, scope: 'packages:write' }),
   signUploadParts: async (f) => ({
@@ -122,6 +123,11 @@ const EXAMPLES: Record<
   createToken: async () => ({ path: '/v1/tokens', body: { name: 'n', scopes: ['operator'] } }),
   listTokens: async () => ({ path: '/v1/tokens' }),
   revokeToken: async (f) => ({ path: `/v1/tokens/${(await makeToken(f.admin, { scopes: ['audit:read'] })).id}` }),
+  createShare: async (f) => ({ path: `${await finalized(f)}/shares`, body: {} }),
+  listShares: async (f) => ({ path: `${await finalized(f)}/shares` }),
+  revokeShare: async (f) => ({
+    path: `/v1/shares/${(await f.admin.post(`${await finalized(f)}/shares`, {})).body.id}`,
+  }),
   getLimits: async () => ({ path: '/v1/limits' }),
   listQuotas: async () => ({ path: '/v1/quota' }),
   getDiagnosis: async () => ({ path: '/v1/diagnosis' }),
@@ -142,7 +148,7 @@ const EXAMPLES: Record<
 /** The same request for what does not exist: each id is another one of its kind. */
 function absent<Of extends string | undefined>(text: Of): Of {
   return text?.replaceAll(
-    /\b(pkg|upl|hold|evt)_[0-9a-f]{32}\b/g,
+    /\b(pkg|upl|hold|evt|shr)_[0-9a-f]{32}\b/g,
     `$1_${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`,
   ) as Of;
 }

@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import test, { type ExecutionContext } from 'ava';
-import { idOfApiToken } from '../../../src/core/api-token.ts';
+import { API_TOKEN } from '../../../src/core/api-token.ts';
 import { SCOPES } from '../../../src/core/scopes.ts';
 import { type Api, apiOf } from '../../support/api.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
@@ -51,7 +51,7 @@ export function tokensSuite(startTestService: StartTestService): void {
     t.is(answer.status, 201);
     t.is(answer.headers.get('cache-control'), 'no-store');
     const { token, ...shown } = answer.body;
-    t.is(idOfApiToken(token), shown.id);
+    t.is(API_TOKEN.idOf(token), shown.id);
     t.like(shown, {
       name: 'CI',
       description: 'pushes evidence',

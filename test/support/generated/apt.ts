@@ -124,6 +124,20 @@ export const APT: Record<string, Make> = {
     const id = pool.pick<string>('token', nth);
     return id === undefined ? undefined : { params: { id }, body: { reason: 'leaked' } };
   },
+  findFiles: (pool, nth) => {
+    const file = pool.pick<FileOfPackage>('file', nth);
+    const name = file?.path.slice(file.path.lastIndexOf('/') + 1);
+    return file && { query: { name: nth % 3 === 0 ? `${name}*` : name } };
+  },
+  createShare: (pool, nth) => {
+    const id = pool.pick<string>('finalized', nth);
+    return id === undefined ? undefined : { params: { id }, body: { expires_in: 60 + nth } };
+  },
+  listShares: onFinalized,
+  revokeShare: (pool, nth) => {
+    const id = pool.pick<string>('share', nth);
+    return id === undefined ? undefined : { params: { id }, body: { reason: 'sent to the wrong person' } };
+  },
   placeHold: (pool, nth) => {
     const id = pool.pick<string>('package', nth);
     return id === undefined ? undefined : { params: { id }, body: { reason: 'audit' } };

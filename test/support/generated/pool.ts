@@ -15,6 +15,7 @@ export type Kind =
   | 'sweep'
   | 'fixity'
   | 'token'
+  | 'share'
   | 'event'
   | 'stored'
   | 'logged'
@@ -24,7 +25,7 @@ export type Kind =
 
 /** Each is a JSON text, so that equal things are one. */
 const KEPT = 128;
-const ID = /\b(pkg|upl|obj|hold|evt|swp|fix|tok)_[0-9a-f]{32}\b/g;
+const ID = /\b(pkg|upl|obj|hold|evt|swp|fix|tok|shr)_[0-9a-f]{32}\b/g;
 const KIND_OF: Record<string, Kind> = {
   pkg: 'package',
   upl: 'upload',
@@ -33,6 +34,7 @@ const KIND_OF: Record<string, Kind> = {
   swp: 'sweep',
   fix: 'fixity',
   tok: 'token',
+  shr: 'share',
 };
 /** Bytes: more of an answer is not searched. */
 const SEARCHED = 20_000;

@@ -1,0 +1,4 @@
+import { evidenceSuite } from '../suites/http/evidence.ts';
+import { startTestService } from '../support/service.ts';
+
+evidenceSuite(startTestService);

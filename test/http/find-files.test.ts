@@ -1,0 +1,4 @@
+import { findFilesSuite } from '../suites/http/find-files.ts';
+import { startTestService } from '../support/service.ts';
+
+findFilesSuite(startTestService);
