@@ -30,6 +30,7 @@ export type CliCode =
   | 'key_not_found'
   | 'no_identity'
   | 'directory_differs'
+  | 'bag_invalid'
   | 'attestation_invalid'
   | 'data_folder'
   | 'store_refused'

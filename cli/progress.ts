@@ -2,7 +2,7 @@ import { formatBytes, formatCount, formatSeconds } from './format.ts';
 
 /** How far the work is. Totals may grow while files are still being found. */
 export interface ProgressReport {
-  /** What is being done: `hashing`, `sending`; when every byte was sent `committing`, `verifying`, `finalizing`. */
+  /** What is being done: `unpacking`, `checking`, `hashing`, `sending`; when every byte was sent `committing`, `verifying`, `finalizing`. */
   phase: string;
   files: number;
   totalFiles: number;

@@ -10,17 +10,19 @@ interface Options {
   portableNames?: boolean;
 }
 
-const FORMATS = ['tar', 'tar.zst', 'zip'] as const satisfies readonly ArchiveKindName[];
+const ENDINGS = ['tar', 'tar.zst', 'zip'] as const satisfies readonly ArchiveKindName[];
+const FORMATS = [...ENDINGS, 'bagit', 'bagit.tar'] as const satisfies readonly ArchiveKindName[];
 
 export const exportPackage = defineVerb<Options>({
   name: 'export',
   summary: 'write a package into one archive, or with its proofs into a bundle',
   description:
-    'Writes a finalized package, or the files that --path names, into one tar, tar.zst or zip file, or to stdout (-). Names, modes and times are kept; the service checks every file on the way, and a damaged one ends the command (exit 5) instead of being left out. The file gets its name when it is whole; one that exists is never replaced (exit 4). To resume an interrupted tar or zip, run it again. With --bundle the tar file also has the attestation, the manifest, the public keys, the proof that the audit log has it, and a text that says how to check it all, with this command line or by hand; while it is written, it takes twice the space. The same package gives the same bytes, but for tar.zst.',
+    'Writes a finalized package, or the files that --path names, into one tar, tar.zst or zip file, or to stdout (-). Names, modes and times are kept; the service checks every file on the way, and a damaged one ends the command (exit 5) instead of being left out. The file gets its name when it is whole; one that exists is never replaced (exit 4). To resume an interrupted tar or zip, run it again. --format bagit writes a bag (RFC 8493) in a zip file, bagit.tar one in a tar file: the files under data/, with the manifest and the attestation among the tag files. With --bundle the tar file also has the attestation, the manifest, the public keys, the proof that the audit log has it, and a text that says how to check it all, with this command line or by hand; while it is written, it takes twice the space. The same package gives the same bytes, but for tar.zst.',
   examples: [
     'export PACKAGE run.zip',
     "export PACKAGE reports.tar.zst --path 'reports/**'",
     'export PACKAGE - --format tar | tar -xf - -C copy',
+    'export PACKAGE run-bag.zip --format bagit',
     'export PACKAGE run.zip --portable-names --json',
     'export PACKAGE --bundle run.tar',
   ],
@@ -66,7 +68,7 @@ interface Choice {
 /** @throws CliError wrong_usage */
 function formatOf(file: string): ArchiveKindName {
   if (file === '-') return 'tar';
-  const found = FORMATS.find((format) => file.toLowerCase().endsWith(`.${format}`));
+  const found = ENDINGS.find((format) => file.toLowerCase().endsWith(`.${format}`));
   if (found !== undefined) return found;
   throw usageError(
     `The ending of ${JSON.stringify(file)} is not one of .tar, .tar.zst and .zip.`,

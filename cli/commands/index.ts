@@ -13,6 +13,7 @@ import { find } from './find.ts';
 import { fixity } from './fixity.ts';
 import { hold } from './hold.ts';
 import { ingestGuideBoard } from './ingest.ts';
+import { ingestBagit } from './ingest-bagit.ts';
 import { installCheck } from './install-check.ts';
 import { keysExport } from './keys-export.ts';
 import { keysLs } from './keys-ls.ts';
@@ -46,6 +47,7 @@ export const VERBS: readonly Verb[] = [
   serve,
   push,
   ingestGuideBoard,
+  ingestBagit,
   pull,
   exportPackage,
   ls,

@@ -1,3 +1,4 @@
+import type { BagResult } from '../bagit/ingest-bag.ts';
 import { printable } from '../format.ts';
 import type { IngestResult, StatehubTarget } from '../guide-board/ingest-run.ts';
 import { pushLines } from './push-lines.ts';
@@ -5,6 +6,16 @@ import { pushLines } from './push-lines.ts';
 /** What an ingest did, for people. */
 export function ingestLines(result: IngestResult): string {
   return `${pushLines(result)}\n  run       ${printable(result.run_id)}`;
+}
+
+/** What an ingest of a bag did, for people. */
+export function bagLines(result: BagResult): string {
+  const { bag, external_id } = result;
+  return [
+    pushLines(result),
+    `  bag       BagIt ${bag.version}, checked by ${bag.algorithms.join(', ')}`,
+    ...(external_id === null ? [] : [`  id        ${printable(external_id)}`]),
+  ].join('\n');
 }
 
 /** The command that reports to Statehub later what could not be reported now. */

@@ -7,6 +7,8 @@ export interface ArchiveKind {
   format: ArchiveFormat;
   /** With zstd, as a stream: its length is not known before, and no range of it can be given. */
   compressed: boolean;
+  /** The package as a bag (bag-layout.ts); else its files alone. */
+  bag: boolean;
   /** Of its file's name. */
   ending: string;
   mediaType: string;
@@ -14,9 +16,11 @@ export interface ArchiveKind {
 
 /** By the name that the API and the command line have for it. */
 export const ARCHIVE_KINDS = {
-  tar: { format: TAR_ARCHIVE, compressed: false, ending: '.tar', mediaType: 'application/x-tar' },
-  'tar.zst': { format: TAR_ARCHIVE, compressed: true, ending: '.tar.zst', mediaType: 'application/zstd' },
-  zip: { format: ZIP_ARCHIVE, compressed: false, ending: '.zip', mediaType: 'application/zip' },
+  tar: { format: TAR_ARCHIVE, compressed: false, bag: false, ending: '.tar', mediaType: 'application/x-tar' },
+  'tar.zst': { format: TAR_ARCHIVE, compressed: true, bag: false, ending: '.tar.zst', mediaType: 'application/zstd' },
+  zip: { format: ZIP_ARCHIVE, compressed: false, bag: false, ending: '.zip', mediaType: 'application/zip' },
+  bagit: { format: ZIP_ARCHIVE, compressed: false, bag: true, ending: '.zip', mediaType: 'application/zip' },
+  'bagit.tar': { format: TAR_ARCHIVE, compressed: false, bag: true, ending: '.tar', mediaType: 'application/x-tar' },
 } as const satisfies Record<string, ArchiveKind>;
 
 export type ArchiveKindName = keyof typeof ARCHIVE_KINDS;

@@ -1,13 +1,12 @@
-import { createHash } from 'node:crypto';
 import type { ArchiveMember, MemberPages } from '../core/archive.ts';
-import { digestFromBytes } from '../core/digest.ts';
 import { foldedName, PortableNames } from '../core/portable-names.ts';
 import type { PackageRecord } from '../registry/packages.ts';
+import { madeMember } from './made-member.ts';
 import { secondsOf } from './package-members.ts';
 
 const NOTES = { name: 'artifact-store-notes', ending: '.json', schema: 'artifact-store/archive-notes/v1' };
 
-interface Noted {
+export interface Noted {
   pkg: PackageRecord;
   /** Files of the package that are not in the archive, because they were removed from it. */
   removed: ReadonlySet<string>;
@@ -19,8 +18,21 @@ interface Noted {
  * The members under the names that they get, and before them one that says what is otherwise than in the package: files that were
  * removed, and files that were renamed. There is none where there is nothing to say. Reads all names once or twice.
  */
-export async function withNotes(members: MemberPages, { pkg, removed, portable }: Noted): Promise<MemberPages> {
-  if (!portable && removed.size === 0) return members;
+export async function withNotes(members: MemberPages, noted: Noted): Promise<MemberPages> {
+  const { notes, pages } = await notedMembers(members, noted);
+  if (notes === null) return pages;
+  return async function* both() {
+    yield [notes];
+    yield* pages();
+  };
+}
+
+/** The same, with the notes apart: null where there is nothing to say. */
+export async function notedMembers(
+  members: MemberPages,
+  { pkg, removed, portable }: Noted,
+): Promise<{ notes: ArchiveMember | null; pages: MemberPages }> {
+  if (!portable && removed.size === 0) return { notes: null, pages: members };
   const names = new PortableNames();
   /** Of the archive's first level, those that could be the name of the notes. */
   const near = new Set<string>();
@@ -32,21 +44,11 @@ export async function withNotes(members: MemberPages, { pkg, removed, portable }
     }
   }
   names.end();
-  const renamed: MemberPages = names.changesNothing ? members : mapped(members, names);
-  if (names.changesNothing && removed.size === 0) return renamed;
+  const pages: MemberPages = names.changesNothing ? members : mapped(members, names);
+  if (names.changesNothing && removed.size === 0) return { notes: null, pages };
   const make = () => notes(pkg.id, removed, names.changesNothing ? null : { members, names });
   const path = freeName(new Set([...near].map((name) => foldedName(names.of(name)))));
-  const first: ArchiveMember = {
-    path,
-    ...(await measured(make())),
-    executable: false,
-    modifiedAt: secondsOf(pkg.finalized_at ?? pkg.created_at),
-    source: { make },
-  };
-  return async function* pages() {
-    yield [first];
-    yield* renamed();
-  };
+  return { notes: await madeMember(path, make, secondsOf(pkg.finalized_at ?? pkg.created_at)), pages };
 }
 
 function mapped(members: MemberPages, names: PortableNames): MemberPages {
@@ -80,16 +82,6 @@ async function* notes(
     }
   }
   yield Buffer.from(']\n}\n');
-}
-
-async function measured(bytes: AsyncIterable<Uint8Array>): Promise<Pick<ArchiveMember, 'size' | 'digest'>> {
-  const hash = createHash('sha256');
-  let size = 0;
-  for await (const chunk of bytes) {
-    hash.update(chunk);
-    size += chunk.length;
-  }
-  return { size, digest: digestFromBytes(hash.digest()) };
 }
 
 /** @param taken folded names of the archive's first level */

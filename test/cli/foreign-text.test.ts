@@ -9,6 +9,7 @@ import { EMPTY_ROOT, leafHash } from '../../src/core/merkle.ts';
 import { signNote } from '../../src/core/signed-note.ts';
 import { readSigningKey } from '../../src/core/signing-key.ts';
 import { proofText } from '../../src/core/tlog-proof.ts';
+import { bagFiles, writeBag } from '../support/bags.ts';
 import { runCli } from '../support/cli-child.ts';
 import {
   DAMAGED,
@@ -155,6 +156,7 @@ const RUN = join(import.meta.dirname, '../../fixtures/guide-board/run-20260513T2
 const LINES: Record<string, { args: string[]; raw?: boolean }> = {
   push: { args: ['tree', '--producer', 'tests'] },
   'ingest guide-board': { args: [RUN, '--statehub', 'STATEHUB'] },
+  'ingest bagit': { args: ['bag', '--producer', 'tests'] },
   pull: { args: [PACKAGE_ID, 'copy'] },
   export: { args: [PACKAGE_ID, '--bundle', 'run.tar'] },
   ls: { args: ['--limit', '2'] },
@@ -195,9 +197,13 @@ test('every verb that talks to a service is tried', (t) => {
   t.deepEqual(Object.keys(LINES).toSorted(), verbs.toSorted());
 });
 
+/** Whose text a terminal must not obey either: a label, and a manifest that nobody knows. */
+const HOSTILE_BAG = bagFiles({ info: `Contact\u009b31m\u202e: ${HOSTILE.replace(/[\r\n]+/g, '')}\n` });
+
 async function say(t: ExecutionContext, verb: string, lies: typeof LIES, more: string[]) {
   const folder = await tempFolder(t);
   await writeTree(join(folder, 'tree'), { 'hostile\u009b31m\u202e\u2028': 'x', plain: 'y' });
+  await writeBag(join(folder, 'bag'), HOSTILE_BAG);
   const service = await startLyingService(lies);
   const hub = await startStatehub([302], { location: 'http://x.example/\u009b31m' });
   t.teardown(() => service.close());

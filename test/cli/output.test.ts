@@ -11,6 +11,7 @@ import { VERBS } from '../../cli/commands/index.ts';
 import { fileSink } from '../../cli/sink.ts';
 import { openDataFolder } from '../../src/blobs/data-folder.ts';
 import { apiOf } from '../support/api.ts';
+import { bagFiles, writeBag } from '../support/bags.ts';
 import { type CliOptions, runCli } from '../support/cli-child.ts';
 import { processEnv } from '../support/process-env.ts';
 import { startRelay } from '../support/relay.ts';
@@ -46,6 +47,7 @@ async function full(t: ExecutionContext): Promise<number> {
 
 test('a verb whose stdout cannot be written ends with exit 1 and the reason', async (t) => {
   const { folder, run, env } = await bench(t);
+  const bag = await writeBag(join(folder, 'bag'), bagFiles());
   const reason = ['--reason', 'a test'];
   const migrated = await openDataFolder(join(folder, 'migrated'));
   await migrated.close();
@@ -59,6 +61,7 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
   const lines: string[][] = [
     ['push', run, '--producer', 'tests'],
     ['ingest', 'guide-board', 'fixtures/guide-board/run-20260513T210255Z'],
+    ['ingest', 'bagit', bag, '--producer', 'tests'],
     ['pull', id, join(folder, 'copy'), '--path', 'a.txt'],
     ['export', id, '--bundle', join(folder, 'run.tar')],
     ['ls'],

@@ -125,7 +125,7 @@ test('completion knows every verb and option, and bash can use it', async (t) =>
     return (await run('bash', ['-c', script])).stdout.trim().split(' ');
   };
   t.deepEqual(await complete('artifact-store', 'pu'), ['push', 'pull']);
-  t.deepEqual(await complete('artifact-store', 'ingest', ''), ['guide-board']);
+  t.deepEqual(await complete('artifact-store', 'ingest', ''), ['guide-board', 'bagit']);
   t.deepEqual(await complete('artifact-store', 'push', '--sy'), ['--symlinks']);
   t.deepEqual(await complete('artifact-store', 'push', '--symlinks', 'f'), ['follow']);
   t.true((await complete('artifact-store', 'ingest', 'guide-board', '--')).includes('--statehub'));

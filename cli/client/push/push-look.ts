@@ -6,7 +6,7 @@ import { usageError } from '../../errors.ts';
 import type { FileList } from '../tree/file-list.ts';
 import { type FindOptions, findFiles } from '../tree/find-files.ts';
 import { type LeftOut, withLeftOut } from '../tree/left-out.ts';
-import type { WalkOptions } from '../tree/walk.ts';
+import { assertSame } from '../tree/walk.ts';
 
 export interface PushLookOptions extends Partial<FindOptions> {
   directory: string;
@@ -22,7 +22,10 @@ export interface PushLook {
   leftOut: LeftOut | null;
   /** With the record of what is left out. */
   metadata: JsonObject | undefined;
-  walkOptions: WalkOptions;
+  /** The files are still those that were found. @throws CliError file_changed */
+  lookAgain(): Promise<void>;
+  /** By which place an interrupted push is found again; default: the files' root. */
+  remembered?: string | undefined;
 }
 
 /**
@@ -43,7 +46,13 @@ export async function lookForPush(
     const which = leftOut === null ? 'no file' : 'only files that are left out';
     throw usageError(`${JSON.stringify(directory)} has ${which}: there is nothing to push.`);
   }
-  return { name, files, leftOut, metadata: withLeftOut(metadata, leftOut), walkOptions };
+  return {
+    name,
+    files,
+    leftOut,
+    metadata: withLeftOut(metadata, leftOut),
+    lookAgain: () => assertSame(files, walkOptions),
+  };
 }
 
 /** @throws CliError wrong_usage when the metadata has a member of that name already */

@@ -16,7 +16,6 @@ import { FileCache } from '../tree/file-cache.ts';
 import type { FileList } from '../tree/file-list.ts';
 import { hashFiles } from '../tree/hash-files.ts';
 import { Readers } from '../tree/readers.ts';
-import { assertSame, type WalkOptions } from '../tree/walk.ts';
 import { type Asked, askedDifferences, assertClass, type ClassDays, refuseOpen } from './asked.ts';
 import { filesDigest } from './files-digest.ts';
 import { PackageFiller } from './package-filler.ts';
@@ -78,10 +77,10 @@ export async function pushDirectory(
   const limiting = client.limits();
   limiting.catch(() => {});
   const look = looked ?? (await lookForPush(options, { signal: client.signal, note: progress.note }));
-  const { files, name, metadata, walkOptions } = look;
+  const { files, name, metadata, lookAgain, remembered = files.root } = look;
   const policy = options.secrets ?? 'warn';
   const baseline = policy === 'ignore' ? null : readBaseline(files.root);
-  const key = { url: client.url, directory: files.root, producer: options.producer, name };
+  const key = { url: client.url, directory: remembered, producer: options.producer, name };
   const state = pushState(env, key, progress.note);
   const readers = new Readers();
   const stop = (): void => void readers.stop();
@@ -92,7 +91,7 @@ export async function pushDirectory(
     readers.expect(files.unhashed());
     const limits = await limiting;
     const asked = askedBy(options, look.leftOut);
-    const parts = { client, options: { ...options, metadata }, name, asked, walkOptions, state, baseline };
+    const parts = { client, options: { ...options, metadata }, name, asked, lookAgain, state, baseline };
     const push = new Push({ ...parts, files, cache, readers, limits, note: progress.note, warn: progress.warn });
     progress.watch?.(() => push.report());
     const result = await push.run();
@@ -113,7 +112,7 @@ interface PushDeps {
   name: string;
   /** What an existing package is compared with. */
   asked: Asked;
-  walkOptions: WalkOptions;
+  lookAgain: PushLook['lookAgain'];
   state: PushState;
   files: FileList;
   cache: FileCache;
@@ -306,8 +305,7 @@ class Push {
   }
 
   #assertSame(): Promise<void> {
-    const { files, walkOptions } = this.#deps;
-    return assertSame(files, walkOptions);
+    return this.#deps.lookAgain();
   }
 
   async #finish(pkg: Package, uploaded: Sent): Promise<Unfinished> {

@@ -15,6 +15,9 @@ const GROWTH = 1.5;
 
 const EMPTY_RAW = digestToBytes(EMPTY_DIGEST);
 
+/** What is known of a file beside its name. */
+export type FileStats = Pick<BigIntStats, 'dev' | 'ino' | 'size' | 'mtimeNs' | 'ctimeNs' | 'mode'>;
+
 /** A file's place in its list. */
 export type FileIndex = number;
 
@@ -61,7 +64,7 @@ export class FileList {
   }
 
   /** Files come in order. What an empty one holds is known. */
-  add(path: string, absolute: string, stats: BigIntStats): void {
+  add(path: string, absolute: string, stats: FileStats): void {
     const index = this.#length;
     if (index === this.#ends.length) this.#growFiles();
     const start = this.#start(index);
@@ -104,6 +107,11 @@ export class FileList {
 
   executable(index: FileIndex): boolean {
     return this.#executable[index] === 1;
+  }
+
+  /** For a list of the same files under other paths. */
+  stats(index: FileIndex): FileStats {
+    return { ...this.identity(index), mode: this.executable(index) ? 0o111n : 0n };
   }
 
   identity(index: FileIndex): FileIdentity {

@@ -13,7 +13,8 @@ export const archiveRoutes: readonly Route[] = [
     method: 'get',
     path: '/v1/packages/{id}/archive',
     operationId: 'getArchive',
-    summary: 'A finalized package, or the files that a glob names, as one file: tar, tar.zst or zip',
+    summary:
+      'A finalized package, or the files that a glob names, as one file: tar, tar.zst, zip, or a bag (RFC 8493) as zip or tar',
     tag: 'Packages',
     query: asked.ArchiveQuery,
     answers: { 200: 'the archive', 206: 'the range, of tar and zip', 304: 'not modified' },
