@@ -17,6 +17,7 @@ import * as attestations from './0015_attestations.ts';
 import * as timeStamps from './0016_time_stamps.ts';
 import * as apiTokens from './0017_api_tokens.ts';
 import * as quotas from './0018_quotas.ts';
+import * as webhooks from './0019_webhooks.ts';
 import * as namesAndShares from './0020_names_and_shares.ts';
 
 /** Append-only, in order: a migration that was released is never changed. */
@@ -39,5 +40,6 @@ export const MIGRATIONS: ReadonlyArray<{ name: string; migration: Knex.Migration
   { name: '0016_time_stamps', migration: timeStamps },
   { name: '0017_api_tokens', migration: apiTokens },
   { name: '0018_quotas', migration: quotas },
+  { name: '0019_webhooks', migration: webhooks },
   { name: '0020_names_and_shares', migration: namesAndShares },
 ];

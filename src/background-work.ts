@@ -1,5 +1,6 @@
 import { type Background, within } from './background.ts';
 import type { ConfiguredBlobs } from './configured-blobs.ts';
+import type { WebhookId } from './core/ids.ts';
 import type { HttpServices } from './http/route.ts';
 import { quickCheck } from './registry/quick-check.ts';
 import type { Registry } from './registry/registry.ts';
@@ -10,6 +11,7 @@ import { recover } from './usecases/recover.ts';
 import type { Log } from './usecases/services.ts';
 import { stampCheckpoint, type TimeStampAuthority } from './usecases/stamp-checkpoint.ts';
 import { sweepWhenDue } from './usecases/sweep.ts';
+import { beginDeliveries } from './usecases/webhook-rounds.ts';
 
 /*
  * What a service does beside its answers: at its start, by its schedules, and at its end.
@@ -24,6 +26,8 @@ export const LOG_INTERVAL_MS = 5_000;
 export const TIME_STAMP_LOOK_MS = 60_000;
 /** Between two stamps, of all services. */
 export const TIME_STAMP_INTERVAL_MS = 600_000;
+/** How often it is looked whether there is something to send. */
+export const WEBHOOKS_LOOK_MS = 2_000;
 /** How often the schedule is looked at, at least. */
 const SWEEP_LOOK_MS = 60_000;
 /** How often it is looked whether an object is to be read again. */
@@ -109,6 +113,21 @@ export function scheduleFixity(beside: Background, services: HttpServices, look:
   started.then(() =>
     beside.repeat('fixity', look, async (signal) => {
       if (services.storeId() !== null) await checkDue(services, signal);
+    }),
+  );
+}
+
+/** Any service looks, and of all of them one sends for a webhook at a time. */
+export function scheduleWebhooks(
+  beside: Background,
+  services: HttpServices,
+  look: number,
+  started: Promise<void>,
+): void {
+  const sending = new Set<WebhookId>();
+  started.then(() =>
+    beside.repeat('webhooks', look, async () => {
+      if (services.storeId() !== null) await beginDeliveries(services, sending);
     }),
   );
 }

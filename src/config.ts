@@ -4,6 +4,7 @@ import { parseDuration } from './core/duration.ts';
 import { fileRulesProblem } from './core/file-rules.ts';
 import { LOCK_MODES, type LockMode } from './core/object-lock.ts';
 import { PROXY_VARIABLES, type ProxyEnv, proxyEnvOf } from './core/proxy.ts';
+import { type AllowedPlace, parseAllowedPlace } from './core/public-address.ts';
 import { classOf, DEFAULT_RETENTION_CLASSES, type RetentionClasses } from './core/retention.ts';
 import { withSecrets } from './secret-files.ts';
 
@@ -159,6 +160,24 @@ export const VARIABLES = {
       'every object is read again, and checked, at least once in this time: `30d`; `off`: only when it is asked for',
     ),
   FIXITY_RATE: byteRate.default('20MB/s').describe('how fast one service reads for that: `500kB/s`, `20MB/s`'),
+  WEBHOOK_ALLOW: z
+    .string()
+    .default('')
+    .transform((value) => value.split(/[\s,]+/).filter((place) => place !== ''))
+    .pipe(
+      z.array(
+        z.string().transform((place, { issues }) => {
+          const parsed = parseAllowedPlace(place);
+          if (parsed !== null) return parsed;
+          const message = 'must be hosts, .domains, addresses or networks (10.0.0.0/8), separated by commas';
+          issues.push({ code: 'custom', message, input: place });
+          return z.NEVER;
+        }),
+      ),
+    )
+    .describe(
+      'where webhooks may lead beside public addresses, and without TLS: hosts, `.domain`, addresses, networks, separated by commas',
+    ),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
@@ -219,6 +238,8 @@ export interface Config {
   fixityPeriod: number | null;
   /** Bytes per second. */
   fixityRate: number;
+  /** Where webhooks may lead beside public addresses. */
+  webhookAllow: readonly AllowedPlace[];
   logLevel: Values['LOG_LEVEL'];
 }
 
@@ -249,6 +270,7 @@ export function loadConfig(env: Record<string, string | undefined>): Config {
     sweepGrace: parseDuration(values.SWEEP_GRACE) ?? 0,
     fixityPeriod: parseDuration(values.FIXITY_PERIOD),
     fixityRate: parseByteRate(values.FIXITY_RATE) ?? 0,
+    webhookAllow: values.WEBHOOK_ALLOW,
     logLevel: values.LOG_LEVEL,
   });
 }

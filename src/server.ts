@@ -13,9 +13,11 @@ import {
   scheduleLog,
   scheduleSweeps,
   scheduleTimeStamps,
+  scheduleWebhooks,
   startBackground,
   TIME_STAMP_INTERVAL_MS,
   TIME_STAMP_LOOK_MS,
+  WEBHOOKS_LOOK_MS,
 } from './background-work.ts';
 import { openCheckThread } from './blobs/check-thread.ts';
 import { type DataFolder, type OpenDataFolderOptions, openDataFolder } from './blobs/data-folder.ts';
@@ -37,6 +39,7 @@ import type { Limits } from './core/limits.ts';
 import type { Quotas } from './core/quotas.ts';
 import type { RetentionClasses } from './core/retention.ts';
 import { sealedSessions } from './core/sealed-session.ts';
+import { webhookSecret } from './core/webhook-signature.ts';
 import { createApp } from './http/app.ts';
 import type { Bounds } from './http/bounds.ts';
 import { cursorCodec } from './http/cursor.ts';
@@ -63,7 +66,9 @@ import { identifyStore } from './usecases/identify-store.ts';
 import { assertRebuilt } from './usecases/rebuild.ts';
 import type { Log } from './usecases/services.ts';
 import { signingKey } from './usecases/signing-keys.ts';
+import { webhookTotals } from './usecases/webhook-totals.ts';
 import { VERSION } from './version.ts';
+import { type SenderOptions, webhookSender } from './webhook-sender.ts';
 
 /** More are not counted. */
 const DAMAGED_COUNTED = 100_000;
@@ -95,6 +100,8 @@ export interface ServiceOverrides {
   logInterval?: number | null;
   /** How often it is looked whether a checkpoint is to be stamped, and how long after the last stamp at the earliest, ms. */
   timeStamps?: { look: number; interval: number };
+  /** How often it is looked whether there is something to send to webhooks, and how long a receiver may take, ms; how names resolve. */
+  webhooks?: { look?: number | null } & Partial<Pick<SenderOptions, 'patience' | 'lookup'>>;
   /** How keys of issuers are asked for. */
   issuerTimes?: Partial<IssuerTimes>;
 }
@@ -170,6 +177,11 @@ export async function startService(
     await store.cleanUp();
     const blobs = ownedStore(store.blobs, identification.assertOwned);
 
+    const { look = WEBHOOKS_LOOK_MS, ...sending } = overrides.webhooks ?? {};
+    const webhookKey = derive(key, 'webhook');
+    const sender = webhookSender({ allowed: config.webhookAllow, ...sending });
+    closers.push(async () => sender.close());
+
     const running: HttpServices['running'] = new Map();
     const services: HttpServices = {
       registry,
@@ -190,6 +202,7 @@ export async function startService(
       sweepGraceMs: config.sweepGrace,
       fixity: { period: config.fixityPeriod, rate: config.fixityRate },
       auditLog: auditLog({ registry, blobs, log, storeId: identification.id, key: () => signingKey(services) }),
+      webhooks: { ...sender, secretOf: (id, no) => webhookSecret(webhookKey, id, no) },
       busy: () => running.size > 0 || metrics.underWay() > 0,
       inBackground: (name, id, work) => void beside.run(name, work, id),
       publicUrl,
@@ -234,6 +247,7 @@ export async function startService(
       const { timeStamps = { look: TIME_STAMP_LOOK_MS, interval: TIME_STAMP_INTERVAL_MS } } = overrides;
       scheduleTimeStamps(beside, services, timeStamps, timeStampAuthority(authority, proxies), ended);
     }
+    if (look !== null) scheduleWebhooks(beside, services, look, ended);
     scheduleFixity(beside, services, overrides.fixityLook ?? FIXITY_LOOK_MS, ended);
     await announce(folder, publicUrl(), await authentication.isOpen(), log);
     if (config.databaseUrl === null) {
@@ -266,7 +280,10 @@ async function prepareRegistry(registry: Registry, classes: RetentionClasses): P
   await registry.transaction(async (tables) => {
     await tables.retention.syncClasses(classes);
     // The data folder is locked by this process, so whoever held a lease is gone.
-    if (registry.kind === 'sqlite') await tables.uploads.endLeases(await tables.now());
+    if (registry.kind === 'sqlite') {
+      await tables.uploads.endLeases(await tables.now());
+      await tables.webhooks.endLeases();
+    }
   });
 }
 
@@ -280,6 +297,7 @@ async function countAll(registry: Registry, { fixityPeriod, s3 }: Config): Promi
     uploads: await read.uploads.countUnended(),
     fixity: await fixityCoverage(registry, totals, fixityPeriod),
     unlocked: (s3?.objectLock ?? 'off') !== 'off' ? await read.locks.countBehind(BEHIND_COUNTED) : 0,
+    webhooks: await webhookTotals(registry),
     damaged: await read.damaged.count(DAMAGED_COUNTED),
     swept_at: await read.sweeps.lastDone(),
   };

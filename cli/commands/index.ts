@@ -41,6 +41,13 @@ import { tokenExplain } from './token-explain.ts';
 import { tokenLs } from './token-ls.ts';
 import { tokenRevoke } from './token-revoke.ts';
 import { verify } from './verify.ts';
+import { webhookAdd } from './webhook-add.ts';
+import { webhookDeliveries } from './webhook-deliveries.ts';
+import { webhookLs } from './webhook-ls.ts';
+import { webhookReplay } from './webhook-replay.ts';
+import { webhookRm } from './webhook-rm.ts';
+import { webhookRotate } from './webhook-rotate.ts';
+import { webhookTest } from './webhook-test.ts';
 
 /** Every verb, in the order of the help. `main` hands it to who needs it: no verb imports it. */
 export const VERBS: readonly Verb[] = [
@@ -79,6 +86,13 @@ export const VERBS: readonly Verb[] = [
   tokenLs,
   tokenRevoke,
   tokenExplain,
+  webhookAdd,
+  webhookLs,
+  webhookRm,
+  webhookTest,
+  webhookRotate,
+  webhookDeliveries,
+  webhookReplay,
   auditVerify,
   auditCheckpoint,
   auditProve,

@@ -24,6 +24,8 @@ import type * as tokenRequests from './token-requests.ts';
 import type * as tokens from './tokens.ts';
 import type * as transferRequests from './transfer-requests.ts';
 import type * as uploads from './uploads.ts';
+import type * as webhookRequests from './webhook-requests.ts';
+import type * as webhooks from './webhooks.ts';
 
 /** The wire contract as types alone: importing this loads nothing. */
 export type CreatePackage = z.infer<typeof packageRequests.CreatePackage>;
@@ -72,4 +74,12 @@ export type Share = z.infer<typeof shares.Share>;
 export type NewShare = z.infer<typeof shares.NewShare>;
 export type ShareList = z.infer<typeof shares.ShareList>;
 export type CreateShare = z.infer<typeof shareRequests.CreateShare>;
+export type CreateWebhook = z.input<typeof webhookRequests.CreateWebhook>;
+export type Webhook = z.infer<typeof webhooks.Webhook>;
+export type NewWebhook = z.infer<typeof webhooks.NewWebhook>;
+export type WebhookList = z.infer<typeof webhooks.WebhookList>;
+export type WebhookTest = z.infer<typeof webhooks.WebhookTest>;
+export type Delivery = z.infer<typeof webhooks.Delivery>;
+export type DeliveryList = z.infer<typeof webhooks.DeliveryList>;
+export type Replayed = z.infer<typeof webhooks.Replayed>;
 export type Diagnosis = z.infer<typeof operations.Diagnosis>;

@@ -33,6 +33,7 @@ export const ERROR_TABLE = {
   timestamp_not_found: { status: 404, title: 'No such time stamp' },
   token_not_found: { status: 404, title: 'No such API token' },
   share_not_found: { status: 404, title: 'No such share' },
+  webhook_not_found: { status: 404, title: 'No such webhook' },
   sweep_not_found: { status: 404, title: 'No such sweep' },
   upload_not_found: { status: 404, title: 'No such upload' },
   part_not_found: { status: 404, title: 'No such part in this upload' },
@@ -92,11 +93,13 @@ export const ERROR_TABLE = {
   invalid_frames: { status: 422, title: 'The frames do not make up the object' },
   invalid_parts: { status: 422, title: 'The parts do not make up the object' },
   object_not_registered: { status: 422, title: 'No file of the package has this digest and size' },
+  webhook_refused: { status: 422, title: 'A webhook that is not allowed' },
   invalid_supersedes: { status: 422, title: 'A package that cannot be superseded' },
 
   too_many_requests: { status: 429, title: 'Too many requests' },
   too_many_transfers: { status: 429, title: 'Too many bodies at once' },
   too_many_uploads: { status: 429, title: 'Too many open uploads' },
+  too_many_webhooks: { status: 429, title: 'Too many webhooks' },
   too_many_packages: { status: 429, title: 'Too many open packages' },
 
   headers_too_large: { status: 431, title: 'The headers are too large' },

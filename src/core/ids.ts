@@ -1,9 +1,10 @@
 import { hash, randomBytes } from 'node:crypto';
 import { StoreError } from './errors.ts';
 
-export type IdPrefix = 'pkg' | 'upl' | 'obj' | 'hold' | 'evt' | 'sto' | 'swp' | 'fix' | 'tok' | 'shr';
+export type IdPrefix = 'pkg' | 'upl' | 'obj' | 'hold' | 'evt' | 'sto' | 'swp' | 'fix' | 'tok' | 'shr' | 'whk';
 export type PackageId = string & { readonly __brand: 'PackageId' };
 export type UploadId = string & { readonly __brand: 'UploadId' };
+export type WebhookId = string & { readonly __brand: 'WebhookId' };
 export type TokenId = string & { readonly __brand: 'TokenId' };
 export type ShareId = string & { readonly __brand: 'ShareId' };
 
@@ -32,7 +33,7 @@ export function idFloor(prefix: IdPrefix, time: number): string {
   return `${prefix}_${Math.max(0, time).toString(16).padStart(12, '0')}`;
 }
 
-const ID = /^(pkg|upl|obj|hold|evt|sto|swp|fix|tok|shr)_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/;
+const ID = /^(pkg|upl|obj|hold|evt|sto|swp|fix|tok|shr|whk)_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/;
 
 export function isId(prefix: IdPrefix, text: string): boolean {
   return text.startsWith(`${prefix}_`) && ID.test(text);
@@ -60,6 +61,12 @@ export function parseTokenId(text: string): TokenId {
 export function parseShareId(text: string): ShareId {
   if (isId('shr', text)) return text as ShareId;
   throw new StoreError('share_not_found', `There is no share ${JSON.stringify(text.slice(0, 100))}.`);
+}
+
+/** @throws StoreError webhook_not_found */
+export function parseWebhookId(text: string): WebhookId {
+  if (isId('whk', text)) return text as WebhookId;
+  throw new StoreError('webhook_not_found', `There is no webhook ${JSON.stringify(text.slice(0, 100))}.`);
 }
 
 /** When an id was made, ms. */

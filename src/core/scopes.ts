@@ -7,6 +7,7 @@ export const SCOPES = [
   'packages:share',
   'operator',
   'audit:read',
+  'webhooks:write',
 ] as const;
 export type Scope = (typeof SCOPES)[number];
 

@@ -12,5 +12,7 @@ export const WORK_NAMES = [
   'sweep',
   'fixity',
   'fixity_run',
+  'webhooks',
+  'webhook',
 ] as const;
 export type WorkName = (typeof WORK_NAMES)[number];

@@ -14,6 +14,7 @@ const RETAIN = ['retention:write'] as const;
 const DELETE = ['packages:delete'] as const;
 const SHARE = ['packages:share'] as const;
 const AUDIT = ['audit:read'] as const;
+const SEND = ['webhooks:write'] as const;
 const OPERATE = ['operator'] as const;
 /** Uploads of packages are for those who write them, uploads of repairs for operators: access.ts tells them apart. */
 const UPLOAD = ['packages:write', 'operator'] as const;
@@ -69,6 +70,14 @@ export const ROUTE_SCOPES = {
   createShare: SHARE,
   listShares: SHARE,
   revokeShare: SHARE,
+  createWebhook: SEND,
+  listWebhooks: SEND,
+  getWebhook: SEND,
+  removeWebhook: SEND,
+  testWebhook: SEND,
+  rotateWebhookSecret: SEND,
+  listDeliveries: SEND,
+  replayWebhook: SEND,
   getLimits: 'token',
   listQuotas: READ,
   getHealth: 'open',

@@ -51,7 +51,7 @@ export interface Route {
   path: string;
   operationId: OperationId;
   summary: string;
-  tag: 'Packages' | 'Uploads' | 'Retention and audit' | 'Proof' | 'Access' | 'Operations' | 'Signed URLs';
+  tag: 'Packages' | 'Uploads' | 'Retention and audit' | 'Proof' | 'Access' | 'Webhooks' | 'Operations' | 'Signed URLs';
   access: RouteAccess;
   query: z.ZodMiniType | null;
   body: z.ZodMiniType | 'bytes' | null;

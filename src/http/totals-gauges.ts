@@ -4,6 +4,7 @@ import type { PackageStatus } from '../core/package-state.ts';
 import type { UnendedState } from '../core/upload-state.ts';
 import type { FixityCoverage } from '../usecases/fixity.ts';
 import type { ObjectTotals, PackageTotals } from '../usecases/records.ts';
+import type { WebhookTotals } from '../usecases/webhook-totals.ts';
 
 /** Counting reads a row, or an entry of an index, of every object and package: not for each scrape. */
 const AGE_MAX_MS = 60_000;
@@ -20,6 +21,7 @@ export interface Totals extends ObjectTotals {
   swept_at: number | null;
   /** Packages and objects whose locks storage has not been told of. */
   unlocked: number;
+  webhooks: WebhookTotals;
 }
 
 /**
@@ -70,6 +72,10 @@ export function totalsGauges(
     'When the registry was last counted for these gauges (since 1970)',
   );
   const unlocked = gauge('locks_behind', 'Packages and objects whose locks storage has not been told of yet');
+  const webhooks = gauge('webhooks', 'Webhooks that were not stopped');
+  const waiting = gauge('webhook_waiting_events', 'Events that a webhook did not take, and that are tried again');
+  const dead = gauge('webhook_dead_events', 'Events that a webhook did not take, and that are tried no more');
+  const lag = gauge('webhook_lag_seconds', 'How old the oldest event is that was not sent to every webhook yet');
   let askedAt = Number.NEGATIVE_INFINITY;
   let counting: Promise<void> | null = null;
 
@@ -94,6 +100,10 @@ export function totalsGauges(
     else oldest.set(totals.fixity.oldest_seen_at / 1_000);
     bad.set(totals.damaged);
     unlocked.set(totals.unlocked);
+    webhooks.set(totals.webhooks.webhooks);
+    waiting.set(totals.webhooks.waiting);
+    dead.set(totals.webhooks.dead);
+    lag.set(totals.webhooks.lag / 1_000);
     swept.set((totals.swept_at ?? 0) / 1_000);
     counted.set(Date.now() / 1_000);
   }

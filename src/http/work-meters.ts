@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry as PrometheusRegistry } from 'prom-client';
 import { WORK_NAMES, type WorkName } from '../core/work-names.ts';
-import { COMMIT_RESULTS, type Meters, RECOVERED } from '../usecases/meters.ts';
+import { COMMIT_RESULTS, type Meters, RECOVERED, WEBHOOK_RESULTS } from '../usecases/meters.ts';
 
 /** What this process has done, by its use cases and in the background. */
 export interface WorkMeters extends Meters {
@@ -45,6 +45,11 @@ export function workMeters(register: PrometheusRegistry): WorkMeters {
     'What recovery ended, by what it was and by result; what failed is tried again',
     { what: RECOVERED, result },
   );
+  const webhooks = counterBy(
+    'webhook_attempts',
+    'Attempts to send an event to a webhook, by result; dead: the last one failed, too',
+    { result: WEBHOOK_RESULTS },
+  );
   const runs = counterBy('background_runs', 'Runs of background work that ended, by work and result', {
     work: WORK_NAMES,
     result,
@@ -70,6 +75,7 @@ export function workMeters(register: PrometheusRegistry): WorkMeters {
       checkedObjects.inc({ result });
       checkedBytes.inc(size);
     },
+    webhook: (result) => webhooks.inc({ result }),
     recovered: (what, result) => recovered.inc({ what, result }),
     worked(work, result) {
       runs.inc({ work, result });

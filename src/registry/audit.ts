@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { AuditAction } from '../core/audit-actions.ts';
 import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { fitting } from '../core/fitting.ts';
 import { isId, timeOfId } from '../core/ids.ts';
@@ -8,35 +9,7 @@ import { pendingEvents } from './pending-events.ts';
 import type { Reads } from './reads.ts';
 import { type Cell, recordset } from './recordset.ts';
 
-export type AuditAction =
-  | 'package.created'
-  | 'package.files_registered'
-  | 'package.file_removed'
-  | 'package.files_deleted'
-  | 'package.sealed'
-  | 'package.finalized'
-  | 'package.failed'
-  | 'package.deleted'
-  | 'upload.planned'
-  | 'upload.committed'
-  | 'upload.failed'
-  | 'upload.aborted'
-  | 'object.damaged'
-  | 'object.repaired'
-  | 'object.lost'
-  | 'object.found'
-  | 'object.condemned'
-  | 'object.removed'
-  | 'registry.rebuilt'
-  | 'key.rotated'
-  | 'share.created'
-  | 'share.revoked'
-  | 'token.created'
-  | 'token.revoked'
-  | 'retention.set'
-  | 'retention.extended'
-  | 'hold.placed'
-  | 'hold.released';
+export type { AuditAction };
 
 export interface AuditRecord {
   seq: number;
@@ -62,6 +35,8 @@ export type AuditEvent = Omit<AuditRecord, 'seq'>;
 
 /** Of details in one page: an event may name a thousand files that were replaced. */
 const PAGE_BYTES = 1024 ** 2;
+/** How many events one look for the next ones passes over. */
+const LOOKED_AT = 10_000;
 /** How long a list waits for transactions that are adding events. */
 const PATIENCE_MS = 1_000;
 const LOOK_AGAIN_MS = 20;
@@ -99,6 +74,31 @@ export function auditTable(db: Knex) {
 
     at,
 
+    /** A seq up to which there will be no event that cannot be seen now; what is being added is not waited for. */
+    lastComplete,
+
+    /**
+     * For whoever goes through the events once: those of these actions that may be read, and up to which seq there will be no other.
+     * It looks at a limited number of events: `upTo` may be less than the last, with few events or none.
+     */
+    async next(
+      { actions, reads }: { actions: readonly AuditAction[] | null; reads: Reads },
+      afterSeq: number,
+      limit: number,
+    ): Promise<{ seqs: number[]; upTo: number }> {
+      const last = Math.min(await lastComplete(), afterSeq + LOOKED_AT);
+      if (last <= afterSeq) return { seqs: [], upTo: afterSeq };
+      const query = matching(db, {}, reads, { after: afterSeq, last }).limit(limit);
+      if (actions !== null) query.whereIn('action', [...actions]);
+      const sizes: Array<{ seq: number; bytes: number }> = await query.select(
+        'audit_events.seq',
+        db.raw('octet_length(detail) as bytes'),
+      );
+      const seqs = fitting(sizes, ({ bytes }) => bytes, PAGE_BYTES).map(({ seq }) => seq);
+      const whole = seqs.length === sizes.length && sizes.length < limit;
+      return { seqs, upTo: whole ? last : (seqs.at(-1) as number) };
+    },
+
     /** Null: there is none of this id that may be read. */
     async find(id: string, reads: Reads): Promise<AuditRecord | null> {
       if (!isId('evt', id)) return null;
@@ -110,6 +110,12 @@ export function auditTable(db: Knex) {
       return row === undefined ? null : ((await at([row.seq]))[0] ?? null);
     },
   };
+
+  async function lastComplete(): Promise<number> {
+    if (pending !== null) return pending.lastComplete(0, LOOK_AGAIN_MS);
+    const row: { last?: number | null } | undefined = await db('audit_events').max({ last: 'seq' }).first();
+    return Number(row?.last ?? 0);
+  }
 
   /** The events of these numbers, in their order; what does not exist is left out. */
   async function at(seqs: readonly number[]): Promise<AuditRecord[]> {

@@ -16,6 +16,8 @@ import type { StoreTable } from './stores.ts';
 import type { SweepTable } from './sweeps.ts';
 import type { UploadTable } from './uploads.ts';
 import type { UsageTable } from './usage.ts';
+import type { WebhookDeliveryTable } from './webhook-deliveries.ts';
+import type { WebhookTable } from './webhooks.ts';
 
 /** What of every table only reads: all that there is outside of a transaction, and a part of what there is in one. */
 export interface ReadTables {
@@ -115,7 +117,7 @@ export interface ReadTables {
     | 'getHold'
     | 'holds'
   >;
-  audit: Pick<AuditTable, 'page' | 'find' | 'at'>;
+  audit: Pick<AuditTable, 'page' | 'find' | 'at' | 'next' | 'lastComplete'>;
   stores: Pick<StoreTable, 'getId' | 'getReconciledAt'>;
   sweeps: Pick<SweepTable, 'get' | 'list' | 'lastDone'>;
   checks: Pick<ObjectCheckTable, 'nextTurn' | 'page' | 'getAmong' | 'lookedAt' | 'places' | 'overdue' | 'oldestSeen'>;
@@ -142,6 +144,8 @@ export interface ReadTables {
   apiTokens: Pick<ApiTokenTable, 'any' | 'get' | 'page'>;
   shares: Pick<ShareTable, 'get' | 'page'>;
   usage: Pick<UsageTable, 'get' | 'list' | 'counted'>;
+  webhooks: Pick<WebhookTable, 'any' | 'get' | 'list' | 'listDue' | 'leased' | 'oldestUnsent'>;
+  deliveries: Pick<WebhookDeliveryTable, 'due' | 'countWaiting' | 'waitingStreams' | 'counts' | 'page'>;
   /** The database's time, ms: leases, expiry and ids go by it, never by a replica's clock. */
   now(): Promise<number>;
 }

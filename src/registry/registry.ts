@@ -24,6 +24,8 @@ import { type StoreTable, storeTable } from './stores.ts';
 import { type SweepTable, sweepTable } from './sweeps.ts';
 import { type UploadTable, uploadTable } from './uploads.ts';
 import { type UsageTable, usageTable } from './usage.ts';
+import { type WebhookDeliveryTable, webhookDeliveryTable } from './webhook-deliveries.ts';
+import { type WebhookTable, webhookTable } from './webhooks.ts';
 
 /** Every table, bound to one transaction. */
 export interface Tables extends ReadTables {
@@ -45,6 +47,8 @@ export interface Tables extends ReadTables {
   shares: ShareTable;
   log: LogTable;
   usage: UsageTable;
+  webhooks: WebhookTable;
+  deliveries: WebhookDeliveryTable;
 }
 
 export interface Registry {
@@ -104,6 +108,8 @@ export async function openRegistry(db: Knex, options: RegistryOptions = {}): Pro
     shares: shareTable(scope),
     log: logTable(scope),
     usage: usageTable(scope),
+    webhooks: webhookTable(scope),
+    deliveries: webhookDeliveryTable(scope),
     now: async () => (await time(scope)) + shift(),
   });
 

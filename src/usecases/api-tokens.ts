@@ -1,4 +1,4 @@
-import { API_TOKEN } from '../core/api-token.ts';
+import { API_TOKEN, actorOfToken } from '../core/api-token.ts';
 import { StoreError } from '../core/errors.ts';
 import { newId, type TokenId } from '../core/ids.ts';
 import { grantProblem, isWithin, type Scope } from '../core/scopes.ts';
@@ -8,6 +8,7 @@ import type { ApiTokenRecord } from '../registry/api-tokens.ts';
 import { grantOfCaller } from './access.ts';
 import { recordChange } from './record-change.ts';
 import type { Caller, Services } from './services.ts';
+import { stopWebhooksOf } from './webhooks.ts';
 
 export interface TokenInput {
   name: string;
@@ -95,6 +96,7 @@ export async function revokeToken(
       reason,
       detail,
     });
+    await stopWebhooksOf(tables, caller, actorOfToken(token), at);
     return (await tables.apiTokens.get(id)) as ApiTokenRecord;
   });
 }

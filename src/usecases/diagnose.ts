@@ -2,6 +2,7 @@ import type { BlobHealth, Finding } from '../blobs/blob-store.ts';
 import { checkReadiness, type RegistryHealth } from './check-readiness.ts';
 import { compareLocks } from './compare-locks.ts';
 import type { Services, WithHealth, WithLocks } from './services.ts';
+import { webhookTotals } from './webhook-totals.ts';
 
 /** What only the composition root knows of the service's surroundings. */
 export interface Surroundings {
@@ -45,7 +46,12 @@ export async function diagnose(services: Services<WithHealth & WithLocks>, aroun
     blobStore(blob_store),
     ...(blob_store.ok ? [identity(store_id)] : []),
     ...(registry.ok
-      ? [...(await storedBytes(services)), ...(await lostObjects(services)), ...(await fixity(services))]
+      ? [
+          ...(await storedBytes(services)),
+          ...(await lostObjects(services)),
+          ...(await fixity(services)),
+          ...(await webhooks(services)),
+        ]
       : []),
     ...(blob_store.ok ? blob_store.findings.map(finding) : []),
     ...(blob_store.ok && registry.ok ? await locks(services) : []),
@@ -139,6 +145,9 @@ async function lostObjects({ registry }: Services): Promise<Check[]> {
   return [{ name: 'lost_objects', level: 'failure', says, advice }];
 }
 
+/** Webhooks that are further behind are told. */
+const LAG_MAX_MS = 3_600_000;
+
 const DAY_MS = 86_400_000;
 
 async function fixity({ registry, fixity: { period } }: Services): Promise<Check[]> {
@@ -171,6 +180,24 @@ async function fixity({ registry, fixity: { period } }: Services): Promise<Check
     const says = `Not every object was read within ${days}, the fixity period.`;
     const advice = 'Raise ARTIFACT_STORE_FIXITY_RATE: `artifact-store fixity` says how much is overdue.';
     checks.push({ name: 'fixity', level: 'warning', says, advice });
+  }
+  return checks;
+}
+
+async function webhooks({ registry }: Services): Promise<Check[]> {
+  const totals = await webhookTotals(registry).catch(() => null);
+  if (totals === null) return [];
+  const { dead, waiting, lag } = totals;
+  const checks: Check[] = [];
+  if (dead > 0) {
+    const says = `Webhooks did not take ${dead === 1 ? 'one event' : `${dead} events`}, which ${dead === 1 ? 'is' : 'are'} tried no more.`;
+    const advice = '`artifact-store webhook ls` says which and why: mend the receiver, then `webhook replay`.';
+    checks.push({ name: 'webhooks_dead', level: 'warning', says, advice });
+  }
+  if (lag > LAG_MAX_MS) {
+    const says = `Webhooks are behind by ${Math.round(lag / 60_000)} minutes; ${waiting === 1 ? 'one event waits' : `${waiting} events wait`} for another attempt.`;
+    const advice = '`artifact-store webhook ls` says which, and what their receivers answered.';
+    checks.push({ name: 'webhooks_behind', level: 'warning', says, advice });
   }
   return checks;
 }

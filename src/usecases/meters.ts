@@ -19,6 +19,10 @@ export const RECOVERED = [
 ] as const;
 export type Recovered = (typeof RECOVERED)[number];
 
+/** What an attempt to send an event has come to. */
+export const WEBHOOK_RESULTS = ['delivered', 'failed', 'dead'] as const;
+export type WebhookResult = (typeof WEBHOOK_RESULTS)[number];
+
 /** What use cases count for /metrics. */
 export interface Meters {
   /** An upload came to its end, by a commit or by recovery. */
@@ -31,6 +35,8 @@ export interface Meters {
   checked(result: 'good' | 'damaged' | 'missing' | 'unread', bytes: number): void;
   /** A sweep ended. */
   swept(report: SweepReport, result: 'done' | 'failed'): void;
+  /** An attempt to send an event to a receiver ended; dead: it was the last one. */
+  webhook(result: WebhookResult): void;
   /** Recovery ended something that was left half done, or is to try it again. */
   recovered(what: Recovered, result: 'done' | 'failed'): void;
 }

@@ -12,3 +12,4 @@ export type { ShareRecord } from '../registry/shares.ts';
 export type { SigningKeyRecord } from '../registry/signing-keys.ts';
 export type { SweepRecord } from '../registry/sweeps.ts';
 export type { UploadRecord } from '../registry/upload-record.ts';
+export type { DeliveryRecord } from '../registry/webhook-deliveries.ts';

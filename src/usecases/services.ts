@@ -1,7 +1,7 @@
 import type { BlobStore, ByteRange, DownloadOptions, ObjectReader, SignedRequest } from '../blobs/blob-store.ts';
 import type { StreamChecker } from '../blobs/check-thread.ts';
 import type { Spool } from '../blobs/spool.ts';
-import type { UploadId } from '../core/ids.ts';
+import type { UploadId, WebhookId } from '../core/ids.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Quotas } from '../core/quotas.ts';
 import { everything, type Grant, type Scope } from '../core/scopes.ts';
@@ -11,6 +11,7 @@ import type { LogCheckpoint } from '../registry/log.ts';
 import type { Reads } from '../registry/reads.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Meters } from './meters.ts';
+import type { Sent } from './sent.ts';
 
 /** Who asks, which packages exist for it, and what it may do. Made by authentication; every use case takes one. */
 export interface Caller {
@@ -60,6 +61,16 @@ export interface AuditLog {
   keepUp(signal?: AbortSignal): Promise<void>;
 }
 
+/** What events are sent by. */
+export interface WebhookPost {
+  /** Why nothing is sent to a URL, as half a sentence; null: it may be tried. */
+  urlProblem(url: URL): string | null;
+  /** Never throws. @param signal ends it; null: it ends by itself */
+  post(url: string, headers: Record<string, string>, body: Buffer, signal: AbortSignal | null): Promise<Sent>;
+  /** What signs; it is the same as long as the service's signing key is. @param no how often it was rotated, from 1 */
+  secretOf(id: WebhookId, no: number): string;
+}
+
 /** Parts of the blob store. A use case names those that it needs, as in `Services<WithUploads & WithReader>`. */
 export type WithUploads = Pick<BlobStore, 'uploads'>;
 export type WithObjects = Pick<BlobStore, 'objects'>;
@@ -96,10 +107,15 @@ export interface Services<Store = unknown> {
   /** How objects are read again by themselves. */
   fixity: FixitySchedule;
   auditLog: AuditLog;
+  webhooks: WebhookPost;
   /** Requests are under way, or uploads are being completed. */
   busy: () => boolean;
   /** Goes on after the request that asked for it; ends with the service. @param id of the run, for the log */
-  inBackground: (name: 'sweep' | 'fixity_run', id: string, work: (signal: AbortSignal) => Promise<unknown>) => void;
+  inBackground: (
+    name: 'sweep' | 'fixity_run' | 'webhook',
+    id: string,
+    work: (signal: AbortSignal) => Promise<unknown>,
+  ) => void;
   /** How clients reach the service; known once it listens. */
   publicUrl: () => string;
   /** A signed URL of this very service for a range of an object's content, whatever form it is stored in. No I/O. */

@@ -13,6 +13,7 @@ import { bagFiles, writeBag } from '../support/bags.ts';
 import { runCli } from '../support/cli-child.ts';
 import {
   DAMAGED,
+  DELIVERY,
   ELIGIBLE,
   FIXITY,
   FIXITY_RUN,
@@ -33,6 +34,7 @@ import {
   sealed,
   startLyingService,
   TOKEN,
+  WEBHOOK,
 } from '../support/lying-service.ts';
 import { startStatehub } from '../support/statehub.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -87,6 +89,15 @@ const HOSTILE_FOUND = {
   subject: HOSTILE,
   path: HOSTILE,
 };
+const HOSTILE_WEBHOOK = {
+  ...WEBHOOK,
+  url: HOSTILE,
+  description: HOSTILE,
+  types: [HOSTILE],
+  producers: [HOSTILE],
+  created_by: HOSTILE,
+  failure: HOSTILE,
+};
 const CHECK = { name: HOSTILE, level: 'warning', says: HOSTILE, advice: HOSTILE };
 const COMPONENT = { kind: HOSTILE, ok: false, latency_ms: 1, error: HOSTILE };
 
@@ -135,6 +146,17 @@ const LIES: Partial<Record<LyingRoute, Lie>> = {
   shares: { json: { items: [HOSTILE_SHARE], next_cursor: null } },
   'new share': { json: { ...HOSTILE_SHARE, url: 'http://x.example/ui/shared/artsh_x' }, status: 201 },
   'revoke share': { json: HOSTILE_SHARE },
+  webhooks: { json: { items: [HOSTILE_WEBHOOK, { ...HOSTILE_WEBHOOK, types: null }], next_cursor: null } },
+  'new webhook': { json: { ...HOSTILE_WEBHOOK, secret: 'whsec_x' }, status: 201 },
+  'remove webhook': { json: HOSTILE_WEBHOOK },
+  'test webhook': { json: { delivered: false, status: null, failure: HOSTILE } },
+  rotate: { json: { ...HOSTILE_WEBHOOK, secret: 'whsec_x' } },
+  deliveries: {
+    json: {
+      items: [{ ...DELIVERY, event_id: HOSTILE, type: HOSTILE, package_id: HOSTILE, failure: HOSTILE }],
+      next_cursor: null,
+    },
+  },
   ready: {
     json: {
       ...READY,
@@ -186,6 +208,13 @@ const LINES: Record<string, { args: string[]; raw?: boolean }> = {
   'token create': { args: ['--name', 'n', '--scope', 'operator'] },
   'token ls': { args: [] },
   'token revoke': { args: ['tok_x'] },
+  'webhook add': { args: ['https://receiver.example/'] },
+  'webhook ls': { args: [] },
+  'webhook rm': { args: ['whk_x'] },
+  'webhook test': { args: ['whk_x'] },
+  'webhook rotate': { args: ['whk_x'] },
+  'webhook deliveries': { args: ['whk_x'] },
+  'webhook replay': { args: ['whk_x'] },
   'audit verify': { args: [] },
   'audit checkpoint': { args: [] },
   'audit prove': { args: ['evt_x'] },
@@ -239,6 +268,13 @@ const ROUTES: readonly LyingRoute[] = [
   'shares',
   'new share',
   'revoke share',
+  'webhooks',
+  'new webhook',
+  'remove webhook',
+  'test webhook',
+  'rotate',
+  'deliveries',
+  'replay',
 ];
 const FAILING = Object.fromEntries(ROUTES.map((route) => [route, PROBLEM]));
 const TEAPOT = Object.fromEntries(Object.keys(FAILING).map((route) => [route, PLAIN]));

@@ -14,6 +14,7 @@ import { apiOf } from '../support/api.ts';
 import { bagFiles, writeBag } from '../support/bags.ts';
 import { type CliOptions, runCli } from '../support/cli-child.ts';
 import { processEnv } from '../support/process-env.ts';
+import { startReceiver } from '../support/receiver.ts';
 import { startRelay } from '../support/relay.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -26,11 +27,19 @@ const LARGE = randomBytes(32 * MIB);
 /** A JWT: `{"alg":"RS256"}`, `{}`, and a signature. */
 const NO_ISSUER = 'eyJhbGciOiJSUzI1NiJ9.e30.AA';
 
-const service = await startTestService();
+const service = await startTestService({ env: { ARTIFACT_STORE_WEBHOOK_ALLOW: '127.0.0.1' } });
+const hub = await startReceiver();
 const { url } = service;
 const api = apiOf(url);
 const id = await api.preserve({ 'a.txt': 'abc', large: LARGE }, { external_id: 'one' });
-test.after.always(() => service.dispose());
+test.after.always(async () => {
+  await service.dispose();
+  await hub.close();
+});
+
+async function hook(): Promise<string> {
+  return (await api.post('/v1/webhooks', { url: hub.url, types: ['hold.placed'] })).body.id;
+}
 
 /** A directory to push, and an environment. */
 async function bench(t: ExecutionContext) {
@@ -92,6 +101,13 @@ test('a verb whose stdout cannot be written ends with exit 1 and the reason', as
     ['token', 'create', ...some, '--local', '--data-dir', join(folder, 'another')],
     ['token', 'ls'],
     ['token', 'revoke', token.json.id, '--local', '--data-dir', join(folder, 'tokens')],
+    ['webhook', 'add', hub.url],
+    ['webhook', 'ls'],
+    ['webhook', 'rm', await hook()],
+    ['webhook', 'test', await hook()],
+    ['webhook', 'rotate', await hook()],
+    ['webhook', 'deliveries', await hook()],
+    ['webhook', 'replay', await hook()],
     ['audit', 'verify'],
     ['audit', 'checkpoint'],
     ['audit', 'prove', event],

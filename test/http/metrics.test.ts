@@ -104,8 +104,8 @@ test('docs/alerts.yaml has rules with texts, of metrics that the service has', a
     }>;
   };
   const rules = groups.flatMap((group) => group.rules);
-  t.is(rules.length, 16);
-  t.is(new Set(rules.map(({ alert }) => alert)).size, 16);
+  t.is(rules.length, 18);
+  t.is(new Set(rules.map(({ alert }) => alert)).size, 18);
   for (const { alert, expr, annotations } of rules) {
     // Prometheus itself says whether it could scrape a target.
     const names = expr.match(/\b(artifact_store|nodejs|process)_\w+/g) ?? (/^up\{/.test(expr) ? [] : ['none']);

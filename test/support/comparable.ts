@@ -11,7 +11,7 @@ export function withoutIds({ status, body, headers }: Answer): unknown {
   const text = JSON.stringify({ ...(typeof body === 'string' ? { body } : body), request_id: null });
   return {
     status,
-    body: text.replaceAll(/\b(pkg|upl|obj|hold|evt|tok|swp|fix|shr)_[0-9a-f]{32}\b/g, '$1'),
+    body: text.replaceAll(/\b(pkg|upl|obj|hold|evt|tok|swp|fix|shr|whk)_[0-9a-f]{32}\b/g, '$1'),
     headers: [...headers].filter(([name]) => !OWN.has(name)),
   };
 }

@@ -1,7 +1,17 @@
 import { hash } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
-import type { Fixity, FixityRun, FoundFile, Share, SigningKey, Sweep, Token } from '../../src/api/types.ts';
+import type {
+  Delivery,
+  Fixity,
+  FixityRun,
+  FoundFile,
+  Share,
+  SigningKey,
+  Sweep,
+  Token,
+  Webhook,
+} from '../../src/api/types.ts';
 import { DEFAULT_LIMITS } from '../../src/core/limits.ts';
 import { writeEndlessly } from './endless.ts';
 import { PACKAGE_ID, packageAnswer } from './wire.ts';
@@ -55,6 +65,13 @@ export type LyingRoute =
   | 'shares'
   | 'new share'
   | 'revoke share'
+  | 'webhooks'
+  | 'new webhook'
+  | 'remove webhook'
+  | 'test webhook'
+  | 'rotate'
+  | 'deliveries'
+  | 'replay'
   | 'log'
   | 'checkpoint'
   | 'proof'
@@ -187,6 +204,13 @@ const ROUTES: ReadonlyArray<[method: string, path: RegExp, LyingRoute]> = [
   ['GET', /\/shares$/, 'shares'],
   ['POST', /\/shares$/, 'new share'],
   ['DELETE', /^\/v1\/shares\/[^/]+$/, 'revoke share'],
+  ['GET', /^\/v1\/webhooks$/, 'webhooks'],
+  ['POST', /^\/v1\/webhooks$/, 'new webhook'],
+  ['DELETE', /^\/v1\/webhooks\/[^/]+$/, 'remove webhook'],
+  ['POST', /^\/v1\/webhooks\/[^/]+\/test$/, 'test webhook'],
+  ['POST', /^\/v1\/webhooks\/[^/]+\/secret$/, 'rotate'],
+  ['GET', /^\/v1\/webhooks\/[^/]+\/deliveries$/, 'deliveries'],
+  ['POST', /^\/v1\/webhooks\/[^/]+\/replay$/, 'replay'],
   ['GET', /^\/v1\/log$/, 'log'],
   ['GET', /^\/v1\/log\/checkpoint$/, 'checkpoint'],
   ['GET', /^\/v1\/log\/proof$/, 'proof'],
@@ -362,6 +386,37 @@ export const FOUND: FoundFile = {
   checked_at: TIME,
 };
 
+export const WEBHOOK: Webhook = {
+  id: `whk_${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`,
+  url: 'https://receiver.example/',
+  format: 'cloudevents',
+  description: null,
+  types: null,
+  producers: null,
+  state: 'active',
+  created_at: TIME,
+  created_by: 'admin',
+  stopped_at: null,
+  waiting: 0,
+  dead: 0,
+  failures: 0,
+  delivered_at: null,
+  failed_at: null,
+  failure: null,
+  previous_secret_until: null,
+};
+
+export const DELIVERY: Delivery = {
+  event_id: 'evt_x',
+  type: 'package.finalized',
+  package_id: null,
+  state: 'dead',
+  attempts: 11,
+  next_at: null,
+  failed_at: TIME,
+  failure: 'it answered 500',
+};
+
 export const KEY: SigningKey = {
   id: '0'.repeat(64),
   algorithm: 'ed25519',
@@ -468,6 +523,13 @@ function honest(route: LyingRoute, response: ServerResponse, url: string, body: 
     tokens: { items: [TOKEN], next_cursor: null },
     'new token': { ...TOKEN, token: 'arts_x' },
     revoke: TOKEN,
+    webhooks: { items: [WEBHOOK], next_cursor: null },
+    'new webhook': { ...WEBHOOK, secret: 'whsec_x' },
+    'remove webhook': WEBHOOK,
+    'test webhook': { delivered: true, status: 204, failure: null },
+    rotate: { ...WEBHOOK, secret: 'whsec_x' },
+    deliveries: { items: [DELIVERY], next_cursor: null },
+    replay: { replayed: 1 },
     log: { origin: 'log', verifier: '', checkpoint: null, gaps: [] },
     checkpoint: {},
     proof: {},

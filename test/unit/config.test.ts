@@ -29,6 +29,7 @@ const DEFAULTS: Config = {
   fixityPeriod: 2_592_000_000,
   fixityRate: 20_000_000,
   sweepGrace: 86_400_000,
+  webhookAllow: [],
   logLevel: 'info',
 };
 

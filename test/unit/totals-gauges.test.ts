@@ -20,6 +20,7 @@ const TOTALS: Totals = {
   damaged: 0,
   unlocked: 0,
   swept_at: null,
+  webhooks: { webhooks: 0, waiting: 0, dead: 0, lag: 0 },
 };
 
 test('a scrape does not wait for a registry that does not answer, and tells no number that nobody counted', async (t) => {

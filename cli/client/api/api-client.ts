@@ -273,6 +273,38 @@ export class ApiClient {
     return this.#calls.json({ method: 'DELETE', path, body, answer: 'share' });
   }
 
+  // ── Webhooks ──
+
+  addWebhook(body: wire.CreateWebhook): Promise<wire.NewWebhook> {
+    return this.#post('newWebhook', '/v1/webhooks', body, { once: true });
+  }
+
+  webhooks(page: PageQuery = {}): Promise<wire.WebhookList> {
+    return this.#list('webhooks', '/v1/webhooks', { ...page });
+  }
+
+  removeWebhook(id: string, reason?: string): Promise<wire.Webhook> {
+    const body = reason === undefined ? undefined : { reason };
+    return this.#calls.json({ method: 'DELETE', path: webhookPath(id), body, once: true, answer: 'webhook' });
+  }
+
+  testWebhook(id: string): Promise<wire.WebhookTest> {
+    return this.#post('webhookTest', `${webhookPath(id)}/test`, undefined, { once: true });
+  }
+
+  rotateWebhookSecret(id: string): Promise<wire.NewWebhook> {
+    return this.#post('newWebhook', `${webhookPath(id)}/secret`, undefined, { once: true });
+  }
+
+  deliveries(id: string, query: PageQuery & { state?: string | undefined } = {}): Promise<wire.DeliveryList> {
+    return this.#list('deliveries', `${webhookPath(id)}/deliveries`, { ...query });
+  }
+
+  /** @param events left out: all that are dead */
+  replayWebhook(id: string, events?: readonly string[]): Promise<wire.Replayed> {
+    return this.#post('replayed', `${webhookPath(id)}/replay`, events === undefined ? undefined : { events });
+  }
+
   // ── Uploads and downloads ──
 
   planUploads(id: string, objects: wire.PlanUploads['objects']): Promise<wire.PlannedUploads> {
@@ -446,6 +478,10 @@ export class ApiClient {
     const call = { method: 'GET', path: `${packagePath(id)}/manifest`, query: { format } } as const;
     return this.#calls.ask(call, ({ body }) => read(body));
   }
+}
+
+function webhookPath(id: string): string {
+  return `/v1/webhooks/${encodeURIComponent(id)}`;
 }
 
 function packagePath(id: string): string {

@@ -16,6 +16,7 @@ import { signedRoutes } from './signed.ts';
 import { sweepRoutes } from './sweeps.ts';
 import { tokenRoutes } from './tokens.ts';
 import { uploadRoutes } from './uploads.ts';
+import { webhookRoutes } from './webhooks.ts';
 
 /** Every operation of the service; the router, /openapi.json and the tests of docs/api.md all read this. */
 export const ROUTES: readonly Route[] = [
@@ -30,6 +31,7 @@ export const ROUTES: readonly Route[] = [
   ...logRoutes,
   ...tokenRoutes,
   ...shareRoutes,
+  ...webhookRoutes,
   ...operationRoutes,
   ...quotaRoutes,
   ...sweepRoutes,

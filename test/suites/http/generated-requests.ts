@@ -36,7 +36,8 @@ export function generatedRequestsSuite(startTestService: StartTestService, usual
       async (t) => {
         t.timeout(120_000 + 60 * few);
         const token = seed % 2 === 1 ? TOKEN : null;
-        const env: Record<string, string> = token === null ? {} : { ARTIFACT_STORE_ADMIN_TOKEN: token };
+        const admin: Record<string, string> = token === null ? {} : { ARTIFACT_STORE_ADMIN_TOKEN: token };
+        const env = { ...admin, ARTIFACT_STORE_WEBHOOK_ALLOW: '127.0.0.1' };
         const service = await startTestService({ env, bounds: { lingerMs: 200 } });
         t.teardown(() => service.dispose());
         const all = await prepare(service, token);

@@ -33,7 +33,7 @@ function operationsOf(document: OpenApi): string[] {
 
 export function openapiSuite(startTestService: StartTestService): void {
   test.before(async (t) => {
-    const service = await startTestService();
+    const service = await startTestService({ env: { ARTIFACT_STORE_WEBHOOK_ALLOW: '127.0.0.1' } });
     const api = apiOf(service.url);
     t.context = { service, api, document: (await api.get('/openapi.json')).body };
   });
@@ -203,6 +203,15 @@ export function openapiSuite(startTestService: StartTestService): void {
     await check('post', `${operations}/repairs/manifests`, api.post(`${operations}/repairs/manifests`));
     await check('get', '/healthz', api.get('/healthz'));
     await check('get', '/readyz', api.get('/readyz'));
+    const hook = api.post('/v1/webhooks', { url: 'http://127.0.0.1:9/', types: ['hold.placed'] });
+    const hookAt = `/v1/webhooks/${(await check('post', '/v1/webhooks', hook)).body.id}`;
+    await check('get', '/v1/webhooks', api.get('/v1/webhooks'));
+    await check('get', '/v1/webhooks/{id}', api.get(hookAt));
+    await check('post', '/v1/webhooks/{id}/test', api.post(`${hookAt}/test`));
+    await check('post', '/v1/webhooks/{id}/secret', api.post(`${hookAt}/secret`));
+    await check('get', '/v1/webhooks/{id}/deliveries', api.get(`${hookAt}/deliveries?state=dead`));
+    await check('post', '/v1/webhooks/{id}/replay', api.post(`${hookAt}/replay`));
+    await check('delete', '/v1/webhooks/{id}', api.call('DELETE', hookAt));
     const fresh = api.post('/v1/tokens', { name: 'n', scopes: ['operator'], expires_in: 60 });
     const { id, token } = (await check('post', '/v1/tokens', fresh)).body;
     const operator = apiOf(t.context.service.url, token);

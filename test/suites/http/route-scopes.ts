@@ -55,6 +55,14 @@ async function started({ admin }: Fixture, path: string): Promise<string> {
   return `${path}/${(await admin.post(path, {})).body.id}`;
 }
 
+/** Nobody listens there. */
+const HOOK = 'http://127.0.0.1:9/events';
+
+async function hooked({ admin }: Fixture): Promise<string> {
+  const { body } = await admin.post('/v1/webhooks', { url: HOOK, producers: ['alice'], types: ['hold.placed'] });
+  return `/v1/webhooks/${body.id}`;
+}
+
 /** One for each route that needs a bearer: whoever adds a route adds one here, or this does not compile. */
 const EXAMPLES: Record<
   Exclude<OperationId, 'getHealth' | 'getReadiness' | 'putPart' | 'getObject'>,
@@ -128,6 +136,14 @@ const EXAMPLES: Record<
   revokeShare: async (f) => ({
     path: `/v1/shares/${(await f.admin.post(`${await finalized(f)}/shares`, {})).body.id}`,
   }),
+  createWebhook: async () => ({ path: '/v1/webhooks', body: { url: HOOK, producers: ['alice'] }, status: 201 }),
+  listWebhooks: async () => ({ path: '/v1/webhooks' }),
+  getWebhook: async (f) => ({ path: await hooked(f) }),
+  removeWebhook: async (f) => ({ path: await hooked(f) }),
+  testWebhook: async (f) => ({ path: `${await hooked(f)}/test` }),
+  rotateWebhookSecret: async (f) => ({ path: `${await hooked(f)}/secret` }),
+  listDeliveries: async (f) => ({ path: `${await hooked(f)}/deliveries` }),
+  replayWebhook: async (f) => ({ path: `${await hooked(f)}/replay` }),
   getLimits: async () => ({ path: '/v1/limits' }),
   listQuotas: async () => ({ path: '/v1/quota' }),
   getDiagnosis: async () => ({ path: '/v1/diagnosis' }),
@@ -148,7 +164,7 @@ const EXAMPLES: Record<
 /** The same request for what does not exist: each id is another one of its kind. */
 function absent<Of extends string | undefined>(text: Of): Of {
   return text?.replaceAll(
-    /\b(pkg|upl|hold|evt|shr)_[0-9a-f]{32}\b/g,
+    /\b(pkg|upl|hold|evt|shr|whk)_[0-9a-f]{32}\b/g,
     `$1_${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`,
   ) as Of;
 }
@@ -157,7 +173,9 @@ export function routeScopesSuite(startTestService: StartTestService): void {
   const test = anyTest as TestFn<Fixture>;
 
   test.before(async (t) => {
-    const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
+    const service = await startTestService({
+      env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN, ARTIFACT_STORE_WEBHOOK_ALLOW: '127.0.0.1' },
+    });
     t.context = { service, admin: apiOf(service.url, ADMIN_TOKEN) };
   });
   test.after.always((t) => t.context.service?.dispose());
@@ -223,7 +241,8 @@ async function tryRoute(t: ExecutionContext<Fixture>, route: Route, fixture: Fix
   const bob = await withToken(limited, { producers: ['bob'] });
   const foreign = await send(bob);
   if (needs.includes('operator') && needs.length === 1) t.is(foreign.status, 403, 'no operator has a limit');
-  else if (route.operationId === 'createPackage') t.is(foreign.status, 403, 'of another producer');
+  else if (route.operationId === 'createPackage' || route.operationId === 'createWebhook')
+    t.is(foreign.status, 403, 'of another producer');
   else if (absent(example.path) === example.path) {
     t.is(foreign.status, example.status ?? 200, 'it names nothing of anybody');
     if (Array.isArray(foreign.body.items) && route.access !== 'token') t.deepEqual(foreign.body.items, []);

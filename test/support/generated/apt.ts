@@ -37,6 +37,11 @@ const onFinalized: Make = (pool, nth) => {
   return id === undefined ? undefined : { params: { id } };
 };
 
+const onWebhook: Make = (pool, nth) => {
+  const id = pool.pick<string>('webhook', nth);
+  return id === undefined ? undefined : { params: { id } };
+};
+
 export const APT: Record<string, Make> = {
   getFile: onFile,
   removeFile: (pool, nth) => {
@@ -120,6 +125,14 @@ export const APT: Record<string, Make> = {
     const id = pool.pick<string>('finalized', nth);
     return id === undefined ? undefined : { params: { id }, body: { days: 1 + nth, reason: 'still needed' } };
   },
+  // Nobody listens there, and there is nothing to send.
+  createWebhook: (_pool, nth) => ({ body: { url: `http://127.0.0.1:9/${nth}`, types: ['registry.*'] } }),
+  getWebhook: onWebhook,
+  removeWebhook: onWebhook,
+  testWebhook: onWebhook,
+  rotateWebhookSecret: onWebhook,
+  listDeliveries: onWebhook,
+  replayWebhook: onWebhook,
   revokeToken: (pool, nth) => {
     const id = pool.pick<string>('token', nth);
     return id === undefined ? undefined : { params: { id }, body: { reason: 'leaked' } };

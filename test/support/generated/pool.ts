@@ -16,6 +16,7 @@ export type Kind =
   | 'fixity'
   | 'token'
   | 'share'
+  | 'webhook'
   | 'event'
   | 'stored'
   | 'logged'
@@ -25,7 +26,7 @@ export type Kind =
 
 /** Each is a JSON text, so that equal things are one. */
 const KEPT = 128;
-const ID = /\b(pkg|upl|obj|hold|evt|swp|fix|tok|shr)_[0-9a-f]{32}\b/g;
+const ID = /\b(pkg|upl|obj|hold|evt|swp|fix|tok|shr|whk)_[0-9a-f]{32}\b/g;
 const KIND_OF: Record<string, Kind> = {
   pkg: 'package',
   upl: 'upload',
@@ -35,6 +36,7 @@ const KIND_OF: Record<string, Kind> = {
   fix: 'fixity',
   tok: 'token',
   shr: 'share',
+  whk: 'webhook',
 };
 /** Bytes: more of an answer is not searched. */
 const SEARCHED = 20_000;

@@ -94,7 +94,7 @@ export class World {
       limits: DEFAULT_LIMITS,
       quotas,
       log: QUIET,
-      meters: { committed() {}, verified() {}, damaged() {}, checked() {}, swept() {}, recovered() {} },
+      meters: { committed() {}, verified() {}, damaged() {}, checked() {}, swept() {}, recovered() {}, webhook() {} },
       instance: process,
       running: new Map(),
       commitPatienceMs: 3_600_000,
@@ -108,6 +108,11 @@ export class World {
       publicUrl: () => 'http://model',
       keys: { current: () => KEY, replace: null },
       auditLog: NO_LOG,
+      webhooks: {
+        urlProblem: () => null,
+        post: () => Promise.reject(new Error('nothing is sent')),
+        secretOf: () => '',
+      },
       signRange: () => ({ method: 'GET', url: 'memory:', headers: {}, expiresAt: 0 }),
     };
   }
