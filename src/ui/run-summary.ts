@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../core/canonical-json.ts';
+import { formatTime } from '../core/format.ts';
 import { asList, asObject, asText } from '../core/json-fields.ts';
 import { type Html, html } from './html.ts';
 import { badge, facts, type Tone } from './words.ts';
@@ -38,7 +39,7 @@ export function runSummary(metadata: JsonObject): Html {
     ['Run', text('run_id')],
     ['Target', text('target_profile_ref')],
     ['Assessment', assessment === null ? null : `${assessment}${tck === null ? '' : `, TCK ${tck}`}`],
-    ['Ran', times.length === 0 ? null : times.join(' to ')],
+    ['Ran', times.length === 0 ? null : times.map(minute).join(' to ')],
     ['Checks', counted(metadata.evidence_counts)],
     ['Findings', counted(metadata.finding_counts)],
     ['Of these', metadata.finding_status_counts === undefined ? null : counted(metadata.finding_status_counts)],
@@ -51,6 +52,11 @@ ${
     ? null
     : html`<p class="note warn">The run's files disagree with one another: ${discrepancies.map((each) => String(asObject(each)?.what)).join(', ')}.</p>`
 }`;
+}
+
+/** As it was written, where it is no time. */
+function minute(text: string): string {
+  return Number.isNaN(Date.parse(text)) ? text : formatTime(text);
 }
 
 function counted(value: Json | undefined): Html {

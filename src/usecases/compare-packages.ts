@@ -24,20 +24,26 @@ export interface Comparison {
   changes: Change[];
 }
 
+/** Files of both together that are compared while somebody waits. */
+export const COMPARED_MAX = 200_000;
 /** Changes that are named. */
 const NAMED = 1_000;
 
-/** What changed from one package to another, by path and bytes. Reads both lists side by side, a page of each at a time. */
+/**
+ * What changed from one package to another, by path and bytes. Reads both lists side by side, a page of each at a time.
+ * @returns null: they have too many files
+ */
 export async function comparePackages(
   { registry }: Services,
   caller: Caller,
   from: PackageId,
   to: PackageId,
-): Promise<Comparison> {
+): Promise<Comparison | null> {
   const { read } = registry;
   const [before, after] = [await readPackage(read, caller, from), await readPackage(read, caller, to)];
   assertReadable(before);
   assertReadable(after);
+  if (before.file_count + after.file_count > COMPARED_MAX) return null;
   const counts: Comparison['counts'] = { added: 0, removed: 0, changed: 0, same: 0 };
   const changes: Change[] = [];
   for await (const [old, now] of sideBySide(filesOf(read, from), filesOf(read, to))) {

@@ -24,7 +24,7 @@ export async function listFiles(
 }
 
 /** A package that failed needs nothing: what was proven in it may have been freed. */
-async function asHeld(tables: ReadTables, id: PackageId, files: readonly FileRecord[]): Promise<FileRecord[]> {
+export async function asHeld(tables: ReadTables, id: PackageId, files: readonly FileRecord[]): Promise<FileRecord[]> {
   const paths = files.map(({ path }) => path);
   const located = new Set((await tables.files.locate(id, paths)).map(({ path }) => path));
   return files.map((file) => ({ ...file, lost: file.lost || (file.size > 0 && !located.has(file.path)) }));

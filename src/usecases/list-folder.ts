@@ -6,6 +6,7 @@ import { assertReadable } from '../core/package-state.ts';
 import type { FileRecord } from '../registry/files.ts';
 import { COUNTED_MAX } from '../registry/folder-contents.ts';
 import { readPackage } from './access.ts';
+import { asHeld } from './list-files.ts';
 import type { Caller, Services } from './services.ts';
 
 /** Bytes of the paths on one page: an address has up to three for each. */
@@ -39,11 +40,14 @@ export async function listFolder(
   { folder, after, limit }: { folder: string; after: string | null; limit: number },
 ): Promise<FolderPage> {
   const { read } = services.registry;
-  assertReadable(await readPackage(read, caller, id));
+  const pkg = await readPackage(read, caller, id);
+  assertReadable(pkg);
   const found = await read.files.folder(id, folder, after, limit + 1);
   const entries = fitting(found.slice(0, limit), ({ path }) => Buffer.byteLength(path), PATHS_MAX);
   const paths = entries.filter((entry) => !entry.folder).map(({ path }) => path as LogicalPath);
-  const files = await read.files.atPaths(id, paths);
+  const known = [...(await read.files.atPaths(id, paths)).values()];
+  const held = pkg.status === 'failed' ? await asHeld(read, id, known) : known;
+  const files = new Map(held.map((file) => [file.path, file]));
   return {
     entries: entries.flatMap((entry): FolderPage['entries'] => {
       if (entry.folder) return [{ folder: { path: entry.path, below: entry.files > COUNTED_MAX ? null : entry } }];

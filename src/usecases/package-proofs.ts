@@ -2,20 +2,22 @@ import { attestationKey } from '../blobs/key-layout.ts';
 import { digestHex } from '../core/digest.ts';
 import { EnvelopeError, parseEnvelope } from '../core/dsse.ts';
 import type { PackageId } from '../core/ids.ts';
-import { ENVELOPE_MAX_BYTES, openStatement } from '../core/statement.ts';
+import { openStatement } from '../core/statement.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { readPackage } from './access.ts';
 import { readSmall } from './read-small.ts';
 import type { Caller, Services, WithReader } from './services.ts';
 import { knownKeys } from './signing-keys.ts';
 
+/** Bytes of an attestation that is read and checked while somebody waits, and others do: a few tens of ms. */
+const CHECKED_MAX = 4 * 1024 ** 2;
 /** Files whose objects are asked after. */
 const FILES_MAX = 2_000;
 
 /** What speaks for a package: what was signed, what was logged, and when its bytes were read last. */
 export interface PackageProofs {
-  /** Null: it has none. */
-  attestation: { key: string } | { problem: string } | null;
+  /** Null: it has none. `unchecked`: it is too long to be checked for a page. */
+  attestation: { key: string } | { problem: string } | 'unchecked' | null;
   /** Its finalizing in the audit's log. Null: the caller may not read the audit, or it is not logged. */
   log: { index: number; checkpoint: { size: number; at: number } | null } | null;
   fixity: {
@@ -52,13 +54,9 @@ export async function packageProofs(
 async function attested(services: Services<WithReader>, pkg: PackageRecord): Promise<PackageProofs['attestation']> {
   const object = pkg.attestation_digest && (await services.registry.read.blobs.getObjectByKey(attestationKey(pkg.id)));
   if (!object || pkg.manifest_digest === null) return null;
+  if (object.size > CHECKED_MAX) return 'unchecked';
   try {
-    const bytes = await readSmall(
-      services.blobs.objects,
-      attestationKey(pkg.id),
-      ENVELOPE_MAX_BYTES,
-      object.version_id,
-    );
+    const bytes = await readSmall(services.blobs.objects, attestationKey(pkg.id), CHECKED_MAX, object.version_id);
     const { statement, key } = openStatement(parseEnvelope(bytes), await knownKeys(services));
     const { package: named, manifest } = statement.predicate;
     if (named.id === pkg.id && manifest.sha256 === digestHex(pkg.manifest_digest)) return { key: key.id };

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
-import { countOf } from '../../core/format.ts';
+import { countOf, formatCount } from '../../core/format.ts';
 import { parsePackageId } from '../../core/ids.ts';
-import { type Change, type Comparison, comparePackages } from '../../usecases/compare-packages.ts';
+import { type Change, COMPARED_MAX, type Comparison, comparePackages } from '../../usecases/compare-packages.ts';
 import { getPackage } from '../../usecases/list-packages.ts';
 import { type Html, html } from '../html.ts';
 import { packageFrame } from '../package-frame.ts';
@@ -28,7 +28,11 @@ export const changesPage = page({
   },
 });
 
-function changes({ from, to, counts, changes: found }: Comparison): Html {
+function changes(comparison: Comparison | null): Html {
+  if (comparison === null) {
+    return html`<p>They have more than ${formatCount(COMPARED_MAX)} files together: pull one of them, and <code>artifact-store diff</code> compares it with the other.</p>`;
+  }
+  const { from, to, counts, changes: found } = comparison;
   const all = counts.added + counts.removed + counts.changed;
   const rest = all - found.length;
   const rows = found.map(({ kind, path, before, after }) => {

@@ -89,9 +89,11 @@ function proofsMarkup({ attestation, log, fixity }: PackageProofs, now: number):
   const signature =
     attestation === null
       ? html`<p class="note warn">Nothing was signed yet.</p>`
-      : 'problem' in attestation
-        ? html`<p class="note bad" role="alert">${badge('not as signed', 'bad')} The attestation cannot be trusted: ${attestation.problem}.</p>`
-        : html`<p class="note good">${badge('signed', 'good')} The service signed this list of files; the signature was checked just now, with the key <code title="${attestation.key}">${attestation.key.slice(0, 12)}…</code></p>`;
+      : attestation === 'unchecked'
+        ? html`<p class="note">The service signed this list of files. It is too long to be checked here: <code>artifact-store verify --offline</code> does.</p>`
+        : 'problem' in attestation
+          ? html`<p class="note bad" role="alert">${badge('not as signed', 'bad')} The attestation cannot be trusted: ${attestation.problem}.</p>`
+          : html`<p class="note good">${badge('signed', 'good')} The service signed this list of files; the signature was checked just now, with the key <code title="${attestation.key}">${attestation.key.slice(0, 12)}…</code></p>`;
   const place =
     log === null
       ? null

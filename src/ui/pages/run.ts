@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../core/canonical-json.ts';
+import { StoreError } from '../../core/errors.ts';
 import { countOf } from '../../core/format.ts';
 import { parsePackageId } from '../../core/ids.ts';
 import { asList, asObject, firstText } from '../../core/json-fields.ts';
@@ -8,7 +9,7 @@ import { getPackage } from '../../usecases/list-packages.ts';
 import { type ReadDocument, readDocument } from '../../usecases/read-document.ts';
 import type { PackageRecord } from '../../usecases/records.ts';
 import { type Html, html } from '../html.ts';
-import { packageFrame } from '../package-frame.ts';
+import { isRun, packageFrame } from '../package-frame.ts';
 import { page } from '../page.ts';
 import { resultBadge, runSummary } from '../run-summary.ts';
 import { encodePath, packageAddress } from '../words.ts';
@@ -24,6 +25,7 @@ export const runPage = page({
   async handle(services, { params, caller }) {
     const id = parsePackageId(params.id as string);
     const pkg = await getPackage(services, caller, id);
+    if (!isRun(pkg)) throw new StoreError('route_not_found', `${id} is no run of guide-board.`);
     const document = (path: string): Promise<ReadDocument> => readDocument(services, caller, id, path);
     const [findings, evidence, scorecard] = [
       await document(DOCUMENTS.findings),
