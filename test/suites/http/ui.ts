@@ -346,7 +346,8 @@ export function uiSuite(startTestService: StartTestService): void {
     const { registry } = service.services;
     const name = fc
       .string({
-        unit: fc.oneof( // Dot, slash and nought are neighbours: what is before, in and after a folder of the same beginning.
+        unit: fc.oneof(
+          // Dot, slash and nought are neighbours: what is before, in and after a folder of the same beginning.
           { weight: 4, arbitrary: fc.constantFrom('a', '0', '.') },
           fc.constantFrom('-', 'é', '\u{1f4c2}', ' ', '~', '\u{10ffff}'),
         ),
