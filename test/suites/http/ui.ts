@@ -1,10 +1,11 @@
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import fc from 'fast-check';
 import type { PackageId } from '../../../src/core/ids.ts';
-import { comparePaths, type LogicalPath } from '../../../src/core/logical-path.ts';
+import type { LogicalPath } from '../../../src/core/logical-path.ts';
 import { ROUTE_SCOPES, UI_SCOPES } from '../../../src/http/route-scopes.ts';
-import { SESSION_MS } from '../../../src/ui/sessions.ts';
 import { type Api, apiOf } from '../../support/api.ts';
+import { folderOf, foldersOf } from '../../support/folders.ts';
+import { comparable, cookieOf, get, signIn } from '../../support/pages.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
 import { ADMIN_TOKEN, makeToken } from '../../support/tokens.ts';
 
@@ -15,15 +16,10 @@ interface Fixture {
   alice: string;
 }
 
-interface Page {
-  status: number;
-  text: string;
-  headers: Headers;
-}
-
 const test = anyTest as TestFn<Fixture>;
 const NO_PACKAGE = `pkg_${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`;
 
+/** What the pages show, and to whom. */
 export function uiSuite(startTestService: StartTestService): void {
   test.before(async (t) => {
     const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
@@ -32,117 +28,6 @@ export function uiSuite(startTestService: StartTestService): void {
     t.context = { service, admin, alice };
   });
   test.after.always((t) => t.context.service?.dispose());
-
-  test('who is not signed in is led to the form and back to where it was going', async (t) => {
-    const { service, alice } = t.context;
-    const first = await get(service, `/ui/packages/${alice}?x=1`);
-    t.is(first.status, 302);
-    t.is(first.headers.get('location'), `/ui/login?next=${encodeURIComponent(`/ui/packages/${alice}?x=1`)}`);
-    t.is(first.headers.get('www-authenticate'), null, 'no browser asks for a password of its own');
-    const form = await get(service, first.headers.get('location') as string);
-    t.is(form.status, 200);
-    t.true(form.text.includes(`name="next" value="/ui/packages/${alice}?x=1"`));
-    const signed = await signIn(service, { token: ADMIN_TOKEN, next: `/ui/packages/${alice}?x=1` });
-    t.is(signed.status, 303);
-    t.is(signed.headers.get('location'), `/ui/packages/${alice}?x=1`);
-  });
-
-  test('the cookie is for the pages alone, and no token', async (t) => {
-    const { service, alice } = t.context;
-    const signed = await signIn(service, { token: ADMIN_TOKEN });
-    const cookie = signed.headers.get('set-cookie') as string;
-    t.regex(cookie, /^artifact-store-\d+=[\w-]+; Path=\/ui; HttpOnly; SameSite=Lax; Max-Age=43200$/);
-    t.false(cookie.includes(ADMIN_TOKEN));
-    t.false(Buffer.from(cookieOf(signed).split('=')[1] as string, 'base64url').includes(ADMIN_TOKEN));
-    t.is((await get(service, '/ui', cookieOf(signed))).status, 200);
-    for (const path of ['/v1/packages', `/v1/packages/${alice}`, '/metrics', '/openapi.json']) {
-      t.is((await get(service, path, cookieOf(signed))).status, 401, path);
-    }
-    const post = await fetch(`${service.url}/v1/packages`, {
-      method: 'POST',
-      headers: { cookie: cookieOf(signed), 'content-type': 'application/json' },
-      body: JSON.stringify({ name: 'n', producer: 'p' }),
-    });
-    t.is(post.status, 401, 'no form of another site reaches the API by it');
-    const [name, value = ''] = cookieOf(signed).split('=');
-    const changed = (value[20] === 'A' ? 'B' : 'A') + value.slice(21);
-    for (const other of [`${value.slice(0, 20)}${changed}`, value.slice(0, -4), ADMIN_TOKEN, '', 'AAAA']) {
-      t.is((await get(service, '/ui', `${name}=${other}`)).status, 302, 'a cookie that was not sealed here');
-    }
-  });
-
-  test('a form of another site signs nobody in or out', async (t) => {
-    const { service } = t.context;
-    const cookie = cookieOf(await signIn(service, { token: ADMIN_TOKEN }));
-    for (const headers of [
-      {},
-      { origin: 'https://evil.example' },
-      { origin: 'null' },
-      { origin: service.url, 'sec-fetch-site': 'cross-site' },
-      { origin: service.url, 'sec-fetch-site': 'same-site' },
-      { 'sec-fetch-site': 'same-origin' },
-    ]) {
-      for (const path of ['/ui/login', '/ui/logout']) {
-        const answer = await post(service, path, { token: ADMIN_TOKEN }, { cookie, ...headers } as Record<
-          string,
-          string
-        >);
-        t.is(answer.status, 403, `${path} ${JSON.stringify(headers)}`);
-        t.is(answer.headers.get('set-cookie'), null);
-      }
-    }
-    t.is((await get(service, '/ui/logout', cookie)).status, 405, 'no link signs out');
-    const out = await post(service, '/ui/logout', {}, { cookie, origin: service.url, 'sec-fetch-site': 'same-origin' });
-    t.is(out.status, 303);
-    t.regex(out.headers.get('set-cookie') as string, /=; Path=\/ui; .*Max-Age=0$/);
-  });
-
-  test('signing in leads nowhere but to a page of this service', async (t) => {
-    const { service } = t.context;
-    const bad = [
-      'https://evil.example/ui',
-      '//evil.example/ui',
-      '/\\evil.example',
-      '/ui//evil.example',
-      '/uix',
-      '/v1/packages',
-      '/ui/../v1/packages',
-      '/ui/%2e%2e/%2e%2e/v1',
-      '/ui/..%2f',
-      'javascript:alert(1)',
-      '/ui\n/x',
-      '/ui/logout',
-      '',
-    ];
-    for (const next of bad) {
-      const { pathname, origin } = new URL(
-        (await signIn(service, { token: ADMIN_TOKEN, next })).headers.get('location') as string,
-        service.url,
-      );
-      t.is(origin, new URL(service.url).origin, next);
-      t.regex(pathname, /^\/ui(?:\/\.\.%2f)?$/, next);
-    }
-    const good = '/ui?producer=a%20b&cursor=x';
-    t.is((await signIn(service, { token: ADMIN_TOKEN, next: good })).headers.get('location'), good);
-  });
-
-  test('a token that is none is refused in the form, and one that ends or is revoked ends the session', async (t) => {
-    const { service, admin } = t.context;
-    for (const token of ['', 'nothing', 'two words']) {
-      const answer = await signIn(service, { token });
-      t.is(answer.status, 401);
-      t.is(answer.headers.get('set-cookie'), null);
-      t.regex(answer.text, /role="alert"/);
-      t.false(answer.text.includes('value="nothing"'), 'it is not shown again');
-    }
-    const made = await makeToken(admin, { scopes: ['packages:read'] });
-    const cookie = cookieOf(await signIn(service, { token: made.token }));
-    t.is((await get(service, '/ui', cookie)).status, 200);
-    await admin.call('DELETE', `/v1/tokens/${made.id}`);
-    t.is((await get(service, '/ui', cookie)).status, 302);
-    const long = await signIn(service, { token: 'x'.repeat(20_000) });
-    t.is(long.status, 413);
-  });
 
   test('who may not read a package does not learn of it, and the scopes count', async (t) => {
     const { service, admin, alice } = t.context;
@@ -377,7 +262,7 @@ export function uiSuite(startTestService: StartTestService): void {
           })),
         ),
       );
-      const folders = new Set(['', ...files.flatMap((path) => prefixes(path))]);
+      const folders = new Set(['', ...files.flatMap((path) => foldersOf(path))]);
       for (const folder of folders) {
         const found = [];
         for (let after: string | null = null; ; ) {
@@ -386,32 +271,10 @@ export function uiSuite(startTestService: StartTestService): void {
           if (page.length < limit) break;
           after = page.at(-1)?.path ?? null;
         }
-        t.deepEqual(found, expected(files, folder));
+        t.deepEqual(found, folderOf(files, folder));
       }
     });
     await fc.assert(law, { numRuns: 30 });
-  });
-
-  test('a session ends by the time of the registry', async (t) => {
-    const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
-    t.teardown(() => service.dispose());
-    const cookie = cookieOf(await signIn(service, { token: ADMIN_TOKEN }));
-    t.is((await get(service, '/ui', cookie)).status, 200);
-    service.sleepDays((SESSION_MS - 60_000) / 86_400_000);
-    t.is((await get(service, '/ui', cookie)).status, 200);
-    service.sleepDays(60_000 / 86_400_000);
-    t.is((await get(service, '/ui', cookie)).status, 302);
-  });
-
-  test('without tokens on loopback nobody signs in, and other sites are refused', async (t) => {
-    const service = await startTestService();
-    t.teardown(() => service.dispose());
-    const page = await get(service, '/ui');
-    t.is(page.status, 200);
-    t.notRegex(page.text, /Sign out/);
-    t.is((await get(service, '/ui/login')).headers.get('location'), '/ui');
-    const foreign = await fetch(`${service.url}/ui`, { headers: { origin: 'https://evil.example' } });
-    t.is(foreign.status, 403);
   });
 
   test('no page is called as an operation of the API', (t) => {
@@ -422,67 +285,10 @@ export function uiSuite(startTestService: StartTestService): void {
   });
 }
 
-function prefixes(path: string): string[] {
-  const parts = path.split('/').slice(0, -1);
-  return parts.map((_, index) => `${parts.slice(0, index + 1).join('/')}/`);
-}
-
-/** The same, by looking at every path. */
-function expected(files: readonly LogicalPath[], folder: string): unknown[] {
-  const entries = new Map<string, { path: string; folder: boolean; files: number; bytes: number }>();
-  for (const path of files.toSorted(comparePaths)) {
-    if (!path.startsWith(folder)) continue;
-    const rest = path.slice(folder.length);
-    const slash = rest.indexOf('/');
-    if (slash === -1) entries.set(path, { path, folder: false, files: 0, bytes: 0 });
-    else {
-      const name = folder + rest.slice(0, slash + 1);
-      const { files: count, bytes } = entries.get(name) ?? { files: 0, bytes: 0 };
-      entries.set(name, { path: name, folder: true, files: count + 1, bytes: bytes + files.indexOf(path) });
-    }
-  }
-  return [...entries.values()];
-}
-
 async function session(t: ExecutionContext<Fixture>, grant: Record<string, unknown>): Promise<string> {
   const { service, admin } = t.context;
   const { token } = await makeToken(admin, grant as never);
   return cookieOf(await signIn(service, { token }));
-}
-
-async function answered(response: Response): Promise<Page> {
-  return { status: response.status, text: await response.text(), headers: response.headers };
-}
-
-async function get({ url }: Pick<TestService, 'url'>, path: string, cookie?: string): Promise<Page> {
-  return answered(await fetch(url + path, { redirect: 'manual', headers: cookie === undefined ? {} : { cookie } }));
-}
-
-async function post(
-  { url }: Pick<TestService, 'url'>,
-  path: string,
-  fields: Record<string, string>,
-  headers: Record<string, string>,
-): Promise<Page> {
-  return answered(
-    await fetch(url + path, { method: 'POST', redirect: 'manual', body: new URLSearchParams(fields), headers }),
-  );
-}
-
-function signIn(
-  service: Pick<TestService, 'url'>,
-  fields: Record<string, string>,
-  origin = service.url,
-): Promise<Page> {
-  return post(service, '/ui/login', fields, { origin });
-}
-
-function cookieOf({ headers }: Page): string {
-  return (headers.get('set-cookie') ?? '').split(';')[0] as string;
-}
-
-function comparable(text: string): string {
-  return text.replaceAll(/pkg_[0-9a-f]{32}/g, 'pkg').replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'request');
 }
 
 function rows(text: string): number {
