@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import { ARCHIVE_KINDS } from '../core/archive-formats.ts';
 import type { PackageId } from '../core/ids.ts';
 import { portableName } from '../core/portable-names.ts';
-import { type ArchiveChoice, readArchive } from '../usecases/read-archive.ts';
+import { type ArchiveRequest, readArchive } from '../usecases/read-archive.ts';
 import type { Caller } from '../usecases/services.ts';
 import { serveArchive } from './archive-answer.ts';
 import type { HttpServices } from './route.ts';
@@ -14,7 +14,7 @@ export async function sendArchive(
   services: HttpServices,
   caller: Caller,
   id: PackageId,
-  choice: ArchiveChoice,
+  choice: ArchiveRequest,
   ctx: Context,
 ): Promise<void> {
   const leave = services.archivesUnderWay.enter(caller.actor);

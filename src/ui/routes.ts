@@ -7,11 +7,13 @@ import { ICON } from './layout.ts';
 import { page, type UiRoute } from './page.ts';
 import { changesPage } from './pages/changes.ts';
 import { folderPage, savePages } from './pages/files.ts';
+import { foundPage } from './pages/found.ts';
 import { historyPage } from './pages/history.ts';
 import { operatorPage } from './pages/operator.ts';
 import { packagePage } from './pages/package.ts';
 import { packagesPage } from './pages/packages.ts';
 import { runPage } from './pages/run.ts';
+import { sharePages } from './pages/shares.ts';
 import { problemPage, type Site, servePage } from './serve-page.ts';
 import { sessions } from './sessions.ts';
 import { signInPages } from './sign-in.ts';
@@ -31,8 +33,9 @@ export function uiRoutes(site: Site): readonly UiRoute[] {
     packagePage,
     folderPage,
     ...evidencePages,
-    // An archive of the package belongs here, by the same use case as `GET /v1/packages/{id}/archive`.
     ...savePages,
+    ...sharePages,
+    foundPage,
     runPage,
     changesPage,
     historyPage,

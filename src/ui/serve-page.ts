@@ -1,13 +1,13 @@
 import type { Context } from 'koa';
 import type { StoreError } from '../core/errors.ts';
 import { allows } from '../core/scopes.ts';
-import type { Authentication } from '../http/authenticate.ts';
+import { type Authentication, assertAllowed } from '../http/authenticate.ts';
 import type { RequestRates } from '../http/request-rates.ts';
 import type { HttpServices } from '../http/route.ts';
 import type { RouteAccess } from '../http/route-scopes.ts';
 import { pathParameters } from '../http/serve-route.ts';
 import { queryOf, validate } from '../http/validate.ts';
-import { assertScope, grantOfCaller } from '../usecases/access.ts';
+import { grantOfCaller } from '../usecases/access.ts';
 import type { Caller } from '../usecases/services.ts';
 import { html } from './html.ts';
 import { layout, PAGE_HEADERS, type Viewer } from './layout.ts';
@@ -26,8 +26,7 @@ export function servePage(route: UiRoute, site: Site, rates: RequestRates): (ctx
   return async (ctx) => {
     ctx.state.operationId = route.id;
     ctx.set(PAGE_HEADERS);
-    const caller = await signedIn(site, ctx, route.access);
-    await rates.take(ctx, route.access === 'open' ? null : caller.actor);
+    const caller = await signedIn(site, ctx, route.access, rates);
     const params = pathParameters(ctx, route);
     const query = route.query === null ? undefined : validate(route.query, withoutEmpty(queryOf(ctx)), 'query');
     const answer = await route.handle(services, { params, query, caller }, ctx);
@@ -36,12 +35,22 @@ export function servePage(route: UiRoute, site: Site, rates: RequestRates): (ctx
 }
 
 /** Who looks at a page, and may. @throws StoreError unauthenticated, forbidden */
-export async function signedIn({ authentication, sessions }: Site, ctx: Context, access: RouteAccess): Promise<Caller> {
-  if (access === 'open') return authentication.caller(undefined, 'open');
+async function signedIn(
+  { authentication, sessions }: Site,
+  ctx: Context,
+  access: RouteAccess,
+  rates: RequestRates,
+): Promise<Caller> {
+  if (access === 'open') {
+    await rates.take(ctx, null);
+    return authentication.caller(undefined, 'open');
+  }
   const known = await authentication.caller(await sessions.authorization(ctx), 'token');
   // Before it is known whether it may: the page that refuses says who asked.
   ctx.state.viewer = viewerOf(known, sessions.hasCookie(ctx));
-  if (typeof access !== 'string') assertScope(known, ...access);
+  // Whoever may not is counted before it is told so.
+  await rates.take(ctx, known.actor);
+  assertAllowed(known, access);
   return known;
 }
 

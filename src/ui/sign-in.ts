@@ -1,14 +1,10 @@
-import type { Context } from 'koa';
 import * as z from 'zod/mini';
 import { isStoreError, StoreError } from '../core/errors.ts';
-import { readBody } from '../http/read-body.ts';
+import { leadTo, readForm } from './forms.ts';
 import { type Html, html } from './html.ts';
 import { type PageAnswer, page, type UiRoute } from './page.ts';
 import type { Site } from './serve-page.ts';
 import { assertOwnForm, nextPage, SESSION_MS } from './sessions.ts';
-
-/** Bytes: of a token as long as a cookie may be, and where to go. */
-const FORM_MAX = 16 * 1024;
 
 /** Signing in and out. */
 export function signInPages({ services, authentication, sessions }: Site): UiRoute[] {
@@ -56,14 +52,6 @@ export function signInPages({ services, authentication, sessions }: Site): UiRou
   ];
 }
 
-/** By GET, whatever the method was (RFC 9110, 15.4.4). */
-function leadTo(ctx: Context, place: string): undefined {
-  ctx.status = 303;
-  ctx.set('Location', place);
-  ctx.body = '';
-  return undefined;
-}
-
 function form(next: string, problem: string | null, status: number): PageAnswer {
   const hint = `The session lasts ${SESSION_MS / 3_600_000} hours, or as long as the token.`;
   const error: Html | null =
@@ -80,22 +68,4 @@ ${error}
 </form>
 <p class="soft small">${hint} It can do here what it can do elsewhere, and nothing more.</p></div>`;
   return { title: 'Sign in', body, status };
-}
-
-/** @throws StoreError unsupported_media_type, body_too_large, request_timeout */
-async function readForm(
-  ctx: Context,
-  { bodyRate, jsonPatienceMs }: Site['services']['bounds'],
-): Promise<URLSearchParams> {
-  if (ctx.is('application/x-www-form-urlencoded') === false) {
-    throw new StoreError('unsupported_media_type', 'Send the form as application/x-www-form-urlencoded.');
-  }
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of readBody(ctx, { bytesPerSecond: bodyRate, patienceMs: jsonPatienceMs })) {
-    size += chunk.length;
-    if (size > FORM_MAX) throw new StoreError('body_too_large', `The form has more than ${FORM_MAX} bytes.`);
-    chunks.push(chunk);
-  }
-  return new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
 }

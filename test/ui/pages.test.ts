@@ -41,9 +41,11 @@ if (browser !== null) {
     const page = await context.newPage();
     await page.goto(`/ui/packages/${run}`);
     t.regex(page.url(), /\/ui\/login\?next=/);
+    await page.locator('#token:focus').waitFor();
     await page.keyboard.type('nothing like a token');
     await page.keyboard.press('Enter');
     await page.getByRole('alert').waitFor();
+    await page.locator('#token:focus').waitFor();
     await page.keyboard.type(ADMIN_TOKEN);
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { level: 1, name: 'run-20260513T210255Z' }).waitFor();
@@ -62,9 +64,11 @@ if (browser !== null) {
     await page.getByRole('link', { name: 'normalized/' }).click();
     await page.getByRole('link', { name: 'evidence.json' }).waitFor();
     await page.getByRole('link', { name: 'The whole package' }).click();
+    await page.getByRole('link', { name: 'run.json' }).click();
+    await page.getByRole('heading', { level: 1, name: 'run.json' }).waitFor();
     const [saved] = await Promise.all([
       page.waitForEvent('download'),
-      page.getByRole('link', { name: 'run.json' }).click(),
+      page.getByRole('link', { name: 'Download' }).click(),
     ]);
     t.deepEqual(await readFile(await saved.path()), await readFile(join(RUN, 'run.json')));
 
@@ -103,6 +107,7 @@ if (browser !== null) {
         `/ui/packages/${now}/changes?from=${old}`,
         `/ui/packages/${now}/history`,
         `/ui/packages/${hostile}`,
+        '/ui/find?q=run.json',
         '/ui/operator',
         '/ui/packages/pkg_none',
         '/ui/login',

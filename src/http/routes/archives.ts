@@ -1,12 +1,7 @@
 import * as asked from '../../api/archive-requests.ts';
-import { ARCHIVE_KINDS } from '../../core/archive-formats.ts';
 import { parsePackageId } from '../../core/ids.ts';
-import { portableName } from '../../core/portable-names.ts';
-import { readArchive } from '../../usecases/read-archive.ts';
-import { serveArchive } from '../archive-answer.ts';
 import { type Route, route } from '../route.ts';
-
-const LISTENERS_MAX = 20;
+import { sendArchive } from '../send-archive.ts';
 
 export const archiveRoutes: readonly Route[] = [
   route({
@@ -20,21 +15,7 @@ export const archiveRoutes: readonly Route[] = [
     answers: { 200: 'the archive', 206: 'the range, of tar and zip', 304: 'not modified' },
     async handle(services, { params, query, caller }, ctx) {
       const { format: kind, names, path: glob } = query;
-      const leave = services.archivesUnderWay.enter(caller.actor);
-      const ended = new AbortController();
-      // Each layer that an answer passes has one or two.
-      ctx.res.setMaxListeners(LISTENERS_MAX);
-      ctx.res.once('close', () => {
-        leave();
-        ended.abort();
-      });
-      const archive = await readArchive(services, caller, parsePackageId(params.id as string), { kind, names, glob });
-      const { ending } = ARCHIVE_KINDS[kind];
-      await serveArchive(ctx, archive, {
-        ...ARCHIVE_KINDS[kind],
-        signal: ended.signal,
-        filename: `${portableName(archive.pkg.name)}${ending}`,
-      });
+      await sendArchive(services, caller, parsePackageId(params.id as string), { kind, names, glob }, ctx);
       return undefined;
     },
   }),

@@ -1,7 +1,9 @@
 import * as z from 'zod/mini';
+import { ArchiveQuery } from '../../api/archive-requests.ts';
 import { parsePackageId } from '../../core/ids.ts';
 import { PATH_MAX_BYTES, parseLogicalPath } from '../../core/logical-path.ts';
 import { serveBytes } from '../../http/bytes.ts';
+import { sendArchive } from '../../http/send-archive.ts';
 import { listFolder } from '../../usecases/list-folder.ts';
 import { getPackage } from '../../usecases/list-packages.ts';
 import { readAttestation, readFile, readManifest } from '../../usecases/read-file.ts';
@@ -52,6 +54,16 @@ export const savePages = [
       const id = parsePackageId(params.id as string);
       const manifest = await readManifest(services, caller, id);
       await serveBytes(ctx, { ...manifest, mediaType: 'application/json', filename: `${id}.manifest.json` });
+      return undefined;
+    },
+  }),
+  page({
+    path: '/ui/packages/{id}/archive',
+    id: 'saveArchive',
+    query: ArchiveQuery,
+    async handle(services, { params, query, caller }, ctx) {
+      const { format: kind, names, path: glob } = query;
+      await sendArchive(services, caller, parsePackageId(params.id as string), { kind, names, glob }, ctx);
       return undefined;
     },
   }),

@@ -1,3 +1,4 @@
+import { ARCHIVE_KIND_NAMES } from '../../core/archive-formats.ts';
 import type { Json } from '../../core/canonical-json.ts';
 import { countOf, formatBytes } from '../../core/format.ts';
 import { parsePackageId } from '../../core/ids.ts';
@@ -8,6 +9,7 @@ import { listRevisions } from '../../usecases/list-revisions.ts';
 import { type PackageProofs, packageProofs } from '../../usecases/package-proofs.ts';
 import type { PackageRecord } from '../../usecases/records.ts';
 import type { Caller } from '../../usecases/services.ts';
+import { listShares } from '../../usecases/shares.ts';
 import { folderTable } from '../folder-table.ts';
 import { type Html, html } from '../html.ts';
 import { isRun, mayAudit, packageFrame } from '../package-frame.ts';
@@ -24,9 +26,12 @@ import {
   statusBadge,
   timeMarkup,
 } from '../words.ts';
+import { mayShare, sharesPanel } from './shares.ts';
 
 /** Entries of the package's own folder that are shown: the rest is on the page of its files. */
 const ENTRIES = 100;
+/** Links for others, the newest. */
+const SHARES = 20;
 /** Members of the metadata. */
 const METADATA_MAX = 50;
 const VALUE_MAX = 300;
@@ -44,6 +49,8 @@ export const packagePage = page({
     const folder = deleted ? null : await listFolder(services, caller, id, { folder: '', after: null, limit: ENTRIES });
     const proofs = pkg.status === 'finalized' ? await packageProofs(services, caller, id, mayAudit(caller)) : null;
     const revisions = await listRevisions(services, caller, pkg);
+    const shared = pkg.status === 'finalized' && mayShare(caller);
+    const shares = shared ? (await listShares(services, caller, id, null, SHARES)).shares : [];
     const body = html`<div class="split"><div>
 ${isRun(pkg) ? html`<section class="panel"><h2>Run</h2>${runSummary(pkg.metadata)}<p><a href="${packageAddress(id)}/run">Findings, checks and scorecard</a></p></section>` : null}
 ${
@@ -59,6 +66,7 @@ ${isRun(pkg) ? null : metadataPanel(pkg)}
 ${proofs === null ? null : html`<section class="panel"><h2>Proofs</h2>${proofsMarkup(proofs, now)}</section>`}
 <section class="panel"><h2>Retention</h2>${retentionMarkup(retention)}</section>
 ${revisions.length < 2 ? null : html`<section class="panel"><h2>Revisions</h2>${revisionsMarkup(pkg, revisions)}</section>`}
+${shared ? sharesPanel(pkg, shares, now) : null}
 </div></div>`;
     return packageFrame({ pkg, caller, now, tab: 'overview', title: pkg.name, body });
   },
@@ -80,7 +88,8 @@ function about(pkg: PackageRecord, { reads }: Caller): Html {
   ])}
 ${
   pkg.status === 'finalized'
-    ? html`<p class="actions"><a class="button quiet" href="${base}/manifest" download>Manifest</a> <a class="button quiet" href="${base}/attestation" download>Attestation</a></p>`
+    ? html`<p class="actions"><a class="button quiet" href="${base}/manifest" download>Manifest</a> <a class="button quiet" href="${base}/attestation" download>Attestation</a></p>
+<p class="actions">${ARCHIVE_KIND_NAMES.map((kind) => html`<a class="button quiet" href="${address(`${base}/archive`, { format: kind })}" download>${kind}</a> `)}</p>`
     : null
 }`;
 }

@@ -10,6 +10,7 @@ import type { PackageRecord } from '../../usecases/records.ts';
 import { type Html, html } from '../html.ts';
 import { page } from '../page.ts';
 import { address, badge, dayMarkup, packageAddress, sizeMarkup, statusBadge } from '../words.ts';
+import { findForm } from './found.ts';
 
 /** The page has less than 100 kB, whatever they are called. */
 const PAGE = 50;
@@ -44,6 +45,7 @@ export const packagesPage = page({
     const next = more && last ? services.cursors.encode('browsePackages', last.id) : undefined;
     const body = html`<h1>Packages</h1>
 ${form(asked, await services.registry.read.retention.listClasses())}
+${findForm('')}
 <section class="panel" aria-label="Packages">
 ${packages.length === 0 ? none(asked, cursor !== undefined) : table(packages, now)}
 ${pager(asked, cursor, next)}

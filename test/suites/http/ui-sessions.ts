@@ -18,6 +18,8 @@ export function uiSessionsSuite(startTestService: StartTestService): void {
   test.before(async (t) => {
     const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
     const admin = apiOf(service.url, ADMIN_TOKEN);
+    // Without any, what is no page needs none.
+    await makeToken(admin, { scopes: ['packages:read'] });
     t.context = { service, admin, alice: await admin.preserve({ c: 'x' }, { producer: 'alice' }) };
   });
   test.after.always((t) => t.context.service?.dispose());
