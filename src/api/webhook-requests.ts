@@ -3,9 +3,10 @@ import { TEXT_MAX } from '../core/text-problem.ts';
 import { EVENT_TYPE_PATTERN, WEBHOOK_FORMATS, WEBHOOK_URL_MAX } from '../core/webhook.ts';
 import { many, Page, reason, text } from './request-fields.ts';
 
-const TYPES_MAX = 50;
-const PRODUCERS_MAX = 100;
-const REPLAYED_MAX = 1_000;
+const TYPES_MAX = 30;
+const PRODUCERS_MAX = 50;
+/** So many that they fit into a body of a few fields. */
+const REPLAYED_MAX = 50;
 
 const type = z
   .string()

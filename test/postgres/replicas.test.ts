@@ -1,18 +1,20 @@
 import test from 'ava';
 import type { Knex } from 'knex';
 import type { BlobStore } from '../../src/blobs/blob-store.ts';
-import type { PackageId, UploadId } from '../../src/core/ids.ts';
+import type { PackageId, UploadId, WebhookId } from '../../src/core/ids.ts';
 import type { LogicalPath } from '../../src/core/logical-path.ts';
 import { connectPostgres } from '../../src/registry/connect-postgres.ts';
 import type { FileRecord } from '../../src/registry/files.ts';
 import { openRegistry, type Tables } from '../../src/registry/registry.ts';
 import { createToken, revokeToken } from '../../src/usecases/api-tokens.ts';
 import { claimForCompletion } from '../../src/usecases/complete-upload.ts';
+import { deliverWebhook } from '../../src/usecases/deliver-webhook.ts';
 import { recordChange } from '../../src/usecases/record-change.ts';
 import { recover } from '../../src/usecases/recover.ts';
 import { type Services, SYSTEM } from '../../src/usecases/services.ts';
 import { type Answer, type Api, apiOf, sha256 } from '../support/api.ts';
 import { POSTGRES } from '../support/postgres.ts';
+import { startReceiver } from '../support/receiver.ts';
 import { required } from '../support/required.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 
@@ -33,7 +35,8 @@ if (postgres !== null) {
   /** A service, and a second one's registry, instance and memory beside it, on its database and its blob store. */
   async function replicas(t: { teardown(work: () => Promise<void>): void }): Promise<Replicas> {
     const url = await (postgres as NonNullable<typeof postgres>).createDatabase();
-    const service = await startTestService({ env: { ARTIFACT_STORE_DATABASE_URL: url } });
+    const env = { ARTIFACT_STORE_DATABASE_URL: url, ARTIFACT_STORE_WEBHOOK_ALLOW: '127.0.0.1' };
+    const service = await startTestService({ env, webhooks: { look: null } });
     t.teardown(() => service.dispose());
     const db = connectPostgres(url);
     const registry = await openRegistry(db);
@@ -51,6 +54,33 @@ if (postgres !== null) {
     t.is((await reader.get('/v1/packages')).status, 200);
     await revokeToken(other, SYSTEM, record.id, null);
     t.is((await reader.get('/v1/packages')).status, 401);
+  });
+
+  test('of two replicas that would send an event, one does; both send what comes', async (t) => {
+    const { service, other, api } = await replicas(t);
+    const receiver = await startReceiver();
+    t.teardown(() => receiver.close());
+    const id = (await api.post('/v1/webhooks', { url: receiver.url, types: ['package.*'] })).body.id as WebhookId;
+    const { signal } = new AbortController();
+    const pushes = Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => api.preserve({ f: name }, { name })));
+    let pushed = false;
+    pushes.then(() => {
+      pushed = true;
+    });
+    const send = async (services: Services<BlobStore>): Promise<void> => {
+      while (!pushed) await deliverWebhook(services, id, signal);
+    };
+    await Promise.all([send(service.services), send(other), pushes]);
+    await deliverWebhook(other, id, signal);
+    const sent = receiver.received.map(({ json }) => json.id as string);
+    t.is(new Set(sent).size, sent.length, 'each once');
+    for (const pkg of await pushes) {
+      const audit = (await api.get(`/v1/audit?package_id=${pkg}`)).body.items as Array<{ id: string; action: string }>;
+      t.deepEqual(
+        receiver.received.filter(({ json }) => json.subject === pkg).map(({ json }) => json.id),
+        audit.filter(({ action }) => action.startsWith('package.')).map((event) => event.id),
+      );
+    }
   });
 
   test('whoever may not read a package waits for nobody who has locked it', async (t) => {

@@ -199,6 +199,21 @@ export const WORST_BODIES: readonly Worst[] = [
   ...posts('createShare', '/v1/packages/{id}/shares', [
     ['a share with a note of escapes', 422, () => `{"note":"${'\\u0020'.repeat(5_000)}"}`],
   ]),
+  ...posts('createWebhook', '/v1/webhooks', [
+    [
+      'a webhook for 10,000 producers',
+      422,
+      () => `{"url":"https://receiver.example/","producers":[${'0,'.repeat(9_999)}0]}`,
+    ],
+  ]),
+  ...posts('replayWebhook', '/v1/webhooks/whk_x/replay', [
+    ['a replay of 10,000 events', 422, () => `{"events":[${'0,'.repeat(9_999)}0]}`],
+    [
+      'a replay of as many events as can be',
+      404,
+      () => JSON.stringify({ events: Array(50).fill(`evt_${'0'.repeat(32)}`) }),
+    ],
+  ]),
   ...posts('planRepairs', '/v1/operations/repairs', [
     [
       'repairs of 1,000 objects',
@@ -253,6 +268,15 @@ export const WORST_BODIES: readonly Worst[] = [
     operationId: 'revokeShare',
     method: 'DELETE',
     path: '/v1/shares/shr_x',
+    headers: JSON_TYPE,
+    body: () => `{"reason":"${'\\u0020'.repeat(5_000)}"}`,
+    status: 422,
+  },
+  {
+    what: 'a removal with 30,000 escapes',
+    operationId: 'removeWebhook',
+    method: 'DELETE',
+    path: '/v1/webhooks/whk_x',
     headers: JSON_TYPE,
     body: () => `{"reason":"${'\\u0020'.repeat(5_000)}"}`,
     status: 422,

@@ -107,6 +107,18 @@ const GOOD: Record<string, Array<[string, Partial<Config>]>> = {
     ['500kB/s', { fixityRate: 500_000 }],
     ['1GB/s', { fixityRate: 1_000_000_000 }],
   ],
+  WEBHOOK_ALLOW: [
+    ['hub.internal', { webhookAllow: [{ host: 'hub.internal', network: null }] }],
+    [
+      '*.Corp, ::1',
+      {
+        webhookAllow: [
+          { host: '.corp', network: null },
+          { host: null, network: { base: 1n, bits: 128 } },
+        ],
+      },
+    ],
+  ],
   LOG_LEVEL: [
     ['trace', { logLevel: 'trace' }],
     ['silent', { logLevel: 'silent' }],
@@ -157,6 +169,7 @@ const BAD: Record<string, string[]> = {
   SWEEP_GRACE: ['off', '24', '-1h', '1w', '1.5h'],
   FIXITY_PERIOD: ['0s', '59s', 'monthly', '30'],
   FIXITY_RATE: ['20', '20MB', '0MB/s', 'fast', '-1MB/s'],
+  WEBHOOK_ALLOW: ['http://hub.internal', '10.0.0.0/33', 'hub/x', 'a, b?'],
   LOG_LEVEL: ['loud', 'INFO'],
 };
 

@@ -4,7 +4,7 @@ import { document, id, KIB, page } from './answer.ts';
 
 const Checked = z.extend(Webhook, { id });
 
-/** A URL, a description, and a hundred producers, each character of which JSON may write as six. */
+/** A URL, a description, and fifty producers, each character of which JSON may write as six. */
 export const webhooks = page(Checked, 160 * KIB);
 export const webhook = document(Checked);
 export const newWebhook = document(
