@@ -1,9 +1,9 @@
-import { createWriteStream } from 'node:fs';
-import { type FileHandle, mkdir, open, statfs, utimes } from 'node:fs/promises';
+import { createWriteStream, utimesSync, writeFileSync } from 'node:fs';
+import { type FileHandle, mkdir, open, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { crc32 } from 'node:zlib';
+import { crc32, inflateRawSync } from 'node:zlib';
 import { type Entry, fromFdPromise, getFileNameLowLevel } from 'yauzl';
 import { DECLARATION_FILE } from '../../src/core/bag-names.ts';
 import { ancestors, pathProblem } from '../../src/core/logical-path.ts';
@@ -16,6 +16,8 @@ export const ENTRIES_MAX = 1_000_000;
 const [STORED, DEFLATED] = [0, 8];
 /** The most that deflate makes of a byte. */
 const RATIO_MAX = 1_032;
+/** Bytes. */
+const SMALL_MAX = 1024 ** 2;
 const TYPES = 0o170_000;
 const [FOLDER, FILE] = [0o040_000, 0o100_000];
 
@@ -47,7 +49,7 @@ export async function unpackZip(
   for await (const entry of entriesOf(handle)) {
     signal.throwIfAborted();
     if (isFolder(entry)) continue;
-    await unpack(entry, into, folders, signal);
+    await unpack(entry, { handle, into, folders, signal });
     done.files += 1;
     done.bytes += entry.uncompressedSize;
   }
@@ -65,7 +67,7 @@ async function openZip(file: string): Promise<FileHandle> {
   }
 }
 
-type OpenEntry = Entry & { stream(): Promise<NodeJS.ReadableStream> };
+type OpenEntry = Entry & { stream(): Promise<NodeJS.ReadableStream>; start(): Promise<number> };
 
 /** Each entry as the file's directory has it. @throws CliError bag_invalid for one that is not taken */
 async function* entriesOf(handle: FileHandle): AsyncGenerator<OpenEntry> {
@@ -76,7 +78,8 @@ async function* entriesOf(handle: FileHandle): AsyncGenerator<OpenEntry> {
       const { generalPurposeBitFlag, fileNameRaw, extraFields } = entry;
       entry.fileName = getFileNameLowLevel(generalPurposeBitFlag, fileNameRaw, extraFields, true);
       assertTaken(entry);
-      yield Object.assign(entry, { stream: () => zip.openReadStreamPromise(entry) });
+      const start = async () => (await zip.readLocalFileHeaderPromise(entry, { minimal: true })).fileDataStart;
+      yield Object.assign(entry, { stream: () => zip.openReadStreamPromise(entry), start });
     }
   } catch (error) {
     throw asBadZip(error);
@@ -85,10 +88,14 @@ async function* entriesOf(handle: FileHandle): AsyncGenerator<OpenEntry> {
 
 function asBadZip(error: unknown): unknown {
   const { name, code, message } = error as NodeJS.ErrnoException;
-  // What the system says has a code.
-  if (error instanceof CliError || name === 'AbortError' || (code !== undefined && !code.startsWith('Z_')))
-    return error;
-  return badBag(`The ZIP file cannot be read: ${message}.`);
+  if (error instanceof CliError || name === 'AbortError' || isOfSystem(code)) return error;
+  const why = code === 'ERR_BUFFER_TOO_LARGE' ? 'an entry has too many bytes' : message;
+  return badBag(`The ZIP file cannot be read: ${why}.`);
+}
+
+/** Others are zlib's, about the bytes that it got. */
+function isOfSystem(code: string | undefined): boolean {
+  return code !== undefined && code !== 'ERR_BUFFER_TOO_LARGE' && !code.startsWith('Z_');
 }
 
 function isFolder({ fileName }: Entry): boolean {
@@ -151,26 +158,54 @@ async function assertRoom(into: string, bytes: number): Promise<void> {
   );
 }
 
-async function unpack(entry: OpenEntry, into: string, folders: Set<string>, signal: AbortSignal): Promise<void> {
-  const { fileName, externalFileAttributes } = entry;
+interface Unpacking {
+  handle: FileHandle;
+  into: string;
+  /** Those that are there. */
+  folders: Set<string>;
+  signal: AbortSignal;
+}
+
+async function unpack(entry: OpenEntry, { handle, into, folders, signal }: Unpacking): Promise<void> {
+  const { fileName, externalFileAttributes, compressedSize, uncompressedSize } = entry;
   const target = join(into, fileName);
   const parent = dirname(target);
   if (!folders.has(parent)) await mkdir(parent, { recursive: true, mode: 0o700 });
   folders.add(parent);
+  const options = { flags: 'wx', mode: ((externalFileAttributes >>> 16) & 0o111) === 0 ? 0o600 : 0o700 };
   let crc = 0;
-  const summed = new Transform({
-    transform(bytes: Buffer, _, done) {
-      crc = crc32(bytes, crc);
-      done(null, bytes);
-    },
-  });
-  const mode = ((externalFileAttributes >>> 16) & 0o111) === 0 ? 0o600 : 0o700;
   try {
-    await pipeline(await entry.stream(), summed, createWriteStream(target, { flags: 'wx', mode }), { signal });
+    if (compressedSize <= SMALL_MAX && uncompressedSize <= SMALL_MAX) {
+      const content = await readSmall(handle, entry);
+      crc = crc32(content);
+      writeFileSync(target, content, { ...options, flag: options.flags });
+    } else {
+      const summed = new Transform({
+        transform(bytes: Buffer, _, done) {
+          crc = crc32(bytes, crc);
+          done(null, bytes);
+        },
+      });
+      await pipeline(await entry.stream(), summed, createWriteStream(target, options), { signal });
+    }
   } catch (error) {
     throw asBadZip(error);
   }
   if (crc !== entry.crc32) throw badBag(`The ZIP file is damaged: ${JSON.stringify(fileName)} has another CRC-32.`);
   const modified = entry.getLastModDate();
-  if (!Number.isNaN(modified.getTime())) await utimes(target, modified, modified);
+  if (!Number.isNaN(modified.getTime())) utimesSync(target, modified, modified);
+}
+
+/** At once: streams cost a small file ten times as much. */
+async function readSmall(handle: FileHandle, entry: OpenEntry): Promise<Buffer> {
+  const { compressedSize, uncompressedSize, compressionMethod } = entry;
+  const packed = Buffer.allocUnsafe(compressedSize);
+  const { bytesRead } = await handle.read(packed, 0, compressedSize, await entry.start());
+  if (bytesRead < compressedSize) throw new Error('it ends in the middle of an entry');
+  if (compressionMethod === STORED) return packed;
+  // Throws when there is more.
+  const content = inflateRawSync(packed, { maxOutputLength: Math.max(uncompressedSize, 1) });
+  if (content.length < uncompressedSize) throw new Error('not enough bytes in an entry');
+  if (content.length > uncompressedSize) throw new Error('too many bytes in an entry');
+  return content;
 }
