@@ -1,33 +1,47 @@
-import { ancestors, comparePaths, SEGMENT_MAX_BYTES } from './logical-path.ts';
+import { ancestors, SEGMENT_MAX_BYTES } from './logical-path.ts';
 
 /**
  * Names that Windows can hold, for the paths of a package: no reserved device name, no dot or blank at an end, none of its special
  * characters, and no two that differ by case alone. A name that is portable stays as it is, but for the later ones (in the order of
- * bytes) of those that differ by case. Every folder and file is renamed within its folder, so two paths never become one, nor one the
+ * paths) of those that differ by case. Every folder and file is renamed within its folder, so two paths never become one, nor one the
  * folder of another; and what has been renamed is portable.
  *
- * Paths are added in the order of their bytes. Memory: the names of one folder and of those that it lies in, and what is renamed.
+ * `add` all paths in the order of their bytes, then `end`, then `settle` until it says that all is settled, then ask `of`. Memory: the
+ * names of one folder and of those that it lies in, and what is renamed.
  */
 export class PortableNames {
   /** New names of files and folders, by their paths. */
   readonly #renamed = new Map<string, string>();
-  /** The folders that the last path lies in, the root first; and the names in them so far. */
-  #open: OpenFolder[] = [{ path: '', names: new Set() }];
+  /** The folders that the last path lies in, the root first. */
+  readonly #open: Folder[] = [new Folder('')];
+  /** Folders that have all their names, and whose others have no new ones yet. */
+  readonly #closed: Folder[] = [];
 
   add(path: string): void {
     const segments = path.split('/');
     let depth = 0;
     while (depth + 1 < segments.length && this.#open[depth + 1]?.path === pathOf(segments, depth + 1)) depth += 1;
     this.#close(depth + 1);
-    for (const [index, segment] of segments.entries()) {
-      if (index > depth) this.#open.push({ path: pathOf(segments, index), names: new Set() });
-      if (index >= depth) this.#open[index]?.names.add(segment);
+    for (let at = depth; at < segments.length; at += 1) {
+      if (at > depth) this.#open.push(new Folder(pathOf(segments, at)));
+      this.#open[at]?.add(segments[at] as string);
     }
   }
 
-  /** After the last path, before the first `of`. */
   end(): void {
     this.#close(0);
+  }
+
+  /** Gives new names to so many of those that need one. @returns all have theirs, as far as their folders are known */
+  settle(most = Number.POSITIVE_INFINITY): boolean {
+    for (let left = most; left > 0; left -= 1) {
+      const folder = this.#closed[0];
+      if (folder === undefined) return true;
+      const renamed = folder.renameNext();
+      if (renamed === null) this.#closed.shift();
+      else this.#renamed.set(renamed.path, renamed.name);
+    }
+    return false;
   }
 
   /** The path in an archive. */
@@ -43,40 +57,56 @@ export class PortableNames {
   }
 
   #close(depth: number): void {
-    for (const { path, names } of this.#open.splice(depth)) {
-      for (const [from, to] of renamedIn(names)) this.#renamed.set(path === '' ? from : `${path}/${from}`, to);
-    }
+    this.#closed.push(...this.#open.splice(depth).filter((folder) => folder.hasOthers));
   }
 }
 
-interface OpenFolder {
-  path: string;
-  names: Set<string>;
+class Folder {
+  readonly path: string;
+  /** Folded. */
+  readonly #taken = new Set<string>();
+  /** Names that cannot stay. */
+  readonly #others: string[] = [];
+  readonly #tried = new Map<string, number>();
+  #last = '';
+  #renamed = 0;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** What lies in a folder comes together, so of its name only the last one can come again. */
+  add(name: string): void {
+    if (name === this.#last) return;
+    this.#last = name;
+    const key = foldedName(name);
+    if (portableName(name) !== name || this.#taken.has(key)) this.#others.push(name);
+    else this.#taken.add(key);
+  }
+
+  get hasOthers(): boolean {
+    return this.#others.length > 0;
+  }
+
+  renameNext(): { path: string; name: string } | null {
+    const from = this.#others[this.#renamed];
+    if (from === undefined) return null;
+    this.#renamed += 1;
+    const base = portableName(from);
+    const { stem, extension } = partsOf(base);
+    // Of all that get the same names every number is tried once.
+    const common = foldedName(`${stem}~${extension}`);
+    let nth = this.#tried.get(common) ?? 1;
+    let name = base;
+    while (this.#taken.has(foldedName(name))) name = `${stem}~${++nth}${extension}`;
+    this.#tried.set(common, nth);
+    this.#taken.add(foldedName(name));
+    return { path: this.path === '' ? from : `${this.path}/${from}`, name };
+  }
 }
 
 function pathOf(segments: readonly string[], depth: number): string {
   return segments.slice(0, depth).join('/');
-}
-
-/** @param names of one folder @returns the new names of those that cannot stay */
-function* renamedIn(names: ReadonlySet<string>): Generator<[from: string, to: string]> {
-  const taken = new Set<string>();
-  const others: string[] = [];
-  for (const name of [...names].sort(comparePaths)) {
-    const key = foldedName(name);
-    if (portableName(name) !== name || taken.has(key)) others.push(name);
-    else taken.add(key);
-  }
-  const tried = new Map<string, number>();
-  for (const from of others) {
-    const base = portableName(from);
-    let nth = tried.get(base) ?? 1;
-    let to = nth === 1 ? base : numbered(base, nth);
-    while (taken.has(foldedName(to))) to = numbered(base, ++nth);
-    tried.set(base, nth);
-    taken.add(foldedName(to));
-    yield [from, to];
-  }
 }
 
 /** The same for names that a file system without case, or one that normalizes Unicode, takes for the same. */
@@ -93,7 +123,7 @@ const DEVICE = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout
 /** One name that Windows can hold; the same name when it is one. */
 export function portableName(name: string): string {
   const allowed = withoutLast(name.replace(FORBIDDEN, '_'));
-  return DEVICE.test(allowed) ? shortened(`_${allowed}`, '') : allowed;
+  return DEVICE.test(allowed) ? withoutLast(cutTo(`_${allowed}`, SEGMENT_MAX_BYTES)) : allowed;
 }
 
 function withoutLast(name: string): string {
@@ -102,16 +132,22 @@ function withoutLast(name: string): string {
 
 const EXTENSION = /\.[^.]{1,16}$/;
 
-/** `name~2.txt` */
-function numbered(name: string, nth: number): string {
-  const extension = name.length > 1 ? (EXTENSION.exec(name.slice(1))?.[0] ?? '') : '';
-  return shortened(name.slice(0, name.length - extension.length), `~${nth}${extension}`);
+/** `~9999999` at most. */
+const NUMBER_MAX = 8;
+
+/** Of `name~2.txt` what stands before and after the number, so short that it is a name with any number. */
+function partsOf(name: string): { stem: string; extension: string } {
+  const extension = EXTENSION.exec(name.slice(1))?.[0] ?? '';
+  const stem = name.slice(0, name.length - extension.length);
+  return { stem: cutTo(stem, SEGMENT_MAX_BYTES - NUMBER_MAX - Buffer.byteLength(extension)), extension };
 }
 
-/** With as much of its beginning as a name may have. */
-function shortened(beginning: string, end: string): string {
-  const room = SEGMENT_MAX_BYTES - Buffer.byteLength(end);
-  let cut = beginning;
-  while (Buffer.byteLength(cut) > room) cut = [...cut].slice(0, -1).join('');
-  return withoutLast(cut + end);
+/** The beginning of a text, of at most so many bytes. */
+function cutTo(text: string, most: number): string {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= most) return text;
+  let end = most;
+  // A character is not cut in two: what follows its first byte begins with 10.
+  while (((bytes[end] as number) & 0xc0) === 0x80) end -= 1;
+  return bytes.toString('utf8', 0, end);
 }

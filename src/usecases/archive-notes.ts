@@ -1,9 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ArchiveMember, MemberPages } from '../core/archive.ts';
 import { foldedName, PortableNames } from '../core/portable-names.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { madeMember } from './made-member.ts';
 import { secondsOf } from './package-members.ts';
 
+const SETTLED_AT_ONCE = 2_000;
 const NOTES = { name: 'artifact-store-notes', ending: '.json', schema: 'artifact-store/archive-notes/v1' };
 
 export interface Noted {
@@ -37,6 +39,7 @@ export async function notedMembers(
   /** Of the archive's first level, those that could be the name of the notes. */
   const near = new Set<string>();
   for await (const page of members()) {
+    names.settle(SETTLED_AT_ONCE);
     for (const { path } of page) {
       if (portable) names.add(path);
       const [first = ''] = path.split('/', 1);
@@ -44,6 +47,8 @@ export async function notedMembers(
     }
   }
   names.end();
+  // Of a folder with a million names that differ by case, others get their turns.
+  while (!names.settle(SETTLED_AT_ONCE)) await nextTurn();
   const pages: MemberPages = names.changesNothing ? members : mapped(members, names);
   if (names.changesNothing && removed.size === 0) return { notes: null, pages };
   const make = () => notes(pkg.id, removed, names.changesNothing ? null : { members, names });

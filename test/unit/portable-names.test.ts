@@ -8,6 +8,7 @@ function namesOf(paths: readonly string[]): Map<string, string> {
   const ordered = paths.toSorted(comparePaths);
   for (const path of ordered) names.add(path);
   names.end();
+  names.settle();
   return new Map(ordered.map((path) => [path, names.of(path)]));
 }
 
