@@ -12,7 +12,11 @@ export async function lookAtDataFolder(dir: string): Promise<'absent' | 'empty' 
     const why = (error as Error).message;
     throw hasErrno(error, 'ENOTDIR')
       ? new DataFolderError('not_a_data_folder', `${dir} is not a folder: set ARTIFACT_STORE_DATA_DIR to another one.`)
-      : new DataFolderError('not_writable', `The data folder ${dir} cannot be read (${why}).`, { cause: error });
+      : new DataFolderError(
+          'not_writable',
+          `The data folder ${dir} cannot be read (${why}): give this user read and write access, or set ARTIFACT_STORE_DATA_DIR to another folder.`,
+          { cause: error },
+        );
   }
   await checkFormat(dir);
   return names.includes('format.json') ? 'made' : 'empty';

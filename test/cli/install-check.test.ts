@@ -130,6 +130,17 @@ test('what keeps a service from running is told, each with what to do', async (t
   t.deepEqual(await readdir(foreign), ['thesis.txt']);
 });
 
+test('a folder that this user may not read fails, and says for whom it is to be opened', async (t) => {
+  const folder = await tempFolder(t);
+  const uid = process.getuid?.() === 0 ? 65_534 : undefined;
+  await chmod(folder, uid === undefined ? 0o000 : 0o700);
+  t.teardown(() => chmod(folder, 0o700));
+  const env = { ...FREE, ARTIFACT_STORE_DATA_DIR: folder };
+  const { code, stdout } = await runCli(['install-check'], { env, ...(uid === undefined ? {} : { uid }) });
+  t.is(code, 1, stdout);
+  t.regex(stdout, /^FAIL The data folder \S+ cannot be read \(EACCES.*: give this user read and write access/m);
+});
+
 test('keys that others may read are reported', async (t) => {
   const service = await startTestService();
   t.teardown(() => service.dispose());
