@@ -11,6 +11,7 @@ const SUITES = [
   'test/postgres/*.test.ts',
   'test/postgres-folder/*.test.ts',
   'test/ceph/access.test.ts',
+  'test/ceph/archives.test.ts',
   'test/ceph/attestation.test.ts',
   'test/ceph/audit-log.test.ts',
   'test/ceph/time-stamps.test.ts',
