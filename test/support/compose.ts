@@ -38,6 +38,7 @@ const SUITES = [
   'test/ceph/packages.test.ts',
   'test/ceph/packs.test.ts',
   'test/ceph/probe.test.ts',
+  'test/ceph/push-by-hand.test.ts',
   'test/ceph/push-resume.test.ts',
   'test/ceph/put-file.test.ts',
   'test/ceph/put-large.test.ts',
