@@ -34,7 +34,7 @@ export const shareCreate = defineVerb<Options>({
     const { findPackage } = await import('../view/find-package.ts');
     const client = await context.client();
     const pkg = await findPackage(client, named);
-    const made = await client.createShare(pkg.id, { path, note, ...expires });
+    const made = await client.access.createShare(pkg.id, { path, note, ...expires });
     const { formatTime } = await import('../format.ts');
     context.out.note(
       `${made.id}: this is the only time that the link is shown. It ends ${formatTime(made.expires_at)}.`,

@@ -16,7 +16,7 @@ export const shareLs = defineVerb({
     ]);
     const client = await context.client();
     const { id } = await findPackage(client, named);
-    const page = await readPages(client.url, Number.POSITIVE_INFINITY, (next) => client.shares(id, next));
+    const page = await readPages(client.url, Number.POSITIVE_INFINITY, (next) => client.access.shares(id, next));
     return { json: page, text: shareTable(page.items) };
   },
 });

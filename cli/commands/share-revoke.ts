@@ -16,7 +16,7 @@ export const shareRevoke = defineVerb<Options>({
   options: [{ flags: '--reason <text>', description: 'why; kept forever', parse: parseReason }],
   async run(context, [id = ''], { reason }) {
     const client = await context.client();
-    const share = await client.revokeShare(id, reason);
+    const share = await client.access.revokeShare(id, reason);
     return { json: share, text: `${share.id} is revoked.` };
   },
 });

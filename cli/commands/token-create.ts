@@ -56,7 +56,7 @@ export const tokenCreate = defineVerb<Options>({
   async run(context, _args, { name, scope, producer, expires, description }) {
     const client = await context.client();
     const body = { name, description, scopes: scope, producers: producer, ...expires };
-    const made = await client.createToken(body);
+    const made = await client.access.createToken(body);
     context.out.note(`${made.id}: this is the only time that the token is shown.`);
     return { json: made, text: made.token };
   },

@@ -13,7 +13,7 @@ export const tokenLs = defineVerb({
       import('../view/token-table.ts'),
     ]);
     const client = await context.client();
-    const page = await readPages(client.url, Number.POSITIVE_INFINITY, (next) => client.tokens(next));
+    const page = await readPages(client.url, Number.POSITIVE_INFINITY, (next) => client.access.tokens(next));
     return { json: page, text: tokenTable(page.items) };
   },
 });

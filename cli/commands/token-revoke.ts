@@ -17,7 +17,7 @@ export const tokenRevoke = defineVerb<Options>({
   async run(context, [id = ''], { reason }) {
     const { printable } = await import('../format.ts');
     const client = await context.client();
-    const token = await client.revokeToken(id, reason);
+    const token = await client.access.revokeToken(id, reason);
     return { json: token, text: `${token.id} (${printable(token.name)}) is revoked.` };
   },
 });

@@ -47,7 +47,7 @@ export const webhookAdd = defineVerb<Options>({
   async run(context, [given = ''], { type, producer, format, description }) {
     const client = await context.client();
     const url = parseText(WEBHOOK_URL_MAX)(given, 'URL');
-    const made = await client.addWebhook({ url, types: type, producers: producer, format, description });
+    const made = await client.webhooks.add({ url, types: type, producers: producer, format, description });
     context.out.note(`${made.id}: this is the only time that the secret is shown.`);
     return { json: made, text: made.secret };
   },

@@ -21,7 +21,7 @@ export const webhookDeliveries = defineVerb<Options>({
     const client = await context.client();
     const state = dead === true ? 'dead' : undefined;
     const page = await readPages(client.url, Number.POSITIVE_INFINITY, (next) =>
-      client.deliveries(id, { ...next, state }),
+      client.webhooks.deliveries(id, { ...next, state }),
     );
     return { json: page, text: deliveryTable(page.items) };
   },

@@ -13,7 +13,7 @@ export const webhookLs = defineVerb({
       import('../view/webhook-table.ts'),
     ]);
     const client = await context.client();
-    const page = await readPages(client.url, Number.POSITIVE_INFINITY, (next) => client.webhooks(next));
+    const page = await readPages(client.url, Number.POSITIVE_INFINITY, (next) => client.webhooks.list(next));
     return { json: page, text: webhookTable(page.items) };
   },
 });

@@ -19,7 +19,7 @@ export const webhookReplay = defineVerb({
   async run(context, [id = '', ...events]) {
     const { countOf } = await import('../format.ts');
     const client = await context.client();
-    const result = await client.replayWebhook(id, events.length === 0 ? undefined : events);
+    const result = await client.webhooks.replay(id, events.length === 0 ? undefined : events);
     return { json: result, text: `${countOf(result.replayed, 'dead event')} will be sent again.` };
   },
 });

@@ -15,7 +15,7 @@ export const webhookRm = defineVerb<Options>({
   options: [{ flags: '--reason <text>', description: 'why; kept forever', parse: parseReason }],
   async run(context, [id = ''], { reason }) {
     const client = await context.client();
-    const removed = await client.removeWebhook(id, reason);
+    const removed = await client.webhooks.remove(id, reason);
     return { json: removed, text: `${removed.id} is removed.` };
   },
 });

@@ -11,7 +11,7 @@ export const webhookRotate = defineVerb({
   async run(context, [id = '']) {
     const { formatTime } = await import('../format.ts');
     const client = await context.client();
-    const rotated = await client.rotateWebhookSecret(id);
+    const rotated = await client.webhooks.rotateSecret(id);
     context.out.note(`The secret before signs, too, until ${formatTime(rotated.previous_secret_until)}.`);
     return { json: rotated, text: rotated.secret };
   },

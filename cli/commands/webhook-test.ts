@@ -11,7 +11,7 @@ export const webhookTest = defineVerb({
   arguments: [{ name: 'WEBHOOK', description: 'its id, as webhook ls shows it' }],
   async run(context, [id = '']) {
     const client = await context.client();
-    const result = await client.testWebhook(id);
+    const result = await client.webhooks.test(id);
     if (result.delivered) return { json: result, text: `The receiver took it, and answered ${result.status}.` };
     context.out.warn(`The receiver did not take it: ${result.failure}.`);
     return { json: result, exit: EXIT.failed };

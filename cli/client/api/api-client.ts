@@ -7,14 +7,23 @@ import { ENVELOPE_MAX_BYTES } from '../../../src/core/statement.ts';
 import { TIME_STAMP_MAX } from '../../../src/core/time-stamp.ts';
 import { ENTRY_MAX_BYTES, TILE_WIDTH, type Tile, tilePath } from '../../../src/core/tlog-tiles.ts';
 import { ApiError, usageError } from '../../errors.ts';
-import type { AnswerName, AnswerOf } from './answers/index.ts';
+import { type AccessCalls, accessCalls } from './access-calls.ts';
 import { bodyStart, upTo, wholeBody } from './bounded-body.ts';
 import { Connections } from './connections.ts';
 import { type GithubIdentity, githubTokens } from './github-identity.ts';
-import { type Answering, type Call, JsonCalls, type Query } from './json-calls.ts';
+import {
+  type Answering,
+  type Call,
+  DEFAULT_PAGE,
+  JsonCalls,
+  type PageQuery,
+  packagePath,
+  type Query,
+} from './json-calls.ts';
 import { type ReadManifest, readManifest } from './manifest-reader.ts';
 import { pagesOf } from './pages.ts';
 import { RetryNotes } from './retry.ts';
+import { type WebhookCalls, webhookCalls } from './webhook-calls.ts';
 
 export interface ClientOptions {
   url: string;
@@ -48,11 +57,6 @@ function partsOf({ url: named, token, identity, signal, userAgent, env, tell = (
   return { url, signal, connections, notes, calls };
 }
 
-export interface PageQuery {
-  limit?: number;
-  cursor?: string;
-}
-
 /** A manifest lists a package's files: so many bytes for each, its path and its escapes included; metadata comes beside them. */
 const MANIFEST_ENTRY_MAX = 8 * 1024;
 const MANIFEST_REST_MAX = 4 * 1024 ** 2;
@@ -63,8 +67,6 @@ const BUNDLE_MAX = TILE_WIDTH * (2 + ENTRY_MAX_BYTES);
 /** Some five million files. */
 const MANIFEST_MAX = 1024 ** 3;
 const FILES_PAGE = 1_000;
-/** The default size of a page. */
-const DEFAULT_PAGE = 100;
 
 /** Of a package, what a manifest is checked against. */
 type ManifestOwner = Pick<wire.Package, 'id' | 'file_count'>;
@@ -99,6 +101,9 @@ export class ApiClient {
   readonly signal: AbortSignal;
   readonly connections: Connections;
   readonly notes: RetryNotes;
+  /** Tokens, and links for others. */
+  readonly access: AccessCalls;
+  readonly webhooks: WebhookCalls;
   readonly #calls: JsonCalls;
   #limits: Promise<Limits> | null = null;
 
@@ -108,6 +113,8 @@ export class ApiClient {
     this.signal = signal;
     this.connections = connections;
     this.notes = notes;
+    this.access = accessCalls(calls);
+    this.webhooks = webhookCalls(calls);
     this.#calls = calls;
   }
 
@@ -132,16 +139,16 @@ export class ApiClient {
   }
 
   listPackages(query: Query): Promise<wire.PackageList> {
-    return this.#list('packages', '/v1/packages', query);
+    return this.#calls.list('packages', '/v1/packages', query);
   }
 
   getPackage(id: string): Promise<wire.Package> {
-    return this.#get('package', packagePath(id));
+    return this.#calls.get('package', packagePath(id));
   }
 
   registerFiles(id: string, files: wire.RegisterFiles['files']): Promise<wire.RegisteredFiles> {
     const items = files.length;
-    return this.#post('registered', `${packagePath(id)}/files`, { files }, { items });
+    return this.#calls.post('registered', `${packagePath(id)}/files`, { files }, { items });
   }
 
   /** Removing something that does not exist is not an error. */
@@ -155,7 +162,7 @@ export class ApiClient {
   }
 
   listFiles(id: string, page: PageQuery = {}): Promise<wire.FileList> {
-    return this.#list('files', `${packagePath(id)}/files`, { ...page });
+    return this.#calls.list('files', `${packagePath(id)}/files`, { ...page });
   }
 
   /** Every file, page by page. */
@@ -167,7 +174,7 @@ export class ApiClient {
   /** Paths of files that were removed from a finalized package. */
   async deletedPaths(id: string): Promise<Set<string>> {
     const read = (cursor: string | undefined) =>
-      this.#list('files', `${packagePath(id)}/files`, { deleted: 'true', limit: FILES_PAGE, cursor });
+      this.#calls.list('files', `${packagePath(id)}/files`, { deleted: 'true', limit: FILES_PAGE, cursor });
     const paths = new Set<string>();
     for await (const { items } of pagesOf(this.url, read)) for (const { path } of items) paths.add(path);
     return paths;
@@ -175,18 +182,18 @@ export class ApiClient {
 
   /** All of these, or none. @param check only whether they may be removed */
   deleteFiles(id: string, body: { paths: string[]; reason: string; check?: boolean }): Promise<wire.FileDeletion> {
-    return this.#post('fileDeletion', `${packagePath(id)}/file-deletions`, body);
+    return this.#calls.post('fileDeletion', `${packagePath(id)}/file-deletions`, body);
   }
 
   finalizePackage(
     id: string,
     expected: { file_count?: number; total_size?: number; files_digest?: string; secrets?: SecretRecord } = {},
   ): Promise<wire.Package> {
-    return this.#post('package', `${packagePath(id)}/finalize`, expected);
+    return this.#calls.post('package', `${packagePath(id)}/finalize`, expected);
   }
 
   failPackage(id: string, reason: string): Promise<wire.Package> {
-    return this.#post('package', `${packagePath(id)}/fail`, { reason }, { once: true });
+    return this.#calls.post('package', `${packagePath(id)}/fail`, { reason }, { once: true });
   }
 
   deletePackage(id: string, reason: string): Promise<wire.Package> {
@@ -195,7 +202,7 @@ export class ApiClient {
   }
 
   link(id: string, query: { author?: string; workstream_id?: string; task_id?: string } = {}): Promise<wire.Link> {
-    return this.#get('link', `${packagePath(id)}/link`, query);
+    return this.#calls.get('link', `${packagePath(id)}/link`, query);
   }
 
   /** The manifest's exact bytes, or the list that `sha256sum` reads. */
@@ -224,7 +231,7 @@ export class ApiClient {
 
   /** By one of the two. */
   findFiles(query: PageQuery & { digest?: string; name?: string }): Promise<wire.FoundFileList> {
-    return this.#list('foundFiles', '/v1/files', { ...query });
+    return this.#calls.list('foundFiles', '/v1/files', { ...query });
   }
 
   // ── Proof ──
@@ -236,88 +243,26 @@ export class ApiClient {
   }
 
   signingKeys(): Promise<wire.SigningKeyList> {
-    return this.#get('signingKeys', '/v1/keys');
+    return this.#calls.get('signingKeys', '/v1/keys');
   }
 
   rotateKey(): Promise<wire.SigningKey> {
-    return this.#post('signingKey', '/v1/keys', undefined, { once: true });
-  }
-
-  // ── Access ──
-
-  createToken(body: wire.CreateToken): Promise<wire.NewToken> {
-    return this.#post('newToken', '/v1/tokens', body, { once: true });
-  }
-
-  tokens(page: PageQuery = {}): Promise<wire.TokenList> {
-    return this.#list('tokens', '/v1/tokens', { ...page });
-  }
-
-  revokeToken(id: string, reason?: string): Promise<wire.Token> {
-    const path = `/v1/tokens/${encodeURIComponent(id)}`;
-    const body = reason === undefined ? undefined : { reason };
-    return this.#calls.json({ method: 'DELETE', path, body, answer: 'token' });
-  }
-
-  createShare(id: string, body: wire.CreateShare): Promise<wire.NewShare> {
-    return this.#post('newShare', `${packagePath(id)}/shares`, body, { once: true });
-  }
-
-  shares(id: string, page: PageQuery = {}): Promise<wire.ShareList> {
-    return this.#list('shares', `${packagePath(id)}/shares`, { ...page });
-  }
-
-  revokeShare(id: string, reason?: string): Promise<wire.Share> {
-    const path = `/v1/shares/${encodeURIComponent(id)}`;
-    const body = reason === undefined ? undefined : { reason };
-    return this.#calls.json({ method: 'DELETE', path, body, answer: 'share' });
-  }
-
-  // ── Webhooks ──
-
-  addWebhook(body: wire.CreateWebhook): Promise<wire.NewWebhook> {
-    return this.#post('newWebhook', '/v1/webhooks', body, { once: true });
-  }
-
-  webhooks(page: PageQuery = {}): Promise<wire.WebhookList> {
-    return this.#list('webhooks', '/v1/webhooks', { ...page });
-  }
-
-  removeWebhook(id: string, reason?: string): Promise<wire.Webhook> {
-    const body = reason === undefined ? undefined : { reason };
-    return this.#calls.json({ method: 'DELETE', path: webhookPath(id), body, once: true, answer: 'webhook' });
-  }
-
-  testWebhook(id: string): Promise<wire.WebhookTest> {
-    return this.#post('webhookTest', `${webhookPath(id)}/test`, undefined, { once: true });
-  }
-
-  rotateWebhookSecret(id: string): Promise<wire.NewWebhook> {
-    return this.#post('newWebhook', `${webhookPath(id)}/secret`, undefined, { once: true });
-  }
-
-  deliveries(id: string, query: PageQuery & { state?: string | undefined } = {}): Promise<wire.DeliveryList> {
-    return this.#list('deliveries', `${webhookPath(id)}/deliveries`, { ...query });
-  }
-
-  /** @param events left out: all that are dead */
-  replayWebhook(id: string, events?: readonly string[]): Promise<wire.Replayed> {
-    return this.#post('replayed', `${webhookPath(id)}/replay`, events === undefined ? undefined : { events });
+    return this.#calls.post('signingKey', '/v1/keys', undefined, { once: true });
   }
 
   // ── Uploads and downloads ──
 
   planUploads(id: string, objects: wire.PlanUploads['objects']): Promise<wire.PlannedUploads> {
     const items = objects.reduce((sum, { parts }) => sum + 1 + (parts?.length ?? 1), 0);
-    return this.#post('planned', `${packagePath(id)}/uploads`, { objects }, { items });
+    return this.#calls.post('planned', `${packagePath(id)}/uploads`, { objects }, { items });
   }
 
   getUpload(uploadId: string): Promise<Omit<wire.Upload, 'encoding' | 'stored_size'>> {
-    return this.#get('upload', `/v1/uploads/${encodeURIComponent(uploadId)}`);
+    return this.#calls.get('upload', `/v1/uploads/${encodeURIComponent(uploadId)}`);
   }
 
   partUrls(uploadId: string, parts: number[]): Promise<wire.PartUrlList> {
-    return this.#post(
+    return this.#calls.post(
       'partUrls',
       `/v1/uploads/${encodeURIComponent(uploadId)}/urls`,
       { parts },
@@ -326,50 +271,50 @@ export class ApiClient {
   }
 
   commitUpload(uploadId: string): Promise<wire.CommittedUpload> {
-    return this.#post('committed', `/v1/uploads/${encodeURIComponent(uploadId)}/commit`, {});
+    return this.#calls.post('committed', `/v1/uploads/${encodeURIComponent(uploadId)}/commit`, {});
   }
 
   planDownloads(id: string, { paths, ...query }: PageQuery & { paths?: string[] } = {}): Promise<wire.DownloadList> {
     const items = paths?.length ?? query.limit ?? DEFAULT_PAGE;
     const body = { encodings: ['zstd-seekable'], ...(paths === undefined ? {} : { paths }) };
-    return this.#post('downloads', `${packagePath(id)}/downloads`, body, { items, query: { ...query } });
+    return this.#calls.post('downloads', `${packagePath(id)}/downloads`, body, { items, query: { ...query } });
   }
 
   // ── Retention and audit ──
 
   retentionClasses(): Promise<wire.RetentionClassList> {
-    return this.#get('classes', '/v1/retention/classes');
+    return this.#calls.get('classes', '/v1/retention/classes');
   }
 
   eligible(page: PageQuery = {}): Promise<wire.EligibleList> {
-    return this.#list('eligible', '/v1/retention/eligible', { ...page });
+    return this.#calls.list('eligible', '/v1/retention/eligible', { ...page });
   }
 
   retention(id: string): Promise<wire.Retention> {
-    return this.#get('retention', `${packagePath(id)}/retention`);
+    return this.#calls.get('retention', `${packagePath(id)}/retention`);
   }
 
   extendRetention(id: string, body: { expires_at?: string; days?: number; reason: string }): Promise<wire.Retention> {
-    return this.#post('retention', `${packagePath(id)}/retention/extensions`, body, { once: true });
+    return this.#calls.post('retention', `${packagePath(id)}/retention/extensions`, body, { once: true });
   }
 
   placeHold(id: string, body: { reason: string; reference?: string }): Promise<wire.Hold> {
-    return this.#post('hold', `${packagePath(id)}/holds`, body, { once: true });
+    return this.#calls.post('hold', `${packagePath(id)}/holds`, body, { once: true });
   }
 
   releaseHold(id: string, holdId: string, reason: string): Promise<wire.Hold> {
     const path = `${packagePath(id)}/holds/${encodeURIComponent(holdId)}/release`;
-    return this.#post('hold', path, { reason }, { once: true });
+    return this.#calls.post('hold', path, { reason }, { once: true });
   }
 
   audit(query: Query): Promise<wire.AuditList> {
-    return this.#list('audit', '/v1/audit', query);
+    return this.#calls.list('audit', '/v1/audit', query);
   }
 
   // ── The audit's log ──
 
   log(): Promise<wire.LogState> {
-    return this.#get('log', '/v1/log');
+    return this.#calls.get('log', '/v1/log');
   }
 
   /** A signed note. @param size of one that was made before; left out: of now */
@@ -388,7 +333,7 @@ export class ApiClient {
   }
 
   logConsistency(from: number, to: number): Promise<wire.LogConsistency> {
-    return this.#get('consistency', '/v1/log/consistency', { from, to });
+    return this.#calls.get('consistency', '/v1/log/consistency', { from, to });
   }
 
   logTile(tile: Tile): Promise<Buffer> {
@@ -401,7 +346,7 @@ export class ApiClient {
 
   /** Asked for once: limits do not change while a verb runs. */
   limits(): Promise<Limits> {
-    this.#limits ??= this.#get('limits', '/v1/limits');
+    this.#limits ??= this.#calls.get('limits', '/v1/limits');
     return this.#limits;
   }
 
@@ -411,63 +356,46 @@ export class ApiClient {
   }
 
   diagnosis(): Promise<wire.Diagnosis> {
-    return this.#get('diagnosis', '/v1/diagnosis');
+    return this.#calls.get('diagnosis', '/v1/diagnosis');
   }
 
   /** What producers use, and may use. */
   quotas(query: PageQuery & { producer?: string | undefined } = {}): Promise<wire.QuotaList> {
-    return this.#list('quotas', '/v1/quota', { ...query });
+    return this.#calls.list('quotas', '/v1/quota', { ...query });
   }
 
   startSweep(body: wire.StartSweep): Promise<wire.Sweep> {
-    return this.#post('sweep', '/v1/operations/sweeps', body, { once: true });
+    return this.#calls.post('sweep', '/v1/operations/sweeps', body, { once: true });
   }
 
   sweep(id: string): Promise<wire.Sweep> {
-    return this.#get('sweep', `/v1/operations/sweeps/${encodeURIComponent(id)}`);
+    return this.#calls.get('sweep', `/v1/operations/sweeps/${encodeURIComponent(id)}`);
   }
 
   fixity(): Promise<wire.Fixity> {
-    return this.#get('fixity', '/v1/operations/fixity');
+    return this.#calls.get('fixity', '/v1/operations/fixity');
   }
 
   startFixity(body: wire.StartFixity): Promise<wire.FixityRun> {
-    return this.#post('fixityRun', '/v1/operations/fixity', body, { once: true });
+    return this.#calls.post('fixityRun', '/v1/operations/fixity', body, { once: true });
   }
 
   fixityRun(id: string): Promise<wire.FixityRun> {
-    return this.#get('fixityRun', `/v1/operations/fixity/${encodeURIComponent(id)}`);
+    return this.#calls.get('fixityRun', `/v1/operations/fixity/${encodeURIComponent(id)}`);
   }
 
   planRepairs(objects: wire.PlanUploads['objects']): Promise<wire.PlannedUploads> {
     const items = objects.reduce((sum, { parts }) => sum + 1 + (parts?.length ?? 1), 0);
-    return this.#post('planned', '/v1/operations/repairs', { objects }, { items });
+    return this.#calls.post('planned', '/v1/operations/repairs', { objects }, { items });
   }
 
   repairManifests(): Promise<wire.RepairedManifests> {
-    return this.#post('repairedManifests', '/v1/operations/repairs/manifests', undefined);
+    return this.#calls.post('repairedManifests', '/v1/operations/repairs/manifests', undefined);
   }
 
   #logText(path: string, query: Query): Promise<string> {
     const call = { method: 'GET', path, query } as const;
     return this.#calls.ask(call, async ({ body }) => (await wholeBody(body, LOG_TEXT_MAX)).toString('utf8'));
-  }
-
-  #get<Name extends AnswerName>(answer: Name, path: string, query: Query = {}): Promise<AnswerOf<Name>> {
-    return this.#calls.json({ method: 'GET', path, query, answer });
-  }
-
-  #list<Name extends AnswerName>(answer: Name, path: string, query: Query): Promise<AnswerOf<Name>> {
-    return this.#calls.json({ method: 'GET', path, query, answer, items: Number(query.limit ?? DEFAULT_PAGE) });
-  }
-
-  #post<Name extends AnswerName>(
-    answer: Name,
-    path: string,
-    body: unknown,
-    more: { items?: number; once?: boolean; query?: Query } = {},
-  ): Promise<AnswerOf<Name>> {
-    return this.#calls.json({ method: 'POST', path, body, answer, ...more });
   }
 
   #manifest<T>(
@@ -478,14 +406,6 @@ export class ApiClient {
     const call = { method: 'GET', path: `${packagePath(id)}/manifest`, query: { format } } as const;
     return this.#calls.ask(call, ({ body }) => read(body));
   }
-}
-
-function webhookPath(id: string): string {
-  return `/v1/webhooks/${encodeURIComponent(id)}`;
-}
-
-function packagePath(id: string): string {
-  return `/v1/packages/${encodeURIComponent(id)}`;
 }
 
 function manifestMax({ file_count }: ManifestOwner): number {

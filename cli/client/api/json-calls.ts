@@ -15,6 +15,9 @@ import { problemOf } from './problem.ts';
 import { readJson } from './read-json.ts';
 import { type RetryNotes, withRetries } from './retry.ts';
 
+/** The default size of a page. */
+export const DEFAULT_PAGE = 100;
+
 export interface JsonCallsOptions {
   url: string;
   /** The bearer token that is good now; null: none is sent. */
@@ -23,6 +26,12 @@ export interface JsonCallsOptions {
   userAgent: string;
   connections: Connections;
   notes: RetryNotes;
+}
+
+/** Which page of a list. */
+export interface PageQuery {
+  limit?: number;
+  cursor?: string;
 }
 
 export type Query = Record<string, string | number | undefined>;
@@ -91,6 +100,34 @@ export class JsonCalls {
   /** The checked answer. @throws ApiError for an error status, CliError unreachable */
   async json<Name extends AnswerName>(call: JsonCall<Name>): Promise<AnswerOf<Name>> {
     return (await this.answer(call)).value;
+  }
+
+  get<Name extends AnswerName>(answer: Name, path: string, query: Query = {}): Promise<AnswerOf<Name>> {
+    return this.json({ method: 'GET', path, query, answer });
+  }
+
+  /** A page of a list. */
+  list<Name extends AnswerName>(answer: Name, path: string, query: Query): Promise<AnswerOf<Name>> {
+    return this.json({ method: 'GET', path, query, answer, items: Number(query.limit ?? DEFAULT_PAGE) });
+  }
+
+  post<Name extends AnswerName>(
+    answer: Name,
+    path: string,
+    body: unknown,
+    more: { items?: number; once?: boolean; query?: Query } = {},
+  ): Promise<AnswerOf<Name>> {
+    return this.json({ method: 'POST', path, body, answer, ...more });
+  }
+
+  /** @param reason for the audit */
+  remove<Name extends AnswerName>(
+    answer: Name,
+    path: string,
+    reason: string | undefined,
+    more: { once?: boolean } = {},
+  ): Promise<AnswerOf<Name>> {
+    return this.json({ method: 'DELETE', path, body: reason === undefined ? undefined : { reason }, answer, ...more });
   }
 
   /** The checked answer, and its status. @throws ApiError for an error status, CliError unreachable */
@@ -218,4 +255,9 @@ const MAY_BE_OTHER_PROTOCOL = /^(ECONNRESET|EPROTO|EPIPE|ERR_SSL_.*|HPE_.*)$/;
 export function notAStore(url: string, why: string): CliError {
   const options = { exit: EXIT.unreachable, code: 'unreachable', extras: { url } } as const;
   return new CliError(`${url} did not answer as an artifact-store does: ${why}.`, options);
+}
+
+/** The address of a package. */
+export function packagePath(id: string): string {
+  return `/v1/packages/${encodeURIComponent(id)}`;
 }
