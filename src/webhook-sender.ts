@@ -2,7 +2,8 @@ import { lookup as systemLookup } from 'node:dns';
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { type AllowedPlace, mayReach, urlProblem } from './core/public-address.ts';
+import { type AllowedPlace, isNamed, mayReach, urlProblem } from './core/public-address.ts';
+import { type HostLookup, hostLookup } from './host-lookup.ts';
 import type { Sent } from './usecases/sent.ts';
 import type { WebhookPost } from './usecases/services.ts';
 import { VERSION } from './version.ts';
@@ -19,8 +20,8 @@ export interface SenderOptions {
   /** Where events may be sent beside the public Internet. */
   allowed: readonly AllowedPlace[];
   patience?: number;
-  /** In the place of the system's. */
-  lookup?: typeof systemLookup;
+  /** In the place of the usual one. */
+  lookup?: HostLookup;
 }
 
 export interface WebhookSender extends Pick<WebhookPost, 'urlProblem' | 'post'> {
@@ -35,7 +36,7 @@ export interface WebhookSender extends Pick<WebhookPost, 'urlProblem' | 'post'> 
 export function webhookSender({
   allowed,
   patience = PATIENCE_MS,
-  lookup = systemLookup,
+  lookup = usualLookup(allowed),
 }: SenderOptions): WebhookSender {
   // With `lookup`, an address in the place of a name is not looked up: `urlProblem` is asked before each request.
   const options = { keepAlive: true, timeout: IDLE_MS, lookup: openLookup(lookup, allowed), proxyEnv: {} };
@@ -134,7 +135,7 @@ async function readAway(answer: IncomingMessage, signal: AbortSignal): Promise<v
 }
 
 /** Gives only addresses that may be reached; an error if there is none. */
-function openLookup(resolve: typeof systemLookup, allowed: readonly AllowedPlace[]): LookupFunction {
+function openLookup(resolve: HostLookup, allowed: readonly AllowedPlace[]): LookupFunction {
   return (host, options, done) => {
     resolve(host, { ...options, all: true }, (error, found) => {
       if (error !== null) return done(error, '');
@@ -145,6 +146,12 @@ function openLookup(resolve: typeof systemLookup, allowed: readonly AllowedPlace
       done(null, first.address, first.family);
     });
   };
+}
+
+/** What the operator names the system knows; of others it is asked with care. */
+function usualLookup(allowed: readonly AllowedPlace[]): HostLookup {
+  const ofOthers = hostLookup();
+  return (host, options, done) => (isNamed(host, allowed) ? systemLookup : ofOthers)(host, options, done);
 }
 
 /** It does not say which: whoever makes a webhook is not told what names mean inside. */

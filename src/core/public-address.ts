@@ -75,7 +75,8 @@ export function urlProblem(url: URL, allowed: readonly AllowedPlace[]): string |
   return null;
 }
 
-function isNamed(host: string, allowed: readonly AllowedPlace[]): boolean {
+/** Whether the operator allows the host by its name. */
+export function isNamed(host: string, allowed: readonly AllowedPlace[]): boolean {
   const name = host.toLowerCase().replace(/\.$/, '');
   return allowed.some((place) => {
     if (place.host === null) return false;

@@ -10,6 +10,8 @@ export interface PageRequest<Query> {
   /** Path parameters, percent-decoded and valid UTF-8. */
   params: Record<string, string>;
   query: Query;
+  /** What was sent by POST, by a page of this service. */
+  form: URLSearchParams;
   caller: Caller;
 }
 

@@ -9,10 +9,11 @@ import { pathParameters } from '../http/serve-route.ts';
 import { queryOf, validate } from '../http/validate.ts';
 import { grantOfCaller } from '../usecases/access.ts';
 import type { Caller } from '../usecases/services.ts';
+import { readForm } from './forms.ts';
 import { html } from './html.ts';
 import { layout, PAGE_HEADERS, type Viewer } from './layout.ts';
 import type { PageAnswer, UiRoute } from './page.ts';
-import type { Sessions } from './sessions.ts';
+import { assertOwnForm, type Sessions } from './sessions.ts';
 
 export interface Site {
   services: HttpServices;
@@ -20,38 +21,43 @@ export interface Site {
   sessions: Sessions;
 }
 
-/** Checks who looks, the path and the query, and answers with a page. */
+/** Checks who looks, the path, the query and where a form comes from, and answers with a page. */
 export function servePage(route: UiRoute, site: Site, rates: RequestRates): (ctx: Context) => Promise<void> {
   const { services } = site;
   return async (ctx) => {
     ctx.state.operationId = route.id;
     ctx.set(PAGE_HEADERS);
-    const caller = await signedIn(site, ctx, route.access, rates);
+    let caller = await signedIn(site, ctx, route.access, rates);
     const params = pathParameters(ctx, route);
     const query = route.query === null ? undefined : validate(route.query, withoutEmpty(queryOf(ctx)), 'query');
-    const answer = await route.handle(services, { params, query, caller }, ctx);
+    let form = new URLSearchParams();
+    if (route.method === 'post') {
+      assertOwnForm(ctx, services.publicUrl());
+      form = await readForm(ctx, services.bounds);
+      // Its token may have ended while the form was on its way: whoever holds one back gains no time by it.
+      caller = await known(site, ctx, route.access);
+      assertAllowed(caller, route.access);
+    }
+    const answer = await route.handle(services, { params, query, form, caller }, ctx);
     if (answer !== undefined) answerPage(ctx, answer);
   };
 }
 
 /** Who looks at a page, and may. @throws StoreError unauthenticated, forbidden */
-async function signedIn(
-  { authentication, sessions }: Site,
-  ctx: Context,
-  access: RouteAccess,
-  rates: RequestRates,
-): Promise<Caller> {
-  if (access === 'open') {
-    await rates.take(ctx, null);
-    return authentication.caller(undefined, 'open');
-  }
-  const known = await authentication.caller(await sessions.authorization(ctx), 'token');
+async function signedIn(site: Site, ctx: Context, access: RouteAccess, rates: RequestRates): Promise<Caller> {
+  const caller = await known(site, ctx, access);
   // Before it is known whether it may: the page that refuses says who asked.
-  ctx.state.viewer = viewerOf(known, sessions.hasCookie(ctx));
+  if (access !== 'open') ctx.state.viewer = viewerOf(caller, site.sessions.hasCookie(ctx));
   // Whoever may not is counted before it is told so.
-  await rates.take(ctx, known.actor);
-  assertAllowed(known, access);
-  return known;
+  await rates.take(ctx, access === 'open' ? null : caller.actor);
+  assertAllowed(caller, access);
+  return caller;
+}
+
+/** Who looks now; of a page that is open, nobody is known. @throws StoreError unauthenticated */
+async function known({ authentication, sessions }: Site, ctx: Context, access: RouteAccess): Promise<Caller> {
+  if (access === 'open') return authentication.caller(undefined, 'open');
+  return authentication.caller(await sessions.authorization(ctx), 'token');
 }
 
 /** Answers with a page; whose it is stands in the context, or it is nobody's. */

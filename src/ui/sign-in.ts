@@ -1,13 +1,13 @@
 import * as z from 'zod/mini';
 import { isStoreError, StoreError } from '../core/errors.ts';
-import { leadTo, readForm } from './forms.ts';
+import { leadTo } from './forms.ts';
 import { type Html, html } from './html.ts';
 import { type PageAnswer, page, type UiRoute } from './page.ts';
 import type { Site } from './serve-page.ts';
-import { assertOwnForm, nextPage, SESSION_MS } from './sessions.ts';
+import { nextPage, SESSION_MS } from './sessions.ts';
 
 /** Signing in and out. */
-export function signInPages({ services, authentication, sessions }: Site): UiRoute[] {
+export function signInPages({ authentication, sessions }: Site): UiRoute[] {
   return [
     page({
       path: '/ui/login',
@@ -22,11 +22,9 @@ export function signInPages({ services, authentication, sessions }: Site): UiRou
       method: 'post',
       path: '/ui/login',
       id: 'signIn',
-      async handle(_, _request, ctx) {
-        assertOwnForm(ctx, services.publicUrl());
-        const fields = await readForm(ctx, services.bounds);
-        const next = nextPage(fields.get('next') ?? undefined);
-        const token = (fields.get('token') ?? '').trim();
+      async handle(_, { form: sent }, ctx) {
+        const next = nextPage(sent.get('next') ?? undefined);
+        const token = (sent.get('token') ?? '').trim();
         if (await authentication.isOpen()) return leadTo(ctx, '/ui');
         try {
           if (token === '') throw new StoreError('unauthenticated', 'Enter a token.');
@@ -44,7 +42,6 @@ export function signInPages({ services, authentication, sessions }: Site): UiRou
       path: '/ui/logout',
       id: 'signOut',
       async handle(_, _request, ctx) {
-        assertOwnForm(ctx, services.publicUrl());
         sessions.end(ctx);
         return leadTo(ctx, '/ui/login');
       },

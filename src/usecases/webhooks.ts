@@ -1,6 +1,8 @@
+import { tokenOfActor } from '../core/api-token.ts';
 import { StoreError } from '../core/errors.ts';
 import { newId, type WebhookId } from '../core/ids.ts';
 import { isWithin } from '../core/scopes.ts';
+import { isLive } from '../core/token-form.ts';
 import { unknownTypes, WEBHOOKS_MAX, WEBHOOKS_PER_ACTOR_MAX, type WebhookFormat } from '../core/webhook.ts';
 import { hashOfSecret, PREVIOUS_SECRET_MS } from '../core/webhook-signature.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
@@ -29,7 +31,7 @@ const STATEHUB_TYPES = ['package.finalized'];
 
 /**
  * Makes a webhook. It is sent what its maker may read, and no more: who is limited to producers makes webhooks that are, too.
- * @returns with the secret, which is not shown again @throws StoreError webhook_refused, forbidden, too_many_webhooks
+ * @returns with the secret, which is not shown again @throws StoreError webhook_refused, forbidden, unauthenticated, too_many_webhooks
  */
 export async function createWebhook(
   { registry, webhooks }: Services,
@@ -46,8 +48,9 @@ export async function createWebhook(
   }
   return registry.transaction(async (tables) => {
     await tables.webhooks.lockAll();
-    await assertRoom(tables, caller);
     const now = await tables.now();
+    await assertNotEnded(tables, caller, now);
+    await assertRoom(tables, caller);
     const id = newId('whk', now) as WebhookId;
     const secret = webhooks.secretOf(id, 1);
     await tables.webhooks.insert({
@@ -169,6 +172,8 @@ export async function replayWebhook(
 
 /** What a token has made ends with it: whoever may read no more is sent no more. In the transaction that revokes it. */
 export async function stopWebhooksOf(tables: Tables, caller: Caller, actor: string, at: number): Promise<void> {
+  // Who makes one meanwhile either has it stopped here or finds its token revoked.
+  await tables.webhooks.lockAll();
   const stopped = await tables.webhooks.stopOf(actor, at);
   const about = { at, action: 'webhook.stopped' as const, package_id: null, detail: { created_by: actor } };
   await recordChanges(
@@ -214,6 +219,14 @@ function typesOf({ format, types }: WebhookInput): readonly string[] | null {
 /** Path and query of an URL may be secrets: the audit is told neither. */
 function shownOf(url: string): { origin: string } {
   return { origin: new URL(url).origin };
+}
+
+/** The token was looked at before: one that has been revoked since has had its webhooks stopped already. @throws StoreError unauthenticated */
+async function assertNotEnded({ apiTokens }: Tables, { actor }: Caller, now: number): Promise<void> {
+  const id = tokenOfActor(actor);
+  const token = id === null ? null : await apiTokens.get(id);
+  if (token === null || isLive(token, now)) return;
+  throw new StoreError('unauthenticated', 'The bearer token has expired or was revoked.');
 }
 
 /** @throws StoreError too_many_webhooks */

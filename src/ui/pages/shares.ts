@@ -6,11 +6,10 @@ import { getPackage } from '../../usecases/list-packages.ts';
 import type { PackageRecord, ShareRecord } from '../../usecases/records.ts';
 import type { Caller } from '../../usecases/services.ts';
 import { createShare, revokeShare, stateOfShare } from '../../usecases/shares.ts';
-import { leadTo, readForm } from '../forms.ts';
+import { leadTo } from '../forms.ts';
 import { type Html, html } from '../html.ts';
 import { packageFrame } from '../package-frame.ts';
 import { page, type UiRoute } from '../page.ts';
-import { assertOwnForm } from '../sessions.ts';
 import { packageAddress, timeMarkup } from '../words.ts';
 
 const DAY_MS = 86_400_000;
@@ -23,13 +22,11 @@ export const sharePages: readonly UiRoute[] = [
     method: 'post',
     path: '/ui/packages/{id}/shares',
     id: 'makeShareLink',
-    async handle(services, { params, caller }, ctx) {
-      assertOwnForm(ctx, services.publicUrl());
+    async handle(services, { params, form, caller }) {
       const id = parsePackageId(params.id as string);
-      const fields = await readForm(ctx, services.bounds);
-      const days = fields.get('days') ?? '7';
+      const days = form.get('days') ?? '7';
       if (!DAYS.test(days)) throw new StoreError('invalid_request', 'A link ends after a whole number of days.');
-      const note = (fields.get('note') ?? '').trim().slice(0, NOTE_MAX).toWellFormed();
+      const note = (form.get('note') ?? '').trim().slice(0, NOTE_MAX).toWellFormed();
       const input = { expires: { in: Number(days) * DAY_MS }, ...(note === '' ? {} : { note }) };
       const { record, token } = await createShare(services, caller, id, input);
       const link = `${services.publicUrl()}/ui/shared/${token}`;
@@ -46,7 +43,6 @@ export const sharePages: readonly UiRoute[] = [
     path: '/ui/packages/{id}/shares/{share}/revoke',
     id: 'endShareLink',
     async handle(services, { params, caller }, ctx) {
-      assertOwnForm(ctx, services.publicUrl());
       const id = parsePackageId(params.id as string);
       await revokeShare(services, caller, parseShareId(params.share as string), null);
       return leadTo(ctx, packageAddress(id));

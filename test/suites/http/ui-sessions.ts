@@ -1,7 +1,9 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import anyTest, { type TestFn } from 'ava';
 import { SESSION_MS } from '../../../src/ui/sessions.ts';
 import { type Api, apiOf } from '../../support/api.ts';
 import { cookieOf, get, post, signIn } from '../../support/pages.ts';
+import { openRaw } from '../../support/raw-http.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
 import { ADMIN_TOKEN, makeToken } from '../../support/tokens.ts';
 
@@ -133,6 +135,31 @@ export function uiSessionsSuite(startTestService: StartTestService): void {
     t.is((await get(service, '/ui', cookie)).status, 302);
     const long = await signIn(service, { token: 'x'.repeat(20_000) });
     t.is(long.status, 413);
+  });
+
+  test('a form that was held back until its token was revoked changes nothing', async (t) => {
+    const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
+    t.teardown(() => service.dispose());
+    const admin = apiOf(service.url, ADMIN_TOKEN);
+    const { id, token } = await makeToken(admin, { scopes: ['packages:read', 'packages:share'] });
+    const shares = `packages/${await admin.preserve({ c: 'x' }, { producer: 'alice' })}/shares`;
+    const cookie = cookieOf(await signIn(service, { token }));
+    const usedAt = async () => (await admin.get('/v1/tokens')).body.items[0].last_used_at;
+    const before = await usedAt();
+    // Its use is noted again: so it is seen that the session was looked at.
+    service.sleepDays(1 / 24);
+    const form = 'days=30&note=later';
+    const { hostname, port } = new URL(service.url);
+    const { socket, closed } = openRaw(service.url);
+    socket.write(
+      `POST /ui/${shares} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nOrigin: ${service.url}\r\nCookie: ${cookie}\r\nConnection: close\r\n` +
+        `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\n\r\n${form.slice(0, 4)}`,
+    );
+    while ((await usedAt()) === before) await nextTurn();
+    await admin.call('DELETE', `/v1/tokens/${id}`);
+    socket.write(form.slice(4));
+    t.regex(await closed, /^HTTP\/1\.1 401 /);
+    t.deepEqual((await admin.get(`/v1/${shares}`)).body.items, []);
   });
 
   test('a session ends by the time of the registry', async (t) => {

@@ -8,7 +8,8 @@ import { actorOfToken } from '../../../src/core/api-token.ts';
 import { newId, type WebhookId } from '../../../src/core/ids.ts';
 import { deliverWebhook } from '../../../src/usecases/deliver-webhook.ts';
 import { recordChange } from '../../../src/usecases/record-change.ts';
-import { SYSTEM } from '../../../src/usecases/services.ts';
+import { callerOf, SYSTEM } from '../../../src/usecases/services.ts';
+import { createWebhook } from '../../../src/usecases/webhooks.ts';
 import { type Api, apiOf } from '../../support/api.ts';
 import { generator } from '../../support/random.ts';
 import { type ReceivedEvent, type Receiver, type Respond, startReceiver } from '../../support/receiver.ts';
@@ -434,6 +435,23 @@ export function webhooksSuite(startTestService: StartTestService): void {
     t.deepEqual(
       receiver.received.map(({ json }) => [json.subject, json.type]),
       Array(2).fill([pkg, `${PREFIX}package.created`]),
+    );
+  });
+
+  test('a token that was revoked while its webhook was being made has none', async (t) => {
+    const { service, admin, receiver } = await open(t, { webhooks: { look: null } });
+    const made = await makeToken(admin, { name: 'of: a test', scopes: ['webhooks:write'] });
+    // As of a request whose token was looked at right before.
+    const actor = actorOfToken({ id: made.id as never, name: made.name });
+    const caller = callerOf({ actor, scopes: ['webhooks:write'], producers: null });
+    const input = { url: receiver.url, format: 'cloudevents' } as const;
+    await createWebhook(service.services, caller, input);
+    await admin.call('DELETE', `/v1/tokens/${made.id}`);
+    await t.throwsAsync(createWebhook(service.services, caller, input), { message: /was revoked/ });
+    const { items } = (await admin.get('/v1/webhooks')).body;
+    t.deepEqual(
+      items.map(({ state }: Webhook) => state),
+      ['stopped'],
     );
   });
 
