@@ -19,6 +19,13 @@ export interface ProgramStreams {
 const EXITS = `Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused (conflict, retention, hold, access),
 5 integrity failure, 6 cannot reach the service.`;
 
+/** What verbs with the same first word do, where the first of them does not say it. */
+const GROUPS: Readonly<Record<string, string>> = {
+  ingest: 'push a guide-board run, or a bag, with its metadata',
+  share: 'make, list and revoke links that show a package to whoever has them',
+  webhook: 'have events sent to URLs',
+};
+
 /**
  * The command table as a commander program. @returns what to run; null when help or the version was asked for and shown
  * @throws CliError wrong_usage
@@ -51,7 +58,7 @@ export async function parseCommandLine(
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return null;
-    if (error.code === 'commander.help') throw usageError('A verb is missing.', seeHelp(null));
+    if (error.code === 'commander.help') throw usageError('A verb is missing.', seeHelp(groupOf(verbs, argv)));
     throw usageError(sentence(error.message), seeHelp(findVerb(verbs, argv)));
   }
   return invocation;
@@ -97,7 +104,7 @@ function parentOf(program: Command, words: readonly string[], summary: string): 
   let parent = program;
   for (const word of words) {
     const known = parent.commands.find((command) => command.name() === word);
-    parent = known ?? parent.command(word).summary(summary);
+    parent = known ?? parent.command(word).summary(GROUPS[word] ?? summary);
   }
   return parent;
 }
@@ -144,6 +151,11 @@ function findVerb(verbs: readonly Verb[], argv: readonly string[]): Verb | null 
   return verbs.find(({ name }) => words === name || words.startsWith(`${name} `)) ?? null;
 }
 
-function seeHelp(verb: Verb | null): string {
+/** `share` of `share create`: alone it is no verb. */
+function groupOf(verbs: readonly Verb[], [word]: readonly string[]): Pick<Verb, 'name'> | null {
+  return word !== undefined && verbs.some(({ name }) => name.startsWith(`${word} `)) ? { name: word } : null;
+}
+
+function seeHelp(verb: Pick<Verb, 'name'> | null): string {
   return `See artifact-store ${verb === null ? '' : `${verb.name} `}--help.`;
 }

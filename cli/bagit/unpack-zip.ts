@@ -89,8 +89,11 @@ async function* entriesOf(handle: FileHandle): AsyncGenerator<OpenEntry> {
 function asBadZip(error: unknown): unknown {
   const { name, code, message } = error as NodeJS.ErrnoException;
   if (error instanceof CliError || name === 'AbortError' || isOfSystem(code)) return error;
-  const why = code === 'ERR_BUFFER_TOO_LARGE' ? 'an entry has too many bytes' : message;
-  return badBag(`The ZIP file cannot be read: ${why}.`);
+  const why = code === 'ERR_BUFFER_TOO_LARGE' ? 'an entry has too many bytes' : message.replace(/\.+$/, '');
+  return badBag(
+    `The ZIP file cannot be read: ${why}.`,
+    'If it was cut off, copy it again. A bag in a tar file: unpack that, and name the folder.',
+  );
 }
 
 /** Others are zlib's, about the bytes that it got. */

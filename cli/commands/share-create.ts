@@ -13,7 +13,7 @@ export const shareCreate = defineVerb<Options>({
   description:
     'Makes a link that shows a finalized package, or one file of it, to whoever has the link, without a token, until it expires or is revoked. It is printed once, and nothing shows it again: the service keeps a hash.',
   examples: [
-    'share create guide-board/20260513T210255Z --expires 7d',
+    'share create run-20260513T210255Z --expires 7d',
     'share create PACKAGE reports/report.html --expires 24h --note "for the auditor"',
   ],
   client: true,

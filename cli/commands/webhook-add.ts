@@ -48,7 +48,9 @@ export const webhookAdd = defineVerb<Options>({
     const client = await context.client();
     const url = parseText(WEBHOOK_URL_MAX)(given, 'URL');
     const made = await client.webhooks.add({ url, types: type, producers: producer, format, description });
-    context.out.note(`${made.id}: this is the only time that the secret is shown.`);
+    context.out.note(
+      `${made.id}: this is the only time that the secret is shown. \`artifact-store webhook test ${made.id}\` tries it.`,
+    );
     return { json: made, text: made.secret };
   },
 });

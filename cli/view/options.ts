@@ -105,15 +105,15 @@ const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 
 /**
  * A date, or a time with its zone, as RFC 3339 in UTC. A date alone means the end of that day: who keeps something
- * until a day keeps it on that day too. @throws CliError wrong_usage
+ * until a day keeps it on that day too. @param orElse what the option takes beside it @throws CliError wrong_usage
  */
-export function parseUntil(text: string, flag: string): string {
+export function parseUntil(text: string, flag: string, orElse = ''): string {
   const time = Date.parse(DATE.test(text) ? `${text}T23:59:59Z` : INSTANT.test(text) ? text : '');
   const isReal = !Number.isNaN(time) && isCalendarDay(text.slice(0, 10));
   if (isReal) return new Date(time).toISOString();
   throw usageError(
     `${flag} takes a date, and ${JSON.stringify(text)} is none.`,
-    'Write a day like 2027-12-31 (until its end, UTC) or a time with a time zone like 2027-12-31T12:00:00Z.',
+    `Write ${orElse}a day like 2027-12-31 (until its end, UTC) or a time with a time zone like 2027-12-31T12:00:00Z.`,
   );
 }
 
@@ -123,7 +123,7 @@ export function parseUntil(text: string, flag: string): string {
  */
 export function parseExpires(text: string, flag: string): { expires_at: string } | { expires_in: number } {
   const after = parseDuration(text);
-  if (after === null) return { expires_at: parseUntil(text, flag) };
+  if (after === null) return { expires_at: parseUntil(text, flag, 'a time from now like 12h or 7d, ') };
   if (after > 0) return { expires_in: after / 1_000 };
   throw usageError(`${flag} must be later than now, not ${JSON.stringify(text)}.`);
 }

@@ -10,10 +10,10 @@ const WHAT = [
 ];
 
 const LINKS = {
+  '/ui': 'packages and their evidence, to look at',
   '/docs': 'every call of the API, and which token it needs',
   '/docs/errors': 'what to do about each error',
   '/openapi.json': 'the same calls for machines (OpenAPI 3.1)',
-  '/ui': 'packages and their evidence, to look at',
   '/healthz': 'whether the process lives',
 };
 
@@ -34,7 +34,7 @@ export function frontPage({ version, serves }: About): Page {
   return {
     title,
     content: `<h1>${escapeHtml(title)}</h1><p>${escapeHtml(WHAT.join(' '))}</p><table>${links.join('')}</table>
-<p>Where tokens are in use, all but the errors and /healthz needs one.</p>`,
+<p>Where tokens are in use, all of it needs one, but for the errors and /healthz.</p>`,
   };
 }
 

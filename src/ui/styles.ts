@@ -78,8 +78,9 @@ td .sub{display:block;color:var(--soft);font-size:.8125rem}
 .tree .icon{position:absolute;left:0;color:var(--soft)}
 .tree .folder{font-weight:600}
 .filters{display:grid;grid-template-columns:repeat(auto-fill,minmax(10.5rem,1fr));gap:.6rem .75rem;align-items:end}
+.filters.apart{margin-top:.75rem}
 .filters .act{display:flex;gap:.75rem;align-items:center}
-.filters details{grid-column:1/-1}.filters details .filters{margin-top:.6rem}
+.filters details,.filters .hint{grid-column:1/-1}.filters .hint{margin:0}.filters details .filters{margin-top:.6rem}
 summary{cursor:pointer;color:var(--link);width:max-content}
 label{display:block;font-size:.8125rem;color:var(--soft)}
 input,select{width:100%;font:inherit;color:var(--ink);background:var(--panel);border:1px solid var(--soft);border-radius:.35rem;padding:.3rem .5rem;min-height:2.15rem}

@@ -87,7 +87,12 @@ test('--path, --portable-names, stdout, and what contradicts itself', async (t) 
   t.is(tar.code, 0, tar.stderr);
   const names = (await listing(tar.bytes, out)).split('\n').filter(Boolean);
   t.deepEqual(names, ['artifact-store-notes.json', 'a_b.log', 'x.log']);
-  t.is((await cli('export', id, join(out, 'none.zip'), '--path', '*.xml')).code, 3);
+  const none = await cli('export', id, join(out, 'none.zip'), '--path', '*.xml');
+  t.is(none.code, 3);
+  t.regex(none.stderr, /xml/, 'the glob is named');
+  const bad = await cli('export', id, join(out, 'none.zip'), '--path', '../x');
+  t.is(bad.code, 2);
+  t.notRegex(bad.stderr, /was answered with/, 'the service says what is wrong with a glob');
   const wrong = [
     [join(out, 'a.rar')],
     [],

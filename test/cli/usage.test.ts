@@ -44,8 +44,10 @@ test('wrong usage: exit 2, what was meant, and where to read', async (t) => {
     [['completion', 'csh'], /bash, zsh, fish/],
     [['serve', '--port', 'many'], /--port \(ARTIFACT_STORE_PORT\) must be a number/],
     [['serve', '--port', ''], /--port must not be empty/],
-    [[], /A verb is missing/],
+    [[], /A verb is missing\.\nSee artifact-store --help/],
+    [['share', 'create', 'x', '--expires', 'soon'], /a time from now like 12h or 7d, a day like/],
     [['ingest', 'something'], /Unknown command/],
+    [['webhook'], /See artifact-store webhook --help/],
   ];
   await Promise.all(
     cases.map(async ([args, message]) => {

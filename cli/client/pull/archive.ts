@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Package } from '../../../src/api/types.ts';
 import { ARCHIVE_KINDS, type ArchiveKindName } from '../../../src/core/archive-formats.ts';
 import { type Digest, digestFromBytes } from '../../../src/core/digest.ts';
-import { CliError, EXIT } from '../../errors.ts';
+import { ApiError, CliError, EXIT } from '../../errors.ts';
 import { formatBytes } from '../../format.ts';
 import type { ProgressReport } from '../../progress.ts';
 import type { ApiClient } from '../api/api-client.ts';
@@ -84,9 +84,15 @@ export async function streamArchive(
 }
 
 async function archiveHead(client: ApiClient, pkg: Package, choice: ArchiveChoice): Promise<Head> {
-  return client.archive(pkg.id, { method: 'HEAD', query: queryOf(choice) }, async ({ headers }) =>
-    headOf(choice, headers),
-  );
+  const query = queryOf(choice);
+  try {
+    return await client.archive(pkg.id, { method: 'HEAD', query }, async ({ headers }) => headOf(choice, headers));
+  } catch (error) {
+    // An answer to HEAD has no body that says why.
+    if (error instanceof ApiError)
+      await client.archive(pkg.id, { method: 'GET', query, headers: () => ANY }, async () => {});
+    throw error;
+  }
 }
 
 function headOf({ format }: ArchiveChoice, headers: Answering['headers']): Head {

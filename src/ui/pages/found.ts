@@ -43,7 +43,7 @@ export function findForm(sought: string): Html {
   return html`<form class="panel filters" method="get" action="/ui/find" role="search" aria-label="Files">
 <div><label for="f-q">File name or digest</label><input id="f-q" name="q" value="${sought}"></div>
 <div class="act"><button type="submit" class="quiet">Find files</button></div>
-<p class="soft small">A name is the last part of a path; a <code>*</code> at its end stands for whatever follows.</p></form>`;
+<p class="hint soft small">A name is the last part of a path; a <code>*</code> at its end stands for whatever follows.</p></form>`;
 }
 
 function table(files: readonly FoundFile[]): Html {

@@ -1,4 +1,4 @@
-import { ARCHIVE_KIND_NAMES } from '../../core/archive-formats.ts';
+import { ARCHIVE_KIND_NAMES, type ArchiveKindName } from '../../core/archive-formats.ts';
 import type { Json } from '../../core/canonical-json.ts';
 import { countOf, formatBytes } from '../../core/format.ts';
 import { parsePackageId } from '../../core/ids.ts';
@@ -32,6 +32,14 @@ import { mayShare, sharesPanel } from './shares.ts';
 const ENTRIES = 100;
 /** Links for others, the newest. */
 const SHARES = 20;
+/** On their buttons. */
+const ARCHIVE_LABELS: Readonly<Record<ArchiveKindName, string>> = {
+  zip: 'zip',
+  tar: 'tar',
+  'tar.zst': 'tar.zst',
+  bagit: 'bag (zip)',
+  'bagit.tar': 'bag (tar)',
+};
 /** Members of the metadata. */
 const METADATA_MAX = 50;
 const VALUE_MAX = 300;
@@ -89,7 +97,7 @@ function about(pkg: PackageRecord, { reads }: Caller): Html {
 ${
   pkg.status === 'finalized'
     ? html`<p class="actions"><a class="button quiet" href="${base}/manifest" download>Manifest</a> <a class="button quiet" href="${base}/attestation" download>Attestation</a></p>
-<p class="actions">${ARCHIVE_KIND_NAMES.map((kind) => html`<a class="button quiet" href="${address(`${base}/archive`, { format: kind })}" download>${kind}</a> `)}</p>`
+<p class="soft small">All files as one archive:</p><p class="actions">${ARCHIVE_KIND_NAMES.map((kind) => html`<a class="button quiet" href="${address(`${base}/archive`, { format: kind })}" download>${ARCHIVE_LABELS[kind]}</a> `)}</p>`
     : null
 }`;
 }

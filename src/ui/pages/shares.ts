@@ -63,11 +63,11 @@ export function sharesPanel(pkg: PackageRecord, shares: readonly ShareRecord[], 
       state === 'active'
         ? html`until ${timeMarkup(share.expires_at)} <form method="post" action="${base}/shares/${share.id}/revoke"><button type="submit" class="quiet">Revoke</button></form>`
         : html`${state}`;
-    return html`<li>${share.path ?? 'the package'}${share.note === null ? null : html`, ${share.note}`}: ${end}</li>`;
+    return html`<li>${share.path ?? 'Whole package'}${share.note === null ? null : html`, ${share.note}`}: ${end}</li>`;
   });
   return html`<section class="panel"><h2>Links for others</h2>
 ${items.length === 0 ? null : html`<ul class="list small">${items}</ul>`}
-<form method="post" action="${base}/shares" class="filters">
+<form method="post" action="${base}/shares" class="filters apart">
 <div><label for="s-days">Ends after</label><select id="s-days" name="days"><option value="1">a day</option><option value="7" selected>a week</option><option value="30">30 days</option></select></div>
 <div><label for="s-note">For whom</label><input id="s-note" name="note" maxlength="${NOTE_MAX}"></div>
 <div class="act"><button type="submit" class="quiet">Make a link</button></div></form></section>`;
