@@ -1,6 +1,7 @@
 import { TEXT_MAX } from '../../src/core/text-problem.ts';
 import { WEBHOOK_FORMATS, WEBHOOK_URL_MAX, type WebhookFormat } from '../../src/core/webhook.ts';
 import { defineVerb } from '../command.ts';
+import { usageError } from '../errors.ts';
 import { parseText } from '../view/options.ts';
 
 interface Options {
@@ -47,6 +48,9 @@ export const webhookAdd = defineVerb<Options>({
   async run(context, [given = ''], { type, producer, format, description }) {
     const client = await context.client();
     const url = parseText(WEBHOOK_URL_MAX)(given, 'URL');
+    if (!URL.canParse(url)) {
+      throw usageError(`${JSON.stringify(url)} is not a URL.`, 'Write one like https://ci.example/hooks/artifacts.');
+    }
     const made = await client.webhooks.add({ url, types: type, producers: producer, format, description });
     context.out.note(
       `${made.id}: this is the only time that the secret is shown. \`artifact-store webhook test ${made.id}\` tries it.`,

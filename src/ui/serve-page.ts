@@ -91,7 +91,7 @@ export function problemPage(ctx: Context, error: StoreError): boolean {
   const body = html`<h1>${error.title}</h1>
 <div class="panel"><p>${error.message}</p>
 <p class="soft small">${error.status} · <code>${error.code}</code> · request <code>${String(ctx.state.requestId)}</code></p>
-<p class="actions"><a class="button quiet" href="/ui">All packages</a></p></div>`;
+${ctx.state.viewer === undefined ? null : html`<p class="actions"><a class="button quiet" href="/ui">All packages</a></p>`}</div>`;
   answerPage(ctx, { status: error.status, title: error.title, body });
   return true;
 }

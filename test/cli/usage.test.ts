@@ -48,6 +48,7 @@ test('wrong usage: exit 2, what was meant, and where to read', async (t) => {
     [['share', 'create', 'x', '--expires', 'soon'], /a time from now like 12h or 7d, a day like/],
     [['ingest', 'something'], /Unknown command/],
     [['webhook'], /See artifact-store webhook --help/],
+    [['webhook', 'add', 'foo'], /"foo" is not a URL/],
   ];
   await Promise.all(
     cases.map(async ([args, message]) => {
