@@ -158,9 +158,10 @@ export function webhooksSuite(startTestService: StartTestService): void {
     await admin.post(`/v1/packages/${bad}/finalize`);
     await settled(hook);
     t.is(receiver.taken().filter(({ json }) => json.subject === good).length, 2);
-    t.is(
-      receiver.received.filter(({ json }) => json.subject === bad).length,
-      1,
+    // The first may have been tried again by now: a busy machine takes longer for this than the first pause.
+    t.deepEqual(
+      [...new Set(receiver.received.filter(({ json }) => json.subject === bad).map(({ json }) => json.type))],
+      [`${PREFIX}package.created`],
       'its second event waits for the first',
     );
     t.like(await when(hook, () => true), { state: 'failing', waiting: 2, dead: 0, failure: 'it answered 500' });
@@ -187,9 +188,12 @@ export function webhooksSuite(startTestService: StartTestService): void {
     t.regex(metrics, /^artifact_store_webhook_attempts_total\{result="dead"\} 1$/m);
     t.regex(metrics, /^artifact_store_webhook_dead_events 1$/m);
 
-    bad = '';
     t.is((await admin.post(`/v1/webhooks/${hook}/replay`, { events: [newId('evt', 1)] })).body.replayed, 0);
+    // Still refused: else what waits could come before what is replayed, by a try of its own.
     t.deepEqual((await admin.post(`/v1/webhooks/${hook}/replay`)).body, { replayed: 1 });
+    await settled(hook);
+    bad = '';
+    t.deepEqual((await admin.post(`/v1/webhooks/${hook}/replay`)).body, { replayed: 0 });
     await settled(hook);
     t.like(await when(hook, () => true), { state: 'active', waiting: 0, dead: 0 });
     const late = receiver.taken().filter(({ json }) => json.subject === items[0].package_id);
