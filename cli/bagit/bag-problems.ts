@@ -9,6 +9,15 @@ export function badBag(message: string, next?: string): CliError {
   return new CliError(message, { exit: EXIT.failed, code: 'bag_invalid', next });
 }
 
+/** The bytes of an entry of a ZIP file are not those that were put in. @param why a clause */
+export function damagedZip(why: string): CliError {
+  return new CliError(`The ZIP file is damaged: ${why.replace(/\.+$/, '')}.`, {
+    exit: EXIT.integrity,
+    code: 'integrity_failure',
+    next: `If it was copied, copy it again. ${REPAIR}`,
+  });
+}
+
 /** How a file of a bag is not what its manifests say. */
 export interface BagDamage {
   /** In the bag. */

@@ -10,7 +10,7 @@ import { ancestors, pathProblem } from '../../src/core/logical-path.ts';
 import { CliError, EXIT } from '../errors.ts';
 import { formatBytes } from '../format.ts';
 import type { ProgressReport } from '../progress.ts';
-import { badBag } from './bag-problems.ts';
+import { badBag, damagedZip } from './bag-problems.ts';
 
 export const ENTRIES_MAX = 1_000_000;
 const [STORED, DEFLATED] = [0, 8];
@@ -33,7 +33,7 @@ export interface UnpackedBag {
 /**
  * Unpacks a ZIP file with a bag, in its root or in one folder, below a folder that is empty. All names and sizes are looked at before
  * anything is written. @param into nobody else may write there
- * @throws CliError bag_invalid, no_space, file_unreadable
+ * @throws CliError bag_invalid, integrity_failure, no_space, file_unreadable
  */
 export async function unpackZip(
   file: string,
@@ -89,6 +89,8 @@ async function* entriesOf(handle: FileHandle): AsyncGenerator<OpenEntry> {
 function asBadZip(error: unknown): unknown {
   const { name, code, message } = error as NodeJS.ErrnoException;
   if (error instanceof CliError || name === 'AbortError' || isOfSystem(code)) return error;
+  // Its directory can be read, so it is a ZIP file: bytes of an entry are not what they were.
+  if (code?.startsWith('Z_')) return damagedZip(message);
   const why = code === 'ERR_BUFFER_TOO_LARGE' ? 'an entry has too many bytes' : message.replace(/\.+$/, '');
   return badBag(
     `The ZIP file cannot be read: ${why}.`,
@@ -194,7 +196,7 @@ async function unpack(entry: OpenEntry, { handle, into, folders, signal }: Unpac
   } catch (error) {
     throw asBadZip(error);
   }
-  if (crc !== entry.crc32) throw badBag(`The ZIP file is damaged: ${JSON.stringify(fileName)} has another CRC-32.`);
+  if (crc !== entry.crc32) throw damagedZip(`${JSON.stringify(fileName)} has another CRC-32`);
   const modified = entry.getLastModDate();
   if (!Number.isNaN(modified.getTime())) utimesSync(target, modified, modified);
 }

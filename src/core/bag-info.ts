@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from './canonical-json.ts';
+import { holdsControl } from './control-characters.ts';
 
 /** What bag-info.txt says (RFC 8493, 2.2.2), in its order; a label may stand there more than once. */
 export interface BagField {
@@ -58,11 +59,11 @@ export function fieldsOfMember(member: Json | undefined): BagField[] {
   });
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: a label is one line without them
-const LABEL = /^[^\s:\u0000-\u001f\u007f-\u009f](?:[^:\u0000-\u001f\u007f-\u009f]*[^\s:\u0000-\u001f\u007f-\u009f])?$/;
+const LABEL = /^[^\s:](?:[^:]*[^\s:])?$/;
 
+/** One line without a colon, and without blanks at its ends. */
 function isLabel(text: string): boolean {
-  return LABEL.test(text) && text.isWellFormed();
+  return LABEL.test(text) && !holdsControl(text) && text.isWellFormed();
 }
 
 export function valuesOf(fields: readonly BagField[], label: string): string[] {

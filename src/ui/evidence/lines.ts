@@ -2,6 +2,7 @@ import { raw } from 'hono/html';
 import { type AnsiStyle, ansiRuns, PLAIN } from '../../core/ansi.ts';
 import type { CutLine } from '../../core/line-cutter.ts';
 import { shownText } from '../../core/shown-text.ts';
+import { escapeHtml } from '../../http/html-page.ts';
 import type { Html } from '../html.ts';
 
 /**
@@ -74,17 +75,9 @@ function classesOf({ foreground, background, ...flags }: Readonly<AnsiStyle>): s
   return names.join(' ');
 }
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
 /** For content, and for attributes in double quotes. */
 function escaped(text: string): string {
-  return shownText(text).replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
+  return escapeHtml(shownText(text));
 }
 
 function decode(bytes: Uint8Array): string {
