@@ -8,6 +8,7 @@ import { type CrashPlace, crashSuite, type Stored } from '../suites/crash.ts';
 import { sha256 } from '../support/api.ts';
 import { startCrashProcess } from '../support/crash-process.ts';
 import { usualOrLong } from '../support/long.ts';
+import { freePorts } from '../support/ports.ts';
 
 const SERVER = new URL('../support/crash-server.ts', import.meta.url);
 
@@ -16,12 +17,13 @@ async function openPlace(): Promise<CrashPlace> {
   const dir = await mkdtemp(join(tmpdir(), 'artifact-store-crash-place-'));
   const dataDir = join(dir, 'data');
   const acknowledged = join(dir, 'acknowledged');
-  const start = (port: number) => startCrashProcess(SERVER, { dataDir, port, acknowledged });
-  let service = await start(0);
+  const [port = 0] = await freePorts(1);
+  const start = () => startCrashProcess(SERVER, { dataDir, port, acknowledged });
+  let service = await start();
   const { url } = service;
   const restart = async (): Promise<void> => {
     await service.kill();
-    service = await start(Number(new URL(url).port));
+    service = await start();
   };
   return {
     url,
