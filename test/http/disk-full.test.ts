@@ -5,6 +5,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import type { Knex } from 'knex';
 import type { PartRequest, PlannedUpload } from '../../src/api/types.ts';
@@ -15,6 +16,9 @@ import { type Effect, type EffectName, errno, recordingFileLayer } from '../supp
 import { startTestService, type TestService } from '../support/service.ts';
 import { mayMount, NAMESPACE } from '../support/small-disk.ts';
 import { tempFolder } from '../support/temp.ts';
+
+/** So many looks in all, ms apart. */
+const [LOOKS, LOOK_MS] = [10, 30];
 
 /** A full disk shows at any effect that takes space: the client hears 507 `no_space`, nothing stays, the service goes on. */
 interface Fault {
@@ -310,9 +314,17 @@ async function startOnSmallDisk(t: ExecutionContext) {
   return { api, folder: `/proc/${child.pid}/root${mount}`, stop: () => child.kill('SIGTERM') && closed };
 }
 
+/** What stays: the service writes files of its own there for a moment, when it starts and now and then. */
 async function temporaries(folder: string): Promise<string[]> {
   const blobs = join(folder, 'data/blobs');
-  return (await Promise.all(['spool', 'uploads'].map((name) => readdir(join(blobs, name))))).flat();
+  const seen = async () => (await Promise.all(['spool', 'uploads'].map((name) => readdir(join(blobs, name))))).flat();
+  let stay = await seen();
+  for (let looks = 0; looks < LOOKS; looks++) {
+    await sleep(LOOK_MS);
+    const there = new Set(await seen());
+    stay = stay.filter((name) => there.has(name));
+  }
+  return stay;
 }
 
 if (!mayMount()) console.log('# this user may not mount: the disk that is really full is not tested here');
