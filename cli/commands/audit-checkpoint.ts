@@ -39,21 +39,22 @@ export const auditCheckpoint = defineVerb<Options>({
     },
   ],
   async run(context, _args, { since, key, timestamp }) {
-    const [{ readKept, readKey }, { newestCheckpoint, trustedKeys }, { checkConsistency }, { checkpointOutcome }] =
+    const [{ readKept }, { signersOf }, { newestCheckpoint }, { checkConsistency }, { checkpointOutcome }] =
       await Promise.all([
         import('../client/audit/read-evidence.ts'),
+        import('../client/audit/signers.ts'),
         import('../client/audit/newest-checkpoint.ts'),
         import('../client/audit/check-consistency.ts'),
         import('../view/audit-lines.ts'),
       ]);
     const client = await context.client();
-    const keys = key === undefined ? await trustedKeys(client) : [await readKey(key)];
-    const kept = since === undefined ? null : await readKept(since, keys);
-    const newest = await newestCheckpoint(client, keys);
+    const signers = await signersOf(client, key);
+    const kept = since === undefined ? null : await readKept(since, await signers());
+    const newest = await newestCheckpoint(client, signers);
     if (kept !== null) await checkConsistency(client, kept, newest);
     if (timestamp === undefined) return checkpointOutcome(newest, kept, null);
     const { stampedCheckpoint } = await import('../client/audit/stamped-checkpoint.ts');
-    const stamped = await stampedCheckpoint(client, keys);
+    const stamped = await stampedCheckpoint(client, signers);
     await checkConsistency(client, stamped, newest);
     const { saveSmallFile } = await import('../client/target/small-file.ts');
     await saveSmallFile(timestamp, stamped.stamp);

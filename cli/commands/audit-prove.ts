@@ -22,15 +22,14 @@ export const auditProve = defineVerb<Options>({
     },
   ],
   async run(context, [event = ''], { key }) {
-    const [{ readKey }, { trustedKeys }, { checkProof }, { provedOutcome }] = await Promise.all([
-      import('../client/audit/read-evidence.ts'),
-      import('../client/audit/newest-checkpoint.ts'),
+    const [{ signersOf }, { checkProof }, { provedOutcome }] = await Promise.all([
+      import('../client/audit/signers.ts'),
       import('../client/audit/check-proof.ts'),
       import('../view/audit-lines.ts'),
     ]);
     const client = await context.client();
-    const keys = key === undefined ? await trustedKeys(client) : [await readKey(key)];
+    const signers = await signersOf(client, key);
     const text = await client.logProof(event);
-    return provedOutcome(event, text, checkProof('the proof of the service', text, keys, []));
+    return provedOutcome(event, text, checkProof('the proof of the service', text, await signers(), []));
   },
 });

@@ -47,21 +47,23 @@ export const auditVerify = defineVerb<Options>({
       import('../client/audit/read-evidence.ts'),
       import('../view/audit-lines.ts'),
     ]);
-    const named = key === undefined ? null : [await evidence.readKey(key)];
     if (proof !== undefined) {
-      if (named === null) throw usageError('--proof needs --key: the proof does not say whose key to trust.');
+      if (key === undefined) throw usageError('--proof needs --key: the proof does not say whose key to trust.');
+      const named = [await evidence.readKey(key)];
       const { checkProof } = await import('../client/audit/check-proof.ts');
       const kept = await Promise.all(checkpoint.map((file) => evidence.readKept(file, named)));
       return view.proofOutcome(checkProof(proof, await evidence.readText(proof), named, kept));
     }
-    const [{ verifyLog }, { newestCheckpoint, trustedKeys }] = await Promise.all([
+    const [{ verifyLog }, { signersOf }, { newestCheckpoint }] = await Promise.all([
       import('../client/audit/verify-log.ts'),
+      import('../client/audit/signers.ts'),
       import('../client/audit/newest-checkpoint.ts'),
     ]);
     const client = await context.client();
-    const keys = named ?? (await trustedKeys(client));
+    const signers = await signersOf(client, key);
+    const keys = await signers();
     const kept = await Promise.all(checkpoint.map((file) => evidence.readKept(file, keys)));
-    const newest = await newestCheckpoint(client, keys);
+    const newest = await newestCheckpoint(client, signers);
     const { size } = newest.checkpoint;
     let told = 0;
     const tell = (entries: number): void => {

@@ -5,6 +5,7 @@ import { apiOf } from '../support/api.ts';
 import { addEvents, auditRows } from '../support/audit-rows.ts';
 import { runCli } from '../support/cli-child.ts';
 import { withRegistry } from '../support/registry-content.ts';
+import { startRelay } from '../support/relay.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 
@@ -105,4 +106,35 @@ test('a proof is checked without the service, by whoever has its key', async (t)
   const wrong = await offline('--key', 'store.pem', '--json');
   t.is(wrong.code, 5);
   t.regex(wrong.json.error.message, /does not prove its entry/);
+});
+
+test('a key that begins to sign between two requests, as of a replica that was just started, is known when its signature comes', async (t) => {
+  const { folder, service, api, save } = await place(t);
+  const id = await api.preserve({ a: 'kept' });
+  const relay = await startRelay(service.url);
+  t.teardown(() => relay.close());
+  let rotations = 0;
+  // Whatever is signed, it is by a key that no request before could have named.
+  relay.before = async ({ url }) => {
+    if (url !== '/v1/keys') {
+      t.is((await api.post('/v1/keys')).status, 201);
+      rotations += 1;
+    }
+    return 'pass';
+  };
+  await save('kept', 'audit', 'checkpoint');
+  const [event] = (await api.get('/v1/audit?action=package.finalized')).body.items;
+  for (const args of [
+    ['audit', 'verify'],
+    ['audit', 'verify', '--checkpoint', 'kept'],
+    ['audit', 'checkpoint'],
+    ['audit', 'checkpoint', '--since', 'kept'],
+    ['audit', 'prove', event.id],
+    ['export', id, '--bundle', 'bundle.tar'],
+  ]) {
+    const before = rotations;
+    const { code, stderr } = await runCli([...args, '--url', relay.url], { cwd: folder });
+    t.is(code, 0, `${args.join(' ')}: ${stderr}`);
+    t.true(rotations > before);
+  }
 });

@@ -1,6 +1,7 @@
 import { ApiClient } from '../../cli/client/api/api-client.ts';
-import { newestCheckpoint, trustedKeys } from '../../cli/client/audit/newest-checkpoint.ts';
+import { newestCheckpoint } from '../../cli/client/audit/newest-checkpoint.ts';
 import type { Evidence } from '../../cli/client/audit/read-evidence.ts';
+import { signersOf } from '../../cli/client/audit/signers.ts';
 import { type LogVerification, verifyLog } from '../../cli/client/audit/verify-log.ts';
 
 /** What the command line asks of a service about its log, in this process. */
@@ -16,7 +17,7 @@ export function logClientOf(url: string): LogClient {
   const client = new ApiClient({ url, token: null, signal: new AbortController().signal, userAgent: 'tests' });
   return {
     client,
-    keep: async () => ({ ...(await newestCheckpoint(client, await trustedKeys(client))), from: 'kept' }),
+    keep: async () => ({ ...(await newestCheckpoint(client, await signersOf(client, undefined))), from: 'kept' }),
     verify: (newest, kept = []) => verifyLog(client, newest, kept, () => {}),
     close: () => client.close(),
   };

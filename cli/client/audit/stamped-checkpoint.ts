@@ -1,8 +1,8 @@
-import type { PublicKey } from '../../../src/core/signing-key.ts';
 import { readTimeStamp, TimeStampError } from '../../../src/core/time-stamp.ts';
 import { CliError, EXIT } from '../../errors.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import { type Evidence, signedCheckpoint } from './read-evidence.ts';
+import type { Signers } from './signers.ts';
 
 /** A checkpoint, and what a time stamp authority has answered for it (RFC 3161). */
 export interface StampedCheckpoint extends Evidence {
@@ -15,7 +15,7 @@ export interface StampedCheckpoint extends Evidence {
  * The newest that an authority has stamped.
  * @throws CliError timestamp_not_found; integrity_failure: none of these keys has signed it, or it is the stamp of something else
  */
-export async function stampedCheckpoint(client: ApiClient, keys: readonly PublicKey[]): Promise<StampedCheckpoint> {
+export async function stampedCheckpoint(client: ApiClient, signers: Signers): Promise<StampedCheckpoint> {
   const { time_stamp } = await client.log();
   if (time_stamp === null) {
     throw new CliError('No checkpoint has a time stamp.', {
@@ -26,7 +26,7 @@ export async function stampedCheckpoint(client: ApiClient, keys: readonly Public
   }
   const from = 'the service';
   const note = await client.logCheckpoint(time_stamp.size);
-  const checkpoint = signedCheckpoint(from, note, keys);
+  const checkpoint = signedCheckpoint(from, note, await signers());
   const stamp = await client.logTimeStamp(time_stamp.size);
   return { from, note, checkpoint, stamp, stampedAt: timeOf(stamp, note) };
 }

@@ -1,11 +1,12 @@
 import type { Package } from '../../../src/api/types.ts';
 import { openNote } from '../../../src/core/signed-note.ts';
-import { KeyError, type PublicKey, readPublicKey } from '../../../src/core/signing-key.ts';
+import type { PublicKey } from '../../../src/core/signing-key.ts';
 import { parseProof } from '../../../src/core/tlog-proof.ts';
-import { CliError, EXIT, isApiError } from '../../errors.ts';
+import { isApiError } from '../../errors.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import { checkProof } from '../audit/check-proof.ts';
 import { verifiersOf } from '../audit/read-evidence.ts';
+import { keysOfService } from '../audit/signers.ts';
 
 /** What a bundle has of a package beside its files and its manifest. */
 export interface Proofs {
@@ -29,35 +30,27 @@ export interface LogProofs {
 /** What the service signed of a package, and the keys that check it. @throws CliError integrity_failure */
 export async function readProofs(client: ApiClient, { id }: Package): Promise<Proofs> {
   const attestation = await client.attestation(id);
-  const { items } = await client.signingKeys();
-  const keys = readKeys(items);
-  return { attestation, keys, log: await readLog(client, id, keys) };
+  const proof = await readLogProof(client, id);
+  // The last: a key that has signed one of these may have been made between two requests.
+  const keys = await keysOfService(client);
+  return { attestation, keys, log: proof === null ? null : checkedProof(proof, keys) };
 }
 
-function readKeys(items: ReadonlyArray<{ public_key: string }>): PublicKey[] {
-  try {
-    return items.map(({ public_key }) => readPublicKey(public_key));
-  } catch (error) {
-    if (!(error instanceof KeyError)) throw error;
-    throw new CliError(`A key of the service ${error.message}.`, { exit: EXIT.integrity, code: 'integrity_failure' });
-  }
-}
-
-/**
- * That the audit's log has the finalization. @returns null when the service has no log, or has lost the event: it was rebuilt since
- * @throws CliError integrity_failure: the proof does not hold
- */
-async function readLog(client: ApiClient, id: string, keys: readonly PublicKey[]): Promise<LogProofs | null> {
+/** That the audit's log has the finalization. @returns null when the service has no log, or has lost the event: it was rebuilt since */
+async function readLogProof(client: ApiClient, id: string): Promise<string | null> {
   const { items } = await client.audit({ package_id: id, action: 'package.finalized', limit: 1 });
   const [event] = items;
   if (event === undefined) return null;
-  let proof: string;
   try {
-    proof = await client.logProof(event.id);
+    return await client.logProof(event.id);
   } catch (error) {
     if (isApiError(error, 'route_not_found', 'event_not_found')) return null;
     throw error;
   }
+}
+
+/** @throws CliError integrity_failure: the proof does not hold */
+function checkedProof(proof: string, keys: readonly PublicKey[]): LogProofs {
   const { checkpoint } = checkProof('The proof of the service', proof, keys, []);
   const { note } = parseProof(proof);
   return { proof, checkpoint: note, key: openNote(note, verifiersOf(checkpoint.origin, keys)).verifier.key };
