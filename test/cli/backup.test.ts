@@ -50,7 +50,14 @@ async function backUpAndLose(
         ]);
       },
       blobs: async () => {
-        await run('cp', ['-a', join(data, 'blobs'), backup]);
+        const blobs = join(backup, 'blobs');
+        await mkdir(blobs, { mode: 0o700 });
+        const names = ['-mindepth', '1', '-maxdepth', '1', '!', '-name', 'uploads', '!', '-name', 'spool'];
+        await run('find', [join(data, 'blobs'), ...names, '-exec', 'cp', '-a', '-t', blobs, '{}', '+']);
+        await run('cp', ['-a', join(data, 'blobs/uploads'), blobs]).catch((error) => {
+          // One that ended while it was copied.
+          if (!/^cp: .*No such file or directory$/m.test(error.stderr)) throw error;
+        });
       },
     },
   );

@@ -1,16 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, readFile, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test, { type ExecutionContext } from 'ava';
 import { openDataFolder } from '../../src/blobs/data-folder.ts';
 import { runCli } from '../support/cli-child.ts';
+import { BIN } from '../support/command.ts';
 import { untilFrozen } from '../support/frozen.ts';
 import { processEnv } from '../support/process-env.ts';
 import { tempFolder } from '../support/temp.ts';
-
-const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 
 interface Served {
   child: ChildProcess;

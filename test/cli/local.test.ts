@@ -1,17 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { lstat, mkdir, readdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test, { type ExecutionContext } from 'ava';
 import { VERBS } from '../../cli/commands/index.ts';
 import { runCli } from '../support/cli-child.ts';
+import { BIN } from '../support/command.ts';
 import { processEnv } from '../support/process-env.ts';
 import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 import { readTree, writeTree } from '../support/tree.ts';
-
-const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 
 test('--local works without a service: push, ls, pull, verify on a data folder', async (t) => {
   const folder = await tempFolder(t);

@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { open, stat, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
@@ -13,6 +13,7 @@ import { openDataFolder } from '../../src/blobs/data-folder.ts';
 import { apiOf } from '../support/api.ts';
 import { bagFiles, writeBag } from '../support/bags.ts';
 import { type CliOptions, runCli } from '../support/cli-child.ts';
+import { BIN } from '../support/command.ts';
 import { processEnv } from '../support/process-env.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { startRelay } from '../support/relay.ts';
@@ -20,7 +21,6 @@ import { startTestService } from '../support/service.ts';
 import { tempFolder } from '../support/temp.ts';
 import { writeTree } from '../support/tree.ts';
 
-const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 const MIB = 1024 ** 2;
 const LARGE = randomBytes(32 * MIB);
 

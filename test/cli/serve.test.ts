@@ -4,15 +4,14 @@ import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { apiOf, sha256 } from '../support/api.ts';
+import { BIN } from '../support/command.ts';
 import { processEnv } from '../support/process-env.ts';
 import { tempFolder } from '../support/temp.ts';
-
-const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 
 interface Served {
   child: ChildProcess;

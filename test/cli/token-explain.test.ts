@@ -1,18 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import { type CliEnding, runCli } from '../support/cli-child.ts';
+import { BIN } from '../support/command.ts';
 import { startForwardProxy } from '../support/forward-proxy.ts';
 import { NIGHTLY, writeRules } from '../support/identities.ts';
 import { now, rsaKey, startIssuer } from '../support/issuer.ts';
 import { processEnv } from '../support/process-env.ts';
 import { tempFolder } from '../support/temp.ts';
 import { ownCa, startTlsFront } from '../support/tls-front.ts';
-
-const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 
 const RELEASES = {
   name: 'releases',

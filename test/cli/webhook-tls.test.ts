@@ -1,15 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test, { type ExecutionContext } from 'ava';
 import { apiOf } from '../support/api.ts';
+import { BIN } from '../support/command.ts';
 import { processEnv } from '../support/process-env.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { tempFolder } from '../support/temp.ts';
 import { ownCa, startTlsFront } from '../support/tls-front.ts';
-
-const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 
 /** The command in a process of its own: Node reads NODE_EXTRA_CA_CERTS when it starts. @returns its URL */
 async function serve(t: ExecutionContext, env: Record<string, string>): Promise<string> {

@@ -1,16 +1,16 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { runCli } from '../support/cli-child.ts';
+import { BIN } from '../support/command.ts';
 import { processEnv } from '../support/process-env.ts';
 import { startTestService } from '../support/service.ts';
 import { writeTree } from '../support/tree.ts';
 
 /** Nothing in the user's cache is ever needed; and no folder that cannot be made keeps a command for ever. */
-const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 /** In no list of users, so that it has no home. */
 const STRANGER = 54_321;
 const IS_ROOT = process.getuid?.() === 0;

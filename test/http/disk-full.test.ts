@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
@@ -11,6 +11,7 @@ import type { Knex } from 'knex';
 import type { PartRequest, PlannedUpload } from '../../src/api/types.ts';
 import { connectSqlite } from '../../src/registry/connect-sqlite.ts';
 import { type Answer, type Api, apiOf, sha256 } from '../support/api.ts';
+import { BIN } from '../support/command.ts';
 import { processEnv } from '../support/process-env.ts';
 import { type Effect, type EffectName, errno, recordingFileLayer } from '../support/recording-file-layer.ts';
 import { startTestService, type TestService } from '../support/service.ts';
@@ -296,8 +297,7 @@ test.serial('the rest of a body that is refused half way is not read, nor what f
 /** The service on 8 MiB, of which the ballast takes 4; `folder` is the disk as seen from here. */
 async function startOnSmallDisk(t: ExecutionContext) {
   const mount = await tempFolder(t);
-  const bin = resolve(import.meta.dirname, '../../cli/bin.ts');
-  const serve = [process.execPath, bin, 'serve', '--port', '0', '--data-dir', join(mount, 'data'), '--json'];
+  const serve = [process.execPath, BIN, 'serve', '--port', '0', '--data-dir', join(mount, 'data'), '--json'];
   const script =
     'mount -t tmpfs -o size=8m tmpfs "$1" && head -c 4194304 /dev/zero >"$1/ballast" && shift && exec "$@"';
   const child = spawn('unshare', [...NAMESPACE, 'sh', '-c', script, 'sh', mount, ...serve], {

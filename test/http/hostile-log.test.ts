@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, rename, symlink, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test, { type ExecutionContext } from 'ava';
 import { apiOf, sha256 } from '../support/api.ts';
+import { BIN } from '../support/command.ts';
 import { processEnv } from '../support/process-env.ts';
 import { openRaw, sendRaw } from '../support/raw-http.ts';
 import { tempFolder } from '../support/temp.ts';
@@ -20,8 +21,7 @@ interface Served {
 
 async function serve(t: ExecutionContext, token: string): Promise<Served> {
   const dir = await tempFolder(t);
-  const bin = resolve(import.meta.dirname, '../../cli/bin.ts');
-  const child = spawn(process.execPath, [bin, 'serve', '--port', '0', '--data-dir', join(dir, 'data'), '--json'], {
+  const child = spawn(process.execPath, [BIN, 'serve', '--port', '0', '--data-dir', join(dir, 'data'), '--json'], {
     env: processEnv({ ARTIFACT_STORE_ADMIN_TOKEN: token, ARTIFACT_STORE_LOG_LEVEL: 'trace' }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -10,6 +10,7 @@ import { type Digest, digestFromBytes, digestOf, parseDigest } from '../../src/c
 import type { PackageId } from '../../src/core/ids.ts';
 import { openRegistry } from '../../src/registry/registry.ts';
 import { apiOf, sha256 } from '../support/api.ts';
+import { BIN } from '../support/command.ts';
 import { type Counts, type CrashPlan, PHASES } from '../support/crash-point.ts';
 import { generator } from '../support/random.ts';
 import { writeTree } from '../support/tree.ts';
@@ -174,15 +175,13 @@ async function trial(t: ExecutionContext, suite: CrashSuite, run: Run, plan: Cra
   }
 }
 
-const CLI = new URL('../../cli/bin.ts', import.meta.url).pathname;
-
 function push(
   { tree, folder, name }: Run,
   url: string,
   signal?: AbortSignal,
 ): Promise<{ code: number | null; said: string }> {
   const of = ['--name', 'run', '--producer', 'crash', '--external-id', name];
-  const child = spawn(process.execPath, [CLI, 'push', tree, ...of, '--json', '--url', url], {
+  const child = spawn(process.execPath, [BIN, 'push', tree, ...of, '--json', '--url', url], {
     env: { ...process.env, XDG_CACHE_HOME: join(folder, 'cache') },
     stdio: ['ignore', 'pipe', 'pipe'],
     signal,

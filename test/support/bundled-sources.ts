@@ -37,6 +37,12 @@ export function bundledArgs(): string[] {
   return process.env[BUNDLED_VARIABLE] ? ['--import', new URL('load-bundled.ts', import.meta.url).href] : [];
 }
 
+/** For the environment of such a process that has not this one's. */
+export function bundledEnv(): Record<string, string> {
+  const { [BUNDLED_VARIABLE]: folder } = process.env;
+  return folder ? { [BUNDLED_VARIABLE]: folder } : {};
+}
+
 /** From now on sources and packages are loaded from what `bundleSources` made; without a run, each as it is. */
 export default function loadBundled(): void {
   const folder = process.env[BUNDLED_VARIABLE];

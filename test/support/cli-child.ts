@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { resolve } from 'node:path';
 import { CliHosts } from './cli-hosts.ts';
+import { BIN } from './command.ts';
 import { processEnv } from './process-env.ts';
 
 export interface CliOptions {
@@ -30,8 +30,6 @@ export interface CliEnding {
   /** stdout as it came. */
   bytes: Buffer;
 }
-
-const BIN = resolve(import.meta.dirname, '../../cli/bin.ts');
 
 /** Of one test file, by the user that they run as. As many for each as pushes that a test has wait for each other. */
 const hosts = new Map<number | undefined, CliHosts>();

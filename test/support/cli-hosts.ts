@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { bundledArgs, bundledEnv } from './bundled-sources.ts';
 import type { HostedCommand, HostedEnding } from './cli-host.ts';
 import { helperEnv } from './file-times.ts';
 import { processEnv } from './process-env.ts';
@@ -57,8 +58,8 @@ export class CliHosts {
 
 function startHost(uid: number | undefined): ChildProcess {
   const host = fork(HOST, {
-    env: processEnv(helperEnv()),
-    execArgv: [],
+    env: processEnv({ ...helperEnv(), ...bundledEnv() }),
+    execArgv: bundledArgs(),
     serialization: 'advanced',
     // A pipe, because the command line takes a stdout of that kind for what `main` is given.
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],

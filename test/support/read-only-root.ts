@@ -39,7 +39,7 @@ export class Container {
       ...writable.map((name) => `mount --bind "${folder}/${name}" "${folder}/${name}"`),
       'for mount in $(findmnt -rno TARGET); do case "$mount" in',
       ...writable.map((name) => `"${folder}/${name}") ;;`),
-      '/|/tmp|/tmp/*|/var|/var/*|/home|/root|/opt|/srv) mount -o remount,bind,ro "$mount" ;;',
+      '/|/tmp|/tmp/*|/dev/shm|/var|/var/*|/home|/root|/opt|/srv) mount -o remount,bind,ro "$mount" ;;',
       'esac; done',
       `cd "${folder}"`,
       `exec setpriv --reuid=${uid} --regid=${uid} --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"`,

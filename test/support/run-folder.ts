@@ -4,6 +4,8 @@ import { join } from 'node:path';
 
 /** What the processes of one `npm test` share: paths, in a folder that goes with this process. */
 export interface RunFolder {
+  /** The folder itself, for the package as it is built. */
+  path: string;
   /** Free for a socket. */
   socket: string;
   /** A file in which test files write what did not run. */
@@ -35,5 +37,5 @@ export function openRunFolder(): RunFolder {
     readFileSync(file, 'utf8')
       .split('\n')
       .filter((line) => line !== '');
-  return { socket: inside('servers'), notRun, times, compiled, migrated, bundled, linesOf };
+  return { path: folder, socket: inside('servers'), notRun, times, compiled, migrated, bundled, linesOf };
 }
