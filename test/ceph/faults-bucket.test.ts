@@ -93,7 +93,7 @@ const MOMENTS: Moment[] = [
 ];
 
 onCeph('connections to the gateway that are reset or cut: the push ends well', async (t, place) => {
-  for (const [of, n, point, end] of sampled(MOMENTS, 16)) {
+  for (const [of, n, point, end] of sampled(MOMENTS, 8)) {
     const what = `${end} at ${of} ${n}, ${typeof point === 'string' ? point : JSON.stringify(point)}`;
     await endsWell(t, place, what, async () => {
       await place.gateway.once({ point, of: nth(n, asks[of]), act: (link) => link[end]() });

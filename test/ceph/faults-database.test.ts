@@ -62,7 +62,7 @@ type Moment = readonly [name: string, of: Sql, n: number, point: Point];
 /** At each of these moments, in a push of its own. */
 function faultAt(title: string, moments: readonly Moment[], fault: (link: Link) => unknown): void {
   onBoth(title, async (t, place) => {
-    for (const [name, of, n, point] of sampled(moments, 16)) {
+    for (const [name, of, n, point] of sampled(moments, 8)) {
       await endsWell(t, place, `${name} ${n}, ${point}`, async () => {
         await place.database.once({ point, of: nth(n, of), act: fault });
         return undefined;

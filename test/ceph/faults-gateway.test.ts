@@ -54,7 +54,7 @@ if (postgres) {
 /** Killed at each of these moments, in a push of its own, and started again at once. */
 function killedAt(title: string, moments: readonly Moment[]): void {
   onCeph(title, async (t, place) => {
-    for (const [of, n, point] of sampled(moments, 16)) {
+    for (const [of, n, point] of sampled(moments, 8)) {
       const what = `killed at ${of} ${n}, ${typeof point === 'string' ? point : JSON.stringify(point)}`;
       await endsWell(t, place, what, () => restartAt(place, asks[of], n, point));
     }
