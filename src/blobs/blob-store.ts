@@ -60,8 +60,8 @@ export interface Uploads {
    */
   streamPart(upload: UploadHandle, part: PlannedPart, body: AsyncIterable<Uint8Array>): Promise<void>;
 
-  /** The parts that have arrived whole, in any order; none when the upload is unknown. */
-  listParts(upload: UploadHandle): Promise<ReceivedPart[]>;
+  /** The parts that have arrived whole, in any order; null: storage knows no such upload. */
+  listParts(upload: UploadHandle): Promise<ReceivedPart[] | null>;
 
   /**
    * Makes the object out of its parts, durably, and ends the upload. Call it once: after any error the key is

@@ -24,7 +24,8 @@ export interface UploadFolders {
    * @throws StoreError upload_closed
    */
   add(id: UploadId, part: PlannedPart, file: string): Promise<ReceivedPart>;
-  list(id: UploadId): Promise<ReceivedPart[]>;
+  /** @returns null when the upload is over or unknown @throws StoreError unavailable: the folder is not the one that it was */
+  list(id: UploadId): Promise<ReceivedPart[] | null>;
   /** @throws StoreError upload_incomplete, naming the parts that are not there whole */
   assertComplete(id: UploadId, parts: readonly PlannedPart[]): Promise<void>;
   /** Ends the upload. @returns where its folder is now, for the caller to remove; null when there was none */
@@ -80,8 +81,11 @@ export function uploadFolders(files: FileLayer, tree: FolderTree): UploadFolders
 
     async list(id) {
       const folder = tree.uploadPath(id);
-      if (!(await tree.isDirectory(folder))) return [];
-      const entries = (await files.readdir(folder).catch(absent)) ?? [];
+      const entries = (await tree.isDirectory(folder)) ? await files.readdir(folder).catch(absent) : null;
+      if (entries === null) {
+        await tree.assertRoot();
+        return null;
+      }
       const parts = entries.map(async ({ name }) => {
         const match = PART_NAME.exec(name);
         const size = match && (await sizeOf(join(folder, name)));

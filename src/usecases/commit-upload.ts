@@ -56,7 +56,7 @@ async function begin(
   const handle = (await nameInStorage(services, [upload])).get(upload.id);
   if (!handle) return;
   const parts = (await services.registry.read.uploads.parts([upload.id])).get(upload.id) ?? [];
-  const listed = await services.blobs.uploads.listParts(handle);
+  const listed = (await services.blobs.uploads.listParts(handle)) ?? [];
   const received = new Map(listed.map((part) => [part.number, part]));
   const missing = parts.filter((part) => received.get(part.number)?.size !== part.size).map((part) => part.number);
   // An expired upload accepts no more parts: claiming it ends it.

@@ -17,8 +17,7 @@ export async function getUpload(
     return { upload, parts: planned.map((part) => ({ ...part, received: true })) };
   }
   const asks = upload.state === 'open' && upload.storage_upload_id !== null;
-  const arrived = new Set(
-    asks ? (await services.blobs.uploads.listParts(handleOf(upload))).map((part) => part.number) : [],
-  );
+  const listed = asks ? await services.blobs.uploads.listParts(handleOf(upload)) : null;
+  const arrived = new Set(listed?.map((part) => part.number));
   return { upload, parts: planned.map((part) => ({ ...part, received: arrived.has(part.number) })) };
 }

@@ -17,12 +17,11 @@ export async function planRepairs(
 ): Promise<PlannedUpload[]> {
   assertAll(caller);
   const plans = [...checkObjects(inputs, services.limits).values()];
-  const opened = await services.registry.transaction(async (tables) => {
+  return handOut(services, caller, null, inputs, async (tables) => {
     const lost = await tables.blobs.lostAndNeeded(plans.flatMap(contentsOf));
     const needed = plans.filter((plan) => contentsOf(plan).some(({ digest }) => lost.has(digest)));
     return openUploads(services, tables, caller, null, needed);
   });
-  return handOut(services, inputs, opened);
 }
 
 /** Uploads of repairs, the newest first. @throws StoreError forbidden */

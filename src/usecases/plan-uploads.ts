@@ -1,8 +1,10 @@
+import type { UploadHandle } from '../blobs/blob-store.ts';
 import { blobKey } from '../blobs/key-layout.ts';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../core/ids.ts';
 import { nextStatus } from '../core/package-state.ts';
+import type { PlannedPart } from '../core/part-plan.ts';
 import { assertUploadsFit } from '../core/quotas.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
 import type { Tables } from '../registry/registry.ts';
@@ -24,9 +26,11 @@ export interface PlannedUpload {
 
 /** Why an upload that stands is not given back, in the audit. */
 const REPLANNED = 'It had expired, or was planned with another size, encoding, other parts or other members.';
+const LOST = 'Storage no longer has it: it was removed there, or the registry is from a backup.';
 
 /** How many uploads are looked at in storage at once. */
 const STORAGE_CONCURRENCY = 16;
+const NONE: ReadonlySet<number> = new Set();
 
 /**
  * Opens an upload for each object that holds what files of the package still need: a blob, or a pack of them. Planning a
@@ -40,13 +44,12 @@ export async function planUploads(
   inputs: readonly ObjectInput[],
 ): Promise<PlannedUpload[]> {
   const plans = checkObjects(inputs, services.limits);
-  const opened = await services.registry.transaction(async (tables) => {
+  return handOut(services, caller, packageId, inputs, async (tables) => {
     const pkg = await lockPackage(tables, caller, packageId);
     nextStatus(pkg, 'register');
     const unproven = await findUnproven(tables, packageId, [...plans.values()]);
     return openUploads(services, tables, caller, packageId, unproven);
   });
-  return handOut(services, inputs, opened);
 }
 
 /** Uploads of the objects that are needed, and which of them were opened now. */
@@ -55,29 +58,64 @@ export interface Opened {
   fresh: Set<UploadId>;
 }
 
-/** Names the uploads in storage and signs their parts. @returns of each object its upload, if it is needed */
+/**
+ * Opens uploads, names them in storage and signs their parts. Those that storage has lost are given up, and opened again.
+ * @param open in a transaction; it may be called twice @returns of each object its upload, if it is needed
+ */
 export async function handOut(
   services: Services<WithUploads>,
+  caller: Caller,
+  packageId: PackageId | null,
   inputs: readonly ObjectInput[],
-  { needed, fresh }: Opened,
+  open: (tables: Tables) => Promise<Opened>,
 ): Promise<PlannedUpload[]> {
+  let found = await lookAt(services, await services.registry.transaction(open));
+  if (found.lost.length > 0) {
+    const only = found.lost;
+    await services.registry.transaction((tables) => abortOpen(tables, caller, packageId, { only, reason: LOST }));
+    found = await lookAt(services, await services.registry.transaction(open));
+  }
+  const [lost] = found.lost;
+  if (lost !== undefined) throw closed(lost);
+  const { needed, inStorage } = found;
   for (const upload of needed.values()) if (isReadBack(upload)) services.checker.expect(upload.size);
-  const uploads = await nameInStorage(services, [...needed.values()]);
-  for (const upload of needed.values()) if (!uploads.has(upload.id)) throw closed(upload.id);
-  const parts = await services.registry.read.uploads.parts([...uploads.keys()]);
   const expiresAt = await urlExpiry(services);
   return mapLimit(inputs, STORAGE_CONCURRENCY, async ({ digest }) => {
     const upload = needed.get(digest);
-    const handle = upload && uploads.get(upload.id);
-    if (!upload || !handle) return { digest, upload: null };
+    const there = upload && inStorage.get(upload.id);
+    if (!upload || !there) return { digest, upload: null };
+    const { handle, parts, received } = there;
+    return { digest, upload: { id: upload.id, parts: await signParts(services, handle, parts, received, expiresAt) } };
+  });
+}
+
+interface InStorage {
+  handle: UploadHandle;
+  /** As planned. */
+  parts: readonly PlannedPart[];
+  /** Numbers of those that have arrived. */
+  received: ReadonlySet<number>;
+}
+
+/** Names uploads in storage, and asks it for their parts. @returns `lost`: open ones that it does not know @throws StoreError upload_closed */
+async function lookAt(
+  services: Services<WithUploads>,
+  { needed, fresh }: Opened,
+): Promise<{ needed: Opened['needed']; inStorage: Map<UploadId, InStorage>; lost: UploadId[] }> {
+  const handles = await nameInStorage(services, [...needed.values()]);
+  for (const upload of needed.values()) if (!handles.has(upload.id)) throw closed(upload.id);
+  const parts = await services.registry.read.uploads.parts([...handles.keys()]);
+  const inStorage = new Map<UploadId, InStorage>();
+  const lost: UploadId[] = [];
+  await mapLimit([...needed.values()], STORAGE_CONCURRENCY, async (upload) => {
+    const handle = handles.get(upload.id) as UploadHandle;
     const planned = parts.get(upload.id) ?? [];
     // What was opened a moment ago cannot have received anything: no need to ask storage.
-    const received = fresh.has(upload.id) ? new Set<number>() : await receivedParts(services, upload, handle, planned);
-    return {
-      digest,
-      upload: { id: upload.id, parts: await signParts(services, handle, planned, received, expiresAt) },
-    };
+    const received = fresh.has(upload.id) ? NONE : await receivedParts(services, upload, handle, planned);
+    if (received === null) lost.push(upload.id);
+    else inStorage.set(upload.id, { handle, parts: planned, received });
   });
+  return { needed, inStorage, lost };
 }
 
 /** In the transaction. @param packageId null: they belong to none @param wanted whose bytes are to be sent */

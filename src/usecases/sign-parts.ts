@@ -17,16 +17,16 @@ export async function urlExpiry(services: Services): Promise<number> {
   return (await services.registry.read.now()) + services.limits.url_lifetime * 1_000;
 }
 
-/** The numbers of those that storage has. */
+/** The numbers of those that storage has; null: it knows no such upload. */
 export async function receivedParts(
   services: Services<WithUploads>,
   upload: UploadRecord,
   handle: UploadHandle,
   parts: readonly PlannedPart[],
-): Promise<Set<number>> {
+): Promise<Set<number> | null> {
   // Completion has begun, so all of them were there.
   const arrived = upload.state === 'open' ? await services.blobs.uploads.listParts(handle) : parts;
-  return new Set(arrived.map((part) => part.number));
+  return arrived && new Set(arrived.map((part) => part.number));
 }
 
 export async function signParts(

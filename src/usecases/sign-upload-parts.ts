@@ -23,5 +23,7 @@ export async function signUploadParts(
     return part;
   });
   const received = await receivedParts(services, upload, handle, parts);
+  // Storage has lost it: whoever plans the object again gets another one.
+  if (received === null) throw closed(uploadId);
   return signParts(services, handle, wanted, received, await urlExpiry(services));
 }

@@ -305,7 +305,7 @@ onCeph(
     for (const upload of half) t.is(await digestAt(place(upload)), digestOf(upload.bytes), 'visible and whole');
     for (const upload of aborted) t.is(await abortRaw({ named: namedOf(upload) }), '204');
     for (const upload of repeated) {
-      const Parts = (await store.uploads.listParts(upload.handle)).map(({ number, etag }) => ({
+      const Parts = ((await store.uploads.listParts(upload.handle)) ?? []).map(({ number, etag }) => ({
         PartNumber: number,
         ETag: etag,
       }));
@@ -344,7 +344,7 @@ async function killedDuringComplete(t: ExecutionContext, store: BlobStore, enoug
       Array.from({ length: 40 }, async () => {
         const upload = await plan(store, randomBytes(100_000));
         await upload.send(1);
-        return { ...upload, listed: await store.uploads.listParts(upload.handle) };
+        return { ...upload, listed: (await store.uploads.listParts(upload.handle)) ?? [] };
       }),
     );
     let killed: Promise<void> | undefined;
@@ -358,7 +358,7 @@ async function killedDuringComplete(t: ExecutionContext, store: BlobStore, enoug
     await ceph.startGateway();
     for (const [n, upload] of uploads.entries()) {
       if ((await headRaw(client, place(upload))) !== '200') continue;
-      if ((await store.uploads.listParts(upload.handle)).length === 0) continue;
+      if ((await store.uploads.listParts(upload.handle)) === null) continue;
       t.is(ends[n]?.status, 'rejected', 'nobody was told that it is there');
       found.push(upload);
     }

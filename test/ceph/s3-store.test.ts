@@ -296,7 +296,7 @@ onCeph('more than a page of parts and of objects', async (t) => {
   await mapLimit(parts, 16, async ({ number }) => t.is((await send(number)).status, 200));
   const listed = await store.uploads.listParts(handle);
   t.deepEqual(
-    listed.map(({ number }) => number),
+    listed?.map(({ number }) => number),
     parts.map(({ number }) => number),
   );
   await store.uploads.abort(handle);
@@ -402,7 +402,7 @@ onCeph('a gateway that goes away and comes back', async (t) => {
   await ceph.startGateway();
   t.true((await store.health()).ok);
   t.deepEqual(
-    (await store.uploads.listParts(half.handle)).map(({ number }) => number),
+    (await store.uploads.listParts(half.handle))?.map(({ number }) => number),
     [1],
   );
   t.is((await half.send(2)).status, 200);

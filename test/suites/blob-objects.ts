@@ -75,7 +75,7 @@ export function objectReaderSuite(check: Check): void {
     t.is(await store.objects.stat(there.ref), null);
     t.true(isStoreError(await t.throwsAsync(store.objects.open(there.ref)), 'object_not_found'));
     const unknown = { id: newId('upl', 1) as UploadId, key: ref.key, storageUploadId: newId('upl', 1) };
-    t.deepEqual(await store.uploads.listParts(unknown), []);
+    t.is(await store.uploads.listParts(unknown), null);
   });
 
   check('a reader continues reading an object that is removed meanwhile', async (t, { store }) => {

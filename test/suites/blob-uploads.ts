@@ -27,7 +27,7 @@ export function uploadsSuite(check: Check): void {
       const upload = await plan(store, randomBytes(size));
       t.is((await upload.send(1)).status, 200);
       t.deepEqual(
-        (await store.uploads.listParts(upload.handle)).map(({ number, size }) => ({ number, size })),
+        (await store.uploads.listParts(upload.handle))?.map(({ number, size }) => ({ number, size })),
         [{ number: 1, size }],
       );
       const before = await store.objects.stat(upload.ref);
@@ -37,7 +37,7 @@ export function uploadsSuite(check: Check): void {
       if (completed.digest !== null) t.is(completed.digest, digestOf(upload.bytes));
       t.is((await store.objects.stat(upload.ref))?.size, size);
       same(t, await read(store, upload.ref.key), upload.bytes);
-      t.deepEqual(await store.uploads.listParts(upload.handle), []);
+      t.is(await store.uploads.listParts(upload.handle), null, 'it is over');
     }
   });
 
@@ -46,7 +46,7 @@ export function uploadsSuite(check: Check): void {
       const upload = await plan(store, randomBytes(2 * PART + last), [PART, PART, last]);
       for (const number of [3, 1, 2]) t.is((await upload.send(number)).status, 200);
       const received = await store.uploads.listParts(upload.handle);
-      t.deepEqual(received.map(({ number }) => number).sort(), [1, 2, 3]);
+      t.deepEqual(received?.map(({ number }) => number).sort(), [1, 2, 3]);
       const completed = await store.uploads.complete(upload.handle, upload.parts);
       t.is(completed.size, upload.bytes.length);
       if (completed.digest !== null) t.is(completed.digest, digestOf(upload.bytes));
@@ -101,7 +101,7 @@ export function uploadsSuite(check: Check): void {
       answers.map(({ status }) => status),
       Array(8).fill(200),
     );
-    t.is((await store.uploads.listParts(upload.handle)).length, 1);
+    t.is((await store.uploads.listParts(upload.handle))?.length, 1);
     await store.uploads.complete(upload.handle, upload.parts);
     same(t, await read(store, upload.ref.key), upload.bytes);
   });
@@ -155,7 +155,7 @@ export function uploadsSuite(check: Check): void {
     await store.uploads.abort(upload.handle);
     await store.uploads.abort(upload.handle);
     refused(t, await upload.send(1));
-    t.deepEqual(await store.uploads.listParts(upload.handle), []);
+    t.is(await store.uploads.listParts(upload.handle), null, 'it is over');
     await t.throwsAsync(store.uploads.complete(upload.handle, upload.parts));
     t.is(await store.objects.stat(upload.ref), null);
     const unknown = { ...upload.handle, id: newId('upl', Date.now()) as UploadId };
@@ -170,7 +170,7 @@ export function uploadsSuite(check: Check): void {
     await store.uploads.abort({ ...upload.handle, storageUploadId: null });
     await store.uploads.abort({ ...upload.handle, storageUploadId: null });
     refused(t, await upload.send(1));
-    t.deepEqual(await store.uploads.listParts(upload.handle), []);
+    t.is(await store.uploads.listParts(upload.handle), null, 'it is over');
     await store.uploads.complete(other.handle, other.parts);
     same(t, await read(store, other.ref.key), other.bytes);
   });
@@ -184,7 +184,7 @@ export function uploadsSuite(check: Check): void {
     await store.uploads.deliverPart(upload.handle, upload.part(1), spooled.file);
     await spooled.discard();
     await spooled.discard();
-    t.is((await store.uploads.listParts(upload.handle)).length, 1);
+    t.is((await store.uploads.listParts(upload.handle))?.length, 1);
     await store.uploads.complete(upload.handle, upload.parts);
     same(t, await read(store, upload.ref.key), bytes);
   });

@@ -60,7 +60,7 @@ export function multipartUploads(
     });
   }
 
-  function listParts(upload: UploadHandle): Promise<ReceivedPart[]> {
+  function listParts(upload: UploadHandle): Promise<ReceivedPart[] | null> {
     return ask(`listing the parts of upload ${upload.id}`, async () => {
       const parts: ReceivedPart[] = [];
       let marker: string | undefined;
@@ -74,7 +74,7 @@ export function multipartUploads(
           if (isNoSuchUpload(error) || isNoSuchObject(error)) return null;
           throw error;
         });
-        if (page === null) return [];
+        if (page === null) return null;
         for (const { PartNumber = 0, Size = -1, ETag = '' } of page.Parts ?? []) {
           parts.push({ number: PartNumber, size: Size, etag: ETag });
         }
@@ -176,7 +176,7 @@ export function multipartUploads(
 
     async complete(upload, parts, listed) {
       const ordered = parts.toSorted((a, b) => a.number - b.number);
-      const received = new Map((listed ?? (await listParts(upload))).map((part) => [part.number, part]));
+      const received = new Map((listed ?? (await listParts(upload)) ?? []).map((part) => [part.number, part]));
       const missing = ordered.filter((part) => received.get(part.number)?.size !== part.size);
       if (missing.length > 0) {
         const numbers = missing.slice(0, 100).map(({ number }) => number);

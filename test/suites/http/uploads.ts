@@ -1,8 +1,10 @@
 import type { PartRequest, PlannedUpload } from '../../../src/api/types.ts';
-import type { PackageId } from '../../../src/core/ids.ts';
+import type { PackageId, UploadId } from '../../../src/core/ids.ts';
 import { parseLogicalPath } from '../../../src/core/logical-path.ts';
 import { SCOPES } from '../../../src/core/scopes.ts';
+import { handleOf } from '../../../src/usecases/name-in-storage.ts';
 import { readFile } from '../../../src/usecases/read-file.ts';
+import type { UploadRecord } from '../../../src/usecases/records.ts';
 import { sha256 } from '../../support/api.ts';
 import { planOne, sliceOf } from '../../support/one-upload.ts';
 import type { StartTestService } from '../../support/service.ts';
@@ -31,6 +33,34 @@ export function uploadsSuite(startTestService: StartTestService, part = 40): voi
     }
     t.is((await api.get(`/v1/packages/${id}/files/f`)).body, 'one part');
     t.is((await api.get(`/v1/uploads/${upload.upload_id}`)).body.state, 'committed');
+  });
+
+  test('an upload that storage has lost, as when the registry is from a backup, is given up when its object is planned again', async (t) => {
+    const { api, service } = t.context;
+    const { registry, blobs } = service.services;
+    const bytes = bytesOf('lost', 2);
+    const { id, objects, upload } = await planOne(api, bytes, part);
+    const [first, second] = upload.parts as [PartRequest, PartRequest];
+    t.is((await api.send(first, sliceOf(bytes, first))).status, 200);
+    const lost = (await registry.read.uploads.get(upload.upload_id as UploadId)) as UploadRecord;
+    await blobs.uploads.abort(handleOf(lost));
+    t.not((await api.send(second, sliceOf(bytes, second))).status, 200);
+    t.is((await api.post(`/v1/uploads/${lost.id}/commit`)).body.code, 'upload_incomplete');
+    t.is((await api.post(`/v1/uploads/${lost.id}/urls`, { parts: [2] })).body.code, 'upload_closed');
+
+    const again = (await api.post(`/v1/packages/${id}/uploads`, { objects })).body.uploads[0] as PlannedUpload;
+    t.not(again.upload_id, lost.id);
+    t.deepEqual(
+      again.parts.map(({ received }) => received),
+      [false, false],
+    );
+    t.regex((await registry.read.uploads.get(lost.id))?.state ?? '', /^abort(ing|ed)$/);
+    const { items } = (await api.get(`/v1/audit?package_id=${id}&action=upload.aborted`)).body;
+    t.like(items, [{ subject_id: lost.id }]);
+    t.regex(items[0].reason, /^Storage no longer has it/);
+    for (const each of again.parts) t.is((await api.send(each, sliceOf(bytes, each))).status, 200);
+    t.is((await api.post(`/v1/uploads/${again.upload_id}/commit`, {})).body.state, 'stored');
+    t.is((await api.get(`/v1/packages/${id}/files`)).body.items[0].state, 'stored');
   });
 
   test('many parts, in any order, lost ones again; planning again gives the same upload with the received marked', async (t) => {
