@@ -52,7 +52,7 @@ export default {
   require: ['./test/support/bundled-sources.ts', './test/support/measure-file.ts'],
   sortTestFiles: (a, b) => rank(a) - rank(b) || a.localeCompare(b),
   // Half of the time a file waits: for Ceph, for a process that starts or ends, until something is tried again.
-  concurrency: 3 * availableParallelism(),
+  concurrency: Math.round(2.5 * availableParallelism()),
   timeout: '90s',
   workerThreads: false,
 };
