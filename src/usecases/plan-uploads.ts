@@ -75,8 +75,6 @@ export async function handOut(
     await services.registry.transaction((tables) => abortOpen(tables, caller, packageId, { only, reason: LOST }));
     found = await lookAt(services, await services.registry.transaction(open));
   }
-  const [lost] = found.lost;
-  if (lost !== undefined) throw closed(lost);
   const { needed, inStorage } = found;
   for (const upload of needed.values()) if (isReadBack(upload)) services.checker.expect(upload.size);
   const expiresAt = await urlExpiry(services);
@@ -112,8 +110,9 @@ async function lookAt(
     const planned = parts.get(upload.id) ?? [];
     // What was opened a moment ago cannot have received anything: no need to ask storage.
     const received = fresh.has(upload.id) ? NONE : await receivedParts(services, upload, handle, planned);
+    // Lost, or just completed by somebody else: the registry decides, and one that is handed out all the same says so itself.
     if (received === null) lost.push(upload.id);
-    else inStorage.set(upload.id, { handle, parts: planned, received });
+    inStorage.set(upload.id, { handle, parts: planned, received: received ?? NONE });
   });
   return { needed, inStorage, lost };
 }

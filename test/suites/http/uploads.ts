@@ -63,6 +63,42 @@ export function uploadsSuite(startTestService: StartTestService, part = 40): voi
     t.is((await api.get(`/v1/packages/${id}/files`)).body.items[0].state, 'stored');
   });
 
+  test('uploads that end one after the other while a plan looks at them do not end the plan', async (t) => {
+    const { api, service } = t.context;
+    const { uploads } = service.services.blobs;
+    const contents = ['ends first', 'ends second'].map((text) => Buffer.from(text));
+    const objects = contents.map((bytes) => ({ digest: sha256(bytes), size: bytes.length }));
+    const id = await api.create();
+    await api.post(`/v1/packages/${id}/files`, {
+      files: objects.map((object, nth) => ({ path: `f${nth}`, ...object })),
+    });
+    const plan = async () =>
+      (await api.post(`/v1/packages/${id}/uploads`, { objects })).body.uploads as PlannedUpload[];
+    const [first, second] = (await plan()) as [PlannedUpload, PlannedUpload];
+    // As it is when another client commits one during each look.
+    const gone = new Map([
+      [first.upload_id, 1],
+      [second.upload_id, 2],
+    ]);
+    const looks = new Map<string, number>();
+    const { listParts } = uploads;
+    uploads.listParts = async (upload) => {
+      const look = (looks.get(upload.id) ?? 0) + 1;
+      looks.set(upload.id, look);
+      return gone.get(upload.id) === look ? null : listParts(upload);
+    };
+    t.teardown(() => {
+      uploads.listParts = listParts;
+    });
+    const again = await plan();
+    t.not(again[0]?.upload_id, first.upload_id);
+    t.is(again[1]?.upload_id, second.upload_id, 'it says itself what has become of it');
+    for (const [nth, { upload_id, parts }] of again.entries()) {
+      t.is((await api.send(parts[0] as PartRequest, contents[nth] as Buffer)).status, 200);
+      t.is((await api.post(`/v1/uploads/${upload_id}/commit`, {})).body.state, 'stored');
+    }
+  });
+
   test('many parts, in any order, lost ones again; planning again gives the same upload with the received marked', async (t) => {
     const { api } = t.context;
     const bytes = bytesOf('any order', 6.25);
