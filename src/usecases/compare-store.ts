@@ -13,7 +13,7 @@ export interface Stray {
   key: ObjectKey;
   size: number;
   /**
-   * `leftover`: its upload ended without an object, or its object was removed before. `unknown`: the registry knows no such upload.
+   * `leftover`: its upload failed, or its object was removed before. `unknown`: the registry knows of nothing that can have put it there.
    * `wanted`: neither, but a file of a living package has this digest.
    */
   kind: 'leftover' | 'unknown' | 'wanted';
@@ -83,7 +83,10 @@ async function judge({ registry }: Compared, listed: readonly Listed[]): Promise
     // Recorded since the registry was read.
     if (objects.get(key) === 'kept') return [];
     if (objects.get(key) === 'gone') return [{ key, size, kind: 'leftover' }];
-    if (upload === undefined) return [{ key, size, kind: needed.has(digest) ? 'wanted' : 'unknown' }];
+    // Nobody completes what was aborted: a registry did that has been replaced by an older one.
+    if (upload === undefined || upload.state === 'aborted') {
+      return [{ key, size, kind: needed.has(digest) ? 'wanted' : 'unknown' }];
+    }
     if (!isFinal(upload.state)) return [];
     // One that was committed has an object, or its key is to be dropped: else the registry is not what it was.
     const isOver = upload.state !== 'committed' || upload.drop_key;

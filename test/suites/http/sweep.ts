@@ -155,7 +155,7 @@ export function sweepSuite(startTestService: StartTestService): void {
     const bytes = Buffer.from('a part of it');
     const [open, given] = [await planned(api, bytes), await planned(api, Buffer.from('another part'))];
     t.is((await api.call('DELETE', `/v1/uploads/${given.upload_id}`)).status, 200);
-    // As a completion does whose answer came after the upload was given up.
+    // As where a registry that completed it was replaced by an older one, in which it was given up.
     const { objects } = service.services.blobs;
     const late = blobKey(digestOf('another part'), given.upload_id as UploadId);
     await objects.write(late, bytesOf(Buffer.from('another part')));
@@ -170,9 +170,34 @@ export function sweepSuite(startTestService: StartTestService): void {
       await uploads.endLeases(0);
     });
     service.sleepDays(0.6);
+    const waiting = { unknown_kept: { count: 1, bytes: 12 }, leftovers: { count: 0 }, freed: { count: 0 } };
+    t.like((await sweepOf(api, { apply: true })).report, waiting, 'a file of an open package may be made of it');
+    const { package_id } = (await api.get(`/v1/uploads/${given.upload_id}`)).body;
+    t.is((await api.call('DELETE', `/v1/packages/${package_id}?reason=over`)).status, 200);
     const { report } = await sweepOf(api, { apply: true });
-    t.like(report, { leftovers: { count: 1, bytes: 12 }, freed: { count: 1 } });
+    t.like(report, { unknown: { count: 1, bytes: 12 }, leftovers: { count: 0 }, freed: { count: 1 } });
     t.deepEqual(await keysOf(service), [early]);
+  });
+
+  test('the object of an upload that was given up stays where a file has lost its bytes: a registry that is gone completed it', async (t) => {
+    const { service, api } = await place(t);
+    const { objects } = service.services.blobs;
+    const bytes = Buffer.from('completed by a registry that is gone');
+    const { upload_id } = await planned(api, bytes);
+    t.is((await api.call('DELETE', `/v1/uploads/${upload_id}`)).status, 200);
+    await api.preserve({ a: bytes });
+    const [key = ''] = await keysOf(service);
+    const only = blobKey(digestOf(bytes), upload_id as UploadId);
+    await objects.write(only, bytesOf(bytes));
+    await objects.remove({ key: key as ObjectKey, versionId: null });
+    service.sleepDays(2);
+    t.like((await sweepOf(api, { apply: true })).report, {
+      missing: { count: 1 },
+      unknown_kept: { count: 1, bytes: bytes.length },
+      leftovers: { count: 0 },
+      freed: { count: 0 },
+    });
+    t.deepEqual(await keysOf(service), [only]);
   });
 
   test('what storage does not have is told, and is lost; while a file needs it, nothing unknown goes', async (t) => {
