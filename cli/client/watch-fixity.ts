@@ -8,7 +8,7 @@ export function watchFixity(client: ApiClient, began: FixityRun, tell: (text: st
   return watch(
     client.signal,
     began,
-    () => client.fixityRun(began.id),
+    () => client.operations.fixityRun(began.id),
     ({ report }) => {
       tell(
         `reading: ${countOf(report.objects, 'object')}, ${formatBytes(report.bytes)}; ${report.newly} newly damaged`,

@@ -8,7 +8,7 @@ export function watchSweep(client: ApiClient, began: Sweep, tell: (text: string)
   return watch(
     client.signal,
     began,
-    () => client.sweep(began.id),
+    () => client.operations.sweep(began.id),
     ({ report: { requests, unneeded, freed } }) => {
       tell(
         `sweeping: ${countOf(requests, 'request')}, ${countOf(unneeded.count, 'object')} not needed, ${formatBytes(freed.bytes)} freed`,

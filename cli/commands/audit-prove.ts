@@ -29,7 +29,7 @@ export const auditProve = defineVerb<Options>({
     ]);
     const client = await context.client();
     const signers = await signersOf(client, key);
-    const text = await client.logProof(event);
+    const text = await client.log.proof(event);
     return provedOutcome(event, text, checkProof('the proof of the service', text, await signers(), []));
   },
 });

@@ -38,9 +38,9 @@ export const fixity = defineVerb<Options>({
       import('../view/fixity-lines.ts'),
     ]);
     const client = await context.client();
-    if (!now) return fixityOutcome(await client.fixity());
+    if (!now) return fixityOutcome(await client.operations.fixity());
     const package_id = named === undefined ? undefined : (await findPackage(client, named)).id;
-    const began = await client.startFixity({ package_id, sample });
+    const began = await client.operations.startFixity({ package_id, sample });
     return fixityRunOutcome(await watchFixity(client, began, (text) => context.out.note(text)));
   },
 });

@@ -12,7 +12,9 @@ export const quota = defineVerb({
     const { readPages } = await import('../view/pages.ts');
     const { quotaTable } = await import('../view/quota-table.ts');
     const client = await context.client();
-    const list = await readPages(client.url, Number.POSITIVE_INFINITY, (next) => client.quotas({ producer, ...next }));
+    const list = await readPages(client.url, Number.POSITIVE_INFINITY, (next) =>
+      client.operations.quotas({ producer, ...next }),
+    );
     return { json: list, text: quotaTable(list.items) };
   },
 });

@@ -23,9 +23,9 @@ export const repair = defineVerb<Options>({
       import('../view/repair-lines.ts'),
     ]);
     const client = await context.client();
-    const before = (await client.fixity()).damaged;
+    const before = (await client.operations.fixity()).damaged;
     const repaired = named.length === 0 ? null : await repairFrom(client, named);
-    const rewritten = manifests ? await client.repairManifests() : null;
-    return repairOutcome({ before, repaired, rewritten, after: (await client.fixity()).damaged });
+    const rewritten = manifests ? await client.operations.repairManifests() : null;
+    return repairOutcome({ before, repaired, rewritten, after: (await client.operations.fixity()).damaged });
   },
 });

@@ -32,7 +32,7 @@ export const sweep = defineVerb<Options>({
       import('../view/sweep-lines.ts'),
     ]);
     const client = await context.client();
-    const began = await client.startSweep({
+    const began = await client.operations.startSweep({
       apply,
       reconcile,
       ...(maxDead === undefined ? {} : { max_dead: maxDead }),

@@ -10,8 +10,8 @@ const MARKS: Record<Check['level'], string> = { ok: 'ok  ', note: 'note', warnin
 
 /** What the service says of itself and its surroundings, in words; to strangers, what `/readyz` says to everybody. */
 export async function examine(client: ApiClient): Promise<Outcome> {
-  const readiness = await client.readiness();
-  const told = await client.diagnosis().then(
+  const readiness = await client.operations.readiness();
+  const told = await client.operations.diagnosis().then(
     ({ checks }) => ({ checks, access: null }),
     (error: unknown) => {
       if (error instanceof ApiError) return { checks: publicChecks(readiness), access: toCliError(error) };

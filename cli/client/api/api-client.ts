@@ -1,11 +1,8 @@
 import type * as wire from '../../../src/api/types.ts';
 import type { Limits } from '../../../src/core/limits.ts';
-import { HASH_SIZE } from '../../../src/core/merkle.ts';
 import type { ProxyEnv } from '../../../src/core/proxy.ts';
 import type { SecretRecord } from '../../../src/core/secret-record.ts';
 import { ENVELOPE_MAX_BYTES } from '../../../src/core/statement.ts';
-import { TIME_STAMP_MAX } from '../../../src/core/time-stamp.ts';
-import { ENTRY_MAX_BYTES, TILE_WIDTH, type Tile, tilePath } from '../../../src/core/tlog-tiles.ts';
 import { ApiError, usageError } from '../../errors.ts';
 import { type AccessCalls, accessCalls } from './access-calls.ts';
 import { bodyStart, upTo, wholeBody } from './bounded-body.ts';
@@ -20,7 +17,9 @@ import {
   packagePath,
   type Query,
 } from './json-calls.ts';
+import { type LogCalls, logCalls } from './log-calls.ts';
 import { type ReadManifest, readManifest } from './manifest-reader.ts';
+import { type OperationCalls, operationCalls } from './operation-calls.ts';
 import { pagesOf } from './pages.ts';
 import { RetryNotes } from './retry.ts';
 import { type WebhookCalls, webhookCalls } from './webhook-calls.ts';
@@ -60,10 +59,6 @@ function partsOf({ url: named, token, identity, signal, userAgent, env, tell = (
 /** A manifest lists a package's files: so many bytes for each, its path and its escapes included; metadata comes beside them. */
 const MANIFEST_ENTRY_MAX = 8 * 1024;
 const MANIFEST_REST_MAX = 4 * 1024 ** 2;
-/** A proof has an entry, and the hashes of some fifty levels. */
-const LOG_TEXT_MAX = 256 * 1024;
-const TILE_MAX = TILE_WIDTH * HASH_SIZE;
-const BUNDLE_MAX = TILE_WIDTH * (2 + ENTRY_MAX_BYTES);
 /** Some five million files. */
 const MANIFEST_MAX = 1024 ** 3;
 const FILES_PAGE = 1_000;
@@ -104,6 +99,8 @@ export class ApiClient {
   /** Tokens, and links for others. */
   readonly access: AccessCalls;
   readonly webhooks: WebhookCalls;
+  readonly log: LogCalls;
+  readonly operations: OperationCalls;
   readonly #calls: JsonCalls;
   #limits: Promise<Limits> | null = null;
 
@@ -115,6 +112,8 @@ export class ApiClient {
     this.notes = notes;
     this.access = accessCalls(calls);
     this.webhooks = webhookCalls(calls);
+    this.log = logCalls(calls);
+    this.operations = operationCalls(calls);
     this.#calls = calls;
   }
 
@@ -307,95 +306,10 @@ export class ApiClient {
     return this.#calls.post('hold', path, { reason }, { once: true });
   }
 
-  audit(query: Query): Promise<wire.AuditList> {
-    return this.#calls.list('audit', '/v1/audit', query);
-  }
-
-  // ── The audit's log ──
-
-  log(): Promise<wire.LogState> {
-    return this.#calls.get('log', '/v1/log');
-  }
-
-  /** A signed note. @param size of one that was made before; left out: of now */
-  logCheckpoint(size?: number): Promise<string> {
-    return this.#logText('/v1/log/checkpoint', { size });
-  }
-
-  /** What an authority has answered for the checkpoint of that size (RFC 3161); not checked. */
-  logTimeStamp(size: number): Promise<Buffer> {
-    const call = { method: 'GET', path: '/v1/log/timestamp', query: { size } } as const;
-    return this.#calls.ask(call, ({ body }) => wholeBody(body, TIME_STAMP_MAX));
-  }
-
-  logProof(event: string): Promise<string> {
-    return this.#logText('/v1/log/proof', { event });
-  }
-
-  logConsistency(from: number, to: number): Promise<wire.LogConsistency> {
-    return this.#calls.get('consistency', '/v1/log/consistency', { from, to });
-  }
-
-  logTile(tile: Tile): Promise<Buffer> {
-    const most = tile.level === 'entries' ? BUNDLE_MAX : TILE_MAX;
-    const call = { method: 'GET', path: `/v1/log/${tilePath(tile)}` } as const;
-    return this.#calls.ask(call, ({ body }) => wholeBody(body, most));
-  }
-
-  // ── Operations ──
-
   /** Asked for once: limits do not change while a verb runs. */
   limits(): Promise<Limits> {
     this.#limits ??= this.#calls.get('limits', '/v1/limits');
     return this.#limits;
-  }
-
-  /** Also when the service says that it is not ready. */
-  readiness(): Promise<wire.Readiness> {
-    return this.#calls.json({ method: 'GET', path: '/readyz', answers: [503], answer: 'readiness' });
-  }
-
-  diagnosis(): Promise<wire.Diagnosis> {
-    return this.#calls.get('diagnosis', '/v1/diagnosis');
-  }
-
-  /** What producers use, and may use. */
-  quotas(query: PageQuery & { producer?: string | undefined } = {}): Promise<wire.QuotaList> {
-    return this.#calls.list('quotas', '/v1/quota', { ...query });
-  }
-
-  startSweep(body: wire.StartSweep): Promise<wire.Sweep> {
-    return this.#calls.post('sweep', '/v1/operations/sweeps', body, { once: true });
-  }
-
-  sweep(id: string): Promise<wire.Sweep> {
-    return this.#calls.get('sweep', `/v1/operations/sweeps/${encodeURIComponent(id)}`);
-  }
-
-  fixity(): Promise<wire.Fixity> {
-    return this.#calls.get('fixity', '/v1/operations/fixity');
-  }
-
-  startFixity(body: wire.StartFixity): Promise<wire.FixityRun> {
-    return this.#calls.post('fixityRun', '/v1/operations/fixity', body, { once: true });
-  }
-
-  fixityRun(id: string): Promise<wire.FixityRun> {
-    return this.#calls.get('fixityRun', `/v1/operations/fixity/${encodeURIComponent(id)}`);
-  }
-
-  planRepairs(objects: wire.PlanUploads['objects']): Promise<wire.PlannedUploads> {
-    const items = objects.reduce((sum, { parts }) => sum + 1 + (parts?.length ?? 1), 0);
-    return this.#calls.post('planned', '/v1/operations/repairs', { objects }, { items });
-  }
-
-  repairManifests(): Promise<wire.RepairedManifests> {
-    return this.#calls.post('repairedManifests', '/v1/operations/repairs/manifests', undefined);
-  }
-
-  #logText(path: string, query: Query): Promise<string> {
-    const call = { method: 'GET', path, query } as const;
-    return this.#calls.ask(call, async ({ body }) => (await wholeBody(body, LOG_TEXT_MAX)).toString('utf8'));
   }
 
   #manifest<T>(

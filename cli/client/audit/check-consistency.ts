@@ -13,7 +13,7 @@ export async function checkConsistency(client: ApiClient, kept: Evidence, newest
       `${kept.from} is of ${first.size} entries, and the log has ${second.size}: it was cut off, or the registry is older`,
     );
   }
-  const { hashes } = await client.logConsistency(first.size, second.size);
+  const { hashes } = await client.log.consistency(first.size, second.size);
   const proof = hashes.map((hash) => Buffer.from(hash, 'base64'));
   if (isConsistent(first, second, proof)) return;
   throw broken(`the log of ${second.size} entries does not begin with the ${first.size} of ${kept.from}`);

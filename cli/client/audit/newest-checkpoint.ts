@@ -10,11 +10,11 @@ const FROM = 'the service';
  * @throws CliError integrity_failure: none of these keys has signed it
  */
 export async function newestCheckpoint(client: ApiClient, signers: Signers): Promise<Evidence> {
-  const note = await client.logCheckpoint().catch(async (error: unknown) => {
+  const note = await client.log.checkpoint().catch(async (error: unknown) => {
     if (!(error instanceof ApiError && error.code === 'integrity_failure')) throw error;
-    const { checkpoint } = await client.log();
+    const { checkpoint } = await client.log.state();
     if (checkpoint === null) throw error;
-    return client.logCheckpoint(checkpoint.size);
+    return client.log.checkpoint(checkpoint.size);
   });
   return { from: FROM, note, checkpoint: signedCheckpoint(FROM, note, await signers()) };
 }

@@ -16,7 +16,7 @@ export interface StampedCheckpoint extends Evidence {
  * @throws CliError timestamp_not_found; integrity_failure: none of these keys has signed it, or it is the stamp of something else
  */
 export async function stampedCheckpoint(client: ApiClient, signers: Signers): Promise<StampedCheckpoint> {
-  const { time_stamp } = await client.log();
+  const { time_stamp } = await client.log.state();
   if (time_stamp === null) {
     throw new CliError('No checkpoint has a time stamp.', {
       exit: EXIT.notFound,
@@ -25,9 +25,9 @@ export async function stampedCheckpoint(client: ApiClient, signers: Signers): Pr
     });
   }
   const from = 'the service';
-  const note = await client.logCheckpoint(time_stamp.size);
+  const note = await client.log.checkpoint(time_stamp.size);
   const checkpoint = signedCheckpoint(from, note, await signers());
-  const stamp = await client.logTimeStamp(time_stamp.size);
+  const stamp = await client.log.timeStamp(time_stamp.size);
   return { from, note, checkpoint, stamp, stampedAt: timeOf(stamp, note) };
 }
 

@@ -30,7 +30,7 @@ export async function verifyLog(
   tell: (entries: number) => void,
 ): Promise<LogVerification> {
   const { origin, size } = newest.checkpoint;
-  const gaps = (await client.log()).gaps.map(({ first, end }) => ({ first, end: Math.min(end, size) }));
+  const gaps = (await client.log.state()).gaps.map(({ first, end }) => ({ first, end: Math.min(end, size) }));
   const in_storage_only = gaps.reduce((sum, { first, end }) => sum + Math.max(0, end - first), 0);
   const leaves = await readLeaves(client, size);
   const bundles = bundleReader(client, size);
@@ -86,7 +86,7 @@ function bundleReader(client: ApiClient, size: number): (index: number) => Promi
 
 async function readTile(client: ApiClient, tile: Tile): Promise<Buffer | null> {
   try {
-    return await client.logTile(tile);
+    return await client.log.tile(tile);
   } catch (error) {
     if (error instanceof ApiError && error.code === 'object_not_found') return null;
     throw error;
@@ -96,7 +96,7 @@ async function readTile(client: ApiClient, tile: Tile): Promise<Buffer | null> {
 /** The registry's events, the oldest first. */
 async function* readEvents(client: ApiClient, tell: (entries: number) => void): AsyncGenerator<Found, null> {
   let count = 0;
-  for await (const { items } of pagesOf(client.url, (cursor) => client.audit({ limit: PAGE, cursor }))) {
+  for await (const { items } of pagesOf(client.url, (cursor) => client.log.events({ limit: PAGE, cursor }))) {
     for (const event of items) yield { id: event.id, hash: leafHash(auditEntry(event)) };
     count += items.length;
     tell(count);

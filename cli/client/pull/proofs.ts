@@ -38,11 +38,11 @@ export async function readProofs(client: ApiClient, { id }: Package): Promise<Pr
 
 /** That the audit's log has the finalization. @returns null when the service has no log, or has lost the event: it was rebuilt since */
 async function readLogProof(client: ApiClient, id: string): Promise<string | null> {
-  const { items } = await client.audit({ package_id: id, action: 'package.finalized', limit: 1 });
+  const { items } = await client.log.events({ package_id: id, action: 'package.finalized', limit: 1 });
   const [event] = items;
   if (event === undefined) return null;
   try {
-    return await client.logProof(event.id);
+    return await client.log.proof(event.id);
   } catch (error) {
     if (isApiError(error, 'route_not_found', 'event_not_found')) return null;
     throw error;

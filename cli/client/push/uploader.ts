@@ -118,7 +118,9 @@ export class Uploader {
       ...(parts === null ? {} : { parts }),
       ...(members === null ? {} : { members }),
     }));
-    const { uploads } = await (packageId === null ? client.planRepairs(plans) : client.planUploads(packageId, plans));
+    const { uploads } = await (packageId === null
+      ? client.operations.planRepairs(plans)
+      : client.planUploads(packageId, plans));
     const byDigest = new Map(uploads.map((upload) => [upload.digest, upload]));
     return objects.map((object) => {
       const { digest } = object;

@@ -300,11 +300,11 @@ export function auditLogSuite(startTestService: StartTestService): void {
     t.is(newest.checkpoint.size, kept.size + 301, 'that it was rebuilt, and what came then');
     const verified = await log.verify(newest, [{ from: 'kept', note: '', checkpoint: kept }]);
     t.like(verified, { break: null, in_storage_only: kept.size });
-    const { hashes } = await log.client.logConsistency(kept.size, newest.checkpoint.size);
+    const { hashes } = await log.client.log.consistency(kept.size, newest.checkpoint.size);
     const proof = hashes.map((each) => Buffer.from(each, 'base64'));
     t.true(isConsistent(kept, newest.checkpoint, proof));
     const [rebuilt] = await listEvents(apiOf(again.url));
-    const { index } = openProof(await log.client.logProof(rebuilt?.id as string), null);
+    const { index } = openProof(await log.client.log.proof(rebuilt?.id as string), null);
     t.is(index, kept.size);
   });
 
