@@ -53,6 +53,8 @@ const child = spawn(process.execPath, [ava, ...forAva], {
 });
 // A test that has no end hides behind another one's long timeout: on SIGINT ava names those that it waits for.
 const tooLong = setTimeout(() => child.kill('SIGINT'), long ? LONG_MAX_MS : USUAL_MAX_MS);
+// This process ends after it: what was started and written goes then. On SIGTERM ava would leave test files behind that still run.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill('SIGINT'));
 child.on('exit', async (code) => {
   clearTimeout(tooLong);
   await servers.close();

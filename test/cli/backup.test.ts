@@ -54,9 +54,10 @@ async function backUpAndLose(
         await mkdir(blobs, { mode: 0o700 });
         const names = ['-mindepth', '1', '-maxdepth', '1', '!', '-name', 'uploads', '!', '-name', 'spool'];
         await run('find', [join(data, 'blobs'), ...names, '-exec', 'cp', '-a', '-t', blobs, '{}', '+']);
-        await run('cp', ['-a', join(data, 'blobs/uploads'), blobs]).catch((error) => {
-          // One that ended while it was copied.
-          if (!/^cp: .*No such file or directory$/m.test(error.stderr)) throw error;
+        const env = { ...process.env, LC_ALL: 'C' };
+        await run('cp', ['-a', join(data, 'blobs/uploads'), blobs], { env }).catch((error) => {
+          // Of each that ended while it was copied, and nothing else.
+          if (!/^(cp: .*No such file or directory\n)+$/.test(error.stderr)) throw error;
         });
       },
     },

@@ -13,22 +13,18 @@ set -euo pipefail
 
 verb=${1:?up, gateway or down} dir=${2:?a folder}
 
-pid_of() { cat "$dir/run/$1.pid" 2>/dev/null || true; }
-
-stop() { # stop NAME SIGNAL : and wait until it is gone
-  local pid
-  pid=$(pid_of "$1")
-  [[ -n $pid ]] || return 0
-  kill "-$2" "$pid" 2>/dev/null || true
-  for _ in {1..50}; do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
-  kill -9 "$pid" 2>/dev/null || true
-}
+# Everything that runs for it, however it was started: each was given its ceph.conf.
+processes() { grep -lszxF "CEPH_CONF=$dir/ceph.conf" /proc/[0-9]*/environ | cut -d/ -f3 || true; }
 
 down() {
-  # Their store goes with them; told to end, the gateway takes five seconds.
-  stop client.rgw KILL
-  stop osd.0 KILL
-  stop mon.a TERM
+  # Their store goes with them; told to end, the gateway takes five seconds. One that is killed may just have started another.
+  local pids
+  # What looks for them is none of them.
+  unset CEPH_CONF
+  while pids=$(processes) && [[ -n $pids ]]; do
+    kill -9 $pids 2>/dev/null || true
+    sleep 0.1
+  done
   rm -rf "$dir"
 }
 
@@ -115,12 +111,15 @@ export CEPH_CONF="$dir/ceph.conf"
 
 if [[ -n $owner ]]; then
   (
-    while kill -0 "$owner" 2>/dev/null && [[ -e $dir ]]; do sleep 1; done
-    [[ -e $dir ]] && down
+    unset CEPH_CONF
+    while kill -0 "$owner" 2>/dev/null; do sleep 1; done
+    down
   ) </dev/null >/dev/null 2>&1 &
   disown
 fi
 
+# Not "… || down": commands whose failure is looked at do not end a group that they are in.
+trap '[[ $? = 0 ]] || { tail -n 20 "$dir/log/up.log" >&2 || true; down; }' EXIT
 {
   monmaptool --create --clobber --fsid "$fsid" --addv a "[v2:127.0.0.1:$mon_v2,v1:127.0.0.1:$mon_v1]" "$dir/monmap"
   ceph-mon --id a --mkfs --monmap "$dir/monmap" --keyring /dev/null
@@ -133,4 +132,4 @@ fi
   radosgw-admin user create --uid=store --display-name=store --access-key=testkey --secret=testsecret
   radosgw-admin subuser create --uid=store --subuser=store:upload --access=write --access-key=uploadkey --secret=uploadsecret --key-type=s3
   gateway
-} >"$dir/log/up.log" 2>&1 || { tail -n 20 "$dir/log/up.log" >&2; down; exit 1; }
+} >"$dir/log/up.log" 2>&1

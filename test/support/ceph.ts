@@ -140,7 +140,8 @@ async function script(args: string[], settings = ''): Promise<void> {
   const output = await open(log, 'w');
   try {
     const env = { ...process.env, CEPH_RGW_SETTINGS: settings };
-    const child = spawn('bash', [SCRIPT, ...args], { env, stdio: ['ignore', output.fd, output.fd] });
+    // By itself: what ends this process must not keep it from stopping what it has started.
+    const child = spawn('bash', [SCRIPT, ...args], { env, detached: true, stdio: ['ignore', output.fd, output.fd] });
     const code = await new Promise((resolve, reject) => child.on('exit', resolve).on('error', reject));
     if (code !== 0) throw new Error(`ceph-rgw.sh ${args[0]} ended with ${code}:\n${await readFile(log, 'utf8')}`);
   } finally {
