@@ -6,6 +6,7 @@ import { type FileLayer, hasErrno } from './blobs/file-layer.ts';
 import { type FolderStore, openFolderStore } from './blobs/fs-store.ts';
 import type { ObjectKey } from './blobs/key-layout.ts';
 import { measuredReceiver, measuredStore } from './blobs/measured-store.ts';
+import type { probeBackend } from './blobs/s3/probe.ts';
 import type { ProbeReport } from './blobs/s3/probe-report.ts';
 import { PROBE_INTERVALS, type ProbeIntervals, startProbing } from './blobs/s3/probing.ts';
 import { downloadRequest } from './blobs/signed-urls.ts';
@@ -44,7 +45,9 @@ export interface BlobsOptions {
   publicUrl: () => string;
   log: Log;
   meter: CallMeter<StorageOperation>;
+  /** How often the bucket is probed, and by what. */
   probeIntervals?: Partial<ProbeIntervals> | undefined;
+  probe?: typeof probeBackend | undefined;
 }
 
 export async function openConfiguredBlobs(s3: S3Config | null, options: BlobsOptions): Promise<ConfiguredBlobs> {
@@ -99,11 +102,11 @@ async function cleanFolder(store: FolderStore, registry: Registry): Promise<void
 
 async function openBucket(
   s3: S3Config,
-  { folder, files, signingKey, publicUrl, log, probeIntervals }: BlobsOptions,
+  { folder, files, signingKey, publicUrl, log, probeIntervals, probe }: BlobsOptions,
 ): Promise<ConfiguredBlobs> {
   // The SDK takes a third of a second to load: only who asks for S3 waits for it.
   const { openS3Store } = await import('./blobs/s3/s3-store.ts');
-  const { probeBackend } = await import('./blobs/s3/probe.ts');
+  const probeWith = probe ?? (await import('./blobs/s3/probe.ts')).probeBackend;
   const { removeLeftovers } = await import('./blobs/s3/probe-leftovers.ts');
   const dir = join(folder.dir, 'spool');
   await files.removeTree(dir);
@@ -113,7 +116,7 @@ async function openBucket(
   const spool = openSpool(files, async () => dir);
   const options = { ...s3, clock: Date.now };
   const probing = startProbing(
-    (signal) => probeBackend(options, signal),
+    (signal) => probeWith(options, signal),
     (report) => tellFindings(report, log),
     { ...PROBE_INTERVALS, ...probeIntervals },
   );

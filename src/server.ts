@@ -24,6 +24,7 @@ import { type DataFolder, type OpenDataFolderOptions, openDataFolder } from './b
 import { type FileLayer, realFileLayer } from './blobs/file-layer.ts';
 import { freeBytes } from './blobs/fs-health.ts';
 import { ownedStore } from './blobs/owned-store.ts';
+import type { probeBackend } from './blobs/s3/probe.ts';
 import type { ProbeIntervals } from './blobs/s3/probing.ts';
 import { downloadRequest } from './blobs/signed-urls.ts';
 import { type Config, ConfigError } from './config.ts';
@@ -88,8 +89,9 @@ export interface ServiceOverrides {
   log?: Log;
   /** How long after its start the service checks the SQLite file, ms. */
   registryCheckDelay?: number;
-  /** How often the bucket is probed. */
+  /** How often the bucket is probed, and by what. */
   probeIntervals?: Partial<ProbeIntervals>;
+  probe?: typeof probeBackend;
   /** How long a commit waits for its verification before it answers `verifying`, ms. */
   commitPatience?: number;
   /** How often it is looked whether an object is to be read again, ms. */
@@ -167,6 +169,7 @@ export async function startService(
       log,
       meter: metrics.storage,
       probeIntervals: overrides.probeIntervals,
+      probe: overrides.probe,
     });
     const closeStore = once(store.close);
     closers.push(closeStore);

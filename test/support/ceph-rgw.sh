@@ -96,7 +96,7 @@ bluestore block size = $bytes
 osd class load list = *
 osd class default list = *
 [client.rgw]
-rgw frontends = beast endpoint=127.0.0.1:$port
+rgw frontends = beast endpoint=127.0.0.1:$port tcp_nodelay=1
 rgw data = $dir/rgw
 rgw run sync thread = false
 # Deleted objects give their memory back within seconds, not hours.
