@@ -68,7 +68,8 @@ export interface Uploads {
    * abandoned, and the parts may be gone. A part that has not arrived, or an object that stands under the key already, is an error.
    * Afterwards every part request, however late, fails and changes nothing.
    * @param received what `listParts` has answered, if it was asked
-   * @throws StoreError upload_incomplete before anything was completed; after any other error nobody knows
+   * @throws StoreError upload_incomplete, and upload_abandoned (what stands under the key is another's), before anything was completed;
+   *   after any other error nobody knows
    */
   complete(
     upload: UploadHandle,

@@ -137,10 +137,10 @@ export function folderUploads(
         }
       }),
 
-    /** Here an end is an end: whatever the completion came to, what is left can go. */
-    async drop(upload) {
+    /** Here an end is an end: whatever the completion came to, what is left of it can go. */
+    async drop(upload, completion) {
       await abort(upload);
-      await removeObject({ key: upload.key, versionId: null });
+      if (completion !== 'not_sent') await removeObject({ key: upload.key, versionId: null });
       return 'dropped';
     },
   };

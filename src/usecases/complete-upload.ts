@@ -16,6 +16,8 @@ import { verifyObject } from './verify-object.ts';
 
 /** How long an instance may be silent before another takes its completion over; it renews three times as often. */
 const LEASE_MS = 30_000;
+/** With which the store says that it has made no object. */
+const NOTHING_COMPLETED: readonly ErrorCode[] = ['upload_incomplete', 'upload_abandoned'];
 
 /** What refuses to record an upload, and will refuse it again. */
 const FULL: readonly ErrorCode[] = ['no_space', 'quota_exceeded'];
@@ -65,7 +67,7 @@ export async function runCompletion(
         code: full ? 'no_space' : 'upload_abandoned',
         detail: `Storage could not complete the upload: ${messageOf(error)}`,
       };
-      const completion = isStoreError(error, 'upload_incomplete') ? 'not_sent' : 'unclean';
+      const completion = isStoreError(error) && NOTHING_COMPLETED.includes(error.code) ? 'not_sent' : 'unclean';
       // Storage may have refused because another instance, which took this one for dead, has ended it.
       if (!(await failUpload(services, caller, upload, failure, completion))) throw abandoned(upload, OTHER_INSTANCE);
       throw full ? error : abandoned(upload, messageOf(error), error);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
@@ -178,6 +178,17 @@ test('completing without a clean answer from storage: abandoned, its key removed
   t.false(Boolean((await running.db('uploads').where({ id: planned.upload.upload_id }).first('drop_key')).drop_key));
   t.is(await fileState(running, planned.id), 'missing');
   t.is((await running.api.post(`/v1/uploads/${planned.upload.upload_id}/commit`)).body.code, 'upload_abandoned');
+  await sendsAgain(t, running, planned);
+});
+
+test('what stands under its key before it is completed is another registry’s, which was replaced by an older one: it stays', async (t) => {
+  const running = await start(t);
+  const planned = await arrived(running);
+  await putObject(running, planned, planned.bytes);
+  t.is((await running.api.post(`/v1/uploads/${planned.upload.upload_id}/commit`)).body.code, 'upload_abandoned');
+  await recover(running.service.services);
+  t.deepEqual(await readFile(join(running.blobs, planned.key)), planned.bytes);
+  t.false(await exists(folderOf(running, planned)));
   await sendsAgain(t, running, planned);
 });
 
