@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { BUNDLED_VARIABLE } from './support/bundled-sources.ts';
@@ -20,6 +20,14 @@ const LONG_MAX_MS = 24 * 3_600_000;
  * lines what did not run on this machine and how to run it. `--long` is `npm run test:long`: every seed, kill and changed byte,
  * and each command in a process of its own. With ARTIFACT_STORE_TEST_TIMES=30 the 30 slowest files are told.
  */
+let child: ChildProcess | null = null;
+// This process ends after it: what was started and written goes then. On SIGTERM ava would leave test files behind that still run.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (child === null) process.exit(1);
+    child.kill('SIGINT');
+  });
+}
 const given = process.argv.slice(2);
 const forAva = given.filter((argument) => argument !== '--long');
 const long = forAva.length < given.length;
@@ -37,7 +45,7 @@ if (bundles) {
 }
 const servers = await shareServers(folder.socket, { ceph: SHARED_CEPH, postgres: SHARED_POSTGRES });
 const ava = fileURLToPath(new URL('../node_modules/ava/entrypoints/cli.mjs', import.meta.url));
-const child = spawn(process.execPath, [ava, ...forAva], {
+const running = spawn(process.execPath, [ava, ...forAva], {
   stdio: 'inherit',
   env: {
     ...process.env,
@@ -51,11 +59,10 @@ const child = spawn(process.execPath, [ava, ...forAva], {
     NODE_COMPILE_CACHE: folder.compiled,
   },
 });
+child = running;
 // A test that has no end hides behind another one's long timeout: on SIGINT ava names those that it waits for.
-const tooLong = setTimeout(() => child.kill('SIGINT'), long ? LONG_MAX_MS : USUAL_MAX_MS);
-// This process ends after it: what was started and written goes then. On SIGTERM ava would leave test files behind that still run.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill('SIGINT'));
-child.on('exit', async (code) => {
+const tooLong = setTimeout(() => running.kill('SIGINT'), long ? LONG_MAX_MS : USUAL_MAX_MS);
+running.on('exit', async (code) => {
   clearTimeout(tooLong);
   await servers.close();
   const notRun = [...new Set(folder.linesOf(folder.notRun))].toSorted();

@@ -11,7 +11,7 @@
 # Two S3 users are made: one with full rights, one that may only write (for signing upload URLs).
 set -euo pipefail
 
-verb=${1:?up, gateway or down} dir=${2:?a folder}
+verb=${1:?up, gateway or down} dir=$(realpath -ms -- "${2:?a folder}")
 
 # Everything that runs for it, however it was started: each was given its ceph.conf.
 processes() { grep -lszxF "CEPH_CONF=$dir/ceph.conf" /proc/[0-9]*/environ | cut -d/ -f3 || true; }
@@ -52,7 +52,6 @@ esac
 
 store=${CEPH_STORE:-memstore} bytes=${CEPH_BYTES:-8589934592}
 mkdir -p "$dir"/{mon,osd,rgw,run,log}
-dir=$(cd "$dir" && pwd)
 echo "$port" >"$dir/port"
 fsid=$(</proc/sys/kernel/random/uuid)
 
@@ -119,7 +118,8 @@ if [[ -n $owner ]]; then
 fi
 
 # Not "… || down": commands whose failure is looked at do not end a group that they are in.
-trap '[[ $? = 0 ]] || { tail -n 20 "$dir/log/up.log" >&2 || true; down; }' EXIT
+exec 3>&2
+trap '[[ $? = 0 ]] || { tail -n 20 "$dir/log/up.log" >&3 || true; down; }' EXIT
 {
   monmaptool --create --clobber --fsid "$fsid" --addv a "[v2:127.0.0.1:$mon_v2,v1:127.0.0.1:$mon_v1]" "$dir/monmap"
   ceph-mon --id a --mkfs --monmap "$dir/monmap" --keyring /dev/null

@@ -21,7 +21,9 @@ export async function onCeph(name: string, suite: (start: StartTestService) => v
   let probed: ReturnType<typeof probeBackend> | null = null;
   const probe: typeof probeBackend = async (options) => {
     probed ??= probeBackend(options);
-    return { ...(await probed), probedAt: options.clock() };
+    const report = await probed;
+    if (report.problem !== null) probed = null;
+    return { ...report, probedAt: options.clock() };
   };
   suite(async (options = {}) => {
     const known = options.dataDir === undefined ? undefined : pairs.get(options.dataDir);

@@ -40,7 +40,7 @@ function isFit(): boolean {
 /** It is of a run of this user that was killed. */
 function isLeft(name: string, space: string): boolean {
   const [, of, pid] = NAME.exec(name) ?? [];
-  if (of !== space || statSync(join(PLACE, name)).uid !== process.getuid?.()) return false;
+  if (of !== space || statSync(join(PLACE, name), { throwIfNoEntry: false })?.uid !== process.getuid?.()) return false;
   try {
     process.kill(Number(pid), 0);
     return Number(pid) === process.pid;

@@ -89,7 +89,7 @@ rm -rf "$1"`;
 
 /** @returns what ends it, and the server with it */
 function guard(folder: string): () => Promise<void> {
-  const child = spawn('/bin/sh', ['-c', GUARD, 'sh', folder], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const child = spawn('/bin/sh', ['-c', GUARD, 'sh', folder], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   release(child, child.stdin);
   return async () => {
