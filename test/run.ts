@@ -20,6 +20,9 @@ const LONG_MAX_MS = 24 * 3_600_000;
  * lines what did not run on this machine and how to run it. `--long` is `npm run test:long`: every seed, kill and changed byte,
  * and each command in a process of its own. With ARTIFACT_STORE_TEST_TIMES=30 the 30 slowest files are told.
  */
+const given = process.argv.slice(2);
+const forAva = given.filter((argument) => argument !== '--long');
+const long = forAva.length < given.length;
 let child: ChildProcess | null = null;
 // This process ends after it: what was started and written goes then. On SIGTERM ava would leave test files behind that still run.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -28,9 +31,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     child.kill('SIGINT');
   });
 }
-const given = process.argv.slice(2);
-const forAva = given.filter((argument) => argument !== '--long');
-const long = forAva.length < given.length;
 // The long run writes to a disk, as services do.
 if (!long) process.env.TMPDIR ??= openMemoryFolder() ?? tmpdir();
 const folder = openRunFolder();

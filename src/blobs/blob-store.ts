@@ -91,7 +91,7 @@ export interface Uploads {
 
   /**
    * Frees what an upload leaves whose object nothing will refer to, as far as that is safe. Idempotent; an unknown
-   * upload is not an error. @returns later: after an unclean completion some backends can free nothing now, and leave
+   * upload is not an error. What stands under the key of one that was not sent is another's, and stays. @returns later: after an unclean completion some backends can free nothing now, and leave
    * it to the sweep
    */
   drop(upload: UploadHandle, completion: Completion, versionId: string | null): Promise<'dropped' | 'later'>;

@@ -41,6 +41,18 @@ export function uploadsSuite(check: Check): void {
     }
   });
 
+  check(
+    'an upload that was not completed is dropped; what stands under its key is another’s, and stays',
+    async (t, { store }) => {
+      const upload = await plan(store, randomBytes(1_000));
+      t.is((await upload.send(1)).status, 200);
+      await store.objects.write(upload.ref.key, chunks(upload.bytes, 1_000));
+      t.is(await store.uploads.drop(upload.handle, 'not_sent', null), 'dropped');
+      same(t, await read(store, upload.ref.key), upload.bytes);
+      t.is(await store.uploads.listParts(upload.handle), null, 'it is over');
+    },
+  );
+
   check('several parts, whatever the size of the last, sent in any order', async (t, { store }) => {
     for (const last of [1, PART - 1, PART, PART + 1]) {
       const upload = await plan(store, randomBytes(2 * PART + last), [PART, PART, last]);
