@@ -94,9 +94,12 @@ async function cleanFolder(store: FolderStore, registry: Registry): Promise<void
     if (left.delete(id)) continue;
     await store.uploads.abort({ id, key: '' as ObjectKey, storageUploadId: id });
   }
-  // A restored backup may know open uploads whose folders were not in it: without one they could take no part.
+  // A restored backup may know open uploads whose folders were not in it: without one they could take no part. Those that were completed
+  // since need none: a plan gives them up.
   for (const { id, key, state, storage_upload_id } of left.values()) {
-    if (state === 'open' && storage_upload_id !== null) await store.uploads.create(key as ObjectKey, id);
+    if (state !== 'open' || storage_upload_id === null) continue;
+    const ref = { key: key as ObjectKey, versionId: null };
+    if ((await store.objects.stat(ref)) === null) await store.uploads.create(ref.key, id);
   }
 }
 

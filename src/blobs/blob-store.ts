@@ -78,6 +78,13 @@ export interface Uploads {
   ): Promise<CompletedObject>;
 
   /**
+   * What became of a completion that gave no clean answer, or whose caller died. Only asked by whoever holds the completion: no other is under
+   * way. When it says what, the upload is over, nothing more can come of it, and what stands is durable. It may be another's with the same plan:
+   * its bytes are to be verified.
+   */
+  settle(upload: UploadHandle): Promise<Settled>;
+
+  /**
    * Ends an upload that was never completed and frees its parts. An unknown upload is not an error. Without the
    * backend's name, which a crash can keep from being recorded, all that was begun on the upload's key is ended.
    */
@@ -91,8 +98,8 @@ export interface Uploads {
 
   /**
    * Frees what an upload leaves whose object nothing will refer to, as far as that is safe. Idempotent; an unknown
-   * upload is not an error. What stands under the key of one that was not sent is another's, and stays. @returns later: after an unclean completion some backends can free nothing now, and leave
-   * it to the sweep
+   * upload is not an error. Only after a clean completion is what stands under the key its own: else it stays. @returns later: after an unclean
+   * completion something stands there, or may come to stand there, and is left to the sweep
    */
   drop(upload: UploadHandle, completion: Completion, versionId: string | null): Promise<'dropped' | 'later'>;
 }
@@ -192,6 +199,9 @@ export interface BegunUpload {
  * error, no answer, a crash in between).
  */
 export type Completion = 'not_sent' | 'clean' | 'unclean';
+
+/** What a completion came to: an object; nothing; or storage cannot tell, now or ever. */
+export type Settled = CompletedObject | 'nothing' | 'unknown';
 
 export interface ReceivedPart {
   number: number;

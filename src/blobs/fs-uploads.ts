@@ -137,11 +137,21 @@ export function folderUploads(
         }
       }),
 
-    /** Here an end is an end: whatever the completion came to, what is left of it can go. */
+    /** Here an end is an end: once its folder is taken no object can come of it, and what stands came by one link, whole. */
+    async settle(upload) {
+      await abort(upload);
+      return storing(`looking what became of upload ${upload.id}`, async () => {
+        const stands = await objects.stat(upload.key);
+        if (stands === null) return 'nothing';
+        await objects.settle(upload.key);
+        return { size: stands.size, digest: null, versionId: null, partsBound: false };
+      });
+    },
+
     async drop(upload, completion) {
       await abort(upload);
-      if (completion !== 'not_sent') await removeObject({ key: upload.key, versionId: null });
-      return 'dropped';
+      if (completion === 'clean') await removeObject({ key: upload.key, versionId: null });
+      return completion === 'unclean' && (await objects.stat(upload.key)) !== null ? 'later' : 'dropped';
     },
   };
 }

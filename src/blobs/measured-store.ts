@@ -26,6 +26,7 @@ export function measuredStore(store: BlobStore, meter: Meter): BlobStore {
         sinceLastByte(meter, 'stream_part', body, (bytes) => uploads.streamPart(upload, part, bytes)),
       listParts: timed('list_parts', uploads.listParts),
       complete: timed('complete', uploads.complete),
+      settle: timed('settle', uploads.settle),
       abort: timed('abort', uploads.abort),
       listBegun: () => untilFirst(meter, 'list_begun', uploads.listBegun()),
       drop: timed('drop', uploads.drop),

@@ -14,6 +14,8 @@ export interface ObjectFiles {
   prepare(key: ObjectKey): Promise<void>;
   /** Durable when it returns. @returns false if an object already exists there; it stays as it is */
   publish(key: ObjectKey, file: string): Promise<boolean>;
+  /** Makes what was published last: whoever published it may have died before it did. */
+  settle(key: ObjectKey): Promise<void>;
   /** @throws StoreError object_not_found, integrity_failure (the range lies outside the file) */
   open(key: ObjectKey, range?: ByteRange): Promise<Readable>;
   digest(key: ObjectKey): Promise<Digest>;
@@ -69,6 +71,10 @@ export function objectFiles(files: FileLayer, tree: FolderTree): ObjectFiles {
       // Also for the one that came second: what it now counts on must last.
       await tree.syncDirectory(dirname(path));
       return published;
+    },
+
+    async settle(key) {
+      await tree.syncDirectory(dirname(tree.objectPath(key)));
     },
 
     async digest(key) {

@@ -27,6 +27,7 @@ export function ownedStore(store: BlobStore, assertOwned: () => void): BlobStore
       deliverPart: owned(uploads.deliverPart),
       streamPart: owned(uploads.streamPart),
       complete: owned(uploads.complete),
+      settle: owned(uploads.settle),
       abort: owned(uploads.abort),
       drop: owned(uploads.drop),
     },

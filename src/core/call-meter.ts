@@ -21,6 +21,7 @@ export const STORAGE_OPERATIONS = [
   'stream_part',
   'list_parts',
   'complete',
+  'settle',
   'abort',
   'drop',
   'list_begun',

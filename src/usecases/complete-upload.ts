@@ -1,4 +1,4 @@
-import type { CompletedObject, ReceivedPart } from '../blobs/blob-store.ts';
+import type { CompletedObject, Completion, ReceivedPart, Settled } from '../blobs/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
 import { type ErrorCode, isStoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
@@ -6,6 +6,7 @@ import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen, EXPIRED } from './abort-upload.ts';
+import { completionFrom } from './completion.ts';
 import { dropKey } from './drop-key.ts';
 import { abandoned, failUpload, failureError } from './fail-upload.ts';
 import { handleOf } from './name-in-storage.ts';
@@ -58,19 +59,18 @@ export async function runCompletion(
 ): Promise<void> {
   await withLease(services, upload, async () => {
     let completed: CompletedObject;
+    let completion: Completion = 'clean';
     try {
       completed = await services.blobs.uploads.complete(handleOf(upload), parts, received);
     } catch (error) {
-      // No clean answer: this key is never used again, whatever has become of it.
-      const full = isStoreError(error, 'no_space');
-      const failure: UploadFailure = {
-        code: full ? 'no_space' : 'upload_abandoned',
-        detail: `Storage could not complete the upload: ${messageOf(error)}`,
-      };
-      const completion = isStoreError(error) && NOTHING_COMPLETED.includes(error.code) ? 'not_sent' : 'unclean';
-      // Storage may have refused because another instance, which took this one for dead, has ended it.
-      if (!(await failUpload(services, caller, upload, failure, completion))) throw abandoned(upload, OTHER_INSTANCE);
-      throw full ? error : abandoned(upload, messageOf(error), error);
+      const isNothing = isStoreError(error) && NOTHING_COMPLETED.includes(error.code);
+      // If storage cannot even say that, the key is given up: whoever sends goes on with another upload.
+      const settled = isNothing
+        ? 'nothing'
+        : await services.blobs.uploads.settle(handleOf(upload)).catch((): Settled => 'unknown');
+      if (typeof settled === 'string') throw await notCompleted(services, caller, upload, error, settled);
+      completed = settled;
+      completion = 'unclean';
     }
     // What the service delivered it cut itself from bytes that it hashed.
     const digest = completed.digest ?? (completed.partsBound && upload.channel === 'service' ? upload.digest : null);
@@ -79,8 +79,29 @@ export async function runCompletion(
     const noting = digest === null || isReadBack(upload) ? noteCompleted(services, upload.id, versionId) : null;
     // Awaited after the reading, which it need not wait for.
     noting?.catch(() => {});
-    await verifyAndRecord(services, caller, { ...upload, version_id: versionId }, digest, { noting, onRecord });
+    const record = { noting, onRecord, completion };
+    await verifyAndRecord(services, caller, { ...upload, version_id: versionId }, digest, record);
   });
+}
+
+/** This key is never used again, whatever may yet become of it. @returns what to throw */
+async function notCompleted(
+  services: Services<WithUploads>,
+  caller: Caller,
+  upload: UploadRecord,
+  error: unknown,
+  settled: 'nothing' | 'unknown',
+): Promise<unknown> {
+  const full = isStoreError(error, 'no_space');
+  const failure: UploadFailure = {
+    code: full ? 'no_space' : 'upload_abandoned',
+    detail: `Storage could not complete the upload: ${messageOf(error)}`,
+  };
+  // Storage may have refused because another instance, which took this one for dead, has ended it.
+  if (!(await failUpload(services, caller, upload, failure, completionFrom(settled)))) {
+    return abandoned(upload, OTHER_INSTANCE);
+  }
+  return full ? error : abandoned(upload, messageOf(error), error);
 }
 
 async function noteCompleted(services: Services, uploadId: UploadId, versionId: string | null): Promise<void> {
@@ -90,13 +111,14 @@ async function noteCompleted(services: Services, uploadId: UploadId, versionId: 
   });
 }
 
-/** Takes up where an instance stopped after storage's clean answer: verify, then record. */
+/** Takes up where an instance stopped after storage had completed the upload: verify, then record. */
 export async function resumeCompletion(
   services: Services<WithUploads & WithReader>,
   caller: Caller,
   upload: UploadRecord,
+  completion: Completion,
 ): Promise<void> {
-  await withLease(services, upload, () => verifyAndRecord(services, caller, upload, null));
+  await withLease(services, upload, () => verifyAndRecord(services, caller, upload, null, { completion }));
 }
 
 /** The lease's length from now on: for taking a completion over. */
@@ -104,12 +126,19 @@ export function leaseFrom(now: number): number {
   return now + LEASE_MS;
 }
 
+interface Recording {
+  noting?: Promise<void> | null;
+  onRecord?: OnRecord | undefined;
+  /** What it was, for dropping the key of what must not be recorded. */
+  completion: Completion;
+}
+
 async function verifyAndRecord(
   services: Services<WithUploads & WithReader>,
   caller: Caller,
   upload: UploadRecord,
   knownDigest: Digest | null,
-  { noting, onRecord }: { noting?: Promise<void> | null; onRecord?: OnRecord | undefined } = {},
+  { noting, onRecord, completion }: Recording,
 ): Promise<void> {
   const { uploads } = services.registry.read;
   const members = upload.kind === 'pack' ? (await uploads.members([upload.id])).get(upload.id) : null;
@@ -120,7 +149,7 @@ async function verifyAndRecord(
   const failure = await verifyObject(services, plan, knownDigest);
   await noting;
   if (failure !== null) {
-    await failUpload(services, caller, upload, failure, 'clean');
+    await failUpload(services, caller, upload, failure, completion);
     throw failureError(upload, failure);
   }
   let kept: boolean | null;
@@ -131,10 +160,11 @@ async function verifyAndRecord(
     if (!isStoreError(error) || (error.status >= 500 && !FULL.includes(error.code))) throw error;
     // A rule forbade the registration (the path was taken meanwhile), or there is no room for it: the bytes are removed.
     const code = error.code === 'no_space' ? 'no_space' : 'upload_abandoned';
-    await failUpload(services, caller, upload, { code, detail: error.message }, 'clean');
+    await failUpload(services, caller, upload, { code, detail: error.message }, completion);
     throw error;
   }
   if (kept === null) throw abandoned(upload, OTHER_INSTANCE);
+  // Verified, and there is another copy.
   if (!kept) await dropKey(services, { ...upload, drop_key: true }, 'clean');
 }
 

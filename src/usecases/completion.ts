@@ -1,6 +1,11 @@
 import type { Completion } from '../blobs/blob-store.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 
+/** What a completion was that made no object that is known. */
+export function completionFrom(settled: 'nothing' | 'unknown'): Completion {
+  return settled === 'nothing' ? 'not_sent' : 'unclean';
+}
+
 /** What the registry tells of a completion that another process, or nobody, saw end. */
 export function completionOf(upload: UploadRecord): Completion {
   return upload.state === 'committed' || upload.completed_at !== null ? 'clean' : 'unclean';

@@ -4,11 +4,13 @@ import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen, EXPIRED, finishAbort } from './abort-upload.ts';
 import { attest } from './attest.ts';
 import { leaseFrom, resumeCompletion } from './complete-upload.ts';
+import { completionFrom } from './completion.ts';
 import { tellStorage } from './decide.ts';
 import { dropKey } from './drop-key.ts';
 import { failUpload } from './fail-upload.ts';
 import { finalizePackage } from './finalize-package.ts';
 import type { Recovered } from './meters.ts';
+import { handleOf } from './name-in-storage.ts';
 import { writeReceipts } from './receipts.ts';
 import {
   type Services,
@@ -75,7 +77,7 @@ async function expire(services: Services, { id, package_id }: UploadRecord): Pro
   return aborted > 0 ? 'done' : 'theirs';
 }
 
-/** An instance died or froze while it completed: go on from storage's clean answer, or abandon the key. */
+/** An instance died or froze while it completed: go on from what storage has made, or abandon the key. */
 async function endCompletion(services: Services<WithUploads & WithReader>, upload: UploadRecord): Promise<Step> {
   // Those before this one may have taken long: a lease counted from then could have ended already.
   const now = await services.registry.read.now();
@@ -84,10 +86,17 @@ async function endCompletion(services: Services<WithUploads & WithReader>, uploa
   );
   if (!isMine) return 'theirs';
   const mine = { ...upload, owner: services.instance };
-  if (upload.completed_at !== null) await resumeCompletion(services, SYSTEM, mine);
-  else {
+  if (upload.completed_at !== null) {
+    await resumeCompletion(services, SYSTEM, mine, 'clean');
+    return 'done';
+  }
+  const isNamed = mine.storage_upload_id !== null;
+  const settled = isNamed ? await services.blobs.uploads.settle(handleOf(mine)) : 'nothing';
+  if (typeof settled !== 'string') {
+    await resumeCompletion(services, SYSTEM, { ...mine, version_id: settled.versionId }, 'unclean');
+  } else {
     const detail = 'The service stopped while storage completed the upload.';
-    await failUpload(services, SYSTEM, mine, { code: 'upload_abandoned', detail }, 'unclean');
+    await failUpload(services, SYSTEM, mine, { code: 'upload_abandoned', detail }, completionFrom(settled));
   }
   return 'done';
 }

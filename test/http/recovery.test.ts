@@ -165,15 +165,12 @@ test('an upload that storage was never told of is aborted too', async (t) => {
   t.is((await planned.state()).state, 'aborted');
 });
 
-test('completing without a clean answer from storage: abandoned, its key removed, and the bytes are sent again', async (t) => {
+test('completing without a clean answer from storage, which made nothing: abandoned, and the bytes are sent again', async (t) => {
   const running = await start(t);
   const planned = await arrived(running);
   await stall(running, planned);
-  // Right bytes are no evidence either: nobody knows what storage still does with this key.
-  await putObject(running, planned, planned.bytes);
   await recover(running.service.services);
   t.like(await planned.state(), { state: 'failed', failure: { code: 'upload_abandoned' } });
-  t.false(await exists(join(running.blobs, planned.key)));
   t.false(await exists(folderOf(running, planned)));
   t.false(Boolean((await running.db('uploads').where({ id: planned.upload.upload_id }).first('drop_key')).drop_key));
   t.is(await fileState(running, planned.id), 'missing');
@@ -192,11 +189,70 @@ test('what stands under its key before it is completed is another registry’s, 
   await sendsAgain(t, running, planned);
 });
 
-test('a key that storage cannot remove now is removed later', async (t) => {
+test('completing without a clean answer from a folder, where the object stands: it is made to last, read back, and committed', async (t) => {
   const running = await start(t);
   const planned = await arrived(running);
   await stall(running, planned);
   await putObject(running, planned, planned.bytes);
+  // Whoever linked it may have died before it was durable.
+  running.failing(({ name, path }) => name === 'syncDirectory' && path === dirname(join(running.blobs, planned.key)));
+  await recover(running.service.services);
+  t.is((await planned.state()).state, 'completing');
+  running.failing(null);
+  await running.db('uploads').where({ id: planned.upload.upload_id }).update({ lease_until: 1 });
+  await recover(running.service.services);
+  t.is((await planned.state()).state, 'committed');
+  t.false(await exists(folderOf(running, planned)));
+  t.is(await fileState(running, planned.id), 'stored');
+  t.is((await running.api.post(`/v1/packages/${planned.id}/finalize`)).body.status, 'finalized');
+  const read = await running.api.get(`/v1/packages/${planned.id}/files/f`);
+  t.is(read.headers.get('etag'), `"${sha256(planned.bytes)}"`);
+});
+
+test('completing without a clean answer, where other bytes stand: digest_mismatch, and they are left to the sweep', async (t) => {
+  const running = await start(t);
+  const planned = await arrived(running);
+  await stall(running, planned);
+  const others = randomBytes(1_000);
+  await putObject(running, planned, others);
+  await recover(running.service.services);
+  t.like(await planned.state(), { state: 'failed', failure: { code: 'digest_mismatch' } });
+  t.deepEqual(await readFile(join(running.blobs, planned.key)), others);
+  const row = running.db('uploads').where({ id: planned.upload.upload_id });
+  t.true(Boolean((await row.first('drop_later')).drop_later));
+  await sendsAgain(t, running, planned);
+});
+
+test('an object that was linked, but not made to last, is committed if it can be made to last, and else left to the sweep', async (t) => {
+  for (const faults of [1, 2]) {
+    const running = await start(t);
+    const planned = await arrived(running);
+    const folder = dirname(join(running.blobs, planned.key));
+    let left = faults;
+    running.failing(({ name, path }) => {
+      // The folder itself is made, and synced, before anything stands in it.
+      const fails = name === 'syncDirectory' && path === folder && left > 0;
+      if (fails) left -= 1;
+      return fails;
+    });
+    const answer = await running.api.post(`/v1/uploads/${planned.upload.upload_id}/commit`);
+    t.is(left, 0);
+    if (faults === 1) {
+      t.is(answer.body.state, 'stored');
+      t.is((await running.api.post(`/v1/packages/${planned.id}/finalize`)).body.status, 'finalized');
+    } else {
+      t.is(answer.body.code, 'upload_abandoned');
+      t.deepEqual(await readFile(join(running.blobs, planned.key)), planned.bytes);
+      await sendsAgain(t, running, planned);
+    }
+  }
+});
+
+test('a key that storage cannot remove now is removed later', async (t) => {
+  const running = await start(t);
+  const planned = await arrived(running);
+  await stall(running, planned, { completed_at: 1 });
+  await putObject(running, planned, randomBytes(1_000));
   running.failing(({ name, path }) => name === 'unlink' && path.endsWith(planned.key));
   await recover(running.service.services);
   t.is((await planned.state()).state, 'failed');

@@ -53,6 +53,31 @@ export function uploadsSuite(check: Check): void {
     },
   );
 
+  check('what became of a completion is said for certain, or not at all', async (t, { store }) => {
+    for (const made of [true, false]) {
+      const upload = await plan(store, randomBytes(1_000));
+      t.is((await upload.send(1)).status, 200);
+      if (made) await store.uploads.complete(upload.handle, upload.parts);
+      const settled = await store.uploads.settle(upload.handle);
+      if (store.kind === 's3') t.is(settled, 'unknown');
+      else if (made) t.like(settled, { size: 1_000 });
+      else t.is(settled, 'nothing');
+      t.is((await store.objects.stat(upload.ref))?.size, made ? 1_000 : undefined);
+      if (settled === 'nothing') t.is(await store.uploads.listParts(upload.handle), null, 'it is over');
+    }
+  });
+
+  check('after an unclean completion nothing is removed: what stands is left to the sweep', async (t, { store }) => {
+    for (const stands of [true, false]) {
+      const upload = await plan(store, randomBytes(1_000));
+      t.is((await upload.send(1)).status, 200);
+      if (stands) await store.objects.write(upload.ref.key, chunks(upload.bytes, 1_000));
+      const outcome = await store.uploads.drop(upload.handle, 'unclean', null);
+      t.is(outcome, stands || store.kind === 's3' ? 'later' : 'dropped');
+      t.is((await store.objects.stat(upload.ref))?.size, stands ? 1_000 : undefined);
+    }
+  });
+
   check('several parts, whatever the size of the last, sent in any order', async (t, { store }) => {
     for (const last of [1, PART - 1, PART, PART + 1]) {
       const upload = await plan(store, randomBytes(2 * PART + last), [PART, PART, last]);

@@ -208,6 +208,11 @@ export function multipartUploads(
       };
     },
 
+    /** Neither a HEAD nor NoSuchUpload nor a second answer is evidence here: docs/storage-ceph-s3.md. */
+    async settle() {
+      return 'unknown';
+    },
+
     async drop(upload, completion, versionId) {
       if (completion === 'not_sent') await abort(upload);
       const isLocked = completion === 'clean' && !(await removeObject({ key: upload.key, versionId }));

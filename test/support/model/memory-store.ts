@@ -97,6 +97,7 @@ export function memoryStore(now: () => number): MemoryStore {
         put(key, bytes);
         return { size: bytes.length, versionId: null, digest: digestOf(bytes), partsBound: true };
       },
+      settle: async () => 'unknown',
       async abort({ id }) {
         uploads.delete(id);
       },
