@@ -49,10 +49,15 @@ ${content}`;
 }
 
 /** What is not text: shown by the browser, from an address that is nobody. */
-function framed({ readable, links }: Viewed, kind: string): Html {
+function framed({ readable, links, query }: Viewed, kind: string): Html {
   const { path } = readable.file;
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (kind === 'image') return html`<p class="image"><img src="${links.raw(path)}" alt="${name}"></p>`;
+  // Readers run its scripts, which no policy forbids: none is opened unasked.
+  if (kind === 'pdf' && !query.reader) {
+    return html`<p class="note">A PDF opens in the browser's own reader, which may run scripts of the PDF: message boxes that look like the service's, and links that lead this page to another site.</p>
+<p><a href="${links.page(path, { view: 'reader' })}">Open it in the browser's reader</a></p>`;
+  }
   // Its answer is sandboxed as every file's is. With the attribute, too, browsers have no reader for it.
   if (kind === 'pdf') {
     return html`<iframe class="report" src="${links.raw(path)}" title="${name}" referrerpolicy="no-referrer" loading="lazy"></iframe>`;

@@ -10,6 +10,8 @@ export interface ViewQuery {
   from: LinePlace;
   /** As it stands: not indented, and of what is active its text. */
   source: boolean;
+  /** In the browser's own reader, which may run what the file says. */
+  reader: boolean;
 }
 
 const SOUGHT_MAX = 200;
@@ -28,5 +30,6 @@ export function viewQuery(query: URLSearchParams): ViewQuery {
     line: line === null || line < 1 ? null : line,
     from: { at: number('at') ?? 0, line: Math.max(1, number('from') ?? 1) },
     source: query.get('view') === 'source',
+    reader: query.get('view') === 'reader',
   };
 }
