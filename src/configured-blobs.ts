@@ -65,11 +65,12 @@ async function openFolder({
   registry,
   signingKey,
   publicUrl,
+  log,
 }: BlobsOptions): Promise<ConfiguredBlobs> {
   const signer = urlSigner(signingKey);
   const store = await openFolderStore({ root: folder.blobsDir, files, signer, checker, publicUrl });
   const signedBytes = { signer, parts: store };
-  const cleanUp = () => cleanFolder(store, registry);
+  const cleanUp = () => cleanFolder(store, registry, log);
   const place = placeOfFolder(folder);
   return {
     blobs: store,
@@ -84,7 +85,7 @@ async function openFolder({
 }
 
 /** What a process that died left in the folder: files on their way in, and parts of uploads that have ended. */
-async function cleanFolder(store: FolderStore, registry: Registry): Promise<void> {
+async function cleanFolder(store: FolderStore, registry: Registry, log: Log): Promise<void> {
   await store.cleanTemporaries();
   // The folder is this process's, and nothing is planned before it listens: what is read here stays so.
   const unended = await registry.read.uploads.listUnended();
@@ -99,7 +100,12 @@ async function cleanFolder(store: FolderStore, registry: Registry): Promise<void
   for (const { id, key, state, storage_upload_id } of left.values()) {
     if (state !== 'open' || storage_upload_id === null) continue;
     const ref = { key: key as ObjectKey, versionId: null };
-    if ((await store.objects.stat(ref)) === null) await store.uploads.create(ref.key, id);
+    // What cannot be looked at keeps nobody from starting.
+    const stands = await store.objects.stat(ref).catch((err: unknown) => {
+      log.warn({ upload: id, err }, 'it is not known whether the upload was completed: a plan gives it up');
+      return 'unknown';
+    });
+    if (stands === null) await store.uploads.create(ref.key, id);
   }
 }
 

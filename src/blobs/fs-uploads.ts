@@ -142,7 +142,10 @@ export function folderUploads(
       await abort(upload);
       return storing(`looking what became of upload ${upload.id}`, async () => {
         const stands = await objects.stat(upload.key);
-        if (stands === null) return 'nothing';
+        if (stands === null) {
+          await tree.assertRoot();
+          return 'nothing';
+        }
         await objects.settle(upload.key);
         return { size: stands.size, digest: null, versionId: null, partsBound: false };
       });
@@ -151,7 +154,10 @@ export function folderUploads(
     async drop(upload, completion) {
       await abort(upload);
       if (completion === 'clean') await removeObject({ key: upload.key, versionId: null });
-      return completion === 'unclean' && (await objects.stat(upload.key)) !== null ? 'later' : 'dropped';
+      if (completion !== 'unclean') return 'dropped';
+      if ((await objects.stat(upload.key)) !== null) return 'later';
+      await tree.assertRoot();
+      return 'dropped';
     },
   };
 }

@@ -186,12 +186,12 @@ export function packageTable(db: Knex) {
       return (await db('packages').first('no')) !== undefined;
     },
 
-    /** Those of these packages whose files are frozen, or that were deleted: storage may have a manifest of them. */
+    /** Those of these packages whose files are frozen: storage may have a manifest of them, which says of their files what the rows say. */
     async sealedAmong(ids: readonly PackageId[]): Promise<Set<PackageId>> {
       const rows: Array<{ id: PackageId }> = rowsOf(
         await db.raw(
           `select p.id as id from ? r cross join packages p where p.id = r.id
-           and (p.sealed_at is not null or p.finalized_at is not null or p.deleted_at is not null)`,
+           and (p.sealed_at is not null or p.finalized_at is not null)`,
           [idRows(db, ids)],
         ),
       );

@@ -80,7 +80,7 @@ export interface ReadTables {
     | 'countCondemned'
     | 'keysAfter'
     | 'statesByKey'
-    | 'neededAmong'
+    | 'wantedAmong'
     | 'lostAndNeeded'
     | 'anyLostIsNeeded'
   >;

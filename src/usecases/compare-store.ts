@@ -4,6 +4,7 @@ import { mergeByKey } from '../core/merge-by-key.ts';
 import { isHolding } from '../core/object-state.ts';
 import { isFinal } from '../core/upload-state.ts';
 import type { KeptObject } from '../registry/object-rows.ts';
+import { completionOf } from './completion.ts';
 import type { Services, WithReader } from './services.ts';
 
 const BATCH = 1_000;
@@ -13,8 +14,9 @@ export interface Stray {
   key: ObjectKey;
   size: number;
   /**
-   * `leftover`: its upload failed, or its object was removed before. `unknown`: the registry knows of nothing that can have put it there.
-   * `wanted`: neither, but a file of a living package has this digest.
+   * `leftover`: its bytes were refused, or its object was removed before. `unknown`: nobody can say what it is for: the registry knows of nothing
+   * that can have put it there, or an older registry, put in the place of this one's successor, would say the same of what that one recorded.
+   * `wanted`: neither, but a file of a living package has this digest, and no object holds it.
    */
   kind: 'leftover' | 'unknown' | 'wanted';
 }
@@ -77,20 +79,17 @@ async function judge({ registry }: Compared, listed: readonly Listed[]): Promise
   const uploads = await registry.read.uploads.getMany(owned.map(({ uploadId }) => uploadId));
   const byId = new Map(uploads.map((upload) => [upload.id, upload]));
   const objects = await registry.read.blobs.statesByKey(owned.map(({ key }) => key));
-  const needed = await registry.read.blobs.neededAmong(owned.map(({ digest }) => digest));
+  const wanted = await registry.read.blobs.wantedAmong(owned.map(({ digest }) => digest));
   return owned.flatMap(({ key, size, uploadId, digest }): Stray[] => {
     const upload = byId.get(uploadId);
     // Recorded since the registry was read.
     if (objects.get(key) === 'kept') return [];
     if (objects.get(key) === 'gone') return [{ key, size, kind: 'leftover' }];
-    // Nobody completes what was aborted: a registry did that has been replaced by an older one.
-    if (upload === undefined || upload.state === 'aborted') {
-      return [{ key, size, kind: needed.has(digest) ? 'wanted' : 'unknown' }];
-    }
-    if (!isFinal(upload.state)) return [];
+    if (upload !== undefined && !isFinal(upload.state)) return [];
+    if (upload?.state === 'failed' && completionOf(upload) === 'clean') return [{ key, size, kind: 'leftover' }];
     // One that was committed has an object, or its key is to be dropped: else the registry is not what it was.
-    const isOver = upload.state !== 'committed' || upload.drop_key;
-    return [{ key, size, kind: isOver ? 'leftover' : 'wanted' }];
+    if (upload?.state === 'committed' && !upload.drop_key) return [{ key, size, kind: 'wanted' }];
+    return [{ key, size, kind: wanted.has(digest) ? 'wanted' : 'unknown' }];
   });
 }
 

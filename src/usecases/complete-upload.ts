@@ -1,4 +1,4 @@
-import type { CompletedObject, Completion, ReceivedPart, Settled } from '../blobs/blob-store.ts';
+import type { CompletedObject, Completion, ReceivedPart } from '../blobs/blob-store.ts';
 import type { Digest } from '../core/digest.ts';
 import { type ErrorCode, isStoreError } from '../core/errors.ts';
 import type { UploadId } from '../core/ids.ts';
@@ -6,7 +6,6 @@ import type { PlannedPart } from '../core/part-plan.ts';
 import type { UploadFailure } from '../core/upload-state.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen, EXPIRED } from './abort-upload.ts';
-import { completionFrom } from './completion.ts';
 import { dropKey } from './drop-key.ts';
 import { abandoned, failUpload, failureError } from './fail-upload.ts';
 import { handleOf } from './name-in-storage.ts';
@@ -59,18 +58,19 @@ export async function runCompletion(
 ): Promise<void> {
   await withLease(services, upload, async () => {
     let completed: CompletedObject;
-    let completion: Completion = 'clean';
     try {
       completed = await services.blobs.uploads.complete(handleOf(upload), parts, received);
     } catch (error) {
-      const isNothing = isStoreError(error) && NOTHING_COMPLETED.includes(error.code);
-      // If storage cannot even say that, the key is given up: whoever sends goes on with another upload.
-      const settled = isNothing
-        ? 'nothing'
-        : await services.blobs.uploads.settle(handleOf(upload)).catch((): Settled => 'unknown');
-      if (typeof settled === 'string') throw await notCompleted(services, caller, upload, error, settled);
-      completed = settled;
-      completion = 'unclean';
+      // No clean answer: this key is never used again, whatever has become of it.
+      const full = isStoreError(error, 'no_space');
+      const failure: UploadFailure = {
+        code: full ? 'no_space' : 'upload_abandoned',
+        detail: `Storage could not complete the upload: ${messageOf(error)}`,
+      };
+      const completion = isStoreError(error) && NOTHING_COMPLETED.includes(error.code) ? 'not_sent' : 'unclean';
+      // Storage may have refused because another instance, which took this one for dead, has ended it.
+      if (!(await failUpload(services, caller, upload, failure, completion))) throw abandoned(upload, OTHER_INSTANCE);
+      throw full ? error : abandoned(upload, messageOf(error), error);
     }
     // What the service delivered it cut itself from bytes that it hashed.
     const digest = completed.digest ?? (completed.partsBound && upload.channel === 'service' ? upload.digest : null);
@@ -79,29 +79,9 @@ export async function runCompletion(
     const noting = digest === null || isReadBack(upload) ? noteCompleted(services, upload.id, versionId) : null;
     // Awaited after the reading, which it need not wait for.
     noting?.catch(() => {});
-    const record = { noting, onRecord, completion };
+    const record = { noting, onRecord, completion: 'clean' } as const;
     await verifyAndRecord(services, caller, { ...upload, version_id: versionId }, digest, record);
   });
-}
-
-/** This key is never used again, whatever may yet become of it. @returns what to throw */
-async function notCompleted(
-  services: Services<WithUploads>,
-  caller: Caller,
-  upload: UploadRecord,
-  error: unknown,
-  settled: 'nothing' | 'unknown',
-): Promise<unknown> {
-  const full = isStoreError(error, 'no_space');
-  const failure: UploadFailure = {
-    code: full ? 'no_space' : 'upload_abandoned',
-    detail: `Storage could not complete the upload: ${messageOf(error)}`,
-  };
-  // Storage may have refused because another instance, which took this one for dead, has ended it.
-  if (!(await failUpload(services, caller, upload, failure, completionFrom(settled)))) {
-    return abandoned(upload, OTHER_INSTANCE);
-  }
-  return full ? error : abandoned(upload, messageOf(error), error);
 }
 
 async function noteCompleted(services: Services, uploadId: UploadId, versionId: string | null): Promise<void> {
@@ -111,14 +91,16 @@ async function noteCompleted(services: Services, uploadId: UploadId, versionId: 
   });
 }
 
-/** Takes up where an instance stopped after storage had completed the upload: verify, then record. */
+/**
+ * Takes up where an instance stopped after storage had completed the upload: verify, then record. That instance, or one with a registry
+ * that was replaced by this older one, may have come further: what stands is removed by nobody but a sweep.
+ */
 export async function resumeCompletion(
   services: Services<WithUploads & WithReader>,
   caller: Caller,
   upload: UploadRecord,
-  completion: Completion,
 ): Promise<void> {
-  await withLease(services, upload, () => verifyAndRecord(services, caller, upload, null, { completion }));
+  await withLease(services, upload, () => verifyAndRecord(services, caller, upload, null, { completion: 'unclean' }));
 }
 
 /** The lease's length from now on: for taking a completion over. */
@@ -129,7 +111,7 @@ export function leaseFrom(now: number): number {
 interface Recording {
   noting?: Promise<void> | null;
   onRecord?: OnRecord | undefined;
-  /** What it was, for dropping the key of what must not be recorded. */
+  /** For dropping the key of what is not recorded. */
   completion: Completion;
 }
 
@@ -146,7 +128,10 @@ async function verifyAndRecord(
   // Both go with the upload's end.
   if (members === undefined || frames === undefined) throw abandoned(upload, OTHER_INSTANCE);
   const plan = { ...upload, members, frames };
-  const failure = await verifyObject(services, plan, knownDigest);
+  const failure = await verifyObject(services, plan, knownDigest).catch(async (error: unknown) => {
+    if (completion === 'clean' || (await mayBeReadLater(services, upload))) throw error;
+    return unreadable(error);
+  });
   await noting;
   if (failure !== null) {
     await failUpload(services, caller, upload, failure, completion);
@@ -154,7 +139,7 @@ async function verifyAndRecord(
   }
   let kept: boolean | null;
   try {
-    kept = await recordUpload(services, caller, plan, onRecord);
+    kept = await recordUpload(services, caller, plan, completion, onRecord);
   } catch (error) {
     // The registry is away: the upload stays completing, and recovery ends it.
     if (!isStoreError(error) || (error.status >= 500 && !FULL.includes(error.code))) throw error;
@@ -164,8 +149,16 @@ async function verifyAndRecord(
     throw error;
   }
   if (kept === null) throw abandoned(upload, OTHER_INSTANCE);
-  // Verified, and there is another copy.
-  if (!kept) await dropKey(services, { ...upload, drop_key: true }, 'clean');
+  if (!kept) await dropKey(services, { ...upload, drop_key: true }, completion);
+}
+
+/** What storage has said that it completed is worth waiting for, as long as its parts would have been. */
+async function mayBeReadLater({ registry }: Services, { completed_at, expires_at }: UploadRecord): Promise<boolean> {
+  return completed_at !== null && expires_at > (await registry.read.now());
+}
+
+function unreadable(error: unknown): UploadFailure {
+  return { code: 'upload_abandoned', detail: `Storage cannot read what it completed: ${messageOf(error)}` };
 }
 
 async function withLease(services: Services, upload: UploadRecord, work: () => Promise<void>): Promise<void> {

@@ -1,17 +1,12 @@
 import type { Completion } from '../blobs/blob-store.ts';
 import type { UploadRecord } from '../registry/upload-record.ts';
 
-/** What a completion was that made no object that is known. */
-export function completionFrom(settled: 'nothing' | 'unknown'): Completion {
-  return settled === 'nothing' ? 'not_sent' : 'unclean';
-}
-
-/** What the registry tells of a completion that another process, or nobody, saw end. */
+/** What the registry tells of the completion of an upload that has ended. */
 export function completionOf(upload: UploadRecord): Completion {
-  return upload.state === 'committed' || upload.completed_at !== null ? 'clean' : 'unclean';
+  return upload.completed_at === null ? 'unclean' : 'clean';
 }
 
-/** What whoever drops the key later must know of a clean completion: that it was clean, and which version it made. */
-export function completedAt({ completed_at, version_id }: UploadRecord, now: number) {
-  return { completed_at: completed_at ?? now, version_id };
+/** What whoever drops the key later must know: whether the completion was clean, and which version it made. */
+export function completedAt({ completed_at, version_id }: UploadRecord, completion: Completion, now: number) {
+  return { completed_at: completion === 'clean' ? (completed_at ?? now) : null, version_id };
 }

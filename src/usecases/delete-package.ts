@@ -4,15 +4,16 @@ import { assertDeletable } from '../core/retention.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { Tables } from '../registry/registry.ts';
 import { abortOpen } from './abort-upload.ts';
-import { lockPackage } from './access.ts';
+import { lockPackage, readPackage } from './access.ts';
 import { decide } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import { giveBack } from './revisions.ts';
 import type { Caller, Services, WithDecisions } from './services.ts';
+import { assertNotFinalized } from './write-manifest.ts';
 
 /**
  * Leaves a tombstone: the package is gone, its bytes stay until a sweep finds that nothing needs them. Finalized packages
- * only when eligible. Again: the same answer. @throws StoreError held, retention_active
+ * only when eligible. Again: the same answer. @throws StoreError held, retention_active, registry_older
  */
 export async function deletePackage(
   services: Services<WithDecisions>,
@@ -20,6 +21,9 @@ export async function deletePackage(
   id: PackageId,
   reason: string,
 ): Promise<PackageRecord> {
+  const seen = await readPackage(services.registry.read, caller, id);
+  // What an older registry takes for unfinished may be preserved.
+  if (seen.status !== 'deleted' && seen.sealed_at === null) await assertNotFinalized(services, id);
   return decide(services, id, async (tables) => {
     const pkg = await lockPackage(tables, caller, id);
     if (pkg.status === 'deleted') return pkg;

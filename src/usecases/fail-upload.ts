@@ -20,7 +20,7 @@ export async function failUpload(
 ): Promise<boolean> {
   const moved = await services.registry.transaction(async (tables) => {
     const now = await tables.now();
-    const ended = completion === 'clean' ? completedAt(upload, now) : {};
+    const ended = completedAt(upload, completion, now);
     const change = { failure, drop_key: true, owner: null, lease_until: null, ...ended };
     if (!(await tables.uploads.move(upload.id, 'completing', 'failed', change, services.instance))) return false;
     await recordChange(tables, caller, {

@@ -6,13 +6,14 @@ import type { Services, WithObjects, WithUploads } from './services.ts';
 const BATCH = 500;
 
 /**
- * Keys of completions that had no clean answer, when nothing can be in flight any more: what stands there is removed. The upload itself
- * is never aborted: storage may have completed it (on Ceph RGW 16.2 that destroys what it made). @param before ms
+ * Keys of completions that had no clean answer, when nothing can be in flight any more: what stands there is removed, but not
+ * what a file needs that no object holds. The upload itself is never aborted: storage may have completed it (on Ceph RGW 16.2 that destroys what it made). @param before ms
  */
 export async function dropLateKeys(services: Services<WithObjects>, before: number): Promise<void> {
   for (let after: UploadId | null = null; ; ) {
     const uploads: UploadRecord[] = await services.registry.read.uploads.listDroppingLater(after, BATCH);
-    const late = uploads.filter(({ expires_at }) => expires_at <= before);
+    const wanted = await services.registry.read.blobs.wantedAmong(uploads.map(({ digest }) => digest));
+    const late = uploads.filter(({ expires_at, digest }) => expires_at <= before && !wanted.has(digest));
     if (late.length > 0) {
       const locked = await services.blobs.objects.removeMany(
         late.map(({ key, version_id }) => ({ key: key as ObjectKey, versionId: version_id })),

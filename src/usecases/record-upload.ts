@@ -1,3 +1,4 @@
+import type { Completion } from '../blobs/blob-store.ts';
 import type { JsonObject } from '../core/canonical-json.ts';
 import type { StoredForm } from '../core/frame-table.ts';
 import { newId } from '../core/ids.ts';
@@ -19,6 +20,7 @@ export async function recordUpload(
   services: Services,
   caller: Caller,
   upload: PlannedObject,
+  completion: Completion,
   onRecord?: OnRecord,
 ): Promise<boolean | null> {
   const contents = contentsOf(upload);
@@ -31,7 +33,7 @@ export async function recordUpload(
     // What the service writes anew is a copy by intention.
     const isCopy = packageId === null && upload.channel === 'service';
     const duplicate = !isCopy && stored.size === contents.length;
-    const change = { drop_key: duplicate, owner: null, lease_until: null, ...completedAt(upload, now) };
+    const change = { drop_key: duplicate, owner: null, lease_until: null, ...completedAt(upload, completion, now) };
     if (!(await tables.uploads.move(upload.id, 'completing', 'committed', change, services.instance))) return null;
     if (!duplicate) {
       const id = newId('obj', now);

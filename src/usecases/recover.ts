@@ -4,7 +4,6 @@ import type { UploadRecord } from '../registry/upload-record.ts';
 import { abortOpen, EXPIRED, finishAbort } from './abort-upload.ts';
 import { attest } from './attest.ts';
 import { leaseFrom, resumeCompletion } from './complete-upload.ts';
-import { completionFrom } from './completion.ts';
 import { tellStorage } from './decide.ts';
 import { dropKey } from './drop-key.ts';
 import { failUpload } from './fail-upload.ts';
@@ -86,19 +85,24 @@ async function endCompletion(services: Services<WithUploads & WithReader>, uploa
   );
   if (!isMine) return 'theirs';
   const mine = { ...upload, owner: services.instance };
-  if (upload.completed_at !== null) {
-    await resumeCompletion(services, SYSTEM, mine, 'clean');
-    return 'done';
-  }
-  const isNamed = mine.storage_upload_id !== null;
-  const settled = isNamed ? await services.blobs.uploads.settle(handleOf(mine)) : 'nothing';
-  if (typeof settled !== 'string') {
-    await resumeCompletion(services, SYSTEM, { ...mine, version_id: settled.versionId }, 'unclean');
-  } else {
+  const made = upload.completed_at === null ? await settle(services, mine) : mine;
+  if (typeof made !== 'string') await resumeCompletion(services, SYSTEM, made);
+  else {
     const detail = 'The service stopped while storage completed the upload.';
-    await failUpload(services, SYSTEM, mine, { code: 'upload_abandoned', detail }, completionFrom(settled));
+    const completion = made === 'nothing' ? 'not_sent' : 'unclean';
+    await failUpload(services, SYSTEM, mine, { code: 'upload_abandoned', detail }, completion);
   }
   return 'done';
+}
+
+/** @returns the upload with the version that stands; or that there is none, or that storage does not know */
+async function settle(
+  { blobs }: Services<WithUploads>,
+  upload: UploadRecord,
+): Promise<UploadRecord | 'nothing' | 'unknown'> {
+  if (upload.storage_upload_id === null) return 'nothing';
+  const settled = await blobs.uploads.settle(handleOf(upload));
+  return typeof settled === 'string' ? settled : { ...upload, version_id: settled.versionId };
 }
 
 async function each<Item>(

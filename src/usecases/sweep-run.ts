@@ -42,13 +42,13 @@ export async function runSweep(
   report.requests += MARK_REQUESTS;
   const seen = countKeys(run);
   const knowsAll = await assertNewest(run, seen);
-  await endStrays(run, seen, knowsAll);
+  const mayRemoveUnknown = await endStrays(run, seen, knowsAll);
   await liftHolds(run);
   await rewriteSparse(run);
   const listed = await removeCondemned(run);
   await condemn(run);
   await countKept(run, listed);
-  await freeLeftovers(run);
+  await freeLeftovers(run, mayRemoveUnknown);
   if (options.reconcile) await services.registry.transaction(({ stores }) => stores.setReconciled(now));
 }
 
@@ -68,7 +68,7 @@ async function assertNewest({ services, options, report }: SweepRun, seen: () =>
   const reconciledAt = reconcile ? null : await services.registry.read.stores.getReconciledAt();
   const { manifests, decisions } = await unknownPackages(services, reconciledAt, seen);
   report.unknown_packages = [...new Set([...manifests, ...decisions])].toSorted().slice(0, NAMED);
-  if (apply && (manifests.size > 0 || (decisions.size > 0 && !reconcile))) {
+  if ((apply || reconcile) && (manifests.size > 0 || (decisions.size > 0 && !reconcile))) {
     throw registryOlder(report.unknown_packages, manifests.size > 0);
   }
   if (apply && !reconcile) await assertReconciled(services.registry.read);
@@ -162,9 +162,12 @@ async function condemn({ services, caller, options, report, goOn }: SweepRun): P
   });
 }
 
-async function freeLeftovers({ services, options, report, before }: SweepRun): Promise<void> {
+async function freeLeftovers(
+  { services, options, report, before }: SweepRun,
+  mayRemoveUnknown: boolean,
+): Promise<void> {
   const { apply } = options;
-  if (apply) await dropLateKeys(services, before);
+  if (apply && mayRemoveUnknown) await dropLateKeys(services, before);
   const unfinished = await endUnfinished(services, before, apply);
   addTo(report.unfinished_uploads, 0, unfinished.aborted);
   addTo(report.unfinished_kept, 0, unfinished.kept);

@@ -10,9 +10,9 @@ const ASKED_AT_ONCE = 500;
 /**
  * Compares both sides, object by object: what the registry has and storage has not is lost, and what the registry does not know is
  * removed. That may be all that is left of what it has lost, and of packages that it never heard of: then it stays.
- * @param seen told of each key @param knowsAll the registry knows every package of the store
+ * @param seen told of each key @param knowsAll the registry knows every package of the store @returns whether what it does not know may go
  */
-export async function endStrays(run: SweepRun, seen: () => void, knowsAll: boolean): Promise<void> {
+export async function endStrays(run: SweepRun, seen: () => void, knowsAll: boolean): Promise<boolean> {
   const { services, options, report } = run;
   const found = await compare(run, seen);
   const mayRemoveUnknown = knowsAll && !(await services.registry.read.blobs.anyLostIsNeeded());
@@ -22,6 +22,7 @@ export async function endStrays(run: SweepRun, seen: () => void, knowsAll: boole
   }
   const kinds: Array<Stray['kind']> = mayRemoveUnknown ? ['leftover', 'unknown'] : ['leftover'];
   if (options.apply && kinds.some((kind) => found.has(kind))) await removeStrays(run, kinds);
+  return mayRemoveUnknown;
 }
 
 /** @returns which kinds of strays there are */

@@ -3,7 +3,7 @@ import type { WrittenObject } from '../blobs/blob-store.ts';
 import { manifestKey } from '../blobs/key-layout.ts';
 import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { type Digest, digestFromBytes, digestHex } from '../core/digest.ts';
-import { isStoreError } from '../core/errors.ts';
+import { isStoreError, StoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import { MANIFEST_SCHEMA, type ManifestFile, type ManifestPackage, manifestChunks } from '../core/manifest.ts';
 import { splitManifest } from '../core/manifest-splitter.ts';
@@ -14,6 +14,12 @@ import type { Services, WithObjects, WithReader } from './services.ts';
 import { versionOf } from './version-of.ts';
 
 export type WrittenManifest = WrittenObject;
+
+/** A manifest that somebody else has written. */
+interface StandingManifest extends WrittenManifest {
+  /** As it says, ms. */
+  finalizedAt: number;
+}
 
 /**
  * Writes the manifest of a sealed package under its key, or finds it there: whoever seals it again, after a crash or at
@@ -27,10 +33,38 @@ export async function writeManifest(services: Services<WithObjects>, sealed: Pac
     return await services.blobs.objects.write(key, manifestOf(services.registry.read, sealed));
   } catch (error) {
     const standing = isStoreError(error, 'integrity_failure') ? await readStanding(services, sealed) : null;
-    if (standing === null) throw error;
+    if (standing?.finalizedAt !== sealed.sealed_at) throw error;
     services.log.warn({ package: sealed.id }, 'the manifest was written by another version, and stays as it is');
     return standing;
   }
+}
+
+/**
+ * When a package was finalized that this registry knows as unfinished: storage has a manifest of it, so the registry is older than the store.
+ * @param pkg as it would be sealed @returns ms; null: it was not @throws StoreError registry_older: its manifest says something else than its rows
+ */
+export async function finalizedBefore(services: Services<WithReader>, pkg: PackageRecord): Promise<number | null> {
+  if (!(await hasManifest(services, pkg.id))) return null;
+  const standing = await readStanding(services, pkg);
+  if (standing === null) throw finalizedSince(pkg.id, 'with other files or other facts than the registry has of it');
+  return standing.finalizedAt;
+}
+
+/** @throws StoreError registry_older: storage has a manifest of a package that this registry knows as unfinished */
+export async function assertNotFinalized(services: Services<WithReader>, id: PackageId): Promise<void> {
+  if (await hasManifest(services, id)) throw finalizedSince(id, 'which the registry does not know');
+}
+
+async function hasManifest({ blobs }: Services<WithReader>, id: PackageId): Promise<boolean> {
+  return (await blobs.objects.stat({ key: manifestKey(id), versionId: null })) !== null;
+}
+
+function finalizedSince(id: PackageId, how: string): StoreError {
+  return new StoreError(
+    'registry_older',
+    `The store has a manifest of ${id}: it was finalized, ${how}. The registry is older than the store, and nothing was changed. Restore a newer backup of the registry, or fill an empty one from the store with \`artifact-store rebuild --from-storage\`.`,
+    { packages: [id] },
+  );
 }
 
 /** Of the manifest as this version writes it. Nothing is written. */
@@ -45,11 +79,11 @@ function manifestOf(tables: ReadTables, sealed: PackageRecord): AsyncIterable<Bu
   return manifestChunks(manifestPackage(sealed), manifestFiles(tables, sealed.id));
 }
 
-/** Null: what stands under the key is no manifest of this package. */
-async function readStanding(services: Services<WithReader>, sealed: PackageRecord): Promise<WrittenManifest | null> {
+/** Null: what stands under the key says something else of this package, or is no manifest. Whenever it was finalized. */
+async function readStanding(services: Services<WithReader>, pkg: PackageRecord): Promise<StandingManifest | null> {
   const hash = createHash('sha256');
   let size = 0;
-  const key = manifestKey(sealed.id);
+  const key = manifestKey(pkg.id);
   const versionId = await versionOf(services.blobs.objects, { key, versionId: null });
   const stream = await services.blobs.objects.open({ key, versionId });
   const bytes = async function* (): AsyncGenerator<Uint8Array> {
@@ -60,8 +94,8 @@ async function readStanding(services: Services<WithReader>, sealed: PackageRecor
     }
   };
   try {
-    if (!(await saysTheSame(services.registry.read, sealed, bytes()))) return null;
-    return { digest: digestFromBytes(hash.digest()), size, versionId };
+    const finalizedAt = await whenItSaysTheSame(services.registry.read, pkg, bytes());
+    return finalizedAt === null ? null : { digest: digestFromBytes(hash.digest()), size, versionId, finalizedAt };
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError) return null;
     throw error;
@@ -70,12 +104,13 @@ async function readStanding(services: Services<WithReader>, sealed: PackageRecor
   }
 }
 
-async function saysTheSame(
+/** @returns when a manifest says that the package was finalized; null: it says of its files, or of itself, something else */
+async function whenItSaysTheSame(
   tables: ReadTables,
-  sealed: PackageRecord,
+  pkg: PackageRecord,
   bytes: AsyncIterable<Uint8Array>,
-): Promise<boolean> {
-  const ours = flat(manifestFiles(tables, sealed.id));
+): Promise<number | null> {
+  const ours = flat(manifestFiles(tables, pkg.id));
   let theirs: ManifestFile[] = [];
   const splitter = splitManifest((list) => {
     theirs.push(...(JSON.parse(list) as ManifestFile[]));
@@ -84,23 +119,27 @@ async function saysTheSame(
     splitter.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
     for (const { path, sha256, size } of theirs) {
       const mine = (await ours.next()).value;
-      if (!mine || mine.path !== path || mine.sha256 !== sha256 || mine.size !== size) return false;
+      if (!mine || mine.path !== path || mine.sha256 !== sha256 || mine.size !== size) return null;
     }
     theirs = [];
   }
-  if (!(await ours.next()).done) return false;
+  if (!(await ours.next()).done) return null;
   const { package: said, schema } = splitter.end() as { package: JsonObject; schema: unknown };
   const [family] = MANIFEST_SCHEMA.split(/(?<=manifest\/)/);
-  if (typeof schema !== 'string' || !schema.startsWith(family as string)) return false;
+  if (typeof schema !== 'string' || !schema.startsWith(family as string)) return null;
   // A version may say more, or less, but nothing else.
-  const facts = Object.entries(manifestPackage(sealed)).filter(([name]) => name === 'id' || name in said);
-  return facts.every(([name, value]) => canonicalJson(said[name] ?? null) === canonicalJson(value));
+  const { finalized_at, ...facts } = manifestPackage(pkg);
+  const shared = Object.entries(facts).filter(([name]) => name === 'id' || name in said);
+  if (!shared.every(([name, value]) => canonicalJson(said[name] ?? null) === canonicalJson(value))) return null;
+  const finalizedAt = Date.parse(String(said.finalized_at));
+  return Number.isNaN(finalizedAt) ? null : finalizedAt;
 }
 
 async function* flat(pages: AsyncIterable<ManifestFile[]>): AsyncGenerator<ManifestFile, undefined> {
   for await (const page of pages) yield* page;
 }
 
+/** @param pkg one that is not sealed has no time yet: the beginning of 1970 */
 function manifestPackage(pkg: PackageRecord): ManifestPackage {
   return {
     id: pkg.id,
@@ -110,7 +149,7 @@ function manifestPackage(pkg: PackageRecord): ManifestPackage {
     external_id: pkg.external_id,
     supersedes: pkg.supersedes,
     created_at: new Date(pkg.created_at).toISOString(),
-    finalized_at: new Date(pkg.sealed_at as number).toISOString(),
+    finalized_at: new Date(pkg.sealed_at ?? 0).toISOString(),
     retention_class: pkg.retention_class,
     metadata: pkg.metadata,
   };

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Knex } from 'knex';
@@ -10,6 +10,7 @@ import { recover } from '../../src/usecases/recover.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
 import { type Effect, errno, recordingFileLayer } from '../support/recording-file-layer.ts';
 import { startTestService, type TestService } from '../support/service.ts';
+import { sweepOf } from '../support/sweep.ts';
 import { tempFolder } from '../support/temp.ts';
 
 /** States that a crash, a freeze or a lost answer leaves behind; each must end without a human (invariant 5). */
@@ -223,39 +224,66 @@ test('completing without a clean answer, where other bytes stand: digest_mismatc
   await sendsAgain(t, running, planned);
 });
 
-test('an object that was linked, but not made to last, is committed if it can be made to last, and else left to the sweep', async (t) => {
-  for (const faults of [1, 2]) {
+test('an object that was linked, but not made to last, is left to the sweep, and the bytes are sent again', async (t) => {
+  const running = await start(t);
+  const planned = await arrived(running);
+  const folder = dirname(join(running.blobs, planned.key));
+  let failed = 0;
+  running.failing(({ name, path }) => name === 'syncDirectory' && path === folder && failed++ === 0);
+  const answer = await running.api.post(`/v1/uploads/${planned.upload.upload_id}/commit`);
+  t.is(answer.body.code, 'upload_abandoned');
+  t.deepEqual(await readFile(join(running.blobs, planned.key)), planned.bytes);
+  await sendsAgain(t, running, planned);
+  running.service.sleepDays(40);
+  t.like(await sweepOf(running.api, { apply: true }), { state: 'done', report: { freed: { count: 1 } } });
+  t.false(await exists(join(running.blobs, planned.key)), 'a live object has its bytes');
+  t.is((await running.api.get(`/v1/packages/${planned.id}/files/f`)).status, 200);
+});
+
+test('an object that cannot be read after an unclean completion is given up; after a clean one, when its upload expires', async (t) => {
+  for (const completed_at of [null, 1]) {
     const running = await start(t);
     const planned = await arrived(running);
-    const folder = dirname(join(running.blobs, planned.key));
-    let left = faults;
-    running.failing(({ name, path }) => {
-      // The folder itself is made, and synced, before anything stands in it.
-      const fails = name === 'syncDirectory' && path === folder && left > 0;
-      if (fails) left -= 1;
-      return fails;
-    });
-    const answer = await running.api.post(`/v1/uploads/${planned.upload.upload_id}/commit`);
-    t.is(left, 0);
-    if (faults === 1) {
-      t.is(answer.body.state, 'stored');
-      t.is((await running.api.post(`/v1/packages/${planned.id}/finalize`)).body.status, 'finalized');
-    } else {
-      t.is(answer.body.code, 'upload_abandoned');
-      t.deepEqual(await readFile(join(running.blobs, planned.key)), planned.bytes);
-      await sendsAgain(t, running, planned);
+    await stall(running, planned, { completed_at });
+    await putObject(running, planned, planned.bytes);
+    running.failing(({ name, path }) => name === 'open' && path.endsWith(planned.key));
+    await recover(running.service.services);
+    if (completed_at !== null) {
+      t.is((await planned.state()).state, 'completing');
+      running.service.sleepDays(40);
+      await recover(running.service.services);
     }
+    t.like(await planned.state(), { state: 'failed', failure: { code: 'upload_abandoned' } });
+    await sendsAgain(t, running, planned);
+    t.true(await exists(join(running.blobs, planned.key)));
   }
+});
+
+test('a folder that is away says nothing of a completion', async (t) => {
+  const running = await start(t);
+  const planned = await arrived(running);
+  await stall(running, planned);
+  await putObject(running, planned, planned.bytes);
+  const away = `${running.blobs}-away`;
+  await rename(running.blobs, away);
+  await mkdir(running.blobs);
+  await recover(running.service.services);
+  t.is((await planned.state()).state, 'completing');
+  await rmdir(running.blobs);
+  await rename(away, running.blobs);
+  await stall(running, planned);
+  await recover(running.service.services);
+  t.is((await planned.state()).state, 'committed');
 });
 
 test('a key that storage cannot remove now is removed later', async (t) => {
   const running = await start(t);
   const planned = await arrived(running);
-  await stall(running, planned, { completed_at: 1 });
+  const failure = JSON.stringify({ code: 'digest_mismatch', detail: 'Other bytes.' });
+  await stall(running, planned, { state: 'failed', completed_at: 1, failure, drop_key: true });
   await putObject(running, planned, randomBytes(1_000));
   running.failing(({ name, path }) => name === 'unlink' && path.endsWith(planned.key));
   await recover(running.service.services);
-  t.is((await planned.state()).state, 'failed');
   t.true(await exists(join(running.blobs, planned.key)));
   running.failing(null);
   await recover(running.service.services);
@@ -282,7 +310,7 @@ test('completed cleanly, but not recorded: read back, verified, and committed', 
   );
 });
 
-test('completed cleanly, but with other bytes: digest_mismatch with both digests, and the file stays missing', async (t) => {
+test('completed cleanly by somebody who died, but with other bytes: digest_mismatch with both digests; what stands is left to the sweep', async (t) => {
   const running = await start(t);
   const planned = await arrived(running);
   await stall(running, planned, { completed_at: 1 });
@@ -290,7 +318,7 @@ test('completed cleanly, but with other bytes: digest_mismatch with both digests
   await putObject(running, planned, others);
   await recover(running.service.services);
   t.like(await planned.state(), { state: 'failed', failure: { code: 'digest_mismatch' } });
-  t.false(await exists(join(running.blobs, planned.key)));
+  t.deepEqual(await readFile(join(running.blobs, planned.key)), others);
   t.is(await fileState(running, planned.id), 'missing');
   const answer = await running.api.post(`/v1/uploads/${planned.upload.upload_id}/commit`);
   t.is(answer.status, 422);

@@ -7,7 +7,7 @@ import { digestOf } from '../../../src/core/digest.ts';
 import { StoreError } from '../../../src/core/errors.ts';
 import { newId, type PackageId, type UploadId } from '../../../src/core/ids.ts';
 import type { SweepReport } from '../../../src/core/sweep-report.ts';
-import { type Api, apiOf } from '../../support/api.ts';
+import { type Api, apiOf, sha256 } from '../../support/api.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
 import { testOfService } from '../../support/service-suite.ts';
 import { bytesOf, keysOf, secondObject, statesOf, strayObject, sweepOf } from '../../support/sweep.ts';
@@ -122,30 +122,35 @@ export function sweepSuite(startTestService: StartTestService): void {
     t.truthy(second);
   });
 
-  test('what the registry does not know goes after its grace; what nobody here wrote, and what a file needs, stays', async (t) => {
+  test('what the registry does not know goes after its grace; what nobody here wrote, and what a file has no bytes without, stays', async (t) => {
     const { service, api } = await place(t);
     await api.preserve({ a: 'known' });
+    const open = await api.create();
+    const file = { path: 'a', digest: sha256('missing'), size: 7 };
+    await api.post(`/v1/packages/${open}/files`, { files: [file] });
     const { objects } = service.services.blobs;
     const own = (await keysOf(service)).length;
     const unknown = await strayObject(service, randomBytes(10));
-    const wanted = await strayObject(service, Buffer.from('known'));
+    const second = await strayObject(service, Buffer.from('known'));
+    const wanted = await strayObject(service, Buffer.from('missing'));
     const foreign = ['objects/readme.txt', 'objects/sha256/ab/cd/not-a-digest.upl_1', 'theirs/file.bin'] as ObjectKey[];
     for (const key of foreign) await objects.write(key, bytesOf(Buffer.from(`of somebody else: ${key}`)));
 
     t.like((await sweepOf(api, { apply: true })).report, {
-      young: { count: 2 },
+      young: { count: 3 },
       unknown: { count: 0 },
       freed: { count: 0 },
     });
     service.sleepDays(2);
     t.like((await sweepOf(api)).report, {
-      unknown: { count: 1, bytes: 10 },
+      unknown: { count: 2, bytes: 15 },
       unknown_kept: { count: 1 },
       freed: { count: 0 },
     });
-    t.like((await sweepOf(api, { apply: true })).report, { unknown: { count: 1 }, freed: { count: 1, bytes: 10 } });
+    t.like((await sweepOf(api, { apply: true })).report, { unknown: { count: 2 }, freed: { count: 2, bytes: 15 } });
     const left = await keysOf(service, '');
     t.false(left.includes(unknown));
+    t.false(left.includes(second), 'the object that the registry knows is there');
     t.true([wanted, ...foreign].every((key) => left.includes(key)));
     t.is((await keysOf(service)).length, own + 3, 'beside theirs');
   });

