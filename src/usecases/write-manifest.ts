@@ -44,7 +44,7 @@ export async function writeManifest(services: Services<WithObjects>, sealed: Pac
  * @param pkg as it would be sealed @returns ms; null: it was not @throws StoreError registry_older: its manifest says something else than its rows
  */
 export async function finalizedBefore(services: Services<WithReader>, pkg: PackageRecord): Promise<number | null> {
-  if (!(await hasManifest(services, pkg.id))) return null;
+  if (!(await isOlder(services, pkg.id))) return null;
   const standing = await readStanding(services, pkg);
   if (standing === null) throw finalizedSince(pkg.id, 'with other files or other facts than the registry has of it');
   return standing.finalizedAt;
@@ -52,11 +52,14 @@ export async function finalizedBefore(services: Services<WithReader>, pkg: Packa
 
 /** @throws StoreError registry_older: storage has a manifest of a package that this registry knows as unfinished */
 export async function assertNotFinalized(services: Services<WithReader>, id: PackageId): Promise<void> {
-  if (await hasManifest(services, id)) throw finalizedSince(id, 'which the registry does not know');
+  if (await isOlder(services, id)) throw finalizedSince(id, 'which the registry does not know');
 }
 
-async function hasManifest({ blobs }: Services<WithReader>, id: PackageId): Promise<boolean> {
-  return (await blobs.objects.stat({ key: manifestKey(id), versionId: null })) !== null;
+/** Whether storage has the manifest of a package that the registry has not sealed. */
+async function isOlder({ blobs, registry }: Services<WithReader>, id: PackageId): Promise<boolean> {
+  if ((await blobs.objects.stat({ key: manifestKey(id), versionId: null })) === null) return false;
+  // Read afterwards: somebody may be finalizing it, who seals it before its manifest is written.
+  return (await registry.read.packages.get(id))?.sealed_at === null;
 }
 
 function finalizedSince(id: PackageId, how: string): StoreError {

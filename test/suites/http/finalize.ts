@@ -98,6 +98,40 @@ export function finalizeSuite(startTestService: StartTestService): void {
     t.is((await api.get(`/v1/packages/${id}`)).body.status, 'finalized');
   });
 
+  // Alone: others put something in the place of the same methods.
+  test.serial(
+    'what somebody else finalizes at that moment is not taken for a package of a newer registry',
+    async (t) => {
+      const { api, service } = t.context;
+      const { objects } = service.services.blobs;
+      const { stat } = objects;
+      t.teardown(() => {
+        objects.stat = stat;
+      });
+      const place = { path: 'a', line: 1, kind: 'password', accepted: false };
+      const secrets = { count: 1, accepted: 0, by: { password: 1 }, places: [place] };
+      for (const ask of [
+        (id: string) => api.post(`/v1/packages/${id}/finalize`, { secrets }),
+        (id: string) => api.call('DELETE', `/v1/packages/${id}?reason=x`),
+      ]) {
+        const id = await api.create();
+        await api.store(id, { a: 'finalized by two' });
+        let others: { status: number; body: object } | null = null;
+        objects.stat = async (ref) => {
+          if (others === null && ref.key === manifestKey(id as PackageId)) {
+            objects.stat = stat;
+            others = await api.post(`/v1/packages/${id}/finalize`);
+          }
+          return stat(ref);
+        };
+        const { status, body } = await ask(id);
+        t.is((others as { status: number } | null)?.status, 200);
+        if (status === 200) t.deepEqual(body, (others as { body: object } | null)?.body);
+        else t.is(body.code, 'retention_active');
+      }
+    },
+  );
+
   test('the manifest of a package that an earlier version deleted while it was sealed is removed', async (t) => {
     const { api, service } = t.context;
     const { blobs, registry } = service.services;
