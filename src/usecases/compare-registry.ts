@@ -7,10 +7,10 @@ import type { PackageRecord } from '../registry/packages.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
 import { compareStore } from './compare-store.ts';
 import { inOrder } from './in-order.ts';
+import { manifestDigest } from './manifest-rows.ts';
 import type { RebuildNeeds } from './rebuild.ts';
 import { historyOf } from './rebuild-packages.ts';
 import { listStoredPackages, readStoredPackage, type StoredManifest, type StoredPackage } from './stored-packages.ts';
-import { manifestDigest } from './write-manifest.ts';
 
 type Needs = Pick<RebuildNeeds, 'registry' | 'objects' | 'classes' | 'signal'>;
 

@@ -9,7 +9,7 @@ import { decide } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import { giveBack } from './revisions.ts';
 import type { Caller, Services, WithDecisions } from './services.ts';
-import { assertNotFinalized } from './write-manifest.ts';
+import { assertNotFinalized } from './standing-manifest.ts';
 
 /**
  * Leaves a tombstone: the package is gone, its bytes stay until a sweep finds that nothing needs them. Finalized packages

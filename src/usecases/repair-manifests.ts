@@ -8,9 +8,10 @@ import type { DamagedObject } from '../registry/damaged-objects.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import { attestationDigest, writeAttestation } from './attest.ts';
 import { checkAll, paced } from './fixity.ts';
+import { manifestDigest } from './manifest-rows.ts';
 import { recordChange } from './record-change.ts';
 import type { Caller, Services, WithObjects } from './services.ts';
-import { manifestDigest, writeManifest } from './write-manifest.ts';
+import { writeManifest } from './write-manifest.ts';
 
 export interface RepairedManifests {
   /** Written again, and read: they are right. */

@@ -14,7 +14,7 @@ import { lookUpObjects } from './look-up-objects.ts';
 import { recordChange } from './record-change.ts';
 import { assertTakesOver } from './revisions.ts';
 import type { Caller, Services, WithReader } from './services.ts';
-import { finalizedBefore } from './write-manifest.ts';
+import { finalizedBefore } from './standing-manifest.ts';
 
 /** What the caller expects to seal; each given value is checked against the package. */
 export interface Expected {
