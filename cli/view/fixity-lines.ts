@@ -1,4 +1,5 @@
 import type { Fixity, FixityRun } from '../../src/api/types.ts';
+import { MEND } from '../client/mend.ts';
 import type { Outcome } from '../command.ts';
 import { EXIT } from '../errors.ts';
 import { countOf, formatBytes, formatTime, printable } from '../format.ts';
@@ -8,8 +9,7 @@ import { workFailure } from './work-failure.ts';
 type Damaged = FixityRun['damaged'];
 type Item = Damaged['items'][number];
 
-const REPAIR =
-  'To mend them: `artifact-store repair DIR`, with a directory (or files) that has the same bytes, under any names. A push of the same files as a new package does it too.';
+const REPAIR = `${MEND} A push of the same files as a new package does it too.`;
 const REPAIR_MANIFESTS =
   'To mend manifests and attestations: `artifact-store repair --manifests` writes them again from the registry.';
 

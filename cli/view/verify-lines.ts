@@ -1,6 +1,7 @@
 import type { Package } from '../../src/api/types.ts';
 import { countDifferences, differenceLines } from '../client/compare.ts';
 import type { Comparison } from '../client/compare-directory.ts';
+import { MEND } from '../client/mend.ts';
 import type { Verification } from '../client/pull/verify.ts';
 import type { Outcome } from '../command.ts';
 import { EXIT } from '../errors.ts';
@@ -14,13 +15,14 @@ export function verifyOutcome(pkg: Package, found: Verification, comparison: Com
   const different = differences === null ? 0 : countDifferences(differences);
   const ok = failures.length === 0 && different === 0;
   const read = `${countOf(files, 'file')}, ${formatBytes(bytes)}`;
-  const gone = `${countOf(deleted.length, 'file')} ${deleted.length === 1 ? 'was' : 'were'} removed when their time was over`;
+  const gone = `${countOf(deleted.length, 'file')} ${deleted.length === 1 ? 'was' : 'were'} removed when ${deleted.length === 1 ? 'its' : 'their'} time was over`;
   const lines = [
     ...failures.map(({ detail }) => printable(detail)),
     ...(differences === null ? [] : differenceLines(differences, Number.POSITIVE_INFINITY).map(printable)),
     ok
       ? `${pkg.id}: ${read} read and hashed, all as ${pkg.manifest_digest === null ? 'registered' : 'the manifest says'}${comparison === null ? '' : ` and the directory has them${sayLeftOut(comparison.leftOut)}`}.`
-      : `${pkg.id}: ${read} read; ${countOf(failures.length, 'file')} with other bytes${differences === null ? '' : `, ${countOf(different, 'difference')} to the directory`}.`,
+      : `${pkg.id}: ${read} read; ${countOf(failures.length, 'file')} wrong or missing${differences === null ? '' : `, ${countOf(different, 'difference')} to the directory`}.`,
+    ...(failures.length === 0 ? [] : [MEND]),
     ...(deleted.length === 0 ? [] : [`${gone}: the manifest still says which.`]),
   ];
   return {

@@ -28,6 +28,9 @@ export const RegisterFiles = z.strictObject({
 export const ListFiles = z.strictObject({
   ...Page,
   deleted: z.optional(z.enum(['true', 'false'])).check(z.describe('true: only files that were removed')),
+  missing: z
+    .optional(z.enum(['true', 'false']))
+    .check(z.describe('true: only files whose bytes the store does not have, or has no more')),
 });
 
 export const PutFileQuery = z.strictObject({

@@ -150,6 +150,20 @@ export function fileTable(db: Knex) {
       return rows.map(fromRow);
     },
 
+    /** The same of those alone whose bytes were not proven, or are lost. */
+    async missingPage(packageId: PackageId, after: string | null, limit: number): Promise<FileRecord[]> {
+      const anyLost = (await db('lost_blobs').first('blob_no')) !== undefined;
+      // Mostly there are neither, and no file needs to be looked at.
+      if (!anyLost && (await unproven(packageId, 1)).length === 0) return [];
+      const missing = filesOf(packageId)
+        .whereRaw(`f.path > ? and (not ${isProven('f')} or ${isLost('f.blob_no')}) and ${deletedAt('f')} is null`, [
+          after ?? '',
+        ])
+        .orderBy('path')
+        .limit(limit);
+      return ((await missing.select(db.raw(COLUMNS))) as Row[]).map(fromRow);
+    },
+
     /** Ids of the objects that the bytes of such a page are read from, each once; of files that are empty or unproven, none. */
     async objectsOfPage(packageId: PackageId, after: string | null, limit: number): Promise<string[]> {
       const page = pageOf(packageId, after, limit).select('f.package_no', 'f.blob_no', 'f.size');

@@ -51,6 +51,7 @@ export interface ReadTables {
     | 'notMissing'
     | 'objectsOfPage'
     | 'deletedPage'
+    | 'missingPage'
     | 'tombstone'
     | 'pathsDeletedBy'
     | 'deletedBytes'

@@ -5,20 +5,24 @@ import type { ReadTables } from '../registry/read-tables.ts';
 import { readPackage } from './access.ts';
 import type { Caller, Services } from './services.ts';
 
-/** In the order of the paths' bytes; `more` says that there is a further page. @param deleted only those that were removed */
+/** Those that were removed, or whose bytes the store does not have, or no more. */
+export type WhichFiles = 'all' | 'deleted' | 'missing';
+
+/** In the order of the paths' bytes; `more` says that there is a further page. */
 export async function listFiles(
   services: Services,
   caller: Caller,
   id: PackageId,
   after: string | null,
   limit: number,
-  deleted = false,
+  which: WhichFiles = 'all',
 ): Promise<{ files: FileRecord[]; more: boolean }> {
   const tables = services.registry.read;
   const pkg = await readPackage(tables, caller, id);
   assertReadable(pkg);
   const { files: table } = tables;
-  const found = deleted ? await table.deletedPage(id, after, limit + 1) : await table.page(id, after, limit + 1);
+  const pages = { all: table.page, deleted: table.deletedPage, missing: table.missingPage };
+  const found = await pages[which](id, after, limit + 1);
   const files = found.slice(0, limit);
   return { files: pkg.status === 'failed' ? await asHeld(tables, id, files) : files, more: found.length > limit };
 }

@@ -14,6 +14,9 @@ import { fileDeleted } from './file-deleted.ts';
 import type { Caller, Services, WithReader } from './services.ts';
 import { urlExpiry } from './sign-parts.ts';
 
+/** Of the files without good bytes, so many are named. */
+const LOST_SHOWN = 100;
+
 /** One request, and the files that its answer holds. */
 export interface PlannedDownload {
   /** Null: the entries are empty files, there is nothing to fetch. */
@@ -50,8 +53,18 @@ export async function planDownloads(
   const planned = await plan(services, caller, packageId, page);
   const again = 'notLocated' in planned ? await plan(services, caller, packageId, page) : planned;
   if (!('notLocated' in again)) return again;
-  const path = again.notLocated;
-  throw new StoreError('integrity_failure', `The bytes of ${JSON.stringify(path)} have no location.`, { path });
+  throw noGoodBytes(again.notLocated);
+}
+
+/** @param paths at least one */
+function noGoodBytes(paths: readonly LogicalPath[]): StoreError {
+  const [path = ''] = paths;
+  const others = paths.length === 1 ? '' : `, and of ${paths.length - 1} more`;
+  return new StoreError(
+    'integrity_failure',
+    `The store has no good bytes of ${JSON.stringify(path)}${others}: they are damaged or gone, and there is no other copy.`,
+    { path, paths: paths.slice(0, LOST_SHOWN) },
+  );
 }
 
 type DownloadsPage = ({ paths: readonly LogicalPath[] } | { after: string | null; limit: number }) & {
@@ -69,7 +82,7 @@ async function plan(
   caller: Caller,
   packageId: PackageId,
   page: DownloadsPage,
-): Promise<PlannedDownloads | { notLocated: LogicalPath }> {
+): Promise<PlannedDownloads | { notLocated: LogicalPath[] }> {
   const tables = services.registry.read;
   const pkg = await readPackage(tables, caller, packageId);
   assertReadable(pkg);
@@ -82,9 +95,10 @@ async function plan(
   // Before it is known where the bytes are: what is condemned after that stays for as long.
   const expiresAt = await urlExpiry(services);
   const locations = await tables.files.locate(packageId, wanted);
-  const path = notLocated(wanted, locations);
-  if (path !== null && pkg.status !== 'failed') return { notLocated: path };
-  if (path !== null && 'paths' in page) throw bytesFreed(pkg, path);
+  const missing = notLocated(wanted, locations);
+  const [path] = missing;
+  if (path !== undefined && pkg.status !== 'failed') return { notLocated: missing };
+  if (path !== undefined && 'paths' in page) throw bytesFreed(pkg, path);
   const empty = readable.filter((file) => file.size === 0);
   const last = files.at(-1);
   return {
@@ -97,9 +111,9 @@ async function plan(
 }
 
 /** Proven bytes that no object holds are damage, which must not look like a smaller package: unless it failed, and nothing needs them. */
-function notLocated(wanted: readonly LogicalPath[], locations: readonly FileLocation[]): LogicalPath | null {
+function notLocated(wanted: readonly LogicalPath[], locations: readonly FileLocation[]): LogicalPath[] {
   const located = new Set(locations.map(({ path }) => path));
-  return wanted.find((one) => !located.has(one)) ?? null;
+  return wanted.filter((one) => !located.has(one));
 }
 
 /** @param locations ordered by object and offset @param expiresAt of the URLs, ms @param encodings that the caller decodes */

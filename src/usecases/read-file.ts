@@ -60,7 +60,7 @@ export async function readFile(
     const location = size === 0 ? NOWHERE : await tables.blobs.locate(digest);
     if (!location && pkg.status === 'failed') throw bytesFreed(pkg, path);
     if (!location) {
-      const detail = `The bytes of ${subject.label} have no location.`;
+      const detail = `The store has no good bytes of ${subject.label}: they are damaged or gone, and there is no other copy.`;
       throw await reportDamage(services, caller, subject, { expected: digest, actual: null, detail });
     }
     const { key, version_id: versionId, object_id: objectId, offset } = location;

@@ -1,4 +1,4 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { manifestKey } from '../../src/blobs/key-layout.ts';
@@ -65,6 +65,64 @@ test('fixity names what is damaged and how to mend it, with exit 5; repair mends
   const nothing = await cli('repair', 'elsewhere', '--json');
   t.is(nothing.code, 0);
   t.like(nothing.json, { sent: { objects: 0 }, mended: [] });
+});
+
+test('what fixity has found keeps nobody from the other files, and whoever pushes it again is told', async (t) => {
+  const small = Array.from({ length: 3 }, (_, n) => [`s${n}`, `small ${n} `.repeat(2_000)] as const);
+  const { folder, service, cli, id, keyOf } = await place(t, { ...Object.fromEntries(small), 'large.log': LARGE });
+  const [, bad] = small[1] as [string, string];
+  const { offset = 0 } = (await service.services.registry.read.blobs.locate(sha256(bad) as never)) ?? {};
+  await spoil(service, await keyOf(bad), (bytes) => flipBit(bytes, (offset + 100) * 8));
+  t.is((await cli('fixity', '--now', id)).code, 5);
+
+  const pulled = await cli('pull', id, 'copy', '--json');
+  t.is(pulled.code, 5, pulled.stderr);
+  t.like(pulled.json.error, { code: 'integrity_failure', path: 's1', files: 3 });
+  t.deepEqual(
+    pulled.json.error.failures.map(({ path }: { path: string }) => path),
+    ['s1'],
+  );
+  t.regex(pulled.json.error.next, /^Every other file was written\. .*`artifact-store repair DIR`/);
+  t.deepEqual((await readdir(join(folder, 'copy'))).filter((name) => !name.startsWith('.')).toSorted(), [
+    'large.log',
+    's0',
+    's2',
+  ]);
+  const verified = await cli('verify', id);
+  t.is(verified.code, 5);
+  t.regex(
+    verified.stdout,
+    /^"s1" is damaged or gone in the store, and there is no other copy\.\n.*4 files, .* read; 1 file wrong or missing\.\nTo mend them: `artifact-store repair DIR`/,
+  );
+  t.is((await cli('cat', id, 's1')).code, 5);
+  t.is((await cli('cat', id, 's0')).stdout, small[0]?.[1] ?? '');
+
+  const again = await cli('push', 'run', '--producer', 'tests', '--resume', id);
+  t.is(again.code, 5);
+  const named = await cli('push', 'run', '--producer', 'tests', '--external-id', 'named', '--compression', 'off');
+  t.is(named.code, 0, named.stderr);
+  t.is((await cli('verify', id)).code, 0, 'another package with the bytes mends it');
+});
+
+test('a push of a finalized package whose bytes are lost says so, and keeps its word when they are back', async (t) => {
+  const folder = await tempFolder(t);
+  const service = await startTestService();
+  t.teardown(() => service.dispose());
+  const cli = (...args: string[]) => runCli(args, { env: { ARTIFACT_STORE_URL: service.url }, cwd: folder });
+  await writeTree(join(folder, 'run'), { a: 'the only copy', b: LARGE });
+  const push = () => cli('push', 'run', '--producer', 'tests', '--external-id', 'x', '--compression', 'off');
+  t.is((await push()).code, 0);
+  const { key = '' } = (await service.services.registry.read.blobs.locate(sha256(LARGE) as never)) ?? {};
+  await spoil(service, key, (bytes) => flipBit(bytes, 12_345));
+  t.is((await cli('fixity', '--now', 'x')).code, 5);
+  const told = await push();
+  t.is(told.code, 5, told.stdout);
+  t.regex(told.stderr, /has these files, but the store has lost the bytes of "b": /);
+  t.regex(told.stderr, /Keep this directory\. To mend them: `artifact-store repair DIR`/);
+  t.is((await cli('repair', 'run')).code, 0);
+  const fine = await push();
+  t.is(fine.code, 0);
+  t.regex(fine.stdout, /^Already preserved, byte for byte/);
 });
 
 test('a damaged manifest is told, and repair --manifests writes it again', async (t) => {

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { runCli } from '../support/cli-child.ts';
@@ -16,7 +17,7 @@ async function place(t: ExecutionContext) {
       cwd: folder,
       env: { ARTIFACT_STORE_URL: service.url, ARTIFACT_STORE_TOKEN: token, XDG_CACHE_HOME: join(folder, 'cache') },
     });
-  return { service, cli, admin: (...args: string[]) => cli(ADMIN_TOKEN, ...args) };
+  return { service, cli, folder, admin: (...args: string[]) => cli(ADMIN_TOKEN, ...args) };
 }
 
 test('stdout of token create is the token alone; what it may do it does, and nothing else', async (t) => {
@@ -40,8 +41,8 @@ test('stdout of token create is the token alone; what it may do it does, and not
   t.is((await cli(token, 'pull', pushed.json.package_id, 'copy')).code, 0);
 });
 
-test('a token that only writes pushes, also when a push goes on', async (t) => {
-  const { cli, admin } = await place(t);
+test('a token that only writes pushes, also when a push goes on, and again', async (t) => {
+  const { cli, admin, folder } = await place(t);
   const made = await admin('token', 'create', '--name', 'n', '--scope', 'packages:write', '--json');
   const args = ['push', 'run', '--producer', 'ci', '--external-id', 'x', '--json'];
   const begun = await cli(made.json.token, ...args, '--no-finalize');
@@ -51,6 +52,11 @@ test('a token that only writes pushes, also when a push goes on', async (t) => {
   t.is(ended.json.package_id, begun.json.package_id);
   t.is(ended.json.status, 'finalized');
   t.is((await cli(made.json.token, 'pull', ended.json.package_id, 'copy')).code, 4);
+  const again = await cli(made.json.token, ...args);
+  t.is(again.code, 0, again.stderr);
+  t.like(again.json, { package_id: ended.json.package_id, reused: true });
+  await writeFile(join(folder, 'run/a'), 'another a');
+  t.is((await cli(made.json.token, ...args)).json.error.code, 'package_differs');
 });
 
 test('tokens are listed without their secrets, and end when they are revoked', async (t) => {

@@ -3,7 +3,7 @@ import type { Limits } from '../../../src/core/limits.ts';
 import type { ProxyEnv } from '../../../src/core/proxy.ts';
 import type { SecretRecord } from '../../../src/core/secret-record.ts';
 import { ENVELOPE_MAX_BYTES } from '../../../src/core/statement.ts';
-import { ApiError, usageError } from '../../errors.ts';
+import { ApiError, isApiError, usageError } from '../../errors.ts';
 import { type AccessCalls, accessCalls } from './access-calls.ts';
 import { bodyStart, upTo, wholeBody } from './bounded-body.ts';
 import { Connections } from './connections.ts';
@@ -177,6 +177,16 @@ export class ApiClient {
     const paths = new Set<string>();
     for await (const { items } of pagesOf(this.url, read)) for (const { path } of items) paths.add(path);
     return paths;
+  }
+
+  /** The first files whose bytes the store does not have, or has no more; of an older service, which cannot tell, none. */
+  async missingPaths(id: string, limit: number): Promise<string[]> {
+    const answer = this.#calls.list('files', `${packagePath(id)}/files`, { missing: 'true', limit, cursor: undefined });
+    const { items } = await answer.catch((error: unknown) => {
+      if (isApiError(error, 'invalid_request')) return { items: [] };
+      throw error;
+    });
+    return items.flatMap(({ path, state }) => (state === 'missing' ? [path] : []));
   }
 
   /** All of these, or none. @param check only whether they may be removed */

@@ -11,7 +11,11 @@ import { notAStore } from './json-calls.ts';
  * the package names; of another one from the list. @throws CliError integrity_failure, invalid_path, unreachable
  */
 export async function packageFiles(client: ApiClient, pkg: Package): Promise<PackageFile[]> {
-  if (pkg.status === 'finalized') return manifestFiles(client, pkg);
+  return pkg.status === 'finalized' ? manifestFiles(client, pkg) : listedFiles(client, pkg);
+}
+
+/** The same from the list, which nothing seals. */
+export async function listedFiles(client: ApiClient, pkg: Package): Promise<PackageFile[]> {
   const files: PackageFile[] = [];
   for await (const { path, digest, size, mtime, executable } of client.files(pkg.id)) {
     assertPath(path);

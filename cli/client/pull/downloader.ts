@@ -1,11 +1,12 @@
 import { createHash, hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isApiError } from '../../errors.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import type { Pool } from '../api/connections.ts';
 import { retryDelay } from '../api/retry.ts';
 import { chunks, forEachLimit } from '../concurrency.ts';
 import type { PackageFile } from '../package-file.ts';
-import { digestProblem, problemOfSource } from './failures.ts';
+import { digestProblem, type Failure, failuresOf, problemOfSource } from './failures.ts';
 import { cutPieces, type Piece, type Span, spansOf } from './pieces.ts';
 import { PiecePlan } from './plan-pieces.ts';
 import { FrameDamaged, readSource, type Source, SourceDamaged, SourceRefused } from './signed-get.ts';
@@ -19,6 +20,14 @@ const REFUSALS = 3;
 
 /** What came of a piece that was read: its bytes, which have its digest, or why there are none. */
 export type Arrival = { piece: Piece; bytes: Buffer } | { piece: Piece; problem: string };
+
+/** Where bytes are, and of which files the store has none. */
+export interface Planned {
+  pieces: Piece[];
+  lost: Failure[];
+}
+
+const LOST = 'is damaged or gone in the store, and there is no other copy.';
 
 /** Reads a package's files over signed URLs, which it asks for, and asks for again when they expired. */
 export class Downloader {
@@ -44,7 +53,7 @@ export class Downloader {
   }
 
   /** As `planLists` does. */
-  plan(files: readonly PackageFile[]): Promise<Piece[]> {
+  plan(files: readonly PackageFile[]): Promise<Planned> {
     return this.planLists(chunks(files, FILES_PER_CALL));
   }
 
@@ -53,14 +62,26 @@ export class Downloader {
    * @param lists of at most FILES_PER_CALL files; the first ones are asked for while the others are still being made
    * @throws CliError integrity_failure when a file is offered with another digest or size
    */
-  async planLists(lists: Iterable<PackageFile[]> | AsyncIterable<PackageFile[]>): Promise<Piece[]> {
+  async planLists(lists: Iterable<PackageFile[]> | AsyncIterable<PackageFile[]>): Promise<Planned> {
     const plan = new PiecePlan();
+    const lost: PackageFile[] = [];
     await forEachLimit(lists, PLANS_AT_ONCE, async (files) => {
-      plan.want(files);
-      const paths = files.map(({ path }) => path);
-      plan.add(await this.#client.planDownloads(this.#packageId, { paths }));
+      for (let asked = files; asked.length > 0; ) {
+        try {
+          const answer = await this.#client.planDownloads(this.#packageId, { paths: asked.map(({ path }) => path) });
+          plan.want(asked);
+          return plan.add(answer);
+        } catch (error) {
+          // Those that it names are left out of the next question.
+          const named = new Set(lostPaths(error));
+          const others = asked.filter(({ path }) => !named.has(path));
+          if (others.length === asked.length) throw error;
+          lost.push(...asked.filter(({ path }) => named.has(path)));
+          asked = others;
+        }
+      }
     });
-    return plan.pieces();
+    return { pieces: plan.pieces(), lost: failuresOf(lost, LOST) };
   }
 
   /** Does the tasks, one for each connection at a time. The first failure ends everything that is being read. */
@@ -151,7 +172,9 @@ export class Downloader {
       const next = await this.#refused(error, refusals);
       // The bytes may have moved to another object since.
       const moved = await this.plan([...left].flatMap(({ files }) => files));
-      for (const fresh of spansOf(moved)) yield* this.readSpan(fresh, next);
+      const lost = new Set(moved.lost.map(({ path }) => path));
+      for (const piece of left) if (piece.files.some(({ path }) => lost.has(path))) yield { piece, problem: LOST };
+      for (const fresh of spansOf(moved.pieces)) yield* this.readSpan(fresh, next);
     }
   }
 
@@ -175,9 +198,20 @@ export class Downloader {
   }
 
   async #planAgain(piece: Piece): Promise<void> {
-    const [fresh] = await this.plan(piece.files.slice(0, 1));
+    const { pieces, lost } = await this.plan(piece.files.slice(0, 1));
+    if (lost.length > 0)
+      throw new SourceDamaged('its bytes are damaged or gone in the store, and there is no other copy');
+    const [fresh] = pieces;
     if (fresh) piece.place = fresh.place;
   }
+}
+
+/** Which files the service says have no good bytes; an older one names one at a time. */
+function lostPaths(error: unknown): readonly string[] {
+  if (!isApiError(error, 'integrity_failure')) return [];
+  const { path, paths } = error.extras;
+  const named: unknown[] = Array.isArray(paths) ? paths : [path];
+  return named.filter((one) => typeof one === 'string');
 }
 
 /** What ends the reading; null when fresh URLs may mend it. */

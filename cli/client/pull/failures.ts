@@ -1,5 +1,7 @@
 import { digestFromHex } from '../../../src/core/digest.ts';
 import { CliError, EXIT } from '../../errors.ts';
+import { countOf } from '../../format.ts';
+import { MEND } from '../mend.ts';
 
 /** A file whose bytes are not what the package says. */
 export interface Failure {
@@ -31,11 +33,12 @@ export function integrityFailure(path: string, problem: string): CliError {
 /** For several files: the message names the first, the JSON form has all. @param done what was done all the same */
 export function integrityFailures(failures: readonly Failure[], done: Record<string, number>): CliError {
   const [first] = failures;
-  const others = failures.length === 1 ? '' : ` ${failures.length - 1} more files have other bytes too.`;
+  const more = failures.length - 1;
+  const others = more === 0 ? '' : ` ${countOf(more, 'more file')} ${more === 1 ? 'is' : 'are'} damaged, too.`;
   return new CliError(`${first?.detail}${others}`, {
     exit: EXIT.integrity,
     code: 'integrity_failure',
-    next: 'Every other file was written. `artifact-store verify` lists every damaged file in the store.',
+    next: `Every other file was written. \`artifact-store verify\` lists every damaged file in the store. ${MEND}`,
     extras: { path: first?.path, failures, ...done },
   });
 }

@@ -131,7 +131,8 @@ class Pull {
   /** What is not there yet, and where its bytes are. @throws CliError no_space when it surely does not fit */
   async plan(files: readonly PackageFile[]): Promise<{ missing: PackageFile[]; pieces: Piece[] }> {
     const missing: PackageFile[] = [];
-    const pieces = await this.#downloader.planLists(this.#findMissing(files, missing));
+    const { pieces, lost } = await this.#downloader.planLists(this.#findMissing(files, missing));
+    this.#failures.push(...lost);
     this.totalBytes = missing.reduce((sum, { size }) => sum + size, 0);
     const there = this.#folder.partialBytes();
     if (isSurelyTooSmall(this.#folder.root, pieces, there)) {

@@ -54,7 +54,10 @@ export async function verifyPackage(
   }
 
   try {
-    const { empty, small, large } = bySize(await downloader.plan(files));
+    const { pieces, lost } = await downloader.plan(files);
+    failures.push(...lost);
+    done.files += lost.length;
+    const { empty, small, large } = bySize(pieces);
     for (const piece of empty) conclude(piece, null);
     await downloader.run([
       ...spansOf(small).map((span) => () => verifySpan(span)),

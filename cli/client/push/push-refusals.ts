@@ -1,6 +1,7 @@
 import type { Package } from '../../../src/api/types.ts';
 import { CliError, EXIT } from '../../errors.ts';
 import { countDifferences, type Differences, differenceLines, summarizeDifferences } from '../compare.ts';
+import { MEND } from '../mend.ts';
 import type { LeftOut } from '../tree/left-out.ts';
 import { type Asked, type AskedDifference, askedLines, type ClassDays, finalizedRemedy, REVISION } from './asked.ts';
 import type { PushOptions } from './push-order.ts';
@@ -12,6 +13,25 @@ export function askedBy(
 ): Asked {
   const given: Asked = { producer, external_id: externalId, retention_class: retentionClass };
   return derived ? given : { ...given, name, subject, metadata, file_rules: fileRules, left_out: leftOut };
+}
+
+/** Of the files that the store has lost, so many are named. */
+export const LOST_SHOWN = 100;
+
+/** The package is what is pushed, and the store has not all of it any more. @param paths at most one more than are shown */
+export function lostInStore({ id }: Package, paths: readonly string[]): CliError {
+  const shown = paths.slice(0, LOST_SHOWN);
+  const more = paths.length > LOST_SHOWN ? `at least ${LOST_SHOWN}` : paths.length - 1;
+  const others = more === 0 ? '' : ` and ${more} more`;
+  return new CliError(
+    `${id} has these files, but the store has lost the bytes of ${JSON.stringify(shown[0])}${others}: they are damaged or gone, and there is no other copy.`,
+    {
+      exit: EXIT.integrity,
+      code: 'integrity_failure',
+      next: `Keep this directory. ${MEND}`,
+      extras: { package_id: id, paths: shown },
+    },
+  );
 }
 
 /** Nothing is changed automatically: a finalized package stays what it is. */

@@ -6,9 +6,10 @@ import { isApiError, usageError } from '../../errors.ts';
 import { countOf } from '../../format.ts';
 import type { ProgressReport } from '../../progress.ts';
 import type { ApiClient } from '../api/api-client.ts';
-import { packageFiles } from '../api/package-files.ts';
+import { listedFiles, packageFiles } from '../api/package-files.ts';
 import { compareFiles, countDifferences } from '../compare.ts';
 import { cut } from '../concurrency.ts';
+import type { PackageFile } from '../package-file.ts';
 import type { Baseline } from '../secrets/baseline.ts';
 import { recordOf, type SecretFindings } from '../secrets/collect-secrets.ts';
 import { levelOf } from '../tree/compression.ts';
@@ -21,7 +22,7 @@ import { filesDigest } from './files-digest.ts';
 import { PackageFiller } from './package-filler.ts';
 import { lookForPush, type PushLook } from './push-look.ts';
 import type { PushOptions } from './push-order.ts';
-import { askedBy, assertUsable, differs } from './push-refusals.ts';
+import { askedBy, assertUsable, differs, LOST_SHOWN, lostInStore } from './push-refusals.ts';
 import { readBaseline, refuseSecrets, secretsOf, secretWarnings } from './push-secrets.ts';
 import { type PushState, pushState } from './push-state.ts';
 import { Registrar } from './registrar.ts';
@@ -219,12 +220,14 @@ class Push {
 
   async #compare(pkg: Package): Promise<Unfinished> {
     const { client, state, files, options } = this.#deps;
-    const [theirs, classes] = await Promise.all([packageFiles(client, pkg), this.#classes(), this.#hashAll()]);
+    const [theirs, classes] = await Promise.all([this.#filesOf(pkg), this.#classes(), this.#hashAll()]);
     this.#tellSecrets();
     await this.#assertSame();
     const differences = compareFiles(theirs, files.compared());
     const asked = askedDifferences(this.#deps.asked, pkg, classes);
     if (countDifferences(differences) === 0 && asked.length === 0) {
+      const lost = await client.missingPaths(pkg.id, LOST_SHOWN + 1);
+      if (lost.length > 0) throw lostInStore(pkg, lost);
       await state.clear();
       if (pkg.deleted_file_count > 0) this.#deps.note?.(sayRemoved(pkg));
       return { ...present(pkg), reused: true, uploaded: { objects: 0, bytes: 0 } };
@@ -235,6 +238,17 @@ class Push {
       return this.#fill(revision.pkg);
     }
     throw differs(pkg, differences, asked, classes);
+  }
+
+  /** As its manifest says; whoever may only write may not read that, but the list. */
+  async #filesOf(pkg: Package): Promise<PackageFile[]> {
+    const { client } = this.#deps;
+    try {
+      return await packageFiles(client, pkg);
+    } catch (error) {
+      if (!isApiError(error, 'forbidden')) throw error;
+      return listedFiles(client, pkg);
+    }
   }
 
   /** @throws CliError package_differs: the open package would not become what was asked for */

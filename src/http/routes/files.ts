@@ -59,10 +59,10 @@ export const fileRoutes: Route[] = [
     answers: { 200: schema.FileList },
     async handle(services, { params, query, caller, operationId }) {
       const id = parsePackageId(params.id as string);
-      const deleted = query.deleted === 'true';
-      const scope = `${operationId} ${id}${deleted ? ' deleted' : ''}`;
+      const which = query.deleted === 'true' ? 'deleted' : query.missing === 'true' ? 'missing' : 'all';
+      const scope = `${operationId} ${id}${which === 'all' ? '' : ` ${which}`}`;
       const after = query.cursor === undefined ? null : (services.cursors.decode(scope, query.cursor) as string);
-      const { files, more } = await listFiles(services, caller, id, after, query.limit, deleted);
+      const { files, more } = await listFiles(services, caller, id, after, query.limit, which);
       const last = files.at(-1);
       return {
         status: 200,
