@@ -1,6 +1,8 @@
 import type { BlobHealth, Finding } from '../blobs/blob-store.ts';
+import type { ReadTables } from '../registry/read-tables.ts';
 import { checkReadiness, type RegistryHealth } from './check-readiness.ts';
 import { compareLocks } from './compare-locks.ts';
+import { damagedItems } from './damaged-files.ts';
 import type { Services, WithHealth, WithLocks } from './services.ts';
 import { webhookTotals } from './webhook-totals.ts';
 
@@ -140,9 +142,20 @@ async function lostObjects({ registry }: Services): Promise<Check[]> {
   const lost = await registry.read.blobs.countLost(LOST_COUNTED).catch(() => 0);
   if (lost === 0) return [];
   const many = lost === LOST_COUNTED ? `${lost} objects or more` : lost === 1 ? 'one object' : `${lost} objects`;
-  const says = `Lost from the blob store (gone, or of the wrong length): ${many}. Files of packages cannot be read.`;
+  const what = `Lost from the blob store (gone, or of the wrong length): ${many}.`;
+  if (!(await registry.read.blobs.anyLostIsNeeded().catch(() => true))) {
+    const says = `${what} Every file has its bytes elsewhere.`;
+    return [{ name: 'lost_objects', level: 'note', says, advice: 'Nothing: a sweep forgets them in time.' }];
+  }
   const advice = 'Restore them from a backup, or push the same files again: the next finalize notices either.';
-  return [{ name: 'lost_objects', level: 'failure', says, advice }];
+  return [{ name: 'lost_objects', level: 'failure', says: `${what} Files of packages cannot be read.`, advice }];
+}
+
+/** Of what was damaged; of more than are looked at nobody says that. */
+async function everyFileHasCopies(tables: ReadTables): Promise<boolean> {
+  if (await tables.blobs.anyLostIsNeeded()) return false;
+  const { items, more } = await damagedItems(tables, null, LOST_COUNTED);
+  return !more && items.every(({ copies }) => copies > 0);
 }
 
 /** Webhooks that are further behind are told. */
@@ -156,9 +169,12 @@ async function fixity({ registry, fixity: { period } }: Services): Promise<Check
   if (damaged > 0) {
     const many =
       damaged === LOST_COUNTED ? `${damaged} objects or more` : damaged === 1 ? 'one object' : `${damaged} objects`;
-    const says = `Fixity checks found damage in ${many}.`;
-    const advice = '`artifact-store fixity` names the packages and files, and how to mend them.';
-    checks.push({ name: 'damaged_objects', level: 'failure', says, advice });
+    const isMended = await everyFileHasCopies(registry.read).catch(() => false);
+    const says = `Fixity checks found damage in ${many}${isMended ? ', and everything that was in them has a good copy' : ''}.`;
+    const advice = isMended
+      ? 'Look at the disk or bucket that they are on: `artifact-store fixity` names the packages and files.'
+      : '`artifact-store fixity` names the packages and files, and how to mend them.';
+    checks.push({ name: 'damaged_objects', level: isMended ? 'note' : 'failure', says, advice });
   }
   if (period === null) {
     const says =

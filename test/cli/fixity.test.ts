@@ -60,6 +60,12 @@ test('fixity names what is damaged and how to mend it, with exit 5; repair mends
   t.regex(repaired.stdout, /^2 files read, .*; 1 of them was needed, sent and verified \(2\.6 MB\)\.\n/);
   t.true(repaired.stdout.includes(`  ${id}  sub/large.log: mended\nEvery file has its bytes.\n`), repaired.stdout);
   t.is((await cli('fixity')).code, 0);
+  const doctor = await cli('doctor');
+  t.is(doctor.code, 0, doctor.stdout);
+  t.regex(
+    doctor.stdout,
+    /note +Fixity checks found damage in one object, and everything that was in them has a good copy\./,
+  );
   t.is((await cli('fixity', '--now', id)).code, 0);
   t.is((await cli('verify', id)).code, 0);
   const nothing = await cli('repair', 'elsewhere', '--json');
