@@ -100,12 +100,16 @@ const OTHER_TOKEN =
   'Use a token that may do this (ARTIFACT_STORE_TOKEN, --token); `artifact-store token create` makes one.';
 const AGAIN = 'Run the same command again when it answers: `artifact-store doctor` says what fails.';
 
+const NO_ROUTE =
+  'Check the URL (--url, ARTIFACT_STORE_URL): it ends before /v1. Or the service is older than this command: `artifact-store doctor` names its version.';
+
 const SEE_QUOTA = '`artifact-store quota` shows what each producer has, and may have.';
 const OTHERS = 'Somebody else pushed into the same package meanwhile: run the same command again.';
 
 function exitOf(error: ApiError): Exit {
   if (INTEGRITY.has(error.code)) return EXIT.integrity;
   if (error.code === 'unavailable') return EXIT.failed;
+  if (error.code === 'route_not_found') return EXIT.unreachable;
   if (error.status === 404) return EXIT.notFound;
   if ([401, 403, 409, 410, 412].includes(error.status)) return EXIT.refused;
   if (error.status === 422 || error.status === 400) return EXIT.usage;
@@ -119,6 +123,7 @@ function nextOf(error: ApiError): string | undefined {
   if (error.code === 'forbidden') return OTHER_TOKEN;
   if (error.code === 'list_mismatch') return OTHERS;
   if (error.code === 'quota_exceeded' || error.code === 'too_many_packages') return SEE_QUOTA;
+  if (error.code === 'route_not_found') return NO_ROUTE;
   return error.code === 'unavailable' ? AGAIN : undefined;
 }
 

@@ -1,4 +1,4 @@
-import { notAStore } from '../client/api/json-calls.ts';
+import { notAStore } from '../client/api/not-a-store.ts';
 import { type Page, pagesOf } from '../client/api/pages.ts';
 
 /** Of packages, whose metadata may be large, so many at a time. */

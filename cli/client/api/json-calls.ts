@@ -4,12 +4,12 @@ import type { Readable } from 'node:stream';
 import { setImmediate as afterIo } from 'node:timers/promises';
 import { checkServerIdentity } from 'node:tls';
 import type { Got, Method, Response } from 'got';
-import { CliError, EXIT } from '../../errors.ts';
 import { type AnswerName, type AnswerOf, checkerOf } from './answers/index.ts';
 import { BodyTooLong, bodyStart, paced, wholeBody } from './bounded-body.ts';
 import type { Connections, Pool } from './connections.ts';
 import { isOfConnection } from './failure-rules.ts';
 import { noConnection, otherProtocol } from './no-connection.ts';
+import { notAStore } from './not-a-store.ts';
 import { speaksTheOther } from './port-speaks.ts';
 import { problemOf } from './problem.ts';
 import { readJson } from './read-json.ts';
@@ -251,11 +251,6 @@ export class NotAStore extends Error {}
 /** As nginx and Apache answer on a port for https. */
 const SAYS_HTTPS = /sent to HTTPS port|speaking plain HTTP to an SSL-enabled/;
 const MAY_BE_OTHER_PROTOCOL = /^(ECONNRESET|EPROTO|EPIPE|ERR_SSL_.*|HPE_.*)$/;
-
-export function notAStore(url: string, why: string): CliError {
-  const options = { exit: EXIT.unreachable, code: 'unreachable', extras: { url } } as const;
-  return new CliError(`${url} did not answer as an artifact-store does: ${why}.`, options);
-}
 
 /** The address of a package. */
 export function packagePath(id: string): string {

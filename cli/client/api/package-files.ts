@@ -4,7 +4,7 @@ import { pathProblem } from '../../../src/core/logical-path.ts';
 import { CliError, EXIT } from '../../errors.ts';
 import type { PackageFile } from '../package-file.ts';
 import type { ApiClient } from './api-client.ts';
-import { notAStore } from './json-calls.ts';
+import { notAStore } from './not-a-store.ts';
 
 /**
  * The files of a package, as its seal says: of a finalized one from the manifest, whose bytes must have the digest that

@@ -1,4 +1,4 @@
-import { notAStore } from './json-calls.ts';
+import { notAStore } from './not-a-store.ts';
 
 /** One page of a list of `/v1`. */
 export interface Page<T> {

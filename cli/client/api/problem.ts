@@ -1,6 +1,7 @@
 import { ERROR_TABLE, type ErrorCode, type ErrorExtras } from '../../../src/core/errors.ts';
 import { ApiError, CliError, EXIT } from '../../errors.ts';
 import { formatBytes } from '../../format.ts';
+import { notAStore } from './not-a-store.ts';
 
 /** An answer with an error status. */
 export interface Refusal {
@@ -24,7 +25,11 @@ const EXTRAS_DEPTH = 8;
 /** What an error status means: a problem document of ours, S3's, or an answer of something in between. */
 export function problemOf(refusal: Refusal): ApiError | CliError {
   const problem =
-    serviceProblem(refusal) ?? storageProblem(refusal) ?? proxyProblem(refusal) ?? unknownProblem(refusal);
+    serviceProblem(refusal) ??
+    storageProblem(refusal) ??
+    proxyProblem(refusal) ??
+    strangersProblem(refusal) ??
+    unknownProblem(refusal);
   if (problem instanceof ApiError) problem.retryAfterMs = parseRetryAfter(refusal.retryAfter, Date.now());
   return problem;
 }
@@ -85,6 +90,15 @@ export function proxyLogin(origin: string): CliError {
     next: 'Put them into its variable: HTTP_PROXY or HTTPS_PROXY=http://user:password@host:port.',
     extras: { url: origin },
   });
+}
+
+/** With which a server says that it does not have what was asked. */
+const HAS_NOT: readonly number[] = [404, 405, 410, 501];
+
+/** The service says in a problem document which of its things is not there. To HEAD nobody can. */
+function strangersProblem({ status, what, url, who }: Refusal): CliError | null {
+  if (who !== 'service' || !HAS_NOT.includes(status) || what.startsWith('HEAD ')) return null;
+  return notAStore(url, `it answered ${what} with ${status}`);
 }
 
 function unknownProblem({ status, body, what }: Refusal): ApiError {

@@ -1,8 +1,8 @@
 import type { PartRequest } from '../../../src/api/types.ts';
 import type { HttpProxy } from '../../../src/core/proxy.ts';
 import { CliError, EXIT } from '../../errors.ts';
-import { notAStore } from '../api/json-calls.ts';
 import { noConnection } from '../api/no-connection.ts';
+import { notAStore } from '../api/not-a-store.ts';
 import type { SentObject } from './objects.ts';
 
 export function storageUnreachable(

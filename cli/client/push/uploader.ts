@@ -6,7 +6,7 @@ import { ApiError, isApiError } from '../../errors.ts';
 import type { ApiClient } from '../api/api-client.ts';
 import type { Pool } from '../api/connections.ts';
 import { isOfConnection } from '../api/failure-rules.ts';
-import { notAStore } from '../api/json-calls.ts';
+import { notAStore } from '../api/not-a-store.ts';
 import { withRetries } from '../api/retry.ts';
 import { cut, forEachLimit, Slots } from '../concurrency.ts';
 import { mismatch, type SentObject, sentSize, storedAs } from './objects.ts';
