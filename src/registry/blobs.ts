@@ -141,6 +141,16 @@ export function blobTable(db: Knex) {
       return { ...object, object_id: at.object_id, offset: at.offset };
     },
 
+    /** Those of these digests that a file of a living package has. */
+    async neededAmong(digests: readonly Digest[]): Promise<Set<Digest>> {
+      const rows: Array<{ digest: Buffer }> = rowsOf(
+        await db.raw(`select b.digest as digest from ? where ${isNeeded('b.no')}`, [
+          blobOfEach(db, digestRows(db, digests)),
+        ]),
+      );
+      return new Set(rows.map(({ digest }) => digestFromBytes(digest)));
+    },
+
     /** Those of these digests that a file of a living package has, and no object holds. */
     async wantedAmong(digests: readonly Digest[]): Promise<Set<Digest>> {
       const rows: Array<{ digest: Buffer }> = rowsOf(

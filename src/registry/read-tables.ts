@@ -81,6 +81,7 @@ export interface ReadTables {
     | 'countCondemned'
     | 'keysAfter'
     | 'statesByKey'
+    | 'neededAmong'
     | 'wantedAmong'
     | 'lostAndNeeded'
     | 'anyLostIsNeeded'

@@ -38,7 +38,10 @@ export async function compareRegistry(needs: Needs): Promise<RegistryDifferences
         name(state === 'lost' ? differences.found_objects : differences.missing_objects, key);
     },
     async strays(strays) {
-      for (const { kind, key } of strays) if (kind !== 'leftover') name(differences.unknown_objects, key);
+      // Of the others the registry knows what became of their uploads.
+      for (const { kind, key } of strays) {
+        if (kind === 'unknown' || kind === 'wanted') name(differences.unknown_objects, key);
+      }
     },
   });
   return differences;

@@ -14,11 +14,12 @@ export interface Stray {
   key: ObjectKey;
   size: number;
   /**
-   * `leftover`: its bytes were refused, or its object was removed before. `unknown`: nobody can say what it is for: the registry knows of nothing
-   * that can have put it there, or an older registry, put in the place of this one's successor, would say the same of what that one recorded.
-   * `wanted`: neither, but a file of a living package has this digest, and no object holds it.
+   * `leftover`: its bytes were refused, or its object was removed before. `abandoned`: its upload failed without a clean answer, or whoever took it
+   * over recorded nothing. An older registry would say the same of what its successor had recorded, so the registry must know all packages; if it is
+   * a pack, no needed bytes may be lost either. `unknown`: the registry knows of nothing that can have put it there. `wanted`: it may be all that
+   * a file has.
    */
-  kind: 'leftover' | 'unknown' | 'wanted';
+  kind: 'leftover' | 'abandoned' | 'abandoned_pack' | 'unknown' | 'wanted';
 }
 
 export interface Comparison {
@@ -79,17 +80,26 @@ async function judge({ registry }: Compared, listed: readonly Listed[]): Promise
   const uploads = await registry.read.uploads.getMany(owned.map(({ uploadId }) => uploadId));
   const byId = new Map(uploads.map((upload) => [upload.id, upload]));
   const objects = await registry.read.blobs.statesByKey(owned.map(({ key }) => key));
-  const wanted = await registry.read.blobs.wantedAmong(owned.map(({ digest }) => digest));
+  const digests = owned.map(({ digest }) => digest);
+  const [needed, wanted] = [
+    await registry.read.blobs.neededAmong(digests),
+    await registry.read.blobs.wantedAmong(digests),
+  ];
   return owned.flatMap(({ key, size, uploadId, digest }): Stray[] => {
     const upload = byId.get(uploadId);
     // Recorded since the registry was read.
     if (objects.get(key) === 'kept') return [];
     if (objects.get(key) === 'gone') return [{ key, size, kind: 'leftover' }];
-    if (upload !== undefined && !isFinal(upload.state)) return [];
-    if (upload?.state === 'failed' && completionOf(upload) === 'clean') return [{ key, size, kind: 'leftover' }];
+    // Nobody completes what was aborted: a registry did that has been replaced by an older one. That may know less of what else holds the bytes.
+    if (upload === undefined || upload.state === 'aborted') {
+      return [{ key, size, kind: needed.has(digest) ? 'wanted' : 'unknown' }];
+    }
+    if (!isFinal(upload.state)) return [];
+    if (upload.state === 'failed' && completionOf(upload) === 'clean') return [{ key, size, kind: 'leftover' }];
     // One that was committed has an object, or its key is to be dropped: else the registry is not what it was.
-    if (upload?.state === 'committed' && !upload.drop_key) return [{ key, size, kind: 'wanted' }];
-    return [{ key, size, kind: wanted.has(digest) ? 'wanted' : 'unknown' }];
+    if (wanted.has(digest) || (upload.state === 'committed' && !upload.drop_key))
+      return [{ key, size, kind: 'wanted' }];
+    return [{ key, size, kind: upload.kind === 'pack' ? 'abandoned_pack' : 'abandoned' }];
   });
 }
 

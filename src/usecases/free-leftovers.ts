@@ -13,7 +13,11 @@ export async function dropLateKeys(services: Services<WithObjects>, before: numb
   for (let after: UploadId | null = null; ; ) {
     const uploads: UploadRecord[] = await services.registry.read.uploads.listDroppingLater(after, BATCH);
     const wanted = await services.registry.read.blobs.wantedAmong(uploads.map(({ digest }) => digest));
-    const late = uploads.filter(({ expires_at, digest }) => expires_at <= before && !wanted.has(digest));
+    // A pack may have the members that another one has lost.
+    const packsStay = await services.registry.read.blobs.anyLostIsNeeded();
+    const late = uploads.filter(
+      ({ expires_at, digest, kind }) => expires_at <= before && !wanted.has(digest) && !(packsStay && kind === 'pack'),
+    );
     if (late.length > 0) {
       const locked = await services.blobs.objects.removeMany(
         late.map(({ key, version_id }) => ({ key: key as ObjectKey, versionId: version_id })),

@@ -18,7 +18,6 @@ export async function manifestDigest(tables: ReadTables, sealed: PackageRecord):
   return digestFromBytes(hash.digest());
 }
 
-/** @param pkg one that is not sealed has no time yet: the beginning of 1970 */
 export function manifestPackage(pkg: PackageRecord): ManifestPackage {
   return {
     id: pkg.id,
@@ -28,7 +27,7 @@ export function manifestPackage(pkg: PackageRecord): ManifestPackage {
     external_id: pkg.external_id,
     supersedes: pkg.supersedes,
     created_at: new Date(pkg.created_at).toISOString(),
-    finalized_at: new Date(pkg.sealed_at ?? 0).toISOString(),
+    finalized_at: new Date(pkg.sealed_at as number).toISOString(),
     retention_class: pkg.retention_class,
     metadata: pkg.metadata,
   };

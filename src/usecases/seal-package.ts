@@ -14,7 +14,7 @@ import { lookUpObjects } from './look-up-objects.ts';
 import { recordChange } from './record-change.ts';
 import { assertTakesOver } from './revisions.ts';
 import type { Caller, Services, WithReader } from './services.ts';
-import { finalizedBefore } from './standing-manifest.ts';
+import { assertNotFinalized } from './standing-manifest.ts';
 
 /** What the caller expects to seal; each given value is checked against the package. */
 export interface Expected {
@@ -47,7 +47,7 @@ export async function sealPackage(
       const pkg = await lockPackage(tables, caller, id);
       // The check takes time and must not block others: it counts if nothing has changed since. If something always
       // changes, the list is finally read here; files added meanwhile were proven a moment ago.
-      if (pkg.files_version !== seen.version && (attempt < ATTEMPTS || seen.finalizedAt !== null)) return null;
+      if (pkg.files_version !== seen.version && attempt < ATTEMPTS) return null;
       const digest = pkg.files_version === seen.version ? seen.filesDigest : await listDigest(tables, id, expected);
       return freeze(tables, caller, pkg, expected, { ...seen, filesDigest: digest });
     });
@@ -61,8 +61,6 @@ interface Seen {
   filesDigest: Digest | null;
   /** Bytes in storage of what the files are read from; null: sealed before. */
   storedSize: number | null;
-  /** By a registry that was replaced by this older one, ms; null: it was not. */
-  finalizedAt: number | null;
 }
 
 /** @param lookedUp objects that were asked for; more are added */
@@ -77,20 +75,17 @@ async function look(
   const pkg = await readPackage(tables, caller, id);
   const version = pkg.files_version;
   if (pkg.finalized_at !== null || pkg.sealed_at !== null) {
-    return { version, filesDigest: await listDigest(tables, id, expected), storedSize: null, finalizedAt: null };
+    return { version, filesDigest: await listDigest(tables, id, expected), storedSize: null };
   }
   nextStatus(pkg, 'finalize');
   assertCounts(pkg, expected);
   // What was lost may be there again: that is seen below.
   assertNone(id, await tables.files.unproven(id, MISSING_SHOWN + 1));
-  const [{ filesDigest, objectIds }, finalizedAt] = await Promise.all([
-    lookOverFiles(tables, id),
-    finalizedBefore(services, expected.secrets ? { ...pkg, ...withSecretRecord(pkg.metadata, expected.secrets) } : pkg),
-  ]);
+  const [{ filesDigest, objectIds }] = await Promise.all([lookOverFiles(tables, id), assertNotFinalized(services, id)]);
   const unknown = [...objectIds].filter((objectId) => !lookedUp.has(objectId));
   await lookUpObjects(services, caller, id, unknown);
   for (const objectId of unknown) lookedUp.add(objectId);
-  return { version, filesDigest, storedSize: await tables.blobs.storedSize([...objectIds]), finalizedAt };
+  return { version, filesDigest, storedSize: await tables.blobs.storedSize([...objectIds]) };
 }
 
 async function listDigest(tables: ReadTables, id: PackageId, { files_digest }: Expected): Promise<Digest | null> {
@@ -103,7 +98,7 @@ async function freeze(
   caller: Caller,
   pkg: PackageRecord,
   expected: Expected,
-  { filesDigest, storedSize, finalizedAt }: Seen,
+  { filesDigest, storedSize }: Seen,
 ): Promise<PackageRecord> {
   const { id } = pkg;
   if (pkg.status !== 'finalized') nextStatus(pkg, 'finalize');
@@ -121,8 +116,7 @@ async function freeze(
       await tables.packages.setMetadata(id, withSecretRecord(pkg.metadata, expected.secrets));
     }
     const now = await tables.now();
-    const sealed_at = finalizedAt ?? now;
-    await tables.packages.update(id, { ...totals, stored_size: storedSize, sealed_at, sealed_by: caller.actor });
+    await tables.packages.update(id, { ...totals, stored_size: storedSize, sealed_at: now, sealed_by: caller.actor });
     // The counts are those of the files from here on, whatever they were.
     const found = totals.total_size - pkg.total_size;
     if (found !== 0) await tables.usage.change(pkg.producer, { reserved_bytes: found });

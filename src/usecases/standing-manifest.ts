@@ -13,51 +13,29 @@ import { manifestFiles, manifestPackage } from './manifest-rows.ts';
 import type { Services, WithReader } from './services.ts';
 import { versionOf } from './version-of.ts';
 
-/** A manifest that somebody else has written. */
-interface StandingManifest extends WrittenObject {
-  /** As it says, ms. */
-  finalizedAt: number;
-}
-
 /**
- * When a package was finalized that this registry knows as unfinished: storage has a manifest of it, so the registry is older than the store.
- * @param pkg as it would be sealed @returns ms; null: it was not @throws StoreError registry_older: its manifest says something else than its rows
+ * Whatever a registry takes for unfinished is preserved if storage has its manifest: then the registry is older than the store, and knows
+ * neither what was finalized, nor what was decided since. @throws StoreError registry_older
  */
-export async function finalizedBefore(services: Services<WithReader>, pkg: PackageRecord): Promise<number | null> {
-  if (!(await isOlder(services, pkg.id))) return null;
-  const standing = await readStanding(services, pkg);
-  if (standing === null) throw finalizedSince(pkg.id, 'with other files or other facts than the registry has of it');
-  return standing.finalizedAt;
-}
-
-/** @throws StoreError registry_older: storage has a manifest of a package that this registry knows as unfinished */
-export async function assertNotFinalized(services: Services<WithReader>, id: PackageId): Promise<void> {
-  if (await isOlder(services, id)) throw finalizedSince(id, 'which the registry does not know');
-}
-
-/** Whether storage has the manifest of a package that the registry has not sealed. */
-async function isOlder({ blobs, registry }: Services<WithReader>, id: PackageId): Promise<boolean> {
-  if ((await blobs.objects.stat({ key: manifestKey(id), versionId: null })) === null) return false;
+export async function assertNotFinalized({ blobs, registry }: Services<WithReader>, id: PackageId): Promise<void> {
+  if ((await blobs.objects.stat({ key: manifestKey(id), versionId: null })) === null) return;
   // Read afterwards: somebody may be finalizing it, who seals it before its manifest is written.
-  return (await registry.read.packages.get(id))?.sealed_at === null;
-}
-
-function finalizedSince(id: PackageId, how: string): StoreError {
-  return new StoreError(
+  if ((await registry.read.packages.get(id))?.sealed_at !== null) return;
+  throw new StoreError(
     'registry_older',
-    `The store has a manifest of ${id}: it was finalized, ${how}. The registry is older than the store, and nothing was changed. Restore a newer backup of the registry, or fill an empty one from the store with \`artifact-store rebuild --from-storage\`.`,
+    `The store has a manifest of ${id}: it was finalized, which the registry does not know. The registry is older than the store, and nothing was changed. Restore a newer backup of the registry, or fill an empty one from the store with \`artifact-store rebuild --from-storage\`.`,
     { packages: [id] },
   );
 }
 
-/** Null: what stands under the key says something else of this package, or is no manifest. Whenever it was finalized. */
+/** The manifest that somebody else has written; null: what stands under the key is no manifest of this package. */
 export async function readStanding(
   services: Services<WithReader>,
-  pkg: PackageRecord,
-): Promise<StandingManifest | null> {
+  sealed: PackageRecord,
+): Promise<WrittenObject | null> {
   const hash = createHash('sha256');
   let size = 0;
-  const key = manifestKey(pkg.id);
+  const key = manifestKey(sealed.id);
   const versionId = await versionOf(services.blobs.objects, { key, versionId: null });
   const stream = await services.blobs.objects.open({ key, versionId });
   const bytes = async function* (): AsyncGenerator<Uint8Array> {
@@ -68,8 +46,8 @@ export async function readStanding(
     }
   };
   try {
-    const finalizedAt = await whenItSaysTheSame(services.registry.read, pkg, bytes());
-    return finalizedAt === null ? null : { digest: digestFromBytes(hash.digest()), size, versionId, finalizedAt };
+    if (!(await saysTheSame(services.registry.read, sealed, bytes()))) return null;
+    return { digest: digestFromBytes(hash.digest()), size, versionId };
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError) return null;
     throw error;
@@ -78,13 +56,12 @@ export async function readStanding(
   }
 }
 
-/** @returns when a manifest says that the package was finalized; null: it says of its files, or of itself, something else */
-async function whenItSaysTheSame(
+async function saysTheSame(
   tables: ReadTables,
-  pkg: PackageRecord,
+  sealed: PackageRecord,
   bytes: AsyncIterable<Uint8Array>,
-): Promise<number | null> {
-  const ours = flat(manifestFiles(tables, pkg.id));
+): Promise<boolean> {
+  const ours = flat(manifestFiles(tables, sealed.id));
   let theirs: ManifestFile[] = [];
   const splitter = splitManifest((list) => {
     theirs.push(...(JSON.parse(list) as ManifestFile[]));
@@ -93,20 +70,17 @@ async function whenItSaysTheSame(
     splitter.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
     for (const { path, sha256, size } of theirs) {
       const mine = (await ours.next()).value;
-      if (!mine || mine.path !== path || mine.sha256 !== sha256 || mine.size !== size) return null;
+      if (!mine || mine.path !== path || mine.sha256 !== sha256 || mine.size !== size) return false;
     }
     theirs = [];
   }
-  if (!(await ours.next()).done) return null;
+  if (!(await ours.next()).done) return false;
   const { package: said, schema } = splitter.end() as { package: JsonObject; schema: unknown };
   const [family] = MANIFEST_SCHEMA.split(/(?<=manifest\/)/);
-  if (typeof schema !== 'string' || !schema.startsWith(family as string)) return null;
+  if (typeof schema !== 'string' || !schema.startsWith(family as string)) return false;
   // A version may say more, or less, but nothing else.
-  const { finalized_at, ...facts } = manifestPackage(pkg);
-  const shared = Object.entries(facts).filter(([name]) => name === 'id' || name in said);
-  if (!shared.every(([name, value]) => canonicalJson(said[name] ?? null) === canonicalJson(value))) return null;
-  const finalizedAt = Date.parse(String(said.finalized_at));
-  return Number.isNaN(finalizedAt) ? null : finalizedAt;
+  const facts = Object.entries(manifestPackage(sealed)).filter(([name]) => name === 'id' || name in said);
+  return facts.every(([name, value]) => canonicalJson(said[name] ?? null) === canonicalJson(value));
 }
 
 async function* flat(pages: AsyncIterable<ManifestFile[]>): AsyncGenerator<ManifestFile, undefined> {

@@ -42,13 +42,13 @@ export async function runSweep(
   report.requests += MARK_REQUESTS;
   const seen = countKeys(run);
   const knowsAll = await assertNewest(run, seen);
-  const mayRemoveUnknown = await endStrays(run, seen, knowsAll);
+  await endStrays(run, seen, knowsAll);
   await liftHolds(run);
   await rewriteSparse(run);
   const listed = await removeCondemned(run);
   await condemn(run);
   await countKept(run, listed);
-  await freeLeftovers(run, mayRemoveUnknown);
+  await freeLeftovers(run, knowsAll);
   if (options.reconcile) await services.registry.transaction(({ stores }) => stores.setReconciled(now));
 }
 
@@ -162,12 +162,9 @@ async function condemn({ services, caller, options, report, goOn }: SweepRun): P
   });
 }
 
-async function freeLeftovers(
-  { services, options, report, before }: SweepRun,
-  mayRemoveUnknown: boolean,
-): Promise<void> {
+async function freeLeftovers({ services, options, report, before }: SweepRun, knowsAll: boolean): Promise<void> {
   const { apply } = options;
-  if (apply && mayRemoveUnknown) await dropLateKeys(services, before);
+  if (apply && knowsAll) await dropLateKeys(services, before);
   const unfinished = await endUnfinished(services, before, apply);
   addTo(report.unfinished_uploads, 0, unfinished.aborted);
   addTo(report.unfinished_kept, 0, unfinished.kept);

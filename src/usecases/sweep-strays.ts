@@ -1,4 +1,4 @@
-import { addTo, type SweepReport } from '../core/sweep-report.ts';
+import { type Amount, addTo } from '../core/sweep-report.ts';
 import { compareStore, type Stray } from './compare-store.ts';
 import { askStorage, markDiffering } from './look-up-objects.ts';
 import { SYSTEM } from './services.ts';
@@ -10,24 +10,33 @@ const ASKED_AT_ONCE = 500;
 /**
  * Compares both sides, object by object: what the registry has and storage has not is lost, and what the registry does not know is
  * removed. That may be all that is left of what it has lost, and of packages that it never heard of: then it stays.
- * @param seen told of each key @param knowsAll the registry knows every package of the store @returns whether what it does not know may go
+ * @param seen told of each key @param knowsAll the registry knows every package of the store
  */
-export async function endStrays(run: SweepRun, seen: () => void, knowsAll: boolean): Promise<boolean> {
+export async function endStrays(run: SweepRun, seen: () => void, knowsAll: boolean): Promise<void> {
   const { services, options, report } = run;
   const found = await compare(run, seen);
-  const mayRemoveUnknown = knowsAll && !(await services.registry.read.blobs.anyLostIsNeeded());
-  if (!mayRemoveUnknown) {
-    addTo(report.unknown_kept, report.unknown.bytes, report.unknown.count);
-    report.unknown = { count: 0, bytes: 0 };
-  }
-  const kinds: Array<Stray['kind']> = mayRemoveUnknown ? ['leftover', 'unknown'] : ['leftover'];
-  if (options.apply && kinds.some((kind) => found.has(kind))) await removeStrays(run, kinds);
-  return mayRemoveUnknown;
+  const kinds = await removable(services, knowsAll);
+  for (const [kind, { count, bytes }] of found) addTo(report[amountOf(kind, kinds)], bytes, count);
+  if (options.apply && kinds.some((kind) => found.has(kind))) await removeStrays(run, knowsAll);
 }
 
-/** @returns which kinds of strays there are */
-async function compare({ services, options, report, before }: SweepRun, seen: () => void): Promise<Set<Stray['kind']>> {
-  const kinds = new Set<Stray['kind']>();
+type Kind = Stray['kind'];
+
+/** What may go now. @param knowsAll the registry knows every package of the store */
+async function removable({ registry }: SweepRun['services'], knowsAll: boolean): Promise<Kind[]> {
+  if (!knowsAll) return ['leftover'];
+  if (await registry.read.blobs.anyLostIsNeeded()) return ['leftover', 'abandoned'];
+  return ['leftover', 'abandoned', 'abandoned_pack', 'unknown'];
+}
+
+function amountOf(kind: Kind, removed: readonly Kind[]): 'leftovers' | 'unknown' | 'unknown_kept' {
+  if (kind === 'leftover') return 'leftovers';
+  return removed.includes(kind) ? 'unknown' : 'unknown_kept';
+}
+
+/** @returns how many strays there are of each kind */
+async function compare({ services, options, report, before }: SweepRun, seen: () => void): Promise<Map<Kind, Amount>> {
+  const found = new Map<Kind, Amount>();
   const act = options.apply || options.reconcile;
   await compareStore(services, before, {
     seen,
@@ -44,29 +53,24 @@ async function compare({ services, options, report, before }: SweepRun, seen: ()
     },
     async strays(strays) {
       for (const { kind, size } of strays) {
-        kinds.add(kind);
-        addTo(report[AMOUNTS[kind]], size);
+        const amount = found.get(kind) ?? { count: 0, bytes: 0 };
+        addTo(amount, size);
+        found.set(kind, amount);
       }
     },
   });
-  return kinds;
+  return found;
 }
 
-const AMOUNTS = { leftover: 'leftovers', unknown: 'unknown', wanted: 'unknown_kept' } as const satisfies Record<
-  Stray['kind'],
-  keyof SweepReport
->;
-
 /** Walks the store once more: what the first walk found is in nobody's memory. */
-async function removeStrays(
-  { services, report, before, goOn }: SweepRun,
-  kinds: ReadonlyArray<Stray['kind']>,
-): Promise<void> {
+async function removeStrays({ services, report, before, goOn }: SweepRun, knowsAll: boolean): Promise<void> {
   await compareStore(services, before, {
     seen: goOn,
     young: () => {},
     differing: async () => {},
     async strays(strays) {
+      // Asked again: what held the bytes may have been found damaged or gone since.
+      const kinds = await removable(services, knowsAll);
       const removed = strays.filter(({ kind }) => kinds.includes(kind));
       if (removed.length === 0) return;
       const locked = await services.blobs.objects.removeMany(removed.map(({ key }) => ({ key, versionId: null })));
