@@ -56,7 +56,7 @@ export function assertWithinQuota(quotas: Quotas, usage: Usage, bytes: number): 
   const reserved = reserved_bytes - bytes;
   throw new StoreError(
     'quota_exceeded',
-    `The producer ${producer} may have ${most} bytes and has ${used_bytes + reserved}, ${reserved} of them in open packages; this would add ${bytes}: delete what is eligible, fail open packages that nobody continues, or have the quota raised.`,
+    `The producer ${producer} may have ${most} bytes and has ${used_bytes + reserved}, ${reserved} of them in open packages; this would add ${bytes}: delete what is eligible, delete open packages that nobody continues, or have the quota raised.`,
     { limit: 'bytes_per_producer', allowed: most, used: used_bytes + reserved, asked: bytes },
   );
 }

@@ -1,4 +1,4 @@
-import { type ObjectKey, ownerOf, PACKAGES_PREFIX } from '../blobs/key-layout.ts';
+import { manifestKey, type ObjectKey, ownerOf, PACKAGES_PREFIX } from '../blobs/key-layout.ts';
 import type { PackageId } from '../core/ids.ts';
 import type { Services, WithReader } from './services.ts';
 
@@ -50,5 +50,9 @@ export async function unknownPackages(
     if (batch.length === BATCH) await judge();
   }
   await judge();
+  // Of a package that an earlier version deleted recovery may have removed the manifest since it was listed.
+  for (const id of unknown.manifests) {
+    if ((await blobs.objects.stat({ key: manifestKey(id), versionId: null })) === null) unknown.manifests.delete(id);
+  }
   return unknown;
 }
