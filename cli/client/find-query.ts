@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { type Digest, digestFromBytes, isDigest } from '../../src/core/digest.ts';
+import { type Digest, digestFromBytes, digestFromHex } from '../../src/core/digest.ts';
 import { PREFIX_MIN } from '../../src/core/file-search.ts';
 import { usageError } from '../errors.ts';
 import { fileError } from './tree/local-file.ts';
@@ -10,7 +10,7 @@ import { fileError } from './tree/local-file.ts';
 /** What is looked for in the store. */
 export type FindQuery = { digest: Digest } | { name: string };
 
-const HEX = /^[0-9a-f]{64}$/i;
+const HEX = /^(?:sha256:)?([0-9a-f]{64})$/i;
 
 /**
  * What a person means: a digest, with or without `sha256:` before it; the bytes of a file that is here; else the name of a file.
@@ -20,13 +20,20 @@ const HEX = /^[0-9a-f]{64}$/i;
 export async function findQuery(named: string, asName: boolean, signal: AbortSignal): Promise<FindQuery> {
   if (named === '') throw usageError('Say what to look for: a file, a digest or a name.');
   if (asName) return nameQuery(named);
-  if (isDigest(named)) return { digest: named };
-  if (HEX.test(named)) return { digest: `sha256:${named.toLowerCase()}` as Digest };
+  const [, hex] = HEX.exec(named) ?? [];
+  if (hex !== undefined) return { digest: digestFromHex(hex.toLowerCase()) };
   const isFile = await stat(named).then(
     (stats) => stats.isFile(),
     () => false,
   );
-  return isFile ? { digest: await digestOfFile(named, signal) } : nameQuery(named);
+  if (isFile) return { digest: await digestOfFile(named, signal) };
+  if (/^sha256:/i.test(named)) {
+    throw usageError(
+      `${JSON.stringify(named)} is no digest: sha256: has 64 hex digits after it.`,
+      'Of a file with such a name: --name.',
+    );
+  }
+  return nameQuery(named);
 }
 
 function nameQuery(name: string): FindQuery {

@@ -57,6 +57,11 @@ export function fixityRunOutcome(run: FixityRun): Outcome {
   };
 }
 
+/** Of what no registry has seen that knows it now: one that was rebuilt. */
+function seenGood(at: string): string {
+  return Date.parse(at) === 0 ? 'not seen since the registry was rebuilt' : `last seen good ${formatTime(at)}`;
+}
+
 /** Nothing else has its bytes. */
 export function needsBytes({ copies }: Item): boolean {
   return copies === 0;
@@ -81,9 +86,7 @@ export function damageLines({ items, more }: Damaged): string[] {
     const { package_id, path, kind, bytes, copies, last_good_at } = item;
     const named = path ?? `its ${kind}`;
     const others = copies === 0 ? 'no other copy' : `${countOf(copies, 'other copy', 'other copies')}, read from there`;
-    return printable(
-      `  ${package_id}  ${named}: ${SAYS[bytes]}; last seen good ${formatTime(last_good_at)}; ${others}`,
-    );
+    return printable(`  ${package_id}  ${named}: ${SAYS[bytes]}; ${seenGood(last_good_at)}; ${others}`);
   });
   const open = items.filter(needsBytes);
   return [

@@ -25,7 +25,10 @@ const PROBLEMS: Record<Problem, readonly [label: string, says: string]> = {
     'without a manifest',
     'decisions on packages that were never finalized, or whose manifest is gone',
   ],
-  wrong_objects: ['wrong objects', 'their bytes are not what their keys say: left alone'],
+  wrong_objects: [
+    'wrong objects',
+    'their bytes are not what their keys say: left alone; of a pack, tar may still get files for `repair`',
+  ],
 };
 
 const DIFFERENCES: Record<DifferenceKind, readonly [label: string, says: string]> = {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -133,6 +134,22 @@ test('retries are reported on stderr, and not with --quiet', async (t) => {
   const silent = await runCli(['ls', '--quiet', '--url', quiet.url]);
   t.is(silent.stderr, '');
   t.is(silent.code, 0);
+});
+
+test('a server that is no artifact-store, or a path too much in the URL, is not taken for a package that is not there', async (t) => {
+  const plain = createServer((_request, response) => response.writeHead(404).end('not here')).listen(0, '127.0.0.1');
+  await once(plain, 'listening');
+  t.teardown(() => plain.close());
+  const service = await startTestService();
+  t.teardown(() => service.dispose());
+  const { port } = plain.address() as AddressInfo;
+  for (const url of [`http://127.0.0.1:${port}`, `${service.url}/api`]) {
+    for (const args of [['show', 'build-1'], ['ls'], ['sweep'], ['pull', 'build-1', 'copy']]) {
+      const { code, stderr } = await runCli([...args, '--url', url], { env: {} });
+      t.is(code, 6, `${args.join(' ')}: ${stderr}`);
+      t.regex(stderr, /Check the URL \(--url, ARTIFACT_STORE_URL\)/);
+    }
+  }
 });
 
 test('an error of a proxy in front of the service is reported as such, and its markup is not quoted', async (t) => {

@@ -16,7 +16,15 @@ test('find takes a file that is here, a digest, or a name', async (t) => {
   await writeTree(folder, { 'copy.bin': '<p>fine', 'log.txt': 'something else', 'x/other': 'nobody has this' });
   const cli = (...args: string[]) => runCli(args, { cwd: folder, env: { ARTIFACT_STORE_URL: service.url } });
   const digest = sha256('<p>fine');
-  for (const named of ['copy.bin', digest, digest.slice(7), digest.slice(7).toUpperCase(), 'report.html', 'rep*']) {
+  for (const named of [
+    'copy.bin',
+    digest,
+    digest.slice(7),
+    digest.slice(7).toUpperCase(),
+    digest.toUpperCase(),
+    'report.html',
+    'rep*',
+  ]) {
     const { code, json, stderr } = await cli('find', named, '--json');
     t.is(code, 0, stderr);
     t.is(json.items.length, 1, named);
@@ -26,6 +34,11 @@ test('find takes a file that is here, a digest, or a name', async (t) => {
   t.regex(shown.stdout, /^PACKAGE +STATE +SINCE +CHECKED +PRODUCER +PATH\n/);
   t.true(shown.stdout.includes(`${id}  stored  `), shown.stdout);
   t.regex(shown.stdout, / not since +tests +out\/report\.html\n$/);
+
+  const half = await cli('find', 'sha256:abc');
+  t.is(half.code, 2);
+  t.regex(half.stderr, /"sha256:abc" is no digest: sha256: has 64 hex digits after it\./);
+  t.is((await cli('find', 'sha256:abc', '--name')).code, 3);
 
   const other = await cli('find', 'log.txt');
   t.is(other.code, 3, 'the file that is called so here has other bytes');
