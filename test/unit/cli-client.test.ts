@@ -130,10 +130,12 @@ test('every code of the service has an exit that is documented', (t) => {
     invalid_metadata: EXIT.usage,
     no_space: EXIT.failed,
     internal: EXIT.failed,
+    // Another program, or another version of the service.
+    route_not_found: EXIT.unreachable,
   };
   for (const [code, { status }] of Object.entries(ERROR_TABLE)) {
     const error = toCliError(new ApiError(code as ErrorCode, status, 'why'));
-    t.true(error.exit >= 1 && error.exit <= 5, code);
+    t.true(error.exit >= 1 && error.exit <= 6, code);
     if (code in expected) t.is<number | undefined, number | undefined>(error.exit, expected[code as ErrorCode], code);
   }
 });

@@ -117,6 +117,9 @@ test('a baseline accepts a secret by digest, kind and glob, and nothing else', a
   for (const bad of ['Tr0ub4dor password a', `${digest} password`, `${digest.slice(0, -1)} password a`, digest]) {
     t.is(Baseline.parse(`# x\n${bad}\n`), 2, bad);
   }
+  for (const name of ['a\u2028b', '\u2029', 'c\u0085d', ' e ']) {
+    t.true(parse(baselineLine(`dir/${name}`, found)).accepts(`dir/${name}`, found), JSON.stringify(name));
+  }
   await fc.assert(
     fc.asyncProperty(fc.string({ unit: 'grapheme', minLength: 1 }), async (name) => {
       if (name.includes('/') || name === '.' || name === '..') return;

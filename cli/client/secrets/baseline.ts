@@ -52,5 +52,5 @@ export function baselineLine(path: string, { sha256, kind }: FoundSecret): strin
 
 /** What a glob would take for something else, and what would end the line or be lost at its end, stands as any character. */
 function globOf(path: string): string {
-  return path.replace(/[*?[\]{}()!+@\\]|\p{Cc}|^\s|\s$/gu, '?');
+  return path.replace(/[*?[\]{}()!+@\\]|[\p{Cc}\p{Zl}\p{Zp}]|^\s|\s$/gu, '?');
 }
