@@ -95,11 +95,19 @@ async function startPlace(settings: Record<string, string> = {}): Promise<CephPl
   if (missing.length > 0) {
     throw new Error(`${missing.join(', ')} not found`);
   }
-  const dir = await mkdtemp(join(tmpdir(), 'ceph-'));
-  const [port = 0, monV2, monV1] = await freePorts(3);
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
-  await script(['up', dir, String(port), String(monV2), String(monV1), String(process.pid)], lines.join('\n'));
-  return { dir, port };
+  const start = async (): Promise<CephPlace> => {
+    const dir = await mkdtemp(join(tmpdir(), 'ceph-'));
+    const [port = 0, monV2, monV1] = await freePorts(3);
+    await script(['up', dir, String(port), String(monV2), String(monV1), String(process.pid)], lines.join('\n'));
+    return { dir, port };
+  };
+  // Somebody else may have taken a port since it was found free.
+  return start().catch((first: unknown) =>
+    start().catch((second: unknown) => {
+      throw new Error(`${(second as Error).message}\nbefore: ${(first as Error).message}`);
+    }),
+  );
 }
 
 /** What everybody may do with a Ceph that runs; it is not theirs to stop. */
