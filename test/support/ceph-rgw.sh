@@ -40,7 +40,8 @@ await() { # await SECONDS COMMAND... : until it succeeds
 gateway() {
   rm -f "$dir/run/client.rgw.pid"
   CEPH_CONF="$dir/ceph.conf" setsid radosgw -n client.rgw
-  await 60 bash -c "exec 3<>/dev/tcp/127.0.0.1/$(<"$dir/port")"
+  # Not any listener: another Ceph that starts now may have been given this port for its monitor.
+  await 60 timeout 2 bash -c "exec 3<>/dev/tcp/127.0.0.1/$(<"$dir/port") && printf 'GET / HTTP/1.0\r\n\r\n' >&3 && [[ \$(head -c 5 <&3) = HTTP/ ]]"
 }
 
 case $verb in
