@@ -145,7 +145,8 @@ async function lostObjects({ registry }: Services): Promise<Check[]> {
   const what = `Lost from the blob store (gone, or of the wrong length): ${many}.`;
   if (!(await registry.read.blobs.anyLostIsNeeded().catch(() => true))) {
     const says = `${what} Every file has its bytes elsewhere.`;
-    return [{ name: 'lost_objects', level: 'note', says, advice: 'Nothing: a sweep forgets them in time.' }];
+    const advice = 'Nothing is missing for it: find out why storage does not have them.';
+    return [{ name: 'lost_objects', level: 'note', says, advice }];
   }
   const advice = 'Restore them from a backup, or push the same files again: the next finalize notices either.';
   return [{ name: 'lost_objects', level: 'failure', says: `${what} Files of packages cannot be read.`, advice }];

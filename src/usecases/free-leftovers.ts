@@ -6,8 +6,9 @@ import type { Services, WithObjects, WithUploads } from './services.ts';
 const BATCH = 500;
 
 /**
- * Keys of completions that had no clean answer, when nothing can be in flight any more: what stands there is removed, but not
- * what a file needs that no object holds. The upload itself is never aborted: storage may have completed it (on Ceph RGW 16.2 that destroys what it made). @param before ms
+ * Keys of completions that had no clean answer, when nothing can be in flight any more: what stands there is removed, but
+ * not what a file needs that no object holds. The upload itself is never aborted: storage may have completed it (on Ceph RGW 16.2 that
+ * destroys what it made). @param before ms
  */
 export async function dropLateKeys(services: Services<WithObjects>, before: number): Promise<void> {
   for (let after: UploadId | null = null; ; ) {
