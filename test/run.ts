@@ -4,12 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { BUNDLED_VARIABLE } from './support/bundled-sources.ts';
 import { SHARED_CEPH } from './support/ceph.ts';
 import { BUILT_VARIABLE } from './support/command.ts';
-import { cpuSeconds, slowestFiles, TIMES_VARIABLE } from './support/file-times.ts';
+import { cpuSeconds, TIMES_VARIABLE, tableOfTimes } from './support/file-times.ts';
+import { groupFiles } from './support/group-files.ts';
 import { openMemoryFolder } from './support/memory-folder.ts';
 import { MIGRATED_VARIABLE } from './support/migrated-sqlite.ts';
 import { SHARED_POSTGRES } from './support/postgres.ts';
 import { openRunFolder } from './support/run-folder.ts';
 import { shareServers } from './support/shared-servers.ts';
+import { filePatterns, GROUPED_VARIABLE, slowestFiles } from './support/test-files.ts';
 
 /** Several times what it takes. */
 const USUAL_MAX_MS = 45 * 60_000;
@@ -43,9 +45,10 @@ if (bundles) {
   ]);
   await Promise.all([bundleSources(folder.bundled), buildForRun(folder.path)]);
 }
+const grouped = bundles ? groupFiles(filePatterns(process.env, []), new Set(slowestFiles())) : null;
 const servers = await shareServers(folder.socket, { ceph: SHARED_CEPH, postgres: SHARED_POSTGRES });
 const ava = fileURLToPath(new URL('../node_modules/ava/entrypoints/cli.mjs', import.meta.url));
-const running = spawn(process.execPath, [ava, ...forAva], {
+const running = spawn(process.execPath, [ava, ...(grouped ?? forAva)], {
   stdio: 'inherit',
   env: {
     ...process.env,
@@ -54,6 +57,7 @@ const running = spawn(process.execPath, [ava, ...forAva], {
     ARTIFACT_STORE_TEST_NOT_RUN: folder.notRun,
     [TIMES_VARIABLE]: folder.times,
     [MIGRATED_VARIABLE]: folder.migrated,
+    ...(grouped === null ? {} : { [GROUPED_VARIABLE]: '1' }),
     ...(bundles ? { [BUNDLED_VARIABLE]: folder.bundled, [BUILT_VARIABLE]: folder.path } : {}),
     // Hundreds of processes load the same modules.
     NODE_COMPILE_CACHE: folder.compiled,
@@ -68,7 +72,7 @@ running.on('exit', async (code) => {
   const notRun = [...new Set(folder.linesOf(folder.notRun))].toSorted();
   const rows = Number(process.env.ARTIFACT_STORE_TEST_TIMES || 0);
   const last = [
-    ...(rows > 0 ? [slowestFiles(folder.linesOf(folder.times), rows)] : []),
+    ...(rows > 0 ? [tableOfTimes(folder.linesOf(folder.times), rows)] : []),
     `${process.uptime().toFixed(0)} s, ${cpuSeconds().toFixed(0)} s of CPU without Ceph`,
     ...(notRun.length > 0 ? [notRun.join('\n')] : []),
   ];

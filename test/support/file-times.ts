@@ -57,7 +57,7 @@ function addTime(file: string, wall: number): void {
  * @param rows of the table: the files that took most CPU, which others who load the machine change less than wall time
  * @returns a table in Markdown
  */
-export function slowestFiles(lines: readonly string[], rows: number): string {
+export function tableOfTimes(lines: readonly string[], rows: number): string {
   const byFile = new Map<string, FileTime>();
   for (const line of lines) {
     const { file, wall, cpu }: FileTime = JSON.parse(line);
@@ -75,7 +75,7 @@ export function slowestFiles(lines: readonly string[], rows: number): string {
 }
 
 function fromTest(url: string): string {
-  return url.slice(url.lastIndexOf('/test/') + 1);
+  return decodeURI(url.slice(url.lastIndexOf('/test/') + 1));
 }
 
 function sum(numbers: readonly number[]): number {

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import anyTest, { type TestFn } from 'ava';
 import type { DownloadList, PartRequest, PlannedUpload } from '../../../src/api/types.ts';
 import { digestOf } from '../../../src/core/digest.ts';
 import { SCOPES } from '../../../src/core/scopes.ts';
@@ -7,6 +6,7 @@ import { type Answer, type Api, apiOf, sha256 } from '../../support/api.ts';
 import { withoutIds } from '../../support/comparable.ts';
 import { packOf, type TestPack } from '../../support/pack.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
+import { testWith } from '../../support/service-suite.ts';
 import { ADMIN_TOKEN, clientWith } from '../../support/tokens.ts';
 
 /**
@@ -25,20 +25,17 @@ interface Stage {
 const NOBODY = `${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`;
 
 export function dedupeAttacksSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<Stage>;
-
-  test.before(async (t) => {
+  const test = testWith<Stage>(async () => {
     const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
     const admin = apiOf(service.url, ADMIN_TOKEN);
     const scopes = SCOPES.filter((scope) => scope !== 'operator');
-    t.context = {
+    return {
       service,
       alice: await clientWith(service.url, admin, { scopes, producers: ['alice'] }),
       mallory: await clientWith(service.url, admin, { scopes, producers: ['mallory'] }),
       writer: await clientWith(service.url, admin, { scopes: ['packages:write'], producers: ['alice'] }),
     };
   });
-  test.after.always((t) => t.context.service?.dispose());
 
   test('a digest that Alice has and one that nobody has are answered alike, step by step', async (t) => {
     const { alice, mallory } = t.context;

@@ -1,6 +1,7 @@
-import anyTest, { type ExecutionContext, type TestFn } from 'ava';
+import type { ExecutionContext } from 'ava';
 import { type Answer, type Api, apiOf } from '../../support/api.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
+import { testWith } from '../../support/service-suite.ts';
 import { ADMIN_TOKEN, clientWith } from '../../support/tokens.ts';
 
 interface Context {
@@ -38,13 +39,10 @@ const FILES: Record<string, string | Uint8Array> = {
 
 /** Pages that show files, and the files themselves, shut off. */
 export function evidenceSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<Context>;
-
-  test.before(async (t) => {
+  const test = testWith<Context>(async () => {
     const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
-    t.context = { service, admin: apiOf(service.url, ADMIN_TOKEN), stranger: apiOf(service.url) };
+    return { service, admin: apiOf(service.url, ADMIN_TOKEN), stranger: apiOf(service.url) };
   });
-  test.after.always((t) => t.context.service?.dispose());
 
   const encoded = (path: string) => path.split('/').map(encodeURIComponent).join('/');
   const viewed = (api: Api, id: string, path: string, query = '') =>

@@ -1,6 +1,6 @@
-import anyTest, { type TestFn } from 'ava';
 import { type Api, apiOf, sha256 } from '../../support/api.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
+import { testWith } from '../../support/service-suite.ts';
 import { ADMIN_TOKEN, clientWith } from '../../support/tokens.ts';
 
 interface Context {
@@ -11,15 +11,12 @@ interface Context {
 
 /** Which packages have a file, by its digest or by its name. */
 export function findFilesSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<Context>;
-
-  test.before(async (t) => {
+  const test = testWith<Context>(async () => {
     const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
     const api = apiOf(service.url, ADMIN_TOKEN);
     const bob = await clientWith(service.url, api, { scopes: ['packages:read', 'packages:write'], producers: ['bob'] });
-    t.context = { service, api, bob };
+    return { service, api, bob };
   });
-  test.after.always((t) => t.context.service?.dispose());
 
   const found = async (api: Api, query: Record<string, string>) => {
     const answer = await api.get(`/v1/files?${new URLSearchParams(query)}`);

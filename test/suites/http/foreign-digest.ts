@@ -1,4 +1,3 @@
-import anyTest, { type TestFn } from 'ava';
 import type { BlobStore } from '../../../src/blobs/blob-store.ts';
 import { parseDigest } from '../../../src/core/digest.ts';
 import { isStoreError } from '../../../src/core/errors.ts';
@@ -21,6 +20,7 @@ import { registerFiles } from '../../../src/usecases/register-files.ts';
 import type { Caller, Services } from '../../../src/usecases/services.ts';
 import { sha256 } from '../../support/api.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
+import { testWith } from '../../support/service-suite.ts';
 
 /**
  * Invariant 7: knowing a digest is worth nothing. Mallory may read its own producer's packages only, and knows the digest
@@ -32,14 +32,9 @@ const mallory: Caller = { actor: 'mallory', reads: { producers: ['mallory'] }, s
 const path = parseLogicalPath('secret');
 
 export function foreignDigestSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<{ service: TestService; services: Services<BlobStore> }>;
-
-  test.before(async (t) => {
+  const test = testWith<{ service: TestService; services: Services<BlobStore> }>(async () => {
     const service = await startTestService();
-    t.context = { service, services: service.services };
-  });
-  test.after.always(async (t) => {
-    await t.context.service?.dispose();
+    return { service, services: service.services };
   });
 
   async function packageOf(services: Services<BlobStore>, caller: Caller): Promise<PackageId> {

@@ -1,14 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import anyTest, { type TestFn } from 'ava';
 import { z } from 'zod';
 import { accessText } from '../../../src/http/route-scopes.ts';
 import { ROUTES } from '../../../src/http/routes/index.ts';
 import { type Answer, type Api, apiOf, sha256 } from '../../support/api.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
+import { testWith } from '../../support/service-suite.ts';
 
-/** One description of the API in three places: the routes, /openapi.json, docs/api.md; and the service keeps to it. */
-const test = anyTest as TestFn<{ service: TestService; api: Api; document: OpenApi }>;
-const DOCS = new URL('../../../docs/api.md', import.meta.url);
+/** One description of the API in three places: the routes, /openapi.json, docs/api.md; and the service keeps to it. */ const DOCS =
+  new URL('../../../docs/api.md', import.meta.url);
 
 interface OpenApi {
   openapi: string;
@@ -32,13 +31,11 @@ function operationsOf(document: OpenApi): string[] {
 }
 
 export function openapiSuite(startTestService: StartTestService): void {
-  test.before(async (t) => {
+  const test = testWith<{ service: TestService; api: Api; document: OpenApi }>(async () => {
     const service = await startTestService({ env: { ARTIFACT_STORE_WEBHOOK_ALLOW: '127.0.0.1' } });
     const api = apiOf(service.url);
-    t.context = { service, api, document: (await api.get('/openapi.json')).body };
+    return { service, api, document: (await api.get('/openapi.json')).body };
   });
-
-  test.after.always((t) => t.context.service?.dispose());
 
   test('/openapi.json, the routes and docs/api.md have the same operations', async (t) => {
     const routes = ROUTES.map(({ method, path }) => `${method.toUpperCase()} ${path}`).toSorted();

@@ -1,4 +1,4 @@
-import anyTest, { type ExecutionContext, type TestFn } from 'ava';
+import type { ExecutionContext } from 'ava';
 import type { PlannedUpload } from '../../../src/api/types.ts';
 import { SCOPES, type Scope } from '../../../src/core/scopes.ts';
 import type { Route } from '../../../src/http/route.ts';
@@ -7,6 +7,7 @@ import { ROUTES } from '../../../src/http/routes/index.ts';
 import { type Answer, type Api, apiOf, sha256 } from '../../support/api.ts';
 import { withoutIds } from '../../support/comparable.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
+import { testWith } from '../../support/service-suite.ts';
 import { ADMIN_TOKEN, makeToken } from '../../support/tokens.ts';
 
 /** A request that is answered well when who sends it may. */
@@ -170,15 +171,12 @@ function absent<Of extends string | undefined>(text: Of): Of {
 }
 
 export function routeScopesSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<Fixture>;
-
-  test.before(async (t) => {
+  const test = testWith<Fixture>(async () => {
     const service = await startTestService({
       env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN, ARTIFACT_STORE_WEBHOOK_ALLOW: '127.0.0.1' },
     });
-    t.context = { service, admin: apiOf(service.url, ADMIN_TOKEN) };
+    return { service, admin: apiOf(service.url, ADMIN_TOKEN) };
   });
-  test.after.always((t) => t.context.service?.dispose());
 
   const bearers = ROUTES.filter(({ access }) => access !== 'open' && access !== 'signed');
   for (const route of bearers) {

@@ -1,6 +1,6 @@
-import anyTest, { type TestFn } from 'ava';
 import { type Api, apiOf } from '../../support/api.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
+import { testWith } from '../../support/service-suite.ts';
 import { ADMIN_TOKEN, clientWith } from '../../support/tokens.ts';
 
 interface Context {
@@ -13,15 +13,12 @@ const NO_SHARE = `shr_${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`;
 
 /** Links that show a package, or one file of it, until they end. */
 export function sharesSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<Context>;
-
-  test.before(async (t) => {
+  const test = testWith<Context>(async () => {
     const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
     const admin = apiOf(service.url, ADMIN_TOKEN);
     const bob = await clientWith(service.url, admin, { scopes: ['packages:share'], producers: ['bob'] });
-    t.context = { service, admin, bob };
+    return { service, admin, bob };
   });
-  test.after.always((t) => t.context.service?.dispose());
 
   test('a link is shown once; the list and the audit tell everything else of it', async (t) => {
     const { admin, service } = t.context;

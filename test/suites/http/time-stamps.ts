@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ExecutionContext } from 'ava';
+import anyTest, { type ExecutionContext } from 'ava';
 import { timeStampKey } from '../../../src/blobs/key-layout.ts';
 import { loadConfig } from '../../../src/config.ts';
 import { readCheckpoint } from '../../../src/core/checkpoint.ts';
@@ -27,10 +27,10 @@ export function timeStampSuite(startTestService: StartTestService): void {
   const test = testOfService(startTestService);
   let openssl: OpensslAuthority;
 
-  test.before(() => {
+  anyTest.before(() => {
     openssl = opensslAuthority();
   });
-  test.after.always(() => openssl?.dispose());
+  anyTest.after.always(() => openssl?.dispose());
 
   async function place(t: ExecutionContext): Promise<{ service: TestService; api: Api }> {
     const service = await startTestService();

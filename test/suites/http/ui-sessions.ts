@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import anyTest, { type TestFn } from 'ava';
 import { SESSION_MS } from '../../../src/ui/sessions.ts';
 import { type Api, apiOf } from '../../support/api.ts';
 import { cookieOf, get, post, signIn } from '../../support/pages.ts';
 import { openRaw } from '../../support/raw-http.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
+import { testWith } from '../../support/service-suite.ts';
 import { ADMIN_TOKEN, makeToken } from '../../support/tokens.ts';
 
 interface Fixture {
@@ -13,18 +13,15 @@ interface Fixture {
   alice: string;
 }
 
-const test = anyTest as TestFn<Fixture>;
-
 /** Signing in to the pages, and who is kept from doing it for others. */
 export function uiSessionsSuite(startTestService: StartTestService): void {
-  test.before(async (t) => {
+  const test = testWith<Fixture>(async () => {
     const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
     const admin = apiOf(service.url, ADMIN_TOKEN);
     // Without any, what is no page needs none.
     await makeToken(admin, { scopes: ['packages:read'] });
-    t.context = { service, admin, alice: await admin.preserve({ c: 'x' }, { producer: 'alice' }) };
+    return { service, admin, alice: await admin.preserve({ c: 'x' }, { producer: 'alice' }) };
   });
-  test.after.always((t) => t.context.service?.dispose());
 
   test('who is not signed in is led to the form and back to where it was going', async (t) => {
     const { service, alice } = t.context;

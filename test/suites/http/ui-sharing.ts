@@ -1,7 +1,7 @@
-import anyTest, { type TestFn } from 'ava';
 import { type Api, apiOf } from '../../support/api.ts';
 import { cookieOf, get, post, signIn } from '../../support/pages.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
+import { testWith } from '../../support/service-suite.ts';
 import { ADMIN_TOKEN, makeToken } from '../../support/tokens.ts';
 
 interface Fixture {
@@ -13,13 +13,10 @@ const MARKUP = '<img src=x onerror=alert(1)>';
 
 /** Pages by which people find files, take packages away, and show them to others. */
 export function uiSharingSuite(startTestService: StartTestService): void {
-  const test = anyTest as TestFn<Fixture>;
-
-  test.before(async (t) => {
+  const test = testWith<Fixture>(async () => {
     const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
-    t.context = { service, admin: apiOf(service.url, ADMIN_TOKEN) };
+    return { service, admin: apiOf(service.url, ADMIN_TOKEN) };
   });
-  test.after.always((t) => t.context.service?.dispose());
 
   const signedIn = async (service: TestService, token: string) => cookieOf(await signIn(service, { token }));
 

@@ -1,4 +1,4 @@
-import anyTest, { type ExecutionContext, type TestFn } from 'ava';
+import type { ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import type { PackageId } from '../../../src/core/ids.ts';
 import type { LogicalPath } from '../../../src/core/logical-path.ts';
@@ -7,6 +7,7 @@ import { type Api, apiOf } from '../../support/api.ts';
 import { folderOf, foldersOf } from '../../support/folders.ts';
 import { comparable, cookieOf, get, signIn } from '../../support/pages.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
+import { testWith } from '../../support/service-suite.ts';
 import { ADMIN_TOKEN, makeToken } from '../../support/tokens.ts';
 
 interface Fixture {
@@ -15,19 +16,16 @@ interface Fixture {
   /** Of a package of alice. */
   alice: string;
 }
-
-const test = anyTest as TestFn<Fixture>;
 const NO_PACKAGE = `pkg_${'0'.repeat(12)}7${'0'.repeat(3)}8${'0'.repeat(15)}`;
 
 /** What the pages show, and to whom. */
 export function uiSuite(startTestService: StartTestService): void {
-  test.before(async (t) => {
+  const test = testWith<Fixture>(async () => {
     const service = await startTestService({ env: { ARTIFACT_STORE_ADMIN_TOKEN: ADMIN_TOKEN } });
     const admin = apiOf(service.url, ADMIN_TOKEN);
     const alice = await admin.preserve({ 'a/b.txt': 'evidence', c: 'x' }, { producer: 'alice', name: 'of alice' });
-    t.context = { service, admin, alice };
+    return { service, admin, alice };
   });
-  test.after.always((t) => t.context.service?.dispose());
 
   test('who may not read a package does not learn of it, and the scopes count', async (t) => {
     const { service, admin, alice } = t.context;
