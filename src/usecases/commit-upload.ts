@@ -73,16 +73,26 @@ async function begin(
       },
     );
   }
-  if (!(await claimForCompletion(services, caller, upload.id))) return;
-  const claimed: UploadRecord = {
-    ...upload,
-    state: 'completing',
-    owner: services.instance,
-    storage_upload_id: handle.storageUploadId,
-  };
-  runCompletion(services, caller, claimed, parts, { received: listed }).catch((error) => {
-    // What ended the upload stands in the registry and the audit.
-    if (isStoreError(error) && (error.status < 500 || error.code === 'no_space')) return;
-    services.log.error({ upload: upload.id, err: error }, 'the completion was interrupted; recovery continues it');
+  // Another request of this process has claimed it since, or is about to.
+  if (services.running.has(upload.id)) return;
+  const claim = claimForCompletion(services, caller, upload.id);
+  const run = claim.then(async (claimed) => {
+    const ours: UploadRecord = {
+      ...upload,
+      state: 'completing',
+      owner: services.instance,
+      storage_upload_id: handle.storageUploadId,
+    };
+    if (claimed) await runCompletion(services, caller, ours, parts, { received: listed });
   });
+  // From the claim on, so that whoever reads of it in the registry finds it here.
+  services.running.set(upload.id, run);
+  run
+    .catch((error) => {
+      // What ended the upload stands in the registry and the audit.
+      if (isStoreError(error) && (error.status < 500 || error.code === 'no_space')) return;
+      services.log.error({ upload: upload.id, err: error }, 'the completion was interrupted; recovery continues it');
+    })
+    .finally(() => services.running.delete(upload.id));
+  await claim;
 }

@@ -494,11 +494,12 @@ export function webhooksSuite(startTestService: StartTestService): void {
     const fine = await of(receiver.url);
     await admin.create();
     await when(fine.id, ({ delivered_at }) => delivered_at !== null);
-    // Again, where this machine took longer than the 300 ms.
     t.is(new Set(receiver.received.map(({ json }) => json.id)).size, 1);
-    t.is((await when(silent.id, ({ failures }) => failures > 0)).failure, 'it did not answer within 300 ms');
-    t.regex((await when(noise.id, ({ failures }) => failures > 0)).failure ?? '', /^it cannot be reached \(HPE_/);
-    t.regex((await when(wide.id, ({ failures }) => failures > 0)).failure ?? '', /HPE_HEADER_OVERFLOW/);
+    // Again, where this machine took longer than the 300 ms, as with what is delivered.
+    const fails = (id: string, why: RegExp) => when(id, ({ failure }) => why.test(failure ?? ''));
+    await fails(silent.id, /^it did not answer within 300 ms$/);
+    await fails(noise.id, /^it cannot be reached \(HPE_/);
+    await fails(wide.id, /HPE_HEADER_OVERFLOW/);
     t.is((await when(much.id, ({ delivered_at }) => delivered_at !== null)).failures, 0, 'its status counts');
     await service.stop();
   });
