@@ -15,7 +15,13 @@ const TELL_MS = 5_000;
 /** Of each kind; --json has more. */
 const SHOWN = 3;
 
-type Problem = 'damaged_manifests' | 'without_manifest' | 'unreadable_decisions' | 'wrong_objects' | 'missing_blobs';
+type Problem =
+  | 'damaged_manifests'
+  | 'without_manifest'
+  | 'unreadable_decisions'
+  | 'damaged_packs'
+  | 'wrong_objects'
+  | 'missing_blobs';
 
 const PROBLEMS: Record<Problem, readonly [label: string, says: string]> = {
   damaged_manifests: ['damaged manifests', 'their packages did not come back: restore them from a backup of the store'],
@@ -25,10 +31,11 @@ const PROBLEMS: Record<Problem, readonly [label: string, says: string]> = {
     'without a manifest',
     'decisions on packages that were never finalized, or whose manifest is gone',
   ],
-  wrong_objects: [
-    'wrong objects',
-    'their bytes are not what their keys say: left alone; of a pack, tar may still get files for `repair`',
+  damaged_packs: [
+    'damaged packs',
+    'their right members were found; `fixity --now` says what is wrong, `repair` mends it',
   ],
+  wrong_objects: ['wrong objects', 'their bytes are not what their keys say: left alone'],
 };
 
 const DIFFERENCES: Record<DifferenceKind, readonly [label: string, says: string]> = {

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { Digest } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
 import type { SurveyFindings, SurveyPlan } from '../core/object-survey.ts';
+import type { Salvaged } from '../core/pack-salvage.ts';
 import { Pool } from '../core/pool.ts';
 import type { Block, FromCheckThread, ToCheckThread } from './check-worker.ts';
 import type { Examined } from './examination.ts';
@@ -24,6 +25,8 @@ export interface StreamChecker {
    * @param frames the encoded frame table at its end; null: there is none
    */
   readonly examine: (stream: AsyncIterable<Uint8Array>, frames: Uint8Array | null) => Promise<Examined>;
+  /** Reads all of an object that is not what it should be, beside the event loop. @param frames as of `examine` */
+  readonly salvage: (stream: AsyncIterable<Uint8Array>, frames: Uint8Array | null) => Promise<Salvaged>;
   /** A stream of so many bytes will come soon: what has to start may start. */
   expect(size: number): void;
   close(): Promise<void>;
@@ -37,8 +40,12 @@ const BLOCK_SIZE = 256 * 1024;
 const BLOCKS = 4;
 
 /** A digest where one is wanted, of what is checked; or what was found out of what is examined. */
-type Result = Digest | SurveyFindings | Examined | null;
-type Task = { plan: CheckPlan } | { survey: SurveyPlan } | { examine: Uint8Array | null };
+type Result = Digest | SurveyFindings | Examined | Salvaged | null;
+type Task =
+  | { plan: CheckPlan }
+  | { survey: SurveyPlan }
+  | { examine: Uint8Array | null }
+  | { salvage: Uint8Array | null };
 
 /** A stream that the thread checks. */
 class Job {
@@ -173,6 +180,7 @@ export function openCheckThread(): StreamChecker {
     check,
     survey: async (stream, survey) => (await run(stream, { survey })) as SurveyFindings,
     examine: async (stream, frames) => (await run(stream, { examine: frames })) as Examined,
+    salvage: async (stream, frames) => (await run(stream, { salvage: frames })) as Salvaged,
     forSize: (size) => (size < BESIDE_FROM ? checkStream : check),
     expect(size) {
       if (size >= BESIDE_FROM && thread === null) started().unref();

@@ -5,7 +5,9 @@ import { parentPort } from 'node:worker_threads';
 import type { Digest } from '../core/digest.ts';
 import { type ErrorCode, type ErrorExtras, isStoreError } from '../core/errors.ts';
 import { ObjectSurvey, type SurveyFindings, type SurveyPlan } from '../core/object-survey.ts';
+import type { Salvaged } from '../core/pack-salvage.ts';
 import { Examination, type Examined } from './examination.ts';
+import { Salvage } from './salvage.ts';
 import { type CheckPlan, StreamCheck } from './stream-check.ts';
 
 /** Bytes of a stream; the thread gives them back to be filled again. */
@@ -19,6 +21,7 @@ export type ToCheckThread = { id: number } & (
   | { plan: CheckPlan }
   | { survey: SurveyPlan }
   | { examine: Uint8Array | null }
+  | { salvage: Uint8Array | null }
   | { block: Block; filled: number }
   | { end: true }
   | { file: number }
@@ -26,7 +29,7 @@ export type ToCheckThread = { id: number } & (
 );
 export type FromCheckThread = { id: number } & (
   | { taken: Block }
-  | { result: Digest | SurveyFindings | Examined | null }
+  | { result: Digest | SurveyFindings | Examined | Salvaged | null }
   | { refused: { code: ErrorCode; detail: string; extras: ErrorExtras } }
   | { failed: string }
 );
@@ -51,7 +54,7 @@ function giveWay(): void {
   }
 }
 
-const checks = new Map<number, StreamCheck | ObjectSurvey | Examination>();
+const checks = new Map<number, StreamCheck | ObjectSurvey | Examination | Salvage>();
 const buffer = Buffer.allocUnsafeSlow(READ_SIZE);
 
 function answer(message: FromCheckThread, transfer: ArrayBuffer[] = []): void {
@@ -63,6 +66,7 @@ function take(message: ToCheckThread): void {
   if ('plan' in message) checks.set(id, new StreamCheck(message.plan));
   else if ('survey' in message) checks.set(id, new ObjectSurvey(message.survey));
   else if ('examine' in message) checks.set(id, new Examination(message.examine));
+  else if ('salvage' in message) checks.set(id, new Salvage(message.salvage));
   else if ('forget' in message) checks.delete(id);
   else if ('file' in message) readFile(id, message.file).catch((error: unknown) => refuse(id, error));
   else if ('block' in message) {

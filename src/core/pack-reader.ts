@@ -1,11 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
-import { digestFromBytes, digestFromHex } from './digest.ts';
+import { digestFromBytes } from './digest.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
-import { MEMBER_HEADER_SIZE, PACK_END_SIZE, type PackMember, sizeInPack, writeMemberHeader } from './pack.ts';
-
-const NAME = /^sha256\/([0-9a-f]{64})\0/;
-const OCTAL = /^[0-7]{11}$/;
-const SIZE_AT = 124;
+import { MEMBER_HEADER_SIZE, PACK_END_SIZE, type PackMember, readMemberHeader, sizeInPack } from './pack.ts';
 
 /**
  * Finds out whether bytes are a pack, and which members it has, as they come: nothing is known of it beforehand. A pack is what
@@ -13,7 +9,6 @@ const SIZE_AT = 124;
  */
 export class PackReader {
   readonly #header = Buffer.alloc(MEMBER_HEADER_SIZE);
-  readonly #expected = Buffer.alloc(MEMBER_HEADER_SIZE);
   readonly #seen = new Set<string>();
   readonly #membersMax: number;
   #members: PackMember[] | null = [];
@@ -64,13 +59,9 @@ export class PackReader {
       this.#expect('end', PACK_END_SIZE - MEMBER_HEADER_SIZE);
       return this.#seen.size > 0;
     }
-    const hex = NAME.exec(this.#header.toString('latin1', 0, 100))?.[1];
-    const octal = this.#header.toString('latin1', SIZE_AT, SIZE_AT + 11);
-    if (hex === undefined || !OCTAL.test(octal)) return false;
-    const digest = digestFromHex(hex);
-    const size = Number.parseInt(octal, 8);
-    writeMemberHeader(this.#expected, 0, digest, size);
-    if (size === 0 || !this.#expected.equals(this.#header)) return false;
+    const read = readMemberHeader(this.#header);
+    if (read === null) return false;
+    const { digest, size } = read;
     if (this.#seen.has(digest) || this.#seen.size === this.#membersMax) return false;
     this.#seen.add(digest);
     this.#members?.push({ digest, offset: this.#position, size });

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { type Digest, digestFromBytes, digestHex, digestOf, digestToBytes } from './digest.ts';
+import { type Digest, digestFromBytes, digestFromHex, digestHex, digestOf, digestToBytes } from './digest.ts';
 import { StoreError } from './errors.ts';
 import type { Limits } from './limits.ts';
 
@@ -73,6 +73,21 @@ export function writeMemberHeader(target: Buffer, at: number, digest: Digest, si
   for (let i = name; i < nameEnd; i++) sum += target[i] as number;
   for (let i = sizeAt; i < sizeEnd; i++) sum += target[i] as number;
   target.write(`${sum.toString(8).padStart(CHECKSUM.digits, '0')}\0 `, at + CHECKSUM.offset, 'latin1');
+}
+
+const MEMBER_NAME = /^sha256\/([0-9a-f]{64})\0/;
+const OCTAL_SIZE = /^[0-7]{11}$/;
+
+/** Of which member these MEMBER_HEADER_SIZE bytes are the header; null: no pack has them as a header. */
+export function readMemberHeader(header: Buffer): { digest: Digest; size: number } | null {
+  const hex = MEMBER_NAME.exec(header.toString('latin1', NAME.offset, NAME.offset + 100))?.[1];
+  const octal = header.toString('latin1', SIZE.offset, SIZE.offset + SIZE.digits);
+  if (hex === undefined || !OCTAL_SIZE.test(octal)) return null;
+  const digest = digestFromHex(hex);
+  const size = Number.parseInt(octal, 8);
+  const only = Buffer.alloc(MEMBER_HEADER_SIZE);
+  writeMemberHeader(only, 0, digest, size);
+  return size > 0 && only.equals(header) ? { digest, size } : null;
 }
 
 /**

@@ -24,14 +24,16 @@ export interface RebuildReport {
   without_manifest: Named;
   /** Decisions that cannot be read, or make no sense with the others. By key. */
   unreadable_decisions: Named;
-  /** Objects whose bytes are not what their keys say: left alone. By key. */
+  /** Packs of which something is damaged, and that have right members of some package: those can be read. By key. */
+  damaged_packs: Named;
+  /** Other objects whose bytes are not what their keys say: left alone. By key. */
   wrong_objects: Named;
   /** Bytes of living packages that no object has. By digest. */
   missing_blobs: Named;
 }
 
 /** Of each kind. */
-const NAMED_MAX = 100;
+export const NAMED_MAX = 100;
 
 export function emptyRebuildReport(): RebuildReport {
   return {
@@ -44,6 +46,7 @@ export function emptyRebuildReport(): RebuildReport {
     damaged_manifests: none(),
     without_manifest: none(),
     unreadable_decisions: none(),
+    damaged_packs: none(),
     wrong_objects: none(),
     missing_blobs: none(),
   };

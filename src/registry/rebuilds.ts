@@ -104,16 +104,14 @@ export function rebuildTable(db: Knex) {
       return Number(row.seq);
     },
 
-    /** Those of these digests that some file has, of a living package or not. */
-    async filesAmong(digests: readonly Digest[]): Promise<Set<Digest>> {
-      if (digests.length === 0) return new Set();
-      const rows: Array<{ digest: Buffer }> = rowsOf(
-        await db.raw(
-          `select b.digest as digest from ? where coalesce((select true from package_files f where f.blob_no = b.no limit 1), false)`,
-          [blobOfEach(db, digestRows(db, digests))],
-        ),
+    /** Those of these digests that some file has, of a living package or not, and how many bytes it says they are. */
+    async filesAmong(digests: readonly Digest[]): Promise<Map<Digest, number>> {
+      if (digests.length === 0) return new Map();
+      const size = '(select f.size from package_files f where f.blob_no = b.no limit 1)';
+      const rows: Array<{ digest: Buffer; size: number | null }> = rowsOf(
+        await db.raw(`select b.digest as digest, ${size} as size from ?`, [blobOfEach(db, digestRows(db, digests))]),
       );
-      return new Set(rows.map(({ digest }) => digestFromBytes(digest)));
+      return new Map(rows.flatMap(({ digest, size }) => (size === null ? [] : [[digestFromBytes(digest), size]])));
     },
 
     /** From now on packages say what they revise, where that is known. */
@@ -177,6 +175,18 @@ export function rebuildTable(db: Knex) {
         ),
       );
       return rows.map((row) => ({ ...row, digest: digestFromBytes(row.digest) }));
+    },
+
+    /** Blobs of living packages of which no object has right bytes: how many, and the first of them. */
+    async listLost(limit: number): Promise<{ count: number; digests: Digest[] }> {
+      const needed = db('lost_blobs as x').whereRaw(isNeeded('x.blob_no'));
+      const [amount] = await needed.clone().count({ count: '*' });
+      const rows: Array<{ digest: Buffer }> = await needed
+        .join('blobs as b', 'b.no', 'x.blob_no')
+        .orderBy('x.blob_no')
+        .limit(limit)
+        .select('b.digest as digest');
+      return { count: Number(amount?.count), digests: rows.map(({ digest }) => digestFromBytes(digest)) };
     },
 
     /** The next packages of which no decision says how much storage they took. */

@@ -7,7 +7,7 @@ import type { PackMember } from '../core/pack.ts';
 import { name } from '../core/rebuild-report.ts';
 import { addTo } from '../core/sweep-report.ts';
 import type { Tables } from '../registry/registry.ts';
-import { examineObject, type RightObject } from './examine-object.ts';
+import { examineObject, type RightObject, type WrongObject } from './examine-object.ts';
 import { inOrder } from './in-order.ts';
 import type { Rebuild } from './rebuild-run.ts';
 import { versionOf } from './version-of.ts';
@@ -28,11 +28,11 @@ interface Listed {
   uploadId: UploadId;
 }
 
-type Read = Listed & { found: RightObject | Digest };
+type Read = Listed & { found: RightObject | WrongObject };
 
 /**
- * Stage 2: reads every object of the store. What its bytes hold is known from then on, whether a package needs it or not; what is
- * not what its key says is named, and left alone.
+ * Stage 2: reads every object of the store. What its bytes hold is known from then on, whether a package needs it or not. What is
+ * not what its key says is named, and left alone, unless it is a pack with members that some file needs: those are right.
  */
 export async function rebuildObjects(rebuild: Rebuild, after: string): Promise<void> {
   let next = 0;
@@ -46,7 +46,7 @@ export async function rebuildObjects(rebuild: Rebuild, after: string): Promise<v
   let since = Date.now();
   for await (const object of read) {
     batch.push(object);
-    blobs += typeof object.found === 'string' ? 0 : (object.found.content.members?.length ?? 1);
+    blobs += membersOf(object).length || 1;
     if (blobs < BLOBS && batch.length < OBJECTS && Date.now() < since + RECORD_MS) continue;
     await record(rebuild, batch);
     batch = [];
@@ -71,31 +71,41 @@ async function record(rebuild: Rebuild, batch: readonly Read[]): Promise<void> {
   const last = batch.at(-1);
   if (last === undefined) return;
   await rebuild.step('objects', last.key, async (tables, report) => {
-    const files = await tables.rebuilds.filesAmong(packsOf(batch));
-    const known = await tables.rebuilds.filesAmong(ambiguous(batch, files));
+    const files = await tables.rebuilds.filesAmong(asked(batch));
+    const known = new Map([...files, ...(await tables.rebuilds.filesAmong(ambiguous(batch, files)))]);
     for (const object of batch) {
       const { key, size, found } = object;
-      if (typeof found === 'string') {
-        name(report.wrong_objects, key);
+      if (found.salvaged !== null) {
+        const held = stillHeldBy(found, files);
+        name(held === null ? report.wrong_objects : report.damaged_packs, key);
+        if (held !== null) await adoptDamaged(tables, object, found, held);
         continue;
       }
       const held = heldBy(object, found.content, known);
-      await adopt(tables, object, found, held);
+      await adopt(tables, object, { ...held, size: found.content.size, stored: found.stored });
       addTo(report.objects, size);
       if (held.kind === 'pack') report.packs += 1;
     }
   });
 }
 
-function packsOf(batch: readonly Read[]): Digest[] {
-  return batch.flatMap(({ digest, found }) => (typeof found !== 'string' && found.content.members ? [digest] : []));
+function membersOf({ found }: Read): PackMember[] {
+  return found.salvaged === null ? (found.content.members ?? []) : [...found.salvaged.good, ...found.salvaged.bad];
+}
+
+/** Packs that are right, and the members of those that are not. */
+function asked(batch: readonly Read[]): Digest[] {
+  return batch.flatMap((object) => {
+    const members = membersOf(object).map(({ digest }) => digest);
+    return object.found.salvaged === null && members.length > 0 ? [object.digest] : members;
+  });
 }
 
 /** Packs that some file has as a whole, and their members. */
-function ambiguous(batch: readonly Read[], files: ReadonlySet<Digest>): Digest[] {
-  return batch.flatMap(({ digest, found }) => {
-    const members = typeof found === 'string' ? null : found.content.members;
-    return members !== null && files.has(digest) ? [digest, ...members.map((member) => member.digest)] : [];
+function ambiguous(batch: readonly Read[], files: ReadonlyMap<Digest, number>): Digest[] {
+  return batch.flatMap((object) => {
+    const isAmbiguous = object.found.salvaged === null && files.has(object.digest);
+    return isAmbiguous ? [object.digest, ...membersOf(object).map(({ digest }) => digest)] : [];
   });
 }
 
@@ -108,7 +118,11 @@ interface Held {
  * What an object holds: itself, or a pack's members. A file may be what a pack is: then it is one only if a file has a member as well,
  * and holds itself too. @param known of what some file has as a whole, and of its members
  */
-function heldBy({ digest }: Listed, { members, size }: RightObject['content'], known: ReadonlySet<Digest>): Held {
+function heldBy(
+  { digest }: Listed,
+  { members, size }: RightObject['content'],
+  known: ReadonlyMap<Digest, number>,
+): Held {
   const whole: PackMember = { digest, offset: 0, size };
   if (members === null) return { kind: 'blob', places: [whole] };
   if (!known.has(digest)) return { kind: 'pack', places: members };
@@ -116,15 +130,42 @@ function heldBy({ digest }: Listed, { members, size }: RightObject['content'], k
   return isPack ? { kind: 'pack', places: [...members, whole] } : { kind: 'blob', places: [whole] };
 }
 
+interface Damaged {
+  places: PackMember[];
+  bad: Digest[];
+}
+
+/**
+ * What a damaged pack still holds; null: nothing that a file needs. Of wrong bytes only a header says whose they are: it is believed where a
+ * file says the same.
+ */
+function stillHeldBy({ salvaged: { good, bad } }: WrongObject, files: ReadonlyMap<Digest, number>): Damaged | null {
+  if (!good.some(({ digest }) => files.has(digest))) return null;
+  const badOnes = bad.filter(({ digest, size }) => files.get(digest) === size);
+  const places = [...good, ...badOnes].toSorted((a, b) => a.offset - b.offset);
+  return { places, bad: badOnes.map(({ digest }) => digest) };
+}
+
 async function adopt(
   tables: Tables,
   { key, versionId, digest, uploadId }: Listed,
-  { content, stored }: RightObject,
-  { kind, places }: Held,
-): Promise<void> {
+  { kind, places, size, stored }: Held & Pick<RightObject, 'stored'> & { size: number },
+): Promise<string> {
   const createdAt = timeOfId(uploadId);
   const id = derivedId('obj', createdAt, key);
-  const { size } = content;
   await tables.blobs.addObject({ id, kind, key, version_id: versionId, digest, size, stored, created_at: createdAt });
   await tables.blobs.addLocations(id, places);
+  return id;
+}
+
+/** The next fixity check reads it first, and says what else is wrong with it. */
+async function adoptDamaged(
+  tables: Tables,
+  object: Listed,
+  { size, stored }: WrongObject,
+  { places, bad }: Damaged,
+): Promise<void> {
+  const id = await adopt(tables, object, { kind: 'pack', places, size, stored });
+  await tables.blobs.quarantine(id, bad, await tables.now());
+  await tables.checks.suspect({ id });
 }

@@ -1,6 +1,6 @@
 import { blobKey } from '../blobs/key-layout.ts';
 import { derivedId, type PackageId, type UploadId } from '../core/ids.ts';
-import { name } from '../core/rebuild-report.ts';
+import { NAMED_MAX } from '../core/rebuild-report.ts';
 import type { ChainMember } from '../registry/rebuilds.ts';
 import type { Tables } from '../registry/registry.ts';
 import { lookOverFiles } from './look-over-files.ts';
@@ -80,15 +80,14 @@ async function settleMissing(rebuild: Rebuild): Promise<void> {
   for (let after = 0; ; ) {
     const page = await rebuild.registry.read.rebuilds.listMissing(after, PAGE);
     const last = page.at(-1);
-    if (last === undefined) return;
-    await rebuild.step('settling', null, async (tables, report) => {
+    if (last === undefined) break;
+    await rebuild.step('settling', null, async (tables) => {
       const now = await tables.now();
       const ids: string[] = [];
       for (const { digest, size } of page) {
         const key = blobKey(digest, derivedId('upl', 0, `lost ${digest}`) as UploadId);
         const id = derivedId('obj', 0, key);
         ids.push(id);
-        name(report.missing_blobs, digest);
         const object = { id, kind: 'blob', key, version_id: null, digest, size, stored: null, created_at: 0 } as const;
         await tables.blobs.addObject(object);
         await tables.blobs.addLocations(id, [{ digest, offset: 0, size }]);
@@ -97,6 +96,10 @@ async function settleMissing(rebuild: Rebuild): Promise<void> {
     });
     after = last.no;
   }
+  await rebuild.step('settling', null, async ({ rebuilds }, report) => {
+    const { count, digests } = await rebuilds.listLost(NAMED_MAX);
+    report.missing_blobs = { count, named: digests };
+  });
 }
 
 /** Of packages that older versions finalized: no decision says how much storage they take. */

@@ -15,6 +15,7 @@ import { recover } from '../../../src/usecases/recover.ts';
 import { type Api, apiOf, sha256 } from '../../support/api.ts';
 import { runCli } from '../../support/cli-child.ts';
 import { preserveEncoded } from '../../support/encoded-upload.ts';
+import { fixityNow, flipBit, spoil } from '../../support/fixity.ts';
 import { framedBlob, framedPack } from '../../support/frames.ts';
 import { packOf } from '../../support/pack.ts';
 import { preservePacked } from '../../support/packed-package.ts';
@@ -146,6 +147,54 @@ export function rebuildSuite(startTestService: StartTestService): void {
       'what is in the pack, too; the place of what was lost goes by itself',
     );
   });
+
+  for (const encoding of ['plain', 'in frames'] as const)
+    test(`a damaged pack, ${encoding}: its other members are there, and what was damaged heals when it is sent`, async (t) => {
+      const { service, api } = await place(t);
+      const files = {
+        one: 'one '.repeat(200),
+        two: 'two '.repeat(200),
+        three: 'three '.repeat(200),
+        four: '4'.repeat(900),
+      };
+      const bytesOf = Object.values(files);
+      const framed = framedPack(bytesOf, [1, 1, 1, 1]);
+      const id =
+        encoding === 'plain' ? await preservePacked(api, [files]) : await preserveEncoded(api, files, [framed]);
+      const key = await keyOfFile(service, files.two);
+      // Of a frame nothing says which members it had; a pack's header does.
+      const at =
+        encoding === 'plain' ? (framed.members[1]?.offset as number) : (framed.frames[0]?.bytes.length as number);
+      await spoil(service, key, (bytes) => flipBit(bytes, 8 * (at + 30)));
+      await service.stop();
+
+      await loseRegistry(service.env);
+      const report = await rebuild(service);
+      t.like(report, {
+        damaged_packs: { count: 1, named: [key] },
+        wrong_objects: { count: 0 },
+        missing_blobs: { count: 1, named: [sha256(files.two)] },
+      });
+      const first = await contentOf(service.env);
+      const again = await back(t, service);
+      const read = async (path: string) => again.api.get(`/v1/packages/${id}/files/${path}?redirect=false`);
+      for (const path of ['one', 'three', 'four'] as const) t.is((await read(path)).body, files[path]);
+      t.is((await read('two')).body.code, 'integrity_failure');
+      const missing = async () => (await again.api.get(`/v1/packages/${id}/files?missing=true`)).body.items;
+      t.like(await missing(), [{ path: 'two' }]);
+      t.like((await fixityNow(again.api)).report, { damaged: 1 });
+      for (const path of ['one', 'three', 'four'] as const) t.is((await read(path)).body, files[path]);
+      await again.service.stop();
+
+      await loseRegistry(service.env);
+      await rebuild(service);
+      t.deepEqual(await contentOf(service.env), first, 'a second rebuild gives the same');
+
+      const healed = await back(t, service);
+      await healed.api.preserve({ 'the same bytes': files.two });
+      for (const [path, content] of Object.entries(files))
+        t.is((await healed.api.get(`/v1/packages/${id}/files/${path}?redirect=false`)).body, content);
+    });
 
   test('damaged manifests and decisions are named and left alone, and packages that were never finalized do not come back', async (t) => {
     const { service, api } = await place(t);

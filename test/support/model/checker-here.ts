@@ -1,5 +1,6 @@
 import type { StreamChecker } from '../../../src/blobs/check-thread.ts';
 import { Examination } from '../../../src/blobs/examination.ts';
+import { Salvage } from '../../../src/blobs/salvage.ts';
 import { checkStream } from '../../../src/blobs/stream-check.ts';
 import { ObjectSurvey } from '../../../src/core/object-survey.ts';
 
@@ -10,6 +11,7 @@ export function checkerHere(): StreamChecker {
     forSize: () => checkStream,
     survey: async (stream, plan) => fed(new ObjectSurvey(plan), stream),
     examine: async (stream, frames) => fed(new Examination(frames), stream),
+    salvage: async (stream, frames) => fed(new Salvage(frames), stream),
     expect() {},
     close: async () => {},
   };
