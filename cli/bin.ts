@@ -25,6 +25,12 @@ if (Number(version[0]) < MAJOR || (Number(version[0]) === MAJOR && Number(versio
     console.error('artifact-store: The command ended before its work was done, which is a defect: please report it.');
     process.exit(1);
   });
+  // Node would print the line that threw: of a bundle that is a screen full.
+  process.once('uncaughtException', (error) => {
+    console.error(`artifact-store: ${error instanceof Error ? error.stack : error}`);
+    console.error('This is a defect of artifact-store: please report it, with the lines above.');
+    process.exit(1);
+  });
   import('./compile-cache.ts')
     .then((module) => module.keepCompiled(process.env))
     .then(() => import('./main.ts'))

@@ -202,6 +202,17 @@ export function objectCheckTable(db: Knex) {
         .first('c.seen_at as seen_at');
       return row === undefined ? null : Number(row.seen_at);
     },
+
+    /** The same, to the millisecond: it looks at every object. */
+    async oldestSeenExactly(): Promise<number | null> {
+      const [row] = rowsOf<{ oldest: number | string | null }>(
+        await db.raw(
+          `select min(c.seen_at) as oldest from object_checks c join objects o on o.no = c.object_no
+           where o.state in ('live', 'condemned')`,
+        ),
+      );
+      return row?.oldest == null ? null : Number(row.oldest);
+    },
   };
 }
 

@@ -122,7 +122,10 @@ export interface ReadTables {
   audit: Pick<AuditTable, 'page' | 'find' | 'at' | 'next' | 'lastComplete'>;
   stores: Pick<StoreTable, 'getId' | 'getReconciledAt'>;
   sweeps: Pick<SweepTable, 'get' | 'list' | 'lastDone'>;
-  checks: Pick<ObjectCheckTable, 'nextTurn' | 'page' | 'getAmong' | 'lookedAt' | 'places' | 'overdue' | 'oldestSeen'>;
+  checks: Pick<
+    ObjectCheckTable,
+    'nextTurn' | 'page' | 'getAmong' | 'lookedAt' | 'places' | 'overdue' | 'oldestSeen' | 'oldestSeenExactly'
+  >;
   damaged: DamagedObjects;
   fixityRuns: Pick<FixityRunTable, 'get' | 'list'>;
   rebuilds: Pick<RebuildTable, 'get' | 'listMissing' | 'listUnsized' | 'listSealed'>;

@@ -40,7 +40,7 @@ export async function compareRegistry(needs: Needs): Promise<RegistryDifferences
     async strays(strays) {
       // Of the others the registry knows what became of their uploads.
       for (const { kind, key } of strays) {
-        if (kind === 'unknown' || kind === 'wanted') name(differences.unknown_objects, key);
+        if (kind === 'unknown' || kind === 'unread' || kind === 'wanted') name(differences.unknown_objects, key);
       }
     },
   });

@@ -1,9 +1,11 @@
 import type { ObjectStat } from '../blobs/blob-store.ts';
 import { OBJECTS_PREFIX, type ObjectKey, ownerOf } from '../blobs/key-layout.ts';
+import { timeOfId } from '../core/ids.ts';
 import { mergeByKey } from '../core/merge-by-key.ts';
 import { isHolding } from '../core/object-state.ts';
 import { isFinal } from '../core/upload-state.ts';
 import type { KeptObject } from '../registry/object-rows.ts';
+import type { UploadRecord } from '../registry/upload-record.ts';
 import { completionOf } from './completion.ts';
 import type { Services, WithReader } from './services.ts';
 
@@ -16,10 +18,11 @@ export interface Stray {
   /**
    * `leftover`: its bytes were refused, or its object was removed before. `abandoned`: its upload failed without a clean answer, or whoever took it
    * over recorded nothing. An older registry would say the same of what its successor had recorded, so the registry must know all packages; if it is
-   * a pack, no needed bytes may be lost either. `unknown`: the registry knows of nothing that can have put it there. `wanted`: it may be all that
-   * a file has.
+   * a pack, no needed bytes may be lost either. `unknown`: the registry knows of nothing that can have put it there. `unread`: the same, and it may
+   * be a pack with which a registry that is gone mended what this one thinks right; that is known when all else was read since. `wanted`: it may
+   * be all that a file has.
    */
-  kind: 'leftover' | 'abandoned' | 'abandoned_pack' | 'unknown' | 'wanted';
+  kind: 'leftover' | 'abandoned' | 'abandoned_pack' | 'unknown' | 'unread' | 'wanted';
 }
 
 export interface Comparison {
@@ -85,14 +88,19 @@ async function judge({ registry }: Compared, listed: readonly Listed[]): Promise
     await registry.read.blobs.neededAmong(digests),
     await registry.read.blobs.wantedAmong(digests),
   ];
+  const oldestSeen = owned.some(({ uploadId }) => nobodyCompletes(byId.get(uploadId)))
+    ? await registry.read.checks.oldestSeenExactly()
+    : null;
   return owned.flatMap(({ key, size, uploadId, digest }): Stray[] => {
     const upload = byId.get(uploadId);
     // Recorded since the registry was read.
     if (objects.get(key) === 'kept') return [];
     if (objects.get(key) === 'gone') return [{ key, size, kind: 'leftover' }];
-    // Nobody completes what was aborted: a registry did that has been replaced by an older one. That may know less of what else holds the bytes.
-    if (upload === undefined || upload.state === 'aborted') {
-      return [{ key, size, kind: needed.has(digest) ? 'wanted' : 'unknown' }];
+    // A registry did that has been replaced by an older one. That may know less of what else holds the bytes.
+    if (nobodyCompletes(upload)) {
+      if (needed.has(digest)) return [{ key, size, kind: 'wanted' }];
+      const isUnread = upload?.kind !== 'blob' && oldestSeen !== null && oldestSeen < timeOfId(uploadId);
+      return [{ key, size, kind: isUnread ? 'unread' : 'unknown' }];
     }
     if (!isFinal(upload.state)) return [];
     if (upload.state === 'failed' && completionOf(upload) === 'clean') return [{ key, size, kind: 'leftover' }];
@@ -101,6 +109,13 @@ async function judge({ registry }: Compared, listed: readonly Listed[]): Promise
       return [{ key, size, kind: 'wanted' }];
     return [{ key, size, kind: upload.kind === 'pack' ? 'abandoned_pack' : 'abandoned' }];
   });
+}
+
+/** No upload of this registry makes an object of it. */
+function nobodyCompletes(
+  upload: UploadRecord | undefined,
+): upload is undefined | (UploadRecord & { state: 'aborted' }) {
+  return upload === undefined || upload.state === 'aborted';
 }
 
 function batches<Item>(work: (items: readonly Item[]) => Promise<void>) {

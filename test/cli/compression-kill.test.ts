@@ -117,11 +117,13 @@ test('a push that is killed at the commit of an encoded pack, and of a file, end
   t.is(done.code, 0, done.stderr + done.stdout);
   t.like(done.json, { status: 'finalized', file_count: 41 });
   const objects = await rows((db) => db('objects').whereIn('kind', ['blob', 'pack']));
-  // Files that an earlier push was sure of and those that it was not are packed apart.
-  t.deepEqual([...new Set(objects.map(({ kind, encoding }) => `${kind} ${encoding}`))].toSorted(), [
-    'blob zstd-seekable',
-    'pack zstd-seekable',
-  ]);
+  // Files that an earlier push was sure of and those that it was not are packed apart; one that is left alone is too small for a frame.
+  t.deepEqual(
+    [
+      ...new Set(objects.filter(({ size }) => size > 1_000).map(({ kind, encoding }) => `${kind} ${encoding}`)),
+    ].toSorted(),
+    ['blob zstd-seekable', 'pack zstd-seekable'],
+  );
   t.is((await pull(done.json.package_id)).code, 0);
   t.deepEqual(await readTree(copy), await readTree(run));
 });

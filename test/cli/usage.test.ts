@@ -112,6 +112,18 @@ test('--version and --help', async (t) => {
   }
 });
 
+test('what nobody caught is told with its stack, and without the line of the bundle that threw', async (t) => {
+  const defect = `import { isMainThread } from 'node:worker_threads';
+    if (isMainThread) setTimeout(() => { throw new Error('odd'); }, 1);`;
+  const args = ['doctor', '--url', 'http://127.0.0.1:9'];
+  const env = { NODE_OPTIONS: `--import="data:text/javascript,${encodeURIComponent(defect)}"` };
+  const { code, stdout, stderr } = await runCli(args, { env, alone: true });
+  t.is(code, 1);
+  t.is(stdout, '');
+  t.regex(stderr, /^artifact-store: Error: odd\n    at .*\nThis is a defect of artifact-store: please report it/s);
+  t.true(stderr.length < 2_000, stderr);
+});
+
 test('completion knows every verb and option, and bash can use it', async (t) => {
   for (const shell of ['bash', 'zsh', 'fish'] as const) {
     const script = completionScript(shell, VERBS);

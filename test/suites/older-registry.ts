@@ -8,6 +8,8 @@ import type { PartRequest, PlannedUpload } from '../../src/api/types.ts';
 import type { ObjectKey } from '../../src/blobs/key-layout.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
 import { runCli } from '../support/cli-child.ts';
+import { fixityNow, flipBit, spoil } from '../support/fixity.ts';
+import { packOf } from '../support/pack.ts';
 import { preservePacked } from '../support/packed-package.ts';
 import { startTestService, type TestService } from '../support/service.ts';
 import { keysOf, strayObject, sweepOf } from '../support/sweep.ts';
@@ -205,6 +207,31 @@ export function olderRegistrySuite(name: string, store: () => Promise<Record<str
     t.like((await sweepOf(older.api, { apply: true })).report, { unknown_kept: { count: 1 }, freed: { count: 0 } });
     t.true((await keysOf(older.service)).includes(copy));
     t.is((await older.api.get(`/v1/packages/${id}/files/a?redirect=false`)).status, 200);
+  });
+
+  test(`${name}: a pack that mended since what the registry takes for good stays, and a rebuild finds it`, async (t) => {
+    const place = await open(t);
+    const { service, api } = await place.start();
+    const files = { a: 'bytes that a disk damages', b: 'beside them' };
+    const id = await preservePacked(api, [files]);
+    place.backUp();
+    const [key = ''] = await keysOf(service);
+    await spoil(service, key, (bytes) => flipBit(bytes, 8 * 520));
+    const mended = await strayObject(service, packOf(Object.values(files)).bytes);
+    await service.stop();
+    await place.restore();
+    const older = await place.start();
+    older.service.sleepDays(2);
+    const kept = { unknown_kept: { count: 1 }, unknown: { count: 0 }, freed: { count: 0 } };
+    t.like((await sweepOf(older.api, { apply: true })).report, kept, 'nobody has read what it has');
+    t.like((await fixityNow(older.api)).report, { damaged: 1 });
+    t.like((await sweepOf(older.api, { apply: true })).report, kept, 'a file needs what may be in it');
+    t.true((await keysOf(older.service)).includes(mended));
+    await older.service.stop();
+    await place.rebuild();
+    const again = await place.start();
+    for (const [path, content] of Object.entries(files))
+      t.is((await again.api.get(`/v1/packages/${id}/files/${path}?redirect=false`)).body, content);
   });
 
   test(`${name}: a pack that was being written anew is not swept while it is all that a package has`, async (t) => {
