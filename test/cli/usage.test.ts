@@ -120,7 +120,7 @@ test('what nobody caught is told with its stack, and without the line of the bun
   const { code, stdout, stderr } = await runCli(args, { env, alone: true });
   t.is(code, 1);
   t.is(stdout, '');
-  t.regex(stderr, /^artifact-store: Error: odd\n    at .*\nThis is a defect of artifact-store: please report it/s);
+  t.regex(stderr, /^artifact-store: Error: odd\n {4}at .*\nThis is a defect of artifact-store: please report it/s);
   t.true(stderr.length < 2_000, stderr);
 });
 
