@@ -37,12 +37,11 @@ const AT_ONCE = -1e15;
 /** When objects were read last, and who reads them next. */
 export function objectCheckTable(db: Knex) {
   return {
-    /** Of an object that was verified when it was made. */
-    async add(objectId: string): Promise<void> {
+    /** Of an object that was read, and is right. @param readAt ms */
+    async add(objectId: string, readAt: number): Promise<void> {
       await db.raw(
-        `insert into object_checks (object_no, turn_at, seen_at, good_at)
-         select no, created_at, created_at, created_at from objects where id = ?`,
-        [objectId],
+        `insert into object_checks (object_no, turn_at, seen_at, good_at) select no, ?, ?, ? from objects where id = ?`,
+        [readAt, readAt, readAt, objectId],
       );
     },
 

@@ -53,7 +53,8 @@ export function objectRows(db: Knex) {
   const { countCondemned } = unneededObjects(db);
 
   return {
-    async addObject({ stored, ...object }: NewObject): Promise<void> {
+    /** @param readAt when its bytes were read last, ms: an object is verified when it is made */
+    async addObject({ stored, ...object }: NewObject, readAt = object.created_at): Promise<void> {
       await db('objects').insert({
         ...object,
         digest: digestToBytes(object.digest),
@@ -66,7 +67,7 @@ export function objectRows(db: Knex) {
           object_no: db.raw(OBJECT_NO, [object.id]),
           frames: Buffer.from(stored.frames),
         });
-      await objectCheckTable(db).add(object.id);
+      await objectCheckTable(db).add(object.id, readAt);
     },
 
     /** Another version stands under its key now, which was not locked. */

@@ -53,23 +53,16 @@ export async function attest(services: Services<WithDecisions>, id: PackageId): 
   });
 }
 
-/** In the transaction: the registry knows it. @param objectId of its object */
+/** In the transaction: the registry knows it. @param objectId of its object @param readAt ms; default: it was just made */
 export async function addAttestation(
   tables: Tables,
   id: PackageId,
   { digest, size, versionId }: WrittenObject,
   objectId: string,
+  readAt?: number,
 ): Promise<void> {
-  await tables.blobs.addObject({
-    id: objectId,
-    kind: 'attestation',
-    key: attestationKey(id),
-    version_id: versionId,
-    digest,
-    size,
-    stored: null,
-    created_at: timeOfId(objectId),
-  });
+  const object = { id: objectId, kind: 'attestation', key: attestationKey(id), version_id: versionId } as const;
+  await tables.blobs.addObject({ ...object, digest, size, stored: null, created_at: timeOfId(objectId) }, readAt);
   await tables.packages.update(id, { attestation_digest: digest });
 }
 

@@ -72,17 +72,18 @@ async function record(rebuild: Rebuild, batch: readonly Read[]): Promise<void> {
   if (last === undefined) return;
   await rebuild.step('objects', last.key, async (tables, report) => {
     const files = await tables.rebuilds.filesAmong(asked(batch));
+    const now = await tables.now();
     const known = new Map([...files, ...(await tables.rebuilds.filesAmong(ambiguous(batch, files)))]);
     for (const object of batch) {
       const { key, size, found } = object;
       if (found.salvaged !== null) {
         const held = stillHeldBy(found, files);
         name(held === null ? report.wrong_objects : report.damaged_packs, key);
-        if (held !== null) await adoptDamaged(tables, object, found, held);
+        if (held !== null) await adoptDamaged(tables, object, found, held, now);
         continue;
       }
       const held = heldBy(object, found.content, known);
-      await adopt(tables, object, { ...held, size: found.content.size, stored: found.stored });
+      await adopt(tables, object, { ...held, size: found.content.size, stored: found.stored }, now);
       addTo(report.objects, size);
       if (held.kind === 'pack') report.packs += 1;
     }
@@ -150,13 +151,18 @@ async function adopt(
   tables: Tables,
   { key, versionId, digest, uploadId }: Listed,
   { kind, places, size, stored }: Held & Pick<RightObject, 'stored'> & { size: number },
+  readAt: number,
 ): Promise<string> {
   const createdAt = timeOfId(uploadId);
   const id = derivedId('obj', createdAt, key);
-  await tables.blobs.addObject({ id, kind, key, version_id: versionId, digest, size, stored, created_at: createdAt });
+  const object = { id, kind, key, version_id: versionId, digest, size, stored, created_at: createdAt };
+  await tables.blobs.addObject(object, readAt);
   await tables.blobs.addLocations(id, places);
   return id;
 }
+
+/** When all of an object was right is not known; ms. */
+const NEVER = 0;
 
 /** The next fixity check reads it first, and says what else is wrong with it. */
 async function adoptDamaged(
@@ -164,8 +170,9 @@ async function adoptDamaged(
   object: Listed,
   { size, stored }: WrongObject,
   { places, bad }: Damaged,
+  now: number,
 ): Promise<void> {
-  const id = await adopt(tables, object, { kind: 'pack', places, size, stored });
-  await tables.blobs.quarantine(id, bad, await tables.now());
+  const id = await adopt(tables, object, { kind: 'pack', places, size, stored }, NEVER);
+  await tables.blobs.quarantine(id, bad, now);
   await tables.checks.suspect({ id });
 }

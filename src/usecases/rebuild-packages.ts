@@ -191,18 +191,12 @@ async function finish(
   // Of locks nobody knows what storage was told.
   await tables.locks.want([id]);
   await removeFiles(tables, id, history);
-  await tables.blobs.addObject({
-    id: derivedId('obj', finalizedAt, manifestKey(id)),
-    kind: 'manifest',
-    key: manifestKey(id),
-    version_id: versionId,
-    digest,
-    size,
-    stored: null,
-    created_at: finalizedAt,
-  });
+  const key = manifestKey(id);
+  const object = { id: derivedId('obj', finalizedAt, key), kind: 'manifest', key, version_id: versionId } as const;
+  const now = await tables.now();
+  await tables.blobs.addObject({ ...object, digest, size, stored: null, created_at: finalizedAt }, now);
   if (attestation !== null)
-    await addAttestation(tables, id, attestation, derivedId('obj', finalizedAt, attestationKey(id)));
+    await addAttestation(tables, id, attestation, derivedId('obj', finalizedAt, attestationKey(id)), now);
   if (deletion === null) report.packages += 1;
   else report.tombstones += 1;
   report.files += file_count;

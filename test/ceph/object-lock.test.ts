@@ -9,6 +9,7 @@ import { LOCK_MODES, type LockMode } from '../../src/core/object-lock.ts';
 import { lockBehind } from '../../src/usecases/lock-behind.ts';
 import { CEPH } from '../support/ceph.ts';
 import { runCli } from '../support/cli-child.ts';
+import { fixityNow } from '../support/fixity.ts';
 import {
   expiryOf,
   hideAll,
@@ -163,6 +164,7 @@ if (ceph !== null && postgres !== null) {
     // For the registry's clock the lock is over, and storage refuses. That keeps nothing else.
     service.sleepDays(8);
     const stray = await strayObject(service, Buffer.from('of nobody'));
+    await fixityNow(api);
     const options = { apply: true, max_rewrite: 0 };
     t.like((await sweepOf(api, options)).report, { due: { count: 1 }, locked: { count: 1 }, young: { count: 0 } });
     t.deepEqual(await statesOf(service), ['live', 'removing']);

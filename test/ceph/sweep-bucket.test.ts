@@ -6,6 +6,7 @@ import { digestOf } from '../../src/core/digest.ts';
 import { newId, type UploadId } from '../../src/core/ids.ts';
 import { type Api, apiOf } from '../support/api.ts';
 import { CEPH } from '../support/ceph.ts';
+import { fixityNow } from '../support/fixity.ts';
 import { required } from '../support/required.ts';
 import { s3Env } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
@@ -87,6 +88,7 @@ if (ceph !== null) {
     service.sleepDays(9);
     for (const id of [before, after]) await api.call('DELETE', `/v1/packages/${id}?reason=over`);
     await strayObject(service, Buffer.from('unknown'));
+    await fixityNow(api);
     t.like((await sweepOf(api, { apply: true })).report, { unknown: { count: 1 }, unneeded: { count: 2 } });
     service.sleepDays(2);
     t.like((await sweepOf(api, { apply: true })).report, { freed: { count: 2 } });

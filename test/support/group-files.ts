@@ -7,9 +7,9 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const GROUPS = 'test/groups';
 /** Of each folder, files of one process. A file of a service costs more to load than most of its tests, one of a unit has hardly any. */
 const AT_MOST: Record<string, number> = {
-  'test/unit': 16,
-  'test/http': 6,
-  'test/cli': 6,
+  'test/unit': 12,
+  'test/http': 4,
+  'test/cli': 4,
   'test/ceph': 4,
   'test/postgres': 4,
 };
