@@ -1,7 +1,7 @@
 import type { Package } from '../../../src/api/types.ts';
 import type { Limits } from '../../../src/core/limits.ts';
 import type { FileRule } from '../../../src/core/retention.ts';
-import type { SecretPlace, SecretRecord } from '../../../src/core/secret-record.ts';
+import type { SecretPlace } from '../../../src/core/secret-record.ts';
 import { isApiError, usageError } from '../../errors.ts';
 import { countOf } from '../../format.ts';
 import type { ProgressReport } from '../../progress.ts';
@@ -10,23 +10,17 @@ import { listedFiles, packageFiles } from '../api/package-files.ts';
 import { compareFiles, countDifferences } from '../compare.ts';
 import { cut } from '../concurrency.ts';
 import type { PackageFile } from '../package-file.ts';
-import type { Baseline } from '../secrets/baseline.ts';
-import { recordOf, type SecretFindings } from '../secrets/collect-secrets.ts';
-import { levelOf } from '../tree/compression.ts';
 import { FileCache } from '../tree/file-cache.ts';
-import type { FileList } from '../tree/file-list.ts';
 import { hashFiles } from '../tree/hash-files.ts';
 import { Readers } from '../tree/readers.ts';
 import { type Asked, askedDifferences, assertClass, type ClassDays, refuseOpen } from './asked.ts';
-import { filesDigest } from './files-digest.ts';
-import { PackageFiller } from './package-filler.ts';
+import { type FillDeps, type Filled, PackageFill, present } from './fill-package.ts';
 import { lookForPush, type PushLook } from './push-look.ts';
 import type { PushOptions } from './push-order.ts';
 import { askedBy, assertUsable, differs, LOST_SHOWN, lostInStore } from './push-refusals.ts';
-import { readBaseline, refuseSecrets, secretsOf, secretWarnings } from './push-secrets.ts';
-import { type PushState, pushState } from './push-state.ts';
-import { Registrar } from './registrar.ts';
-import { Uploader } from './uploader.ts';
+import { readBaseline } from './push-secrets.ts';
+import { pushState } from './push-state.ts';
+import { ToldSecrets } from './told-secrets.ts';
 
 export interface PushProgress {
   /** Handed a function that says, whenever asked, how far the push is. */
@@ -37,18 +31,9 @@ export interface PushProgress {
   warn?: (text: string) => void;
 }
 
-export interface PushResult {
-  package_id: string;
-  status: Package['status'];
-  manifest_digest: string | null;
-  file_count: number;
-  total_size: number;
-  /** The content was there already, in a finalized package. */
-  reused: boolean;
+export interface PushResult extends Filled {
   /** What had to be read: files that the cache did not know, or whose bytes the service did not have. */
   read: { files: number; bytes: number };
-  uploaded: { objects: number; bytes: number };
-  expires_at: string | null;
   /** Secrets in the files, those that the baseline accepts included; null: nobody looked. */
   secret_count: number | null;
   /** The first 1,000 of them, in the order of paths. */
@@ -56,7 +41,6 @@ export interface PushResult {
   seconds: number;
 }
 
-const DEFAULT_PARALLEL = 8;
 /** What is hashed only to compare is remembered list by list. */
 const HASH_LIST = { items: 1_000, bytes: 256 * 1024 ** 2 };
 
@@ -93,12 +77,15 @@ export async function pushDirectory(
     const limits = await limiting;
     const asked = askedBy(options, look.leftOut);
     const parts = { client, options: { ...options, metadata }, name, asked, lookAgain, state, baseline };
-    const push = new Push({ ...parts, files, cache, readers, limits, note: progress.note, warn: progress.warn });
-    progress.watch?.(() => push.report());
-    const result = await push.run();
+    const { note, warn } = progress;
+    const secrets = new ToldSecrets({ files, baseline, policy, note, warn });
+    const deps = { ...parts, files, cache, readers, limits, secrets, note };
+    const fill = new PackageFill(deps);
+    progress.watch?.(() => fill.report());
+    const result = await new Push(deps, fill).run();
     const read = { files: readers.files, bytes: readers.bytes };
-    const { secrets } = push;
-    const found = { secret_count: secrets?.count ?? null, secrets: secrets?.places ?? null };
+    const { count = null, places = null } = secrets.findings ?? {};
+    const found = { secret_count: count, secrets: places };
     return { ...result, read, ...found, seconds: Math.round(performance.now() - started) / 1_000 };
   } finally {
     client.signal.removeEventListener('abort', stop);
@@ -107,66 +94,33 @@ export async function pushDirectory(
   }
 }
 
-interface PushDeps {
-  client: ApiClient;
-  options: PushOptions;
+interface PushDeps extends FillDeps {
   name: string;
   /** What an existing package is compared with. */
   asked: Asked;
-  lookAgain: PushLook['lookAgain'];
-  state: PushState;
-  files: FileList;
-  cache: FileCache;
-  readers: Readers;
-  limits: Limits;
-  note: PushProgress['note'];
-  warn: PushProgress['warn'];
-  /** Null: nobody looks for secrets. */
-  baseline: Baseline | null;
 }
-
-/** What was sent. */
-type Sent = PushResult['uploaded'];
-
-type Unfinished = Omit<PushResult, 'seconds' | 'read' | 'secret_count' | 'secrets'>;
 
 /** Which package is filled or compared with, and how it ends. */
 class Push {
   readonly #deps: PushDeps;
-  #sending: { filler: PackageFiller; uploader: Uploader } | null = null;
-  #finalizing = false;
-  /** What was found when every file was looked through; null: not yet, or nobody looks. */
-  secrets: SecretFindings | null = null;
+  readonly #fill: PackageFill;
 
-  constructor(deps: PushDeps) {
+  constructor(deps: PushDeps, fill: PackageFill) {
     this.#deps = deps;
+    this.#fill = fill;
   }
 
-  report(): ProgressReport {
-    const { files, readers } = this.#deps;
-    const totals = { totalFiles: files.length, totalBytes: files.totalBytes };
-    if (this.#sending === null) return { phase: 'hashing', files: readers.files, bytes: readers.bytes, ...totals };
-    const { filler, uploader } = this.#sending;
-    const there = filler.settled.bytes + uploader.arrived.there;
-    const bytes = Math.min(Math.round(there + uploader.arrived.moved), files.totalBytes);
-    const done = { files: filler.settled.files + uploader.totals.files, bytes, there, ...totals };
-    if (this.#finalizing) return { phase: 'finalizing', ...done };
-    if (bytes === files.totalBytes) return { phase: uploader.verifying > 0 ? 'verifying' : 'committing', ...done };
-    if (bytes === 0) return { phase: 'hashing', files: readers.files, bytes: readers.bytes, ...totals };
-    return { phase: 'sending', ...done };
-  }
-
-  async run(): Promise<Unfinished> {
+  async run(): Promise<Filled> {
     const { client, options } = this.#deps;
     if (options.secrets === 'refuse') {
       await this.#hashAll();
-      this.#tellSecrets();
+      this.#deps.secrets.tell();
     }
     const { pkg, created } = await this.#open();
     if (pkg.status === 'finalized') return this.#compare(pkg);
     if (!created) await this.#assertAsked(pkg);
     try {
-      return await this.#fill(pkg);
+      return await this.#fill.fill(pkg);
     } catch (error) {
       // Another push sealed it meanwhile, or this one did before it was killed: the seal is finished, then compared with.
       if (!isApiError(error, 'package_sealed')) throw error;
@@ -218,11 +172,11 @@ class Push {
     return made;
   }
 
-  async #compare(pkg: Package): Promise<Unfinished> {
+  async #compare(pkg: Package): Promise<Filled> {
     const { client, state, files, options } = this.#deps;
     const [theirs, classes] = await Promise.all([this.#filesOf(pkg), this.#classes(), this.#hashAll()]);
-    this.#tellSecrets();
-    await this.#assertSame();
+    this.#deps.secrets.tell();
+    await this.#deps.lookAgain();
     const differences = compareFiles(theirs, files.compared());
     const asked = askedDifferences(this.#deps.asked, pkg, classes);
     if (countDifferences(differences) === 0 && asked.length === 0) {
@@ -235,7 +189,7 @@ class Push {
     if (options.revision) {
       const revision = await this.#create(pkg.id);
       if (!revision.created) await this.#assertAsked(revision.pkg);
-      return this.#fill(revision.pkg);
+      return this.#fill.fill(revision.pkg);
     }
     throw differs(pkg, differences, asked, classes);
   }
@@ -274,79 +228,6 @@ class Push {
       await hashFiles(files, indexes, { ...this.#deps, level: null, scan: this.#deps.baseline !== null });
     }
   }
-
-  /** Once, when every file was read. @throws CliError secrets_found when they are refused */
-  #tellSecrets(): void {
-    const { files, baseline, options, warn } = this.#deps;
-    if (baseline === null || this.secrets !== null) return;
-    this.secrets = secretsOf(files, baseline);
-    if (options.secrets === 'refuse') refuseSecrets(this.secrets);
-    for (const line of secretWarnings(this.secrets)) warn?.(line);
-  }
-
-  async #fill(pkg: Package): Promise<Unfinished> {
-    const sent = await this.#send(pkg);
-    try {
-      return await this.#finish(pkg, sent);
-    } catch (error) {
-      // Bytes that the store said it had are gone: it has noticed, and wants them again.
-      if (!isApiError(error, 'files_missing')) throw error;
-      this.#deps.note?.('The store has lost bytes that it had: they are sent again.');
-      this.#finalizing = false;
-      const again = await this.#send({ ...pkg, status: 'created' });
-      return this.#finish(pkg, { objects: sent.objects + again.objects, bytes: sent.bytes + again.bytes });
-    }
-  }
-
-  async #send(pkg: Package): Promise<Sent> {
-    const { client, options, files, limits, readers, cache, baseline } = this.#deps;
-    const level = takesFrames(limits) ? levelOf(options.compression ?? 'auto') : null;
-    const registrar = new Registrar(client, pkg.id, files, limits);
-    if (pkg.status !== 'created') await registrar.prepare();
-    const parallel = options.parallel ?? DEFAULT_PARALLEL;
-    const uploader = new Uploader({ client, packageId: pkg.id, limits, parallel });
-    const lookAgain = () => this.#assertSame();
-    const scan = baseline !== null;
-    const filler = new PackageFiller({ files, limits, readers, level, registrar, uploader, cache, lookAgain, scan });
-    this.#sending = { filler, uploader };
-    try {
-      await filler.fill();
-    } finally {
-      uploader.close();
-    }
-    const { objects, bytes } = uploader.totals;
-    return { objects, bytes };
-  }
-
-  #assertSame(): Promise<void> {
-    return this.#deps.lookAgain();
-  }
-
-  async #finish(pkg: Package, uploaded: Sent): Promise<Unfinished> {
-    const { client, state, files, options } = this.#deps;
-    this.#tellSecrets();
-    const result = { reused: false, uploaded };
-    if (options.finalize === false) return { ...present(await client.getPackage(pkg.id)), ...result };
-    this.#finalizing = true;
-    const finalized = await client.finalizePackage(pkg.id, {
-      file_count: files.length,
-      total_size: files.totalBytes,
-      files_digest: await filesDigest(files),
-      ...this.#secretRecord(),
-    });
-    await state.clear();
-    return { ...present(finalized), ...result };
-  }
-
-  /** What the package records of them; an older service records nothing. */
-  #secretRecord(): { secrets?: SecretRecord } {
-    const { limits, note } = this.#deps;
-    const record = this.secrets === null ? null : recordOf(this.secrets);
-    if (record === null) return {};
-    if ((limits as Partial<Limits>).secret_places_max !== undefined) return { secrets: record };
-    note?.('The service is too old to record with the package which secrets its files have.');
-    return {};
-  }
 }
 
 /**
@@ -365,18 +246,8 @@ function rulesFor(
   return undefined;
 }
 
-/** A service of version 0.1.0 knows no encodings. */
-function takesFrames({ frames_per_call }: Partial<Limits>): boolean {
-  return frames_per_call !== undefined;
-}
-
 /** Whoever pushes to have them kept must know. */
 function sayRemoved({ id, deleted_file_count }: Package): string {
   const are = deleted_file_count === 1 ? 'was' : 'were';
   return `${countOf(deleted_file_count, 'file')} of ${id} ${are} removed since, when their time was over: ${deleted_file_count === 1 ? 'its bytes are' : 'their bytes are'} not kept.`;
-}
-
-function present(pkg: Package): Omit<Unfinished, 'reused' | 'uploaded'> {
-  const { id, status, manifest_digest, file_count, total_size, retention } = pkg;
-  return { package_id: id, status, manifest_digest, file_count, total_size, expires_at: retention.expires_at };
 }
