@@ -80,6 +80,8 @@ const OCTAL_SIZE = /^[0-7]{11}$/;
 
 /** Of which member these MEMBER_HEADER_SIZE bytes are the header; null: no pack has them as a header. */
 export function readMemberHeader(header: Buffer): { digest: Digest; size: number } | null {
+  // Most blocks are none.
+  if (header[0] !== NAME.prefix.charCodeAt(0)) return null;
   const hex = MEMBER_NAME.exec(header.toString('latin1', NAME.offset, NAME.offset + 100))?.[1];
   const octal = header.toString('latin1', SIZE.offset, SIZE.offset + SIZE.digits);
   if (hex === undefined || !OCTAL_SIZE.test(octal)) return null;

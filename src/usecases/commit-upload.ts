@@ -27,7 +27,7 @@ export async function commitUpload(
   uploadId: UploadId,
 ): Promise<Committed> {
   const { upload } = await readUpload(services.registry.read, caller, uploadId);
-  if (upload.state === 'open') await begin(services, caller, upload);
+  const claim = upload.state === 'open' ? await begin(services, caller, upload) : null;
   const running = services.running.get(uploadId);
   if (running) {
     const timer = new AbortController();
@@ -37,6 +37,9 @@ export async function commitUpload(
     timer.abort();
   }
   const ended = await services.registry.read.uploads.get(uploadId);
+  // The claim that this one waited for has failed: it has one of its own.
+  if (claim === 'theirs' && ended?.state === 'open' && !services.running.has(uploadId))
+    return commitUpload(services, caller, uploadId);
   return outcome(ended ?? upload);
 }
 
@@ -48,13 +51,16 @@ function outcome(upload: UploadRecord): Committed {
   return { upload, state: 'verifying' };
 }
 
+function noClaim(): void {}
+
+/** @returns whose claim there is; null: none */
 async function begin(
   services: Services<WithUploads & WithReader>,
   caller: Caller,
   upload: UploadRecord,
-): Promise<void> {
+): Promise<'ours' | 'theirs' | null> {
   const handle = (await nameInStorage(services, [upload])).get(upload.id);
-  if (!handle) return;
+  if (!handle) return null;
   const parts = (await services.registry.read.uploads.parts([upload.id])).get(upload.id) ?? [];
   const listed = (await services.blobs.uploads.listParts(handle)) ?? [];
   const received = new Map(listed.map((part) => [part.number, part]));
@@ -63,7 +69,7 @@ async function begin(
   const expired = upload.expires_at <= (await services.registry.read.now());
   if (missing.length > 0 && !expired) {
     // Somebody else may have completed it since we asked: then the parts are gone because it is done.
-    if ((await services.registry.read.uploads.get(upload.id))?.state !== 'open') return;
+    if ((await services.registry.read.uploads.get(upload.id))?.state !== 'open') return null;
     throw new StoreError(
       'upload_incomplete',
       `Upload ${upload.id} still needs the parts ${missing.slice(0, 100).join(', ')}.`,
@@ -74,7 +80,7 @@ async function begin(
     );
   }
   // Another request of this process has claimed it since, or is about to.
-  if (services.running.has(upload.id)) return;
+  if (services.running.has(upload.id)) return 'theirs';
   const claim = claimForCompletion(services, caller, upload.id);
   const run = claim.then(async (claimed) => {
     const ours: UploadRecord = {
@@ -84,7 +90,8 @@ async function begin(
       storage_upload_id: handle.storageUploadId,
     };
     if (claimed) await runCompletion(services, caller, ours, parts, { received: listed });
-  });
+    // Why there is none is thrown below.
+  }, noClaim);
   // From the claim on, so that whoever reads of it in the registry finds it here.
   services.running.set(upload.id, run);
   run
@@ -95,4 +102,5 @@ async function begin(
     })
     .finally(() => services.running.delete(upload.id));
   await claim;
+  return 'ours';
 }

@@ -91,7 +91,7 @@ async function judge({ registry }: Compared, listed: readonly Listed[]): Promise
   const oldestSeen = owned.some(({ uploadId }) => nobodyCompletes(byId.get(uploadId)))
     ? await registry.read.checks.oldestSeenExactly()
     : null;
-  return owned.flatMap(({ key, size, uploadId, digest }): Stray[] => {
+  return owned.flatMap(({ key, size, modifiedAt, uploadId, digest }): Stray[] => {
     const upload = byId.get(uploadId);
     // Recorded since the registry was read.
     if (objects.get(key) === 'kept') return [];
@@ -99,7 +99,9 @@ async function judge({ registry }: Compared, listed: readonly Listed[]): Promise
     // A registry did that has been replaced by an older one. That may know less of what else holds the bytes.
     if (nobodyCompletes(upload)) {
       if (needed.has(digest)) return [{ key, size, kind: 'wanted' }];
-      const isUnread = upload?.kind !== 'blob' && oldestSeen !== null && oldestSeen < timeOfId(uploadId);
+      // Planned, and completed: storage's clock and this one may differ.
+      const cameAt = Math.max(timeOfId(uploadId), modifiedAt);
+      const isUnread = upload?.kind !== 'blob' && oldestSeen !== null && oldestSeen < cameAt;
       return [{ key, size, kind: isUnread ? 'unread' : 'unknown' }];
     }
     if (!isFinal(upload.state)) return [];

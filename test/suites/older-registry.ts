@@ -6,8 +6,10 @@ import { buffer } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import type { PartRequest, PlannedUpload } from '../../src/api/types.ts';
 import type { ObjectKey } from '../../src/blobs/key-layout.ts';
+import { recover } from '../../src/usecases/recover.ts';
 import { type Api, apiOf, sha256 } from '../support/api.ts';
 import { runCli } from '../support/cli-child.ts';
+import { packageOf } from '../support/encoded-upload.ts';
 import { fixityNow, flipBit, spoil } from '../support/fixity.ts';
 import { packOf } from '../support/pack.ts';
 import { preservePacked } from '../support/packed-package.ts';
@@ -232,6 +234,40 @@ export function olderRegistrySuite(name: string, store: () => Promise<Record<str
     const again = await place.start();
     for (const [path, content] of Object.entries(files))
       t.is((await again.api.get(`/v1/packages/${id}/files/${path}?redirect=false`)).body, content);
+  });
+
+  test(`${name}: so does a pack that was planned before all was read, and completed after the backup`, async (t) => {
+    const place = await open(t);
+    const { service, api } = await place.start();
+    const files = { a: 'bytes that a disk damages', b: 'beside them' };
+    const pack = packOf(Object.values(files));
+    const later = await packageOf(api, files);
+    const plan = { digest: pack.digest, size: pack.size, members: pack.members };
+    const upload = (await api.post(`/v1/packages/${later}/uploads`, { objects: [plan] })).body
+      .uploads[0] as PlannedUpload;
+    const id = await preservePacked(api, [{ a: files.a, z: 'something else' }]);
+    const [key = ''] = await keysOf(service);
+    await fixityNow(api);
+    place.backUp((backup) =>
+      backup.prepare('update uploads set expires_at = 1 where id = ?').run(upload.upload_id as string),
+    );
+    await spoil(service, key, (bytes) => flipBit(bytes, 8 * 520));
+    for (const each of upload.parts)
+      t.is((await api.send(each, pack.bytes.subarray(each.offset, each.offset + each.size))).status, 200);
+    t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).body.state, 'stored');
+    const before = await keysOf(service);
+    await service.stop();
+
+    await place.restore();
+    const older = await place.start();
+    await recover(older.service.services);
+    older.service.sleepDays(60);
+    t.like((await sweepOf(older.api, { apply: true, reconcile: true })).report, { unknown_kept: { count: 1 } });
+    t.deepEqual(await keysOf(older.service), before);
+    await older.service.stop();
+    await place.rebuild();
+    const again = await place.start();
+    t.is((await again.api.get(`/v1/packages/${id}/files/a?redirect=false`)).body, files.a);
   });
 
   test(`${name}: a pack that was being written anew is not swept while it is all that a package has`, async (t) => {

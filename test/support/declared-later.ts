@@ -2,14 +2,19 @@ import ava, { type TestFn } from 'ava';
 
 type Chain = { [name: string]: Chain } & ((...args: unknown[]) => void);
 
-const declared: Array<() => void> = [];
+const HOOKS: readonly unknown[] = ['before', 'after', 'beforeEach', 'afterEach'];
 
-/** What is called is called later, as `test.after.always` is. */
-function later(chain: Chain): Chain {
+let declared: Array<() => void> | null = [];
+let tests = 0;
+
+/** What is called is called later, as `test.after.always` is. What comes too late ava itself refuses. */
+function later(chain: Chain, isHook = false): Chain {
   return new Proxy(chain, {
-    get: (_, name) => later(chain[name as string] as Chain),
+    get: (_, name) => later(chain[name as string] as Chain, isHook || HOOKS.includes(name)),
     apply(_, __, args) {
+      if (declared === null) return chain(...args);
       declared.push(() => chain(...args));
+      if (!isHook) tests += 1;
     },
   });
 }
@@ -17,7 +22,18 @@ function later(chain: Chain): Chain {
 /** ava for the files of a group: it begins with the tests in the tick after the first is declared, and some files wait for a service before that. */
 export default later(ava as unknown as Chain) as unknown as TestFn;
 
-/** When all files of the group have loaded. */
-export function declareAll(): void {
-  for (const declare of declared) declare();
+/**
+ * Loads the files of a group, one after the other, and declares their tests.
+ * @param url of the file that names them
+ * @throws Error for one that has none, as ava refuses it
+ */
+export async function loadGroup(files: readonly string[], url: string): Promise<void> {
+  for (const file of files) {
+    const before = tests;
+    await import(new URL(file, url).href);
+    if (tests === before) throw new Error(`No tests found in ${file}`);
+  }
+  const all = declared ?? [];
+  declared = null;
+  for (const declare of all) declare();
 }

@@ -1,4 +1,4 @@
-import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -17,7 +17,7 @@ const AT_MOST: Record<string, number> = {
 const HAS_CONTEXT = /\bt\.context = |\.(before|after)Each\b/;
 
 /**
- * Writes files that each import a few test files, which then run in one process: half of what a test file costs is its process, and loading
+ * Writes files that each load a few test files, which then run in one process: half of what a test file costs is its process, and loading
  * what it tests.
  * @param patterns of test files, of ava's configuration
  * @param alone files that are not grouped: they take longer than what they load
@@ -36,6 +36,9 @@ export function groupFiles(patterns: readonly string[], alone: ReadonlySet<strin
       most,
     ).map((chunk) => writeGroup(folder, chunk)),
   );
+  for (const name of readdirSync(join(ROOT, GROUPS))) {
+    if (!groups.includes(join(GROUPS, name))) rmSync(join(ROOT, GROUPS, name));
+  }
   return [...files.filter((file) => !isGrouped(file)), ...groups];
 }
 
@@ -51,8 +54,9 @@ function inChunks(files: readonly string[], most: number): string[][] {
 function writeGroup(folder: string, files: readonly string[]): string {
   const names = files.map((file) => basename(file, '.test.ts'));
   const path = join(GROUPS, `${basename(folder)}: ${names.at(0)} to ${names.at(-1)}.test.ts`);
-  const imports = names.map((name) => `import '../${basename(folder)}/${name}.test.ts';`);
-  const lines = [...imports, `import { declareAll } from '../support/declared-later.ts';`, 'declareAll();', ''];
+  const list = names.map((name) => `  '../${basename(folder)}/${name}.test.ts',`);
+  const load = `import { loadGroup } from '../support/declared-later.ts';`;
+  const lines = [load, 'await loadGroup([', ...list, '], import.meta.url);', ''];
   writeFileSync(join(ROOT, path), lines.join('\n'));
   return path;
 }

@@ -3,7 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { Salvage } from '../../src/blobs/salvage.ts';
 import { digestOf } from '../../src/core/digest.ts';
-import type { PackMember } from '../../src/core/pack.ts';
+import { type PackMember, writeMemberHeader } from '../../src/core/pack.ts';
 import { PackSalvage, type Salvaged } from '../../src/core/pack-salvage.ts';
 import { framedPack } from '../support/frames.ts';
 import { packOf } from '../support/pack.ts';
@@ -103,6 +103,42 @@ test('a frame of a large member that cannot be read leaves the member bad, and w
   behind.write(bytes.subarray(0, 600));
   behind.hole(2 ** 40);
   t.deepEqual(behind.end(), { good: [], bad: [members[0]] }, 'a hole of any size is passed at once');
+});
+
+test('a member whose bytes are not right hides none that stands inside of what it claims', (t) => {
+  const contents = ['one', 'two', 'three', 'four'].map((text) => text.repeat(300));
+  const { bytes, members } = packOf(contents);
+  // A sector of the first one is missing: the others stand a block earlier.
+  const shifted = Buffer.concat([bytes.subarray(0, 512), bytes.subarray(1_024)]);
+  const earlier = members.slice(1).map((member) => ({ ...member, offset: member.offset - 512 }));
+  t.deepEqual(salvage(shifted), { good: earlier, bad: [members[0]] });
+  // A stored file may begin with what reads as the header of all that follows.
+  const lie = Buffer.alloc(HEADER);
+  writeMemberHeader(lie, 0, digestOf('something else'), 50_000);
+  const nested = packOf([Buffer.concat([lie, Buffer.from('a file')]), ...contents]);
+  nested.bytes[0] = 0;
+  t.deepEqual(salvage(nested.bytes), { good: nested.members.slice(1), bad: [] });
+  // However often it says so.
+  const lies = packOf([Buffer.concat(Array.from({ length: 100 }, () => lie)), ...contents]);
+  lies.bytes[0] = 0;
+  t.deepEqual(salvage(lies.bytes).good, lies.members.slice(1));
+  const intact = packOf([Buffer.concat(Array.from({ length: 100 }, () => lie)), ...contents]);
+  intact.bytes[intact.bytes.length - 1] = 1;
+  t.deepEqual(salvage(intact.bytes).good, intact.members, 'nor does the file itself suffer');
+});
+
+test('a pack in a pack is one member, and gives its own members when it is damaged', (t) => {
+  const inner = packOf(['one', 'two', 'three'].map((text) => text.repeat(300)));
+  const outer = packOf([inner.bytes, 'after']);
+  outer.bytes[outer.bytes.length - 1] = 1;
+  t.deepEqual(salvage(outer.bytes), { good: outer.members, bad: [] });
+  const [first] = outer.members as [PackMember];
+  outer.bytes[first.offset + (inner.members[1]?.offset as number)] = 0;
+  const inside = [inner.members[0], inner.members[2]].map((member) => ({
+    ...(member as PackMember),
+    offset: (member as PackMember).offset + first.offset,
+  }));
+  t.deepEqual(salvage(outer.bytes), { good: [...inside, outer.members[1]], bad: [] });
 });
 
 test('no more members than a pack has', (t) => {

@@ -5,7 +5,7 @@ import { SCOPES } from '../../../src/core/scopes.ts';
 import { handleOf } from '../../../src/usecases/name-in-storage.ts';
 import { readFile } from '../../../src/usecases/read-file.ts';
 import type { UploadRecord } from '../../../src/usecases/records.ts';
-import { sha256 } from '../../support/api.ts';
+import { type Answer, apiOf, sha256 } from '../../support/api.ts';
 import { planOne, sliceOf } from '../../support/one-upload.ts';
 import type { StartTestService } from '../../support/service.ts';
 import { testOfService } from '../../support/service-suite.ts';
@@ -170,6 +170,35 @@ export function uploadsSuite(startTestService: StartTestService, part = 40): voi
     );
     t.deepEqual([...new Set(answers.map((answer) => `${answer.status} ${answer.body.state}`))], ['200 stored']);
     t.is((await api.get(`/v1/audit?package_id=${id}&action=upload.committed`)).body.items.length, 1);
+  });
+
+  test('a commit that waited for one whose claim failed claims the upload itself', async (t) => {
+    const service = await startTestService({ limits });
+    t.teardown(() => service.dispose());
+    const api = apiOf(service.url);
+    const bytes = bytesOf('joining', 1);
+    const { upload } = await planOne(api, bytes, part);
+    for (const part of upload.parts) await api.send(part, sliceOf(bytes, part));
+    const { registry, running } = service.services;
+    const { transaction } = registry;
+    let joined: Promise<Answer> | undefined;
+    registry.transaction = async () => {
+      registry.transaction = transaction;
+      const looking = running.get;
+      const looked = new Promise<void>((resolve) => {
+        running.get = (id) => {
+          resolve();
+          return looking.call(running, id);
+        };
+      });
+      joined = api.post(`/v1/uploads/${upload.upload_id}/commit`);
+      await looked;
+      running.get = looking;
+      throw new Error('the registry was away');
+    };
+    t.is((await api.post(`/v1/uploads/${upload.upload_id}/commit`)).status, 500);
+    t.like(await joined, { status: 200, body: { state: 'stored' } });
+    t.is(running.size, 0);
   });
 
   test('aborting ends an upload, repeating it is not an error, and a commit cannot follow', async (t) => {
