@@ -58,8 +58,10 @@ export function fixityRunOutcome(run: FixityRun): Outcome {
 }
 
 /** Of what no registry has seen that knows it now: one that was rebuilt. */
-function seenGood(at: string): string {
-  return Date.parse(at) === 0 ? 'not seen since the registry was rebuilt' : `last seen good ${formatTime(at)}`;
+function seenGood(at: string | null): string {
+  return at === null || Date.parse(at) === 0
+    ? 'not seen since the registry was rebuilt'
+    : `last seen good ${formatTime(at)}`;
 }
 
 /** Nothing else has its bytes. */

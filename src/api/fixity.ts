@@ -20,7 +20,7 @@ const DamagedItem = z.object({
   copies: size.check(
     z.describe('other objects that have good bytes of it: with one or more, nothing needs to be sent'),
   ),
-  last_good_at: time,
+  last_good_at: z.nullable(time).check(z.describe('null: nobody has seen it good since the registry was rebuilt')),
   found_at: time,
   seen: z.string().check(z.describe('what is wrong with the object, half a sentence')),
 });

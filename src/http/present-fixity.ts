@@ -34,7 +34,11 @@ function presentRun(run: FixityRunRecord): wire.Fixity['runs'][number] {
 
 function presentDamaged({ items, more }: DamagedItems): wire.Fixity['damaged'] {
   return {
-    items: items.map((item) => ({ ...item, last_good_at: iso(item.last_good_at), found_at: iso(item.found_at) })),
+    items: items.map((item) => ({
+      ...item,
+      last_good_at: item.last_good_at === 0 ? null : iso(item.last_good_at),
+      found_at: iso(item.found_at),
+    })),
     more,
   };
 }
