@@ -9,7 +9,7 @@ export const repair = defineVerb<Options>({
   name: 'repair',
   summary: 'mend damaged packages from any files that have the right bytes',
   description:
-    'Reads files, or all files of directories, and sends the service those whose bytes packages have lost: found wrong by a fixity check, or gone from storage. Names and folders do not matter, digests do. Every package that needs the bytes has them again; nothing else is stored. --manifests writes damaged manifests again from the registry. `artifact-store fixity` says what is damaged. The exit code is 3 when something is damaged and none of these files helps.',
+    'Reads files, or all files of directories, and sends the service those whose bytes packages have lost: found wrong by a fixity check, or gone from storage. Names and folders do not matter, digests do. Every package that needs the bytes has them again; nothing else is stored. --manifests writes damaged manifests again from the registry. `artifact-store fixity` says what is damaged. The exit code is 3 when something is damaged and none of these files helps, and 5 when they helped and something is damaged still.',
   examples: ['repair ./results', 'repair report.html harness.log', 'repair --manifests'],
   client: true,
   arguments: [

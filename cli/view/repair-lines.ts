@@ -42,7 +42,7 @@ export function repairOutcome({ before, repaired, rewritten, after }: Repair): O
       damaged: after,
     },
     text: lines.join('\n'),
-    exit: open.length > 0 && !helped ? EXIT.notFound : EXIT.done,
+    exit: open.length === 0 ? EXIT.done : helped ? EXIT.integrity : EXIT.notFound,
   };
 }
 

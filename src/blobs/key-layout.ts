@@ -45,8 +45,13 @@ export function receiptKey(packageId: PackageId, decisionId: string): ObjectKey 
   return `packages/${packageId}/receipts/${decisionId}.json` as ObjectKey;
 }
 
+/** Of the keys of a package's decisions. */
+export function decisionsPrefix(packageId: PackageId): string {
+  return `packages/${packageId}/decisions/`;
+}
+
 export function decisionKey(packageId: PackageId, decisionId: string): ObjectKey {
-  return `packages/${packageId}/decisions/${decisionId}.json` as ObjectKey;
+  return `${decisionsPrefix(packageId)}${decisionId}.json` as ObjectKey;
 }
 
 /** What the keys of the audit's log begin with: no sweep looks there. */

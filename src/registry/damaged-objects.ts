@@ -117,6 +117,17 @@ export function damagedObjects(db: Knex) {
       return rows.map(({ id }) => id);
     },
 
+    /** Whether a manifest or an attestation is: they have no copies. */
+    async anyProof(): Promise<boolean> {
+      const rows = rowsOf(
+        await db.raw(
+          `select c.object_no from object_checks c join objects o on o.no = c.object_no
+           where c.result <> 'good' and ${COUNTS} and o.kind in ('manifest', 'attestation') limit 1`,
+        ),
+      );
+      return rows.length > 0;
+    },
+
     /** How many objects are known to be damaged; at most so many are counted. */
     async count(atMost: number): Promise<number> {
       const rows = rowsOf(

@@ -37,11 +37,11 @@ const AT_ONCE = -1e15;
 /** When objects were read last, and who reads them next. */
 export function objectCheckTable(db: Knex) {
   return {
-    /** Of an object that was read, and is right. @param readAt ms */
-    async add(objectId: string, readAt: number): Promise<void> {
+    /** Of an object that was read. @param goodAt when it was right, ms; 0: nobody knows */
+    async add(objectId: string, readAt: number, goodAt: number): Promise<void> {
       await db.raw(
         `insert into object_checks (object_no, turn_at, seen_at, good_at) select no, ?, ?, ? from objects where id = ?`,
-        [readAt, readAt, readAt, objectId],
+        [readAt, readAt, goodAt, objectId],
       );
     },
 

@@ -53,8 +53,11 @@ export function objectRows(db: Knex) {
   const { countCondemned } = unneededObjects(db);
 
   return {
-    /** @param readAt when its bytes were read last, ms: an object is verified when it is made */
-    async addObject({ stored, ...object }: NewObject, readAt = object.created_at): Promise<void> {
+    /**
+     * @param readAt when its bytes were read last, ms: an object is verified when it is made
+     * @param goodAt when they were right; 0: nobody knows
+     */
+    async addObject({ stored, ...object }: NewObject, readAt = object.created_at, goodAt = readAt): Promise<void> {
       await db('objects').insert({
         ...object,
         digest: digestToBytes(object.digest),
@@ -67,7 +70,7 @@ export function objectRows(db: Knex) {
           object_no: db.raw(OBJECT_NO, [object.id]),
           frames: Buffer.from(stored.frames),
         });
-      await objectCheckTable(db).add(object.id, readAt);
+      await objectCheckTable(db).add(object.id, readAt, goodAt);
     },
 
     /** Another version stands under its key now, which was not locked. */

@@ -11,6 +11,7 @@ import { expiringGroups } from './count-expiring.ts';
 import { decide } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import type { Caller, Services, WithDecisions } from './services.ts';
+import { assertDecisionsKnown } from './standing-manifest.ts';
 
 /** Files that were removed, or may be, and those of the request that had been removed before. */
 export interface Removal {
@@ -29,7 +30,7 @@ const AUDITED_MAX = 10;
  * instant, and was shown a right to them, locks the blob before it counts on them (knownBytes), and a sweep locks it before it
  * condemns them. Again: the same answer.
  * @param paths at most FILES_PER_DECISION
- * @throws StoreError file_not_found, package_not_finalized, package_deleted, held, retention_active
+ * @throws StoreError file_not_found, package_not_finalized, package_deleted, held, retention_active, registry_older
  */
 export async function deleteFiles(
   services: Services<WithDecisions>,
@@ -38,6 +39,8 @@ export async function deleteFiles(
   paths: readonly LogicalPath[],
   reason: string,
 ): Promise<Removal> {
+  await readPackage(services.registry.read, caller, id);
+  await assertDecisionsKnown(services, id);
   return decide(services, id, async (tables) => {
     const pkg = await lockPackage(tables, caller, id);
     const { removed, removal } = await removable(tables, pkg, paths);

@@ -9,7 +9,7 @@ import { decide } from './decide.ts';
 import { recordChange, recordRetention } from './record-change.ts';
 import { giveBack } from './revisions.ts';
 import type { Caller, Services, WithDecisions } from './services.ts';
-import { assertNotFinalized } from './standing-manifest.ts';
+import { assertDecisionsKnown, assertNotFinalized } from './standing-manifest.ts';
 
 /**
  * Leaves a tombstone: the package is gone, its bytes stay until a sweep finds that nothing needs them. Finalized packages
@@ -24,6 +24,7 @@ export async function deletePackage(
   const seen = await readPackage(services.registry.read, caller, id);
   // What an older registry takes for unfinished may be preserved.
   if (seen.status !== 'deleted' && seen.sealed_at === null) await assertNotFinalized(services, id);
+  if (seen.status !== 'deleted') await assertDecisionsKnown(services, id);
   return decide(services, id, async (tables) => {
     const pkg = await lockPackage(tables, caller, id);
     if (pkg.status === 'deleted') return pkg;

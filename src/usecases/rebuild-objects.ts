@@ -152,11 +152,12 @@ async function adopt(
   { key, versionId, digest, uploadId }: Listed,
   { kind, places, size, stored }: Held & Pick<RightObject, 'stored'> & { size: number },
   readAt: number,
+  goodAt = readAt,
 ): Promise<string> {
   const createdAt = timeOfId(uploadId);
   const id = derivedId('obj', createdAt, key);
   const object = { id, kind, key, version_id: versionId, digest, size, stored, created_at: createdAt };
-  await tables.blobs.addObject(object, readAt);
+  await tables.blobs.addObject(object, readAt, goodAt);
   await tables.blobs.addLocations(id, places);
   return id;
 }
@@ -172,7 +173,7 @@ async function adoptDamaged(
   { places, bad }: Damaged,
   now: number,
 ): Promise<void> {
-  const id = await adopt(tables, object, { kind: 'pack', places, size, stored }, NEVER);
+  const id = await adopt(tables, object, { kind: 'pack', places, size, stored }, now, NEVER);
   await tables.blobs.quarantine(id, bad, now);
   await tables.checks.suspect({ id });
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { WrittenObject } from '../blobs/blob-store.ts';
-import { manifestKey } from '../blobs/key-layout.ts';
+import { decisionsPrefix, manifestKey, ownerOf } from '../blobs/key-layout.ts';
 import { canonicalJson, type JsonObject } from '../core/canonical-json.ts';
 import { digestFromBytes } from '../core/digest.ts';
 import { StoreError } from '../core/errors.ts';
@@ -13,6 +13,9 @@ import { manifestFiles, manifestPackage } from './manifest-rows.ts';
 import type { Services, WithReader } from './services.ts';
 import { versionOf } from './version-of.ts';
 
+/** Of decisions. */
+const NAMED = 3;
+
 /**
  * Whatever a registry takes for unfinished is preserved if storage has its manifest: then the registry is older than the store, and knows
  * neither what was finalized, nor what was decided since. @throws StoreError registry_older
@@ -24,6 +27,28 @@ export async function assertNotFinalized({ blobs, registry }: Services<WithReade
   throw new StoreError(
     'registry_older',
     `The store has a manifest of ${id}: it was finalized, which the registry does not know. The registry is older than the store, and nothing was changed. Restore a newer backup of the registry, or fill an empty one from the store with \`artifact-store rebuild --from-storage\`.`,
+    { packages: [id] },
+  );
+}
+
+/**
+ * Before something is deleted: storage may have a hold or an extension that the registry does not know, which is older then. What an
+ * operator has looked at since (`sweep --reconcile`) does not count. @throws StoreError registry_older
+ */
+export async function assertDecisionsKnown({ blobs, registry }: Services<WithReader>, id: PackageId): Promise<void> {
+  const since = (await registry.read.stores.getReconciledAt()) ?? Number.NEGATIVE_INFINITY;
+  const written: string[] = [];
+  for await (const { key, modifiedAt } of blobs.objects.list(decisionsPrefix(id))) {
+    const owner = ownerOf(key);
+    if (owner?.kind === 'decision' && modifiedAt > since) written.push(owner.decisionId);
+  }
+  // Read afterwards: the registry knows of each before storage does.
+  const known = await registry.read.retention.eventsAmong(written);
+  const unknown = written.filter((decision) => !known.has(decision));
+  if (unknown.length === 0) return;
+  throw new StoreError(
+    'registry_older',
+    `The store has decisions on ${id} that the registry does not know (${unknown.slice(0, NAMED).join(', ')}): it may be held or extended. The registry is older than the store, and nothing was changed. Restore a newer backup of the registry, or fill an empty one from the store with \`artifact-store rebuild --from-storage\`; or make those decisions again, then run \`artifact-store sweep --reconcile\`.`,
     { packages: [id] },
   );
 }

@@ -155,6 +155,18 @@ test('what is excluded, by option or by the ignore file, is not looked into, and
   await chmod(join(run, 'closed'), 0o755);
 });
 
+test('a pattern that leaves nothing out is told: what was meant to stay out would be preserved', async (t) => {
+  const { run, push } = await bench(t);
+  await writeTree(run, { 'a.log': 'a', 'deep/b.log': 'b' });
+  const excludes = ['*.log', '{a,b', 'nothing*'].flatMap((glob) => ['--exclude', glob]);
+  const { code, stderr } = await push('--dry-run', ...excludes);
+  t.is(code, 0, stderr);
+  t.deepEqual(stderr.match(/--exclude "(.+)" left nothing out/g), [
+    '--exclude "{a,b" left nothing out',
+    '--exclude "nothing*" left nothing out',
+  ]);
+});
+
 test('what is excluded is left out of a comparison on both sides', async (t) => {
   const { run, cli } = await bench(t);
   const id = await api.preserve({ 'a.txt': 'A', 'logs/one': '1', 'logs/two': '2', 'b.log': 'B' });

@@ -194,6 +194,29 @@ export function olderRegistrySuite(name: string, store: () => Promise<Record<str
     t.is((await sweepOf(again.api, { apply: true })).state, 'done');
   });
 
+  test(`${name}: what may be held since is not deleted before somebody has looked at it`, async (t) => {
+    const place = await open(t);
+    const { service, api } = await place.start();
+    const fields = { retention_class: 'transient', file_rules: [{ path: 'a', days: 1 }] };
+    const id = await api.preserve({ a: 'disputed since', b: 'beside it' }, fields);
+    service.sleepDays(20);
+    place.backUp();
+    t.is((await api.post(`/v1/packages/${id}/holds`, { reason: 'court order' })).status, 201);
+    await service.stop();
+
+    await place.restore();
+    const older = await place.start();
+    older.service.sleepDays(20);
+    t.deepEqual((await older.api.get(`/v1/packages/${id}/retention`)).body.holds, []);
+    const refused = { status: 409, body: { code: 'registry_older', packages: [id] } };
+    t.like(await older.api.call('DELETE', `/v1/packages/${id}?reason=over`), refused);
+    t.like(await older.api.call('DELETE', `/v1/packages/${id}/files/a?reason=over`), refused);
+    // Not told what the order says, an operator may say that nothing is to be made again.
+    t.is((await sweepOf(older.api, { reconcile: true })).state, 'done');
+    t.is((await older.api.call('DELETE', `/v1/packages/${id}/files/a?reason=over`)).status, 204);
+    t.is((await older.api.call('DELETE', `/v1/packages/${id}?reason=over`)).status, 200);
+  });
+
   test(`${name}: a copy that was stored since stays, although the registry takes the damaged one for good`, async (t) => {
     const place = await open(t);
     const { service, api } = await place.start();

@@ -17,7 +17,7 @@ export function digestProblem(digest: string, hex: string): string | null {
 }
 
 export function problemOfSource(error: Error): string {
-  return `cannot be read: ${error.message}.`;
+  return `cannot be read: ${error.message.replace(/\.$/, '')}.`;
 }
 
 export function failuresOf(files: ReadonlyArray<{ path: string }>, problem: string): Failure[] {

@@ -15,6 +15,7 @@ export class Exclude {
   /** As they were written. */
   readonly patterns: readonly string[];
   readonly #globs: ReadonlyArray<{ pattern: string; glob: string; foldersOnly: boolean }>;
+  readonly #matched = new Set<string>();
 
   private constructor(patterns: readonly string[]) {
     this.patterns = patterns;
@@ -42,7 +43,13 @@ export class Exclude {
   /** The first pattern that matches this very path; null when none does. */
   match(path: string, isFolder: boolean): string | null {
     const found = this.#globs.find(({ glob, foldersOnly }) => (isFolder || !foldersOnly) && matchesGlob(path, glob));
+    if (found !== undefined) this.#matched.add(found.pattern);
     return found?.pattern ?? null;
+  }
+
+  /** Whether it has matched something until now. */
+  hasMatched(pattern: string): boolean {
+    return this.#matched.has(pattern);
   }
 
   /** Whether a file's path, or a folder that it is in, is left out. */

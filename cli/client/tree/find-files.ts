@@ -30,5 +30,11 @@ export async function findFiles(
   const list = new LeftOutList(note);
   const walkOptions: WalkOptions = { symlinks, special, exclude, signal };
   const files = await walk(directory, { ...walkOptions, leftOut: list });
+  // What was meant to stay out would be preserved. An ignore file may have patterns for other directories.
+  for (const pattern of globs ?? [])
+    if (exclude?.hasMatched(pattern) === false)
+      note?.(
+        `--exclude ${JSON.stringify(pattern)} left nothing out: patterns begin in the directory, and **/ stands for any folders.`,
+      );
   return { files, exclude, leftOut: list.end(exclude?.patterns ?? []), walkOptions };
 }
