@@ -51,8 +51,6 @@ function outcome(upload: UploadRecord): Committed {
   return { upload, state: 'verifying' };
 }
 
-function noClaim(): void {}
-
 /** @returns whose claim there is; null: none */
 async function begin(
   services: Services<WithUploads & WithReader>,
@@ -82,16 +80,18 @@ async function begin(
   // Another request of this process has claimed it since, or is about to.
   if (services.running.has(upload.id)) return 'theirs';
   const claim = claimForCompletion(services, caller, upload.id);
-  const run = claim.then(async (claimed) => {
-    const ours: UploadRecord = {
-      ...upload,
-      state: 'completing',
-      owner: services.instance,
-      storage_upload_id: handle.storageUploadId,
-    };
-    if (claimed) await runCompletion(services, caller, ours, parts, { received: listed });
-    // Why there is none is thrown below.
-  }, noClaim);
+  const ours: UploadRecord = {
+    ...upload,
+    state: 'completing',
+    owner: services.instance,
+    storage_upload_id: handle.storageUploadId,
+  };
+  // What keeps it from being claimed is thrown below.
+  const run = claim
+    .catch(() => false)
+    .then(async (claimed) => {
+      if (claimed) await runCompletion(services, caller, ours, parts, { received: listed });
+    });
   // From the claim on, so that whoever reads of it in the registry finds it here.
   services.running.set(upload.id, run);
   run
