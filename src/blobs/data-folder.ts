@@ -5,6 +5,7 @@ import { makeFolder } from '../make-folder.ts';
 import { type FileLayer, hasErrno, realFileLayer } from './file-layer.ts';
 import { describeHolder, HOLDER_FILE, holderFacts, isHeldByAnother, watchLock } from './folder-holder.ts';
 import { lockFolder } from './folder-lock.ts';
+import { otherOwner, temporaryName } from './folder-owner.ts';
 
 /**
  * The folder that one service owns:
@@ -40,6 +41,7 @@ export type DataFolderErrorCode =
   | 'wrong_version'
   | 'not_a_data_folder'
   | 'not_writable'
+  | 'other_owner'
   | 'no_data_folder';
 
 /** The folder cannot be used; `message` names it and says what to do. */
@@ -56,6 +58,7 @@ export class DataFolderError extends Error {
 /** Of every version. */
 const FORMATS = 'artifact-store/data/';
 const FORMAT = `${FORMATS}v1`;
+const FORMAT_FILE = 'format.json';
 const KEY_BYTES = 32;
 const ATTESTATION_FILE = 'attestation.pem';
 /** How often the holder looks whether the lock's file stands. */
@@ -84,7 +87,7 @@ export async function openDataFolder(
   const dir = resolve(path);
   if (make) makeDataFolder(dir);
   else await assertMade(dir);
-  await checkFormat(dir);
+  if (await checkFormat(dir)) await checkOwner(dir, files);
   const lock = await writing(dir, () => lockFolder(dir));
   if (lock === null) throw new DataFolderError('in_use', await inUse(dir));
   try {
@@ -139,9 +142,7 @@ function makeDataFolder(dir: string): void {
 /** @throws DataFolderError no_data_folder */
 async function assertMade(dir: string): Promise<void> {
   const names = await writing(dir, () => readdir(dir).catch(absent));
-  const text = names?.includes('format.json')
-    ? await writing(dir, () => readFile(join(dir, 'format.json'), 'utf8'))
-    : '';
+  const text = names?.includes(FORMAT_FILE) ? await writing(dir, () => readFile(join(dir, FORMAT_FILE), 'utf8')) : '';
   if (formatOf(text)?.startsWith(FORMATS)) return;
   const why =
     names === null ? 'there is no such folder' : names.length === 0 ? 'it is empty' : 'it contains other things';
@@ -151,12 +152,15 @@ async function assertMade(dir: string): Promise<void> {
   );
 }
 
-/** @throws DataFolderError wrong_version, not_a_data_folder */
-export async function checkFormat(dir: string): Promise<void> {
-  const text = await writing(dir, () => readFile(join(dir, 'format.json'), 'utf8').catch(absent));
-  if (text === null) return checkEmpty(dir);
+/** @returns whether it is a data folder, not an empty one @throws DataFolderError wrong_version, not_a_data_folder */
+export async function checkFormat(dir: string): Promise<boolean> {
+  const text = await writing(dir, () => readFile(join(dir, FORMAT_FILE), 'utf8').catch(absent));
+  if (text === null) {
+    await checkEmpty(dir);
+    return false;
+  }
   const format = formatOf(text);
-  if (format === FORMAT) return;
+  if (format === FORMAT) return true;
   if (format?.startsWith(FORMATS)) {
     throw new DataFolderError(
       'wrong_version',
@@ -166,6 +170,16 @@ export async function checkFormat(dir: string): Promise<void> {
   throw new DataFolderError(
     'not_a_data_folder',
     `${dir} has a format.json that artifact-store did not write: ${ANOTHER_FOLDER}.`,
+  );
+}
+
+/** Root may write in a folder of the service's user, who could not read it then. @throws DataFolderError other_owner, not_writable */
+export async function checkOwner(dir: string, files: FileLayer = realFileLayer): Promise<void> {
+  const other = await writing(dir, () => otherOwner(files, dir, FORMAT_FILE));
+  if (other === null) return;
+  throw new DataFolderError(
+    'other_owner',
+    `The data folder ${dir} belongs to user ${other.theirs}, who could not read what user ${other.ours} writes there: run this as that user (\`sudo -u '#${other.theirs}'\`), or give the folder to user ${other.ours} for good (\`chown -R ${other.ours} ${dir}\`).`,
   );
 }
 
@@ -195,7 +209,7 @@ function formatOf(text: string): string | null {
 async function prepare(files: FileLayer, dir: string): Promise<Pick<DataFolder, 'signingKey' | 'attestationKey'>> {
   const blobs = join(dir, 'blobs');
   await removeTemporaries(files, dir);
-  await writeSmall(files, dir, 'format.json', json({ format: FORMAT }), 'keep');
+  await writeSmall(files, dir, FORMAT_FILE, json({ format: FORMAT }), 'keep');
   await writeSmall(files, dir, 'signing.key', randomBytes(KEY_BYTES), 'keep');
   await writeSmall(files, dir, ATTESTATION_FILE, Buffer.from(newAttestationKey()), 'keep');
   await files.mkdir(blobs).catch((error) => {
@@ -225,10 +239,6 @@ async function tryToWrite(files: FileLayer, dir: string): Promise<void> {
   const file = temporaryName(dir);
   await (await files.create(file)).close();
   await files.unlink(file);
-}
-
-function temporaryName(dir: string): string {
-  return join(dir, `.new-${randomBytes(16).toString('hex')}`);
 }
 
 /** All of the bytes or nothing, mode 0600. @param standing what becomes of a file that has this name already */

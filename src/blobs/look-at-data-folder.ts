@@ -1,12 +1,11 @@
 import { readdir } from 'node:fs/promises';
-import { checkFormat, DataFolderError } from './data-folder.ts';
+import { checkFormat, checkOwner, DataFolderError } from './data-folder.ts';
 import { hasErrno } from './file-layer.ts';
 
-/** What stands at this path; it is looked at, and not changed. @throws DataFolderError when no service would start with it */
+/** What stands at this path; it is looked at, and nothing that is written stays. @throws DataFolderError when no service would start with it */
 export async function lookAtDataFolder(dir: string): Promise<'absent' | 'empty' | 'made'> {
-  let names: string[];
   try {
-    names = await readdir(dir);
+    await readdir(dir);
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) return 'absent';
     const why = (error as Error).message;
@@ -18,6 +17,7 @@ export async function lookAtDataFolder(dir: string): Promise<'absent' | 'empty' 
           { cause: error },
         );
   }
-  await checkFormat(dir);
-  return names.includes('format.json') ? 'made' : 'empty';
+  if (!(await checkFormat(dir))) return 'empty';
+  await checkOwner(dir);
+  return 'made';
 }

@@ -6,6 +6,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { DataFolderError, type DataFolderErrorCode, openDataFolder } from '../../src/blobs/data-folder.ts';
+import { type FileLayer, realFileLayer } from '../../src/blobs/file-layer.ts';
+import { lookAtDataFolder } from '../../src/blobs/look-at-data-folder.ts';
 import { type EffectName, errno, recordingFileLayer } from '../support/recording-file-layer.ts';
 import { tempFolder } from '../support/temp.ts';
 
@@ -215,6 +217,39 @@ test('a folder that cannot be written is not_writable, naming it, before and aft
   t.is((await openElsewhere(t, dir, asNobody)).said.code, 'not_writable');
   await chmod(dir, 0o700);
 });
+
+if (asNobody) {
+  test("root leaves nothing in the folder of the service's user, and is told to be that user", async (t) => {
+    const dir = await give(t, 'data');
+    const held = await openElsewhere(t, dir, true);
+    const content = await readdir(dir);
+    t.true((await refused(t, 'other_owner', dir)).includes(`sudo -u '#${NOBODY}'`), 'even while it is in use');
+    held.child.kill('SIGKILL');
+    await once(held.child, 'exit');
+    await refused(t, 'other_owner', dir, lookAtDataFolder(dir));
+    await refused(t, 'other_owner', dir);
+    t.deepEqual(await readdir(dir), content);
+    for (const name of content) t.is((await stat(join(dir, name))).uid, NOBODY, name);
+    // As the message says: from now on it is root's.
+    for (const name of await readdir(dir, { recursive: true })) await chown(join(dir, name), 0, 0);
+    await (await openDataFolder(dir)).close();
+  });
+
+  test('where the file system gives all files one owner, whoever writes them, anybody is that owner', async (t) => {
+    const dir = await give(t, 'data');
+    const held = await openElsewhere(t, dir, true);
+    held.child.kill('SIGKILL');
+    await once(held.child, 'exit');
+    const create: FileLayer['create'] = async (path) => {
+      const file = await realFileLayer.create(path);
+      await chown(path, NOBODY, NOBODY);
+      return file;
+    };
+    const folder = await openDataFolder(dir, { ...realFileLayer, create });
+    t.is(folder.dir, dir);
+    await folder.close();
+  });
+}
 
 test('a folder cannot be made where this user may not', async (t) => {
   const parent = await give(t, 'parent');
