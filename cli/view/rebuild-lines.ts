@@ -24,7 +24,10 @@ type Problem =
   | 'missing_blobs';
 
 const PROBLEMS: Record<Problem, readonly [label: string, says: string]> = {
-  damaged_manifests: ['damaged manifests', 'their packages did not come back: restore them from a backup of the store'],
+  damaged_manifests: [
+    'damaged manifests',
+    'their packages did not come back, and no sweep removes anything: restore them from a backup of the store, or see docs/operations.md',
+  ],
   unreadable_decisions: ['unreadable decisions', 'make them again, if they still hold'],
   missing_blobs: ['missing bytes', 'no object has them: push the same files again, or restore the store'],
   without_manifest: [

@@ -3,6 +3,7 @@ import type { ReadTables } from '../registry/read-tables.ts';
 import { checkReadiness, type RegistryHealth } from './check-readiness.ts';
 import { compareLocks } from './compare-locks.ts';
 import { damagedItems } from './damaged-files.ts';
+import { notReconciled } from './registry-age.ts';
 import type { Services, WithHealth, WithLocks } from './services.ts';
 import { webhookTotals } from './webhook-totals.ts';
 
@@ -49,6 +50,7 @@ export async function diagnose(services: Services<WithHealth & WithLocks>, aroun
     ...(blob_store.ok ? [identity(store_id)] : []),
     ...(registry.ok
       ? [
+          ...(await reconciliation(services)),
           ...(await storedBytes(services)),
           ...(await lostObjects(services)),
           ...(await fixity(services)),
@@ -125,6 +127,22 @@ function identity(id: string | null): Check {
   const says = 'It is not known yet whether the store belongs to this registry: nothing is written to it.';
   const advice = 'The log says what storage answered: the service needs to read, list and write below its prefix.';
   return { name, level: 'failure', says, advice };
+}
+
+async function reconciliation({ registry }: Services): Promise<Check[]> {
+  const open = await notReconciled(registry.read).catch(() => null);
+  if (open === null) return [];
+  const at = new Date(open.at).toISOString();
+  if (open.why === 'rebuilt') {
+    const says = `The registry was filled from its store at ${at}, and nobody has compared both since: sweeps remove nothing.`;
+    const advice = 'Look at what `artifact-store sweep` lists, then run `artifact-store sweep --reconcile`.';
+    return [{ name: 'registry_rebuilt', level: 'warning', says, advice }];
+  }
+  const many = open.entries === 1 ? 'one event' : `${open.entries} events`;
+  const says = `The registry is older than its store: the audit log in storage has ${many} that the registry does not know (found at ${at}).`;
+  const advice =
+    'Restore a newer backup, or fill an empty registry with `artifact-store rebuild --from-storage`. Where neither is wanted: `artifact-store sweep` lists what the store has, and `sweep --reconcile` ends this.';
+  return [{ name: 'registry_older', level: 'failure', says, advice }];
 }
 
 async function storedBytes({ registry }: Services): Promise<Check[]> {

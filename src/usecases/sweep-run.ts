@@ -7,6 +7,7 @@ import { dropLateKeys, endUnfinished } from './free-leftovers.ts';
 import { assertMarked } from './identify-store.ts';
 import { unknownPackages } from './inspect-packages.ts';
 import { lockBehind } from './lock-behind.ts';
+import { notReconciled } from './registry-age.ts';
 import { removeBegun, removeDue } from './remove-objects.ts';
 import { rewritePacks } from './rewrite-packs.ts';
 import type { Caller } from './services.ts';
@@ -76,12 +77,12 @@ async function assertNewest({ services, options, report }: SweepRun, seen: () =>
 }
 
 /** What a rebuild could not bring back may be needed all the same. @throws StoreError registry_older */
-async function assertReconciled({ rebuilds, stores }: ReadTables): Promise<void> {
-  const rebuiltAt = (await rebuilds.get())?.ended_at ?? null;
-  if (rebuiltAt === null || ((await stores.getReconciledAt()) ?? 0) > rebuiltAt) return;
+async function assertReconciled(tables: ReadTables): Promise<void> {
+  const open = await notReconciled(tables);
+  if (open?.why !== 'rebuilt') return;
   throw new StoreError(
     'registry_older',
-    `The registry was filled from its store at ${new Date(rebuiltAt).toISOString()}, and nobody has compared both since: nothing was removed. Look at what \`sweep\` lists, then run \`sweep --reconcile\`.`,
+    `The registry was filled from its store at ${new Date(open.at).toISOString()}, and nobody has compared both since: nothing was removed. Look at what \`sweep\` lists, then run \`sweep --reconcile\`.`,
   );
 }
 

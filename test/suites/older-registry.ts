@@ -98,6 +98,13 @@ export function olderRegistrySuite(name: string, store: () => Promise<Record<str
     return body;
   }
 
+  /** What doctor says of it when the audit's log was written, or taken over, as every minute. */
+  async function ageOf(api: Api) {
+    await api.get('/v1/log/checkpoint');
+    const { checks } = (await api.get('/v1/diagnosis')).body;
+    return checks.find(({ name }: { name: string }) => name === 'registry_older');
+  }
+
   async function standing(service: TestService): Promise<Map<string, string>> {
     const { objects } = service.services.blobs;
     const found = new Map<string, string>();
@@ -202,17 +209,20 @@ export function olderRegistrySuite(name: string, store: () => Promise<Record<str
     service.sleepDays(20);
     place.backUp();
     t.is((await api.post(`/v1/packages/${id}/holds`, { reason: 'court order' })).status, 201);
+    t.is(await ageOf(api), undefined);
     await service.stop();
 
     await place.restore();
     const older = await place.start();
     older.service.sleepDays(20);
     t.deepEqual((await older.api.get(`/v1/packages/${id}/retention`)).body.holds, []);
+    t.like(await ageOf(older.api), { level: 'failure' }, 'doctor says so before anybody deletes anything');
     const refused = { status: 409, body: { code: 'registry_older', packages: [id] } };
     t.like(await older.api.call('DELETE', `/v1/packages/${id}?reason=over`), refused);
     t.like(await older.api.call('DELETE', `/v1/packages/${id}/files/a?reason=over`), refused);
     // Not told what the order says, an operator may say that nothing is to be made again.
     t.is((await sweepOf(older.api, { reconcile: true })).state, 'done');
+    t.is(await ageOf(older.api), undefined);
     t.is((await older.api.call('DELETE', `/v1/packages/${id}/files/a?reason=over`)).status, 204);
     t.is((await older.api.call('DELETE', `/v1/packages/${id}?reason=over`)).status, 200);
   });

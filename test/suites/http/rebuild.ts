@@ -92,8 +92,14 @@ export function rebuildSuite(startTestService: StartTestService): void {
 
     const swept = await sweepOf(again.api, { apply: true });
     t.like(swept, { state: 'failed', error: { code: 'registry_older' } }, 'nobody has compared both sides yet');
+    const waits = async () =>
+      (await again.api.get('/v1/diagnosis')).body.checks.filter(({ name }: { name: string }) =>
+        /^registry_/.test(name),
+      );
+    t.like(await waits(), [{ name: 'registry_rebuilt', level: 'warning' }]);
     const listed = await sweepOf(again.api, { reconcile: true });
     t.like(listed.report, { unknown: { count: 0 }, missing: { count: 0 }, unknown_packages: [] });
+    t.deepEqual(await waits(), []);
     t.is((await sweepOf(again.api, { apply: true, max_rewrite: 0 })).state, 'done');
     await again.service.stop();
 
