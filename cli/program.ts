@@ -95,6 +95,7 @@ function describeVerb(command: Command, verb: Verb, chosen: (args: string[], opt
       .flat()
       .filter((arg): arg is string => typeof arg === 'string');
     const options = received[count] as Record<string, unknown>;
+    assertGiven(verb, received);
     assertRequired(verb, options);
     chosen(args, options);
   });
@@ -107,6 +108,13 @@ function parentOf(program: Command, words: readonly string[], summary: string): 
     parent = known ?? parent.command(word).summary(GROUPS[word] ?? summary);
   }
   return parent;
+}
+
+/** What an unset variable of a shell becomes is no name of anything. */
+function assertGiven(verb: Verb, received: readonly unknown[]): void {
+  for (const [index, { name }] of (verb.arguments ?? []).entries()) {
+    if ([received[index]].flat().includes('')) throw usageError(`${name} must not be empty.`, seeHelp(verb));
+  }
 }
 
 /** Asked after everything else: a misspelt option is told as such, not as the one that is missing. */
