@@ -156,7 +156,7 @@ if (postgres) {
   );
 }
 
-for (const [name, { of, begin, mend, says, ready }] of Object.entries(TROUBLES)) {
+for (const [name, { of, begin, mend, says, ready }] of sampled(Object.entries(TROUBLES))) {
   onCeph(`${name}: a clear error, and the same command ends well when it is mended`, async (t, place) => {
     const tree = await place.newTree();
     const made = place.gateway.once({ point: 'asked', of, act: () => begin(place) });

@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { attackSignedRanges, sharePack, tryUnsignedRanges } from '../suites/signed-reads.ts';
 import { apiOf } from '../support/api.ts';
 import { type CarelessGateway, startCarelessGateway } from '../support/careless-gateway.ts';
+import { sampled } from '../support/long.ts';
 import { required } from '../support/required.ts';
 import { s3Env } from '../support/s3-env.ts';
 import { createBucket } from '../support/s3-harness.ts';
@@ -44,13 +45,12 @@ if (started !== null) {
     t.is(part.body.code, 'route_not_found');
   }
 
-  test.serial(
-    'if a URL is not limited to its range, a caller that may not read a whole pack gets its own ranges from the service',
-    attackOn,
-    { careless: true },
-  );
-  test.serial('the same if If-Range overrides the range that a URL was signed for', attackOn, {
-    careless: false,
-    liftsRanges: true,
-  });
+  const rows: ReadonlyArray<readonly [title: string, carelessness: Partial<CarelessGateway>]> = [
+    [
+      'if a URL is not limited to its range, a caller that may not read a whole pack gets its own ranges from the service',
+      { careless: true },
+    ],
+    ['the same if If-Range overrides the range that a URL was signed for', { careless: false, liftsRanges: true }],
+  ];
+  for (const [title, carelessness] of sampled(rows)) test.serial(title, attackOn, carelessness);
 }

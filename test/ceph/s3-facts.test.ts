@@ -21,8 +21,9 @@ import { urlSigning } from '../../src/blobs/s3/url-signing.ts';
 import { type Digest, digestHex, digestOf } from '../../src/core/digest.ts';
 import { isStoreError } from '../../src/core/errors.ts';
 import { newId, type UploadId } from '../../src/core/ids.ts';
-import { type Api, apiOf, sha256 } from '../support/api.ts';
+import { apiOf } from '../support/api.ts';
 import { CEPH, type Ceph, startCeph } from '../support/ceph.ts';
+import { plannedFile } from '../support/planned-file.ts';
 import { type PlannedObject, plan } from '../support/planned-object.ts';
 import { answerOf, completeRaw, getRaw, headRaw, openRaw, type RawUpload } from '../support/raw-multipart.ts';
 import { required } from '../support/required.ts';
@@ -206,9 +207,10 @@ onCeph(
     for (const { upload, completed, aborted } of ends) {
       const bytes = await getRaw(client, at(upload));
       const found = (await headRaw(client, at(upload))) === '200';
-      // How many are lost is a matter of chance. What is lost never shows: not in an answer, not in a HEAD.
-      if (bytes !== null) t.is(digestOf(bytes), digestOf(upload.bytes));
-      if (completed === '200') t.true(found);
+      // How many are lost is a matter of chance, as is who comes first: every Abort may. What is lost never shows: not in an
+      // answer, not in a HEAD.
+      t.true(bytes === null || digestOf(bytes) === digestOf(upload.bytes), 'whole, or nothing');
+      t.true(found || completed !== '200', 'what was answered is found');
       const end = bytes !== null ? 'kept' : found ? 'lost' : 'never there';
       const what = `Complete ${completed}, Abort ${aborted}: ${end}`;
       seen[what] = (seen[what] ?? 0) + 1;
@@ -231,37 +233,6 @@ onCeph('Abort of another upload of the same key, racing Complete: nothing is los
   await ceph.collectGarbage();
   for (const upload of uploads) t.is(await digestAt(at(upload)), digestOf(upload.bytes));
   t.deepEqual(seen, { 'Complete 200, Abort 204': 30 });
-});
-
-onCeph('commit racing abort: the service sends one of them, and no object is lost', async (t) => {
-  const { api, service } = await startService(t);
-  const { blobs } = service.services;
-  const completeUpload = blobs.uploads.complete.bind(blobs.uploads);
-  const kept: Array<[url: string, bytes: string]> = [];
-  const ends: Record<string, number> = {};
-  for (let n = 0; n < 20; n += 1) {
-    const bytes = `bytes of race ${n}`;
-    const { id, upload } = await planned(api, bytes);
-    const url = `/v1/uploads/${upload.upload_id}`;
-    const abort = () => api.call('DELETE', url);
-    let aborted: ReturnType<typeof abort> | undefined;
-    blobs.uploads.complete = (...asked) => {
-      aborted ??= abort();
-      return completeUpload(...asked);
-    };
-    // Together, or the abort comes when the Complete is sent.
-    if (n % 2 === 0) aborted = abort();
-    await api.post(`${url}/commit`);
-    await aborted;
-    const { state } = (await api.get(url)).body;
-    ends[state] = (ends[state] ?? 0) + 1;
-    if (n % 2 === 1) t.is(state, 'committed');
-    if (state === 'committed') kept.push([`/v1/packages/${id}/files/f`, bytes]);
-    else t.is(state, 'aborted');
-  }
-  await ceph.collectGarbage();
-  for (const [url, bytes] of kept) t.is((await api.get(url)).body, bytes);
-  t.log(JSON.stringify(ends));
 });
 
 const AFTERWARDS: Record<string, (upload: RawUpload) => Promise<string>> = {
@@ -411,9 +382,11 @@ onCeph(
       t.is(await digestAt(at(first)), digestOf(second.bytes));
     }
 
-    const { api } = await startService(t);
+    const service = await startTestService({ env: s3Env(ceph, await createBucket(ceph)) });
+    t.teardown(() => service.dispose());
+    const api = apiOf(service.url);
     const urls = await Promise.all(
-      Array.from({ length: 10 }, async () => (await planned(api, 'the same bytes')).upload.parts[0].url),
+      Array.from({ length: 10 }, async () => (await plannedFile(api, 'the same bytes')).upload.parts[0].url),
     );
     t.is(new Set(urls.map((url) => new URL(url).pathname)).size, 10, 'one digest, ten uploads, ten keys');
   },
@@ -504,27 +477,6 @@ async function committed(store: BlobStore): Promise<PlannedObject> {
 
 function keyOf(): ObjectKey {
   return blobKey(digestOf(randomBytes(8)), newId('upl', Date.now()) as UploadId);
-}
-
-async function startService(t: ExecutionContext) {
-  const service = await startTestService({
-    env: {
-      // Others of this file are in the bucket already: a new registry would take it for somebody else's.
-      ...s3Env(ceph, await createBucket(ceph)),
-    },
-  });
-  t.teardown(() => service.dispose());
-  return { api: apiOf(service.url), service };
-}
-
-/** A package of one file whose part has arrived. */
-async function planned(api: Api, bytes: string) {
-  const id = await api.create();
-  const object = { digest: sha256(bytes), size: bytes.length };
-  await api.post(`/v1/packages/${id}/files`, { files: [{ path: 'f', ...object }] });
-  const [upload] = (await api.post(`/v1/packages/${id}/uploads`, { objects: [object] })).body.uploads;
-  await api.send(upload.parts[0], Buffer.from(bytes));
-  return { id, upload };
 }
 
 function rawUploads(count: number, prefix: string): Promise<RawUpload[]> {

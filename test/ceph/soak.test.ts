@@ -35,7 +35,7 @@ const WHAT = 'The soak on PostgreSQL and Ceph';
 const ceph = await required(WHAT, CEPH);
 const postgres = ceph && (await required(WHAT, POSTGRES));
 
-const SECONDS = Number(process.env.ARTIFACT_STORE_TEST_SOAK_SECONDS ?? usualOrLong(20, 600));
+const SECONDS = Number(process.env.ARTIFACT_STORE_TEST_SOAK_SECONDS ?? usualOrLong(10, 600));
 /** It goes on for so much longer until everything has happened. */
 const MORE_SECONDS = 300;
 const SEED = Number(process.env.ARTIFACT_STORE_TEST_SEED ?? Date.now() % 1_000_000_007);

@@ -1,11 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import anyTest, { type TestFn } from 'ava';
 import { type Installed, installedClientSuite } from '../suites/cli/installed-client.ts';
+import { builtIn } from '../support/built.ts';
+import { BUILT_VARIABLE } from '../support/command.ts';
 import { readTree, writeTree } from '../support/tree.ts';
 
 /**
@@ -60,8 +62,14 @@ test.before(async (t) => {
     if (!NOT_PACKED.has(name)) await cp(join(ROOT, name), join(source, name), { recursive: true });
   }
   await symlink(join(ROOT, 'node_modules'), join(source, 'node_modules'));
-  // `prepare` builds dist/.
-  await done(run('npm', ['pack', '--pack-destination', folder], source));
+  // `prepare` would build the same dist/ that the run has built for all files.
+  const { [BUILT_VARIABLE]: built } = process.env;
+  if (built) {
+    await cp(builtIn(built), join(source, 'dist'), { recursive: true });
+    await chmod(join(source, 'dist/cli/bin.js'), 0o755);
+  }
+  const asBuilt = built ? ['--ignore-scripts'] : [];
+  await done(run('npm', ['pack', ...asBuilt, '--pack-destination', folder], source));
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz')) as string;
   const home = join(folder, 'home');
   await writeTree(home, { 'package.json': '{"name": "somewhere-else", "private": true}' });

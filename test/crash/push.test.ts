@@ -63,7 +63,7 @@ async function storedIn(blobs: string): Promise<Stored> {
 crashSuite({
   open: openPlace,
   kills: () => usualOrLong(1, 6),
-  freezes: () => 1,
+  freezes: (phase) => usualOrLong(phase % 2, 1),
   large: [150_000, 150_000],
   keepsUnclean: false,
 });

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
-import { ROUTES } from '../../src/http/routes/index.ts';
 import { apiOf } from '../support/api.ts';
 import { turnsOf } from '../support/loop-turns.ts';
 import { startTestService } from '../support/service.ts';
@@ -41,13 +40,4 @@ test('no request blocks the event loop for long, whatever its body', async (t) =
     t.log(`${longest.toFixed(0).padStart(4)} ms  ${what}`);
     t.true(longest <= LONGEST_TURN_MS, `${what}: ${longest} ms`);
   }
-});
-
-test('the worst bodies are those of every call that takes JSON', (t) => {
-  const tried = new Set(WORST_BODIES.map(({ operationId }) => operationId));
-  const taking = ROUTES.filter(({ body }) => body !== null && body !== 'bytes').map(({ operationId }) => operationId);
-  t.deepEqual(
-    taking.filter((operationId) => !tried.has(operationId)),
-    [],
-  );
 });

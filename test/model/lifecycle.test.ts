@@ -26,7 +26,7 @@ import { packOf } from '../support/pack.ts';
 /** ARTIFACT_STORE_TEST_SEED runs the schedules of another run again. */
 const own = process.env.ARTIFACT_STORE_TEST_SEED;
 /** ARTIFACT_STORE_TEST_SCHEDULES divides a long run among processes, each with its own seed. */
-const SCHEDULES = Number(process.env.ARTIFACT_STORE_TEST_SCHEDULES ?? usualOrLong(400, 200_000));
+const SCHEDULES = Number(process.env.ARTIFACT_STORE_TEST_SCHEDULES ?? usualOrLong(200, 200_000));
 /** Few, so that packages share them. */
 const CONTENTS = Array.from({ length: 5 }, (_, n) => Buffer.from(`content ${n} `.repeat(n + 1)));
 const ATTEMPTS = 4;

@@ -21,7 +21,7 @@ import { connectSqliteHere } from '../support/model/sqlite-here.ts';
 import { openLab, World } from '../support/model/world.ts';
 
 const own = process.env.ARTIFACT_STORE_TEST_SEED;
-const SCHEDULES = usualOrLong(300, 30_000);
+const SCHEDULES = usualOrLong(150, 30_000);
 /** Some three files of those below fit. */
 const QUOTAS = { ...DEFAULT_QUOTAS, bytes_per_producer: 100, open_packages: 3 };
 const CONTENTS = Array.from({ length: 4 }, (_, n) => Buffer.from(`${n}`.repeat(10 * (n + 2))));

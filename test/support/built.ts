@@ -17,15 +17,20 @@ export async function builtBin(t: ExecutionContext): Promise<string> {
   return join((await buildInto(await tempFolder(t))).dist, 'cli/bin.js');
 }
 
+/** Where `buildInto` has put it. */
+export function builtIn(folder: string): string {
+  return join(folder, 'dist');
+}
+
 /** Puts the bundle into a folder, as a package that is installed there. @returns where it is, and what stands in which file */
 export async function buildInto(folder: string): Promise<{ dist: string; files: Bundled[] }> {
-  const dist = join(folder, 'dist');
+  const dist = builtIn(folder);
   await mkdir(join(folder, 'node_modules'));
   await copyFile(join(ROOT, 'package.json'), join(folder, 'package.json'));
   await symlink(join(ROOT, 'node_modules/better-sqlite3'), join(folder, 'node_modules/better-sqlite3'));
   const { [BUILT_VARIABLE]: built } = process.env;
   if (!built) return { dist, files: await bundle(dist) };
-  await cp(join(built, 'dist'), dist, { recursive: true });
+  await cp(builtIn(built), dist, { recursive: true });
   return { dist, files: JSON.parse(await readFile(join(built, LIST), 'utf8')) };
 }
 

@@ -4,14 +4,14 @@ import { POSTGRES } from './postgres.ts';
 import { required } from './required.ts';
 import { s3Env, uploadKeyEnv } from './s3-env.ts';
 import { createBucket } from './s3-harness.ts';
-import { S3 } from './s3-server.ts';
+import { S3, type S3Server } from './s3-server.ts';
 import { type StartTestService, startTestService } from './service.ts';
 
 /**
  * Runs a suite of the whole service on PostgreSQL and a real S3 server: a database and a bucket for each data folder. A bucket is probed
  * for the first service, and found to be the same for the others: a probe costs as much as a test.
  */
-export async function onCeph(name: string, suite: (start: StartTestService) => void): Promise<void> {
+export async function onCeph(name: string, suite: (start: StartTestService, server: S3Server) => void): Promise<void> {
   const server = await required(`The suite ${name} on PostgreSQL and S3`, S3);
   const postgres = server && (await required(`The suite ${name} on PostgreSQL and S3`, POSTGRES));
   if (!server || !postgres) return;
@@ -40,5 +40,5 @@ export async function onCeph(name: string, suite: (start: StartTestService) => v
     });
     pairs.set(service.dataDir, pair);
     return service;
-  });
+  }, server);
 }

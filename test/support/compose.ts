@@ -15,6 +15,7 @@ const SUITES = [
   'test/ceph/attestation.test.ts',
   'test/ceph/audit-log.test.ts',
   'test/ceph/time-stamps.test.ts',
+  'test/ceph/commit-abort.test.ts',
   'test/ceph/damage.test.ts',
   'test/ceph/dedupe-attacks.test.ts',
   'test/ceph/drops.test.ts',

@@ -13,8 +13,6 @@ const AT_MOST: Record<string, number> = {
   'test/ceph': 4,
   'test/postgres': 4,
 };
-/** They act in the middle of a request, which a process that is busy with others hears of too late. */
-const BY_THEMSELVES = ['test/ceph/s3-facts.test.ts'];
 /** Hooks for each test, and a context, are those of all tests of a process. */
 const HAS_CONTEXT = /\bt\.context = |\.(before|after)Each\b/;
 
@@ -30,10 +28,7 @@ export function groupFiles(patterns: readonly string[], alone: ReadonlySet<strin
   const wanted = patterns.filter((pattern) => !pattern.startsWith('!'));
   const files = globSync(wanted, { cwd: ROOT, exclude }).toSorted();
   const isGrouped = (file: string): boolean =>
-    dirname(file) in AT_MOST &&
-    !alone.has(file) &&
-    !BY_THEMSELVES.includes(file) &&
-    !HAS_CONTEXT.test(readFileSync(join(ROOT, file), 'utf8'));
+    dirname(file) in AT_MOST && !alone.has(file) && !HAS_CONTEXT.test(readFileSync(join(ROOT, file), 'utf8'));
   mkdirSync(join(ROOT, GROUPS), { recursive: true });
   const groups = Object.entries(AT_MOST).flatMap(([folder, most]) =>
     inChunks(

@@ -10,11 +10,13 @@ export const GROUPED_VARIABLE = 'ARTIFACT_STORE_TEST_GROUPED';
  */
 const ASKED_BY_OTHERS = [
   'access',
+  'archives',
   'file-rules',
   'foreign-digest',
   'frame-commits',
   'metrics',
   'openapi',
+  'operations',
   'packages',
   'races',
   'retention',
@@ -22,13 +24,16 @@ const ASKED_BY_OTHERS = [
 ];
 /**
  * In the long run, and when they are asked for: other pairs say the same of PostgreSQL and of the folder, and of what version 0.1.0 wrote;
- * the soak says it of services that die.
+ * the soak says it of services that die. What Ceph makes of requests that the service never sends changes with Ceph alone; how long a
+ * request keeps the others waiting, other test files decide, too.
  */
 const LONG_ONLY = [
   'test/postgres-folder/',
   ...ASKED_BY_OTHERS.map((suite) => `test/ceph/${suite}.test.ts`),
   'test/ceph/crash.test.ts',
   'test/ceph/replicas.test.ts',
+  'test/ceph/s3-facts.test.ts',
+  'test/http/worst-bodies.test.ts',
   'test/ceph/version-0.1.0.test.ts',
 ];
 

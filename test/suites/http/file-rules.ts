@@ -14,6 +14,7 @@ import { recover } from '../../../src/usecases/recover.ts';
 import { registerFiles } from '../../../src/usecases/register-files.ts';
 import type { Caller } from '../../../src/usecases/services.ts';
 import { apiOf, sha256 } from '../../support/api.ts';
+import { usualOrLong } from '../../support/long.ts';
 import { preservePacked } from '../../support/packed-package.ts';
 import type { StartTestService, TestService } from '../../support/service.ts';
 import { testOfService } from '../../support/service-suite.ts';
@@ -335,7 +336,7 @@ export function fileRulesSuite(startTestService: StartTestService): void {
 
   test('whoever registers the same bytes while they are removed and swept either has them or must send them', async (t) => {
     const { service, api } = await place(t);
-    for (let round = 0; round < 6; round += 1) {
+    for (let round = 0; round < usualOrLong(2, 6); round += 1) {
       const contents = Array.from({ length: 12 }, (_, n) => `raced ${round} ${n}`);
       const files = Object.fromEntries(contents.map((content, n) => [`raw/${n}`, content]));
       const id = await api.preserve(files, LONG);

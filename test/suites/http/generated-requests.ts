@@ -11,9 +11,9 @@ const asked = process.env.ARTIFACT_STORE_TEST_REQUESTS;
 /** To one service: what it collects makes lists, sweeps and readings longer. */
 const ROUND = 50_000;
 /** So many that nearly every operation succeeds, and is refused, now and then. */
-const MANY = 10_000;
+const MANY = 5_000;
 /** Operations of which so many requests may miss a success or a refusal: what needs nothing is refused once in fifty times. */
-const LEFT_OUT_BY_CHANCE = 3;
+const LEFT_OUT_BY_CHANCE = 6;
 /** Needs an authority for time stamps, which these services do not have. */
 const NEVER_SUCCEEDS = ['getLogTimestamp'];
 /** Closes a service that nobody needs a token for: the rest would be refused. */
