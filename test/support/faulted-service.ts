@@ -27,8 +27,8 @@ import { writeTree } from './tree.ts';
 
 const MIB = 1024 ** 2;
 const PART = 5 * MIB;
-/** Two files of three parts, beside one of one part and small ones for several packs. */
-const LARGE = { files: 2, parts: 3 };
+/** Two files of two parts, beside one of one part and small ones for several packs. */
+const LARGE = { files: 2, size: PART + 1.25 * MIB };
 const SMALL = { files: 300, size: 4_000 };
 const LIMITS = { single_part_max: PART, part_size: PART, pack_target: MIB / 4 };
 /** How long a test waits for a fault that may never be made. */
@@ -333,7 +333,7 @@ function addressOf(url: string): { host: string; port: number } {
 
 async function makeTree(folder: string, name: string): Promise<Tree> {
   const files: Record<string, Buffer> = { 'empty.log': Buffer.alloc(0), 'medium.bin': randomBytes(1.5 * MIB) };
-  for (let n = 0; n < LARGE.files; n += 1) files[`large-${n}.bin`] = randomBytes((LARGE.parts - 1) * PART + 1 + n);
+  for (let n = 0; n < LARGE.files; n += 1) files[`large-${n}.bin`] = randomBytes(LARGE.size + n);
   for (let n = 0; n < SMALL.files; n += 1) {
     // Every tenth has the bytes of the one before it.
     const bytes = n % 10 === 9 ? (files[smallPath(n - 1)] as Buffer) : randomBytes(1 + ((n * 37) % (2 * SMALL.size)));
