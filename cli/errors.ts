@@ -100,6 +100,8 @@ const OTHER_TOKEN =
   'Use a token that may do this (ARTIFACT_STORE_TOKEN, --token); `artifact-store token create` makes one.';
 const AGAIN = 'Run the same command again when it answers: `artifact-store doctor` says what fails.';
 
+const WITH_SPACE = 'Run the same command again when there is space: what is stored is not sent again.';
+
 const NO_ROUTE =
   'Check the URL (--url, ARTIFACT_STORE_URL): it ends before /v1. Or the service is older than this command: `artifact-store doctor` names its version.';
 
@@ -124,6 +126,7 @@ function nextOf(error: ApiError): string | undefined {
   if (error.code === 'list_mismatch') return OTHERS;
   if (error.code === 'quota_exceeded' || error.code === 'too_many_packages') return SEE_QUOTA;
   if (error.code === 'route_not_found') return NO_ROUTE;
+  if (error.code === 'no_space') return WITH_SPACE;
   return error.code === 'unavailable' ? AGAIN : undefined;
 }
 

@@ -46,7 +46,7 @@ export function sweepOutcome(sweep: Sweep): Outcome {
   if (report.unknown_packages.length > 0) {
     const [first, ...more] = report.unknown_packages;
     const others = more.length === 0 ? '' : ` and ${more.length} more`;
-    lines.push(['not in the registry', `${first}${others}: the registry is older than the store`]);
+    lines.push(['only in the store', `of ${first}${others}: the registry is older than the store`]);
   }
   const summary = apply ? `${formatBytes(report.freed.bytes)} freed` : 'nothing was changed';
   const head = `Sweep ${printable(id)}: ${kinds.length === 0 ? 'nothing to free' : summary} (${countOf(report.requests, 'request')} to storage).`;

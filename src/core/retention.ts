@@ -8,8 +8,6 @@ import { TIME_MAX } from './time.ts';
  */
 export const DAY_MS = 86_400_000;
 
-/** The last instant that RFC 3339 and every client can write with a four-digit year. */
-
 /** How long some files of a package must be kept, less long than the package: see core/file-rules.ts. */
 export interface FileRule {
   /** A glob: see core/glob.ts. */

@@ -1,5 +1,6 @@
 import { StoreError } from '../core/errors.ts';
 import type { Damage } from './damage.ts';
+import { LostRaceError } from './lost-race.ts';
 
 /** What Node and PostgreSQL say of an error: a system's name (`ECONNREFUSED`) or an SQLSTATE (`57P01`). */
 interface Coded {
@@ -40,6 +41,7 @@ export function translated(error: unknown, place: string, damage: Damage): unkno
 
 /** Whether running the transaction again, from its beginning, may succeed: it was rolled back for another's sake. */
 export function lostRace(error: unknown): boolean {
+  if (error instanceof LostRaceError) return true;
   const cause = error instanceof StoreError ? error.cause : error;
   if (!(cause instanceof Error)) return false;
   const { code, constraint } = cause as Coded;

@@ -4,6 +4,7 @@ import { newId, type PackageId } from '../core/ids.ts';
 import { canonicalMetadata } from '../core/metadata.ts';
 import { assertOpenPackagesFit } from '../core/quotas.ts';
 import { DEFAULT_RETENTION_CLASS, daysAfter } from '../core/retention.ts';
+import { LostRaceError } from '../registry/lost-race.ts';
 import type { PackageRecord } from '../registry/packages.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
 import { mayRead } from '../registry/reads.ts';
@@ -64,6 +65,7 @@ export async function createPackage(
       created_by: caller.actor,
       created_at: now,
     });
+    await assertStillUnnamed(tables, input.producer, externalId, superseded);
     assertOpenPackagesFit(services.quotas, await tables.usage.change(input.producer, { open_packages: 1 }));
     await recordRetention(tables, caller, { package_id: id, action: 'set', at: now, expires_after: expiresAt });
     await recordChange(tables, caller, {
@@ -93,6 +95,22 @@ async function findNamed(
   if (externalId === null) return null;
   const { packages } = tables;
   return (await packages.findCurrent(producer, externalId)) ?? (await packages.findOpen(producer, externalId));
+}
+
+/**
+ * What one request found free another may have taken, and finalized, since: PostgreSQL lets others write between the look and the insert.
+ * The second package would be open beside the first one, and nobody would know of it. The insert has waited for whoever was about to
+ * finalize (packages_one_open), so what is read after it is the truth. @throws LostRaceError
+ */
+async function assertStillUnnamed(
+  tables: ReadTables,
+  producer: string,
+  externalId: string | null,
+  superseded: PackageRecord | null,
+): Promise<void> {
+  if (externalId === null) return;
+  const current = await tables.packages.findCurrent(producer, externalId);
+  if (current !== null && current.id !== superseded?.id) throw new LostRaceError(`the external id ${externalId}`);
 }
 
 /**

@@ -57,7 +57,7 @@ test('a registry that is older than the store: exit 4, and what to do', async (t
       yield Buffer.from('{}');
     })(),
   );
-  t.regex((await cli('sweep')).stdout, /not in the registry {2}pkg_\w+: the registry is older than the store/);
+  t.regex((await cli('sweep')).stdout, /only in the store {2}of pkg_\w+: the registry is older than the store/);
   const refused = await cli('sweep', '--apply', '--json');
   t.is(refused.code, 4);
   t.is(refused.json.error.code, 'registry_older');
