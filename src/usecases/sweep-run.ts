@@ -36,6 +36,13 @@ export async function runSweep(
   report: SweepReport,
   signal: AbortSignal,
 ): Promise<void> {
+  // What the log takes over from storage is part of what is reconciled (registry-age.ts). The log's own troubles are not a sweep's.
+  if (options.reconcile) {
+    await services.auditLog.keepUp(signal).catch((err: unknown) => {
+      services.log.warn({ err }, 'the audit log could not be brought up to date before the sweep');
+    });
+    signal.throwIfAborted();
+  }
   const now = await services.registry.read.now();
   const before = now - services.sweepGraceMs;
   const run: SweepRun = { services, caller, options, report, now, before, goOn: () => signal.throwIfAborted() };

@@ -213,7 +213,7 @@ export function olderRegistrySuite(name: string, store: () => Promise<Record<str
     await service.stop();
 
     await place.restore();
-    const older = await place.start();
+    let older = await place.start();
     older.service.sleepDays(20);
     t.deepEqual((await older.api.get(`/v1/packages/${id}/retention`)).body.holds, []);
     t.like(await ageOf(older.api), { level: 'failure' }, 'doctor says so before anybody deletes anything');
@@ -223,6 +223,12 @@ export function olderRegistrySuite(name: string, store: () => Promise<Record<str
     // Not told what the order says, an operator may say that nothing is to be made again.
     t.is((await sweepOf(older.api, { reconcile: true })).state, 'done');
     t.is(await ageOf(older.api), undefined);
+    await older.service.stop();
+    await place.restore();
+    older = await place.start();
+    older.service.sleepDays(20);
+    t.is((await sweepOf(older.api, { reconcile: true })).state, 'done');
+    t.is(await ageOf(older.api), undefined, 'also when nobody had looked at the log before');
     t.is((await older.api.call('DELETE', `/v1/packages/${id}/files/a?reason=over`)).status, 204);
     t.is((await older.api.call('DELETE', `/v1/packages/${id}?reason=over`)).status, 200);
   });

@@ -49,6 +49,7 @@ export function rebuildSuite(startTestService: StartTestService): void {
     const told = await retentionOf(api, scene.all);
     const shown = await showAll(api, scene.all);
     const proofs = await proofsOf(api, scene.living);
+    t.is((await api.get('/v1/log/checkpoint')).status, 200);
     await service.stop();
     const before = await contentOf(service.env);
 
@@ -99,6 +100,7 @@ export function rebuildSuite(startTestService: StartTestService): void {
     t.like(await waits(), [{ name: 'registry_rebuilt', level: 'warning' }]);
     const listed = await sweepOf(again.api, { reconcile: true });
     t.like(listed.report, { unknown: { count: 0 }, missing: { count: 0 }, unknown_packages: [] });
+    t.is((await again.api.get('/v1/log/checkpoint')).status, 200, 'the log goes on from what storage has of it');
     t.deepEqual(await waits(), []);
     t.is((await sweepOf(again.api, { apply: true, max_rewrite: 0 })).state, 'done');
     await again.service.stop();
