@@ -12,8 +12,7 @@ export async function notReconciled(tables: ReadTables): Promise<NotReconciled |
   const since = (await tables.stores.getReconciledAt()) ?? Number.NEGATIVE_INFINITY;
   const rebuiltAt = (await tables.rebuilds.get())?.ended_at ?? null;
   if (rebuiltAt !== null && since <= rebuiltAt) return { why: 'rebuilt', at: rebuiltAt };
-  // A registry without a log of its own was filled from its store, which is said above.
-  const gap = (await tables.log.gaps()).findLast(({ first }) => first > 0);
+  const gap = (await tables.log.gaps()).at(-1);
   if (gap === undefined) return null;
   // The log was taken over from storage then, gap and checkpoint in one transaction (adopt-log.ts).
   const at = (await tables.log.checkpoint(gap.end))?.at ?? 0;
