@@ -63,8 +63,8 @@ export function apiTokenTable(db: Knex) {
     },
 
     /** The first revocation stays. */
-    async revoke(id: TokenId, by: string, now: number): Promise<void> {
-      await db('api_tokens').where({ id, revoked_at: null }).update({ revoked_by: by, revoked_at: now });
+    async revoke(id: TokenId, by: string, now: number): Promise<boolean> {
+      return (await db('api_tokens').where({ id, revoked_at: null }).update({ revoked_by: by, revoked_at: now })) > 0;
     },
 
     /** It was used now. Not noted when a later use, or one at most `within` ms before, stands already. */

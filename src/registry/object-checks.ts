@@ -158,18 +158,20 @@ export function objectCheckTable(db: Knex) {
       }));
     },
 
-    /** @param seen what is wrong, in words; null: nothing is @returns what had been found before */
-    async record(no: number, result: CheckResult, seen: string | null, now: number): Promise<void> {
-      const good = result === 'good';
-      await db('object_checks')
-        .where({ object_no: no })
-        .update({
-          turn_at: now,
-          seen_at: now,
-          result,
-          seen,
-          ...(good ? { good_at: now, found_at: null } : { found_at: db.raw('coalesce(found_at, ?)', [now]) }),
-        });
+    /** @param seen what is wrong, in words */
+    async record(no: number, result: Exclude<CheckResult, 'good'>, seen: string, now: number): Promise<void> {
+      const found_at = db.raw('coalesce(found_at, ?)', [now]);
+      await db('object_checks').where({ object_no: no }).update({ turn_at: now, seen_at: now, result, seen, found_at });
+    },
+
+    /**
+     * Whoever began to read later knows better. @param begun when the reading began, ms
+     * @returns false: another reading was recorded since
+     */
+    async recordGood(no: number, begun: number, now: number): Promise<boolean> {
+      const verdict = { result: 'good', seen: null, good_at: now, found_at: null };
+      const rows = db('object_checks').where({ object_no: no }).where('seen_at', '<=', begun);
+      return (await rows.update({ turn_at: now, seen_at: now, ...verdict })) > 0;
     },
 
     /** A read found its bytes wrong: its turn is now. */

@@ -75,6 +75,11 @@ export function objectLockTable(db: Knex) {
       ]);
     },
 
+    /** After storage was told of what this package wanted; it may want something else by now. */
+    async wantAgain({ id, locks_wanted }: LockingPackage): Promise<void> {
+      await db('packages').where({ id }).whereNot({ locks_wanted }).increment('locks_wanted');
+    },
+
     /** @returns false: the package has come to want something else meanwhile */
     async setTold({ id, locks_wanted }: LockingPackage): Promise<boolean> {
       await db('packages').where({ id }).where('locks_told', '<', locks_wanted).update({ locks_told: locks_wanted });
@@ -108,9 +113,11 @@ export function objectLockTable(db: Knex) {
      */
     async beginLifting(table: LockTable, nos: readonly number[], now: number): Promise<number[]> {
       const [no, wanted] = [NUMBER[table], table === 'objects' ? `and not ${isWantedHeld('o')}` : ''];
+      // Should nobody come to end it: whoever is to hold these by then is not asked again.
+      const mark = table === 'objects' ? `, lock_wanted = (${HOLDS_FILES})` : '';
       const rows: Array<{ no: number }> = rowsOf(
         await db.raw(
-          `update ${table} set hold_lifting_at = ? where ${no} in (
+          `update ${table} set hold_lifting_at = ?${mark} where ${no} in (
              select o.${no} from ${table} o where o.${no} in (select r.no from ? r) and o.legal_hold = true
                and (o.hold_lifting_at is null or o.hold_lifting_at < cast(? as bigint)) ${wanted})
            returning ${no} as no`,

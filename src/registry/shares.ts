@@ -39,8 +39,8 @@ export function shareTable(db: Knex) {
     },
 
     /** The first revocation stays. */
-    async revoke(id: ShareId, by: string, now: number): Promise<void> {
-      await db('shares').where({ id, revoked_at: null }).update({ revoked_by: by, revoked_at: now });
+    async revoke(id: ShareId, by: string, now: number): Promise<boolean> {
+      return (await db('shares').where({ id, revoked_at: null }).update({ revoked_by: by, revoked_at: now })) > 0;
     },
   };
 }

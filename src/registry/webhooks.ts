@@ -96,13 +96,20 @@ export function webhookTable(db: Knex) {
     },
 
     /** With all that waits for it. */
-    async remove(id: WebhookId): Promise<void> {
-      await db('webhooks').where({ id }).delete();
+    /** @returns false: somebody else has */
+    async remove(id: WebhookId): Promise<boolean> {
+      if ((await db('webhooks').where({ id }).delete()) === 0) return false;
       await db('webhook_deliveries').where({ webhook_id: id }).delete();
+      return true;
     },
 
-    async setSecret(id: WebhookId, secret: Pick<WebhookRecord, 'secret_no' | 'secret_hash' | 'previous_until'>) {
-      await db('webhooks').where({ id }).update(secret);
+    /** @param before the number of the one that stood @returns false: another one was put in its place */
+    async setSecret(
+      id: WebhookId,
+      before: number,
+      secret: Pick<WebhookRecord, 'secret_no' | 'secret_hash' | 'previous_until'>,
+    ): Promise<boolean> {
+      return (await db('webhooks').where({ id, secret_no: before }).update(secret)) > 0;
     },
 
     /** Those of this actor are sent nothing any more. @returns which */

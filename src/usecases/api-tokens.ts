@@ -86,7 +86,8 @@ export async function revokeToken(
     if (token === null) throw new StoreError('token_not_found', `There is no token ${id}.`);
     if (token.revoked_at !== null) return token;
     const at = await tables.now();
-    await tables.apiTokens.revoke(id, caller.actor, at);
+    if (!(await tables.apiTokens.revoke(id, caller.actor, at)))
+      return (await tables.apiTokens.get(id)) as ApiTokenRecord;
     const detail = { name: token.name };
     await recordChange(tables, caller, {
       at,

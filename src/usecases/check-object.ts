@@ -32,13 +32,14 @@ export async function checkObject(
 ): Promise<Checked> {
   const { registry } = services;
   const { digest, size, stored_digest, encoding } = object;
+  const begun = await registry.read.now();
   const places = await registry.read.checks.places(object.no);
   const frames =
     encoding === 'identity' ? null : ((await registry.read.blobs.frames([object.id])).get(object.id) ?? EMPTY);
   const stored = frames && { frames, digest: stored_digest };
   const plan = { digest, size, places: places.map(({ quarantined: _, ...place }) => place), stored };
   const { findings, storedSize } = await readAgain(services, object, plan, pass);
-  if (isSound(findings)) return recordGood(services, object, places);
+  if (isSound(findings)) return recordGood(services, object, places, begun);
   if (storedSize !== object.stored_size) await lookUpObjects(services, SYSTEM, null, [object.id]);
   if (storedSize === null) {
     return registry.transaction(async (tables): Promise<Checked> => {
@@ -71,12 +72,14 @@ async function recordGood(
   services: Services<WithReader>,
   object: CheckedObject,
   places: readonly CheckedPlace[],
+  begun: number,
 ): Promise<Checked> {
-  await services.registry.transaction(async (tables) => {
-    await tables.checks.record(object.no, 'good', null, await tables.now());
+  const isNewest = await services.registry.transaction(async (tables) => {
+    if (!(await tables.checks.recordGood(object.no, begun, await tables.now()))) return false;
     if (places.some(({ quarantined }) => quarantined)) await tables.blobs.release(object.id);
+    return true;
   });
-  if (object.state === 'lost') await lookUpObjects(services, SYSTEM, null, [object.id]);
+  if (isNewest && object.state === 'lost') await lookUpObjects(services, SYSTEM, null, [object.id]);
   return { result: 'good', newly: false };
 }
 

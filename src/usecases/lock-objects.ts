@@ -3,7 +3,7 @@ import { attestationKey, decisionKey, manifestKey, type ObjectKey } from '../blo
 import { isStoreError } from '../core/errors.ts';
 import type { PackageId } from '../core/ids.ts';
 import { wantedLock } from '../core/object-lock.ts';
-import type { LockBehind } from '../registry/locks-behind.ts';
+import type { LockBehind, LockingPackage } from '../registry/locks-behind.ts';
 import type { LockTable, ToldLock } from '../registry/object-locks.ts';
 import { mapLimit } from './map-limit.ts';
 import type { Services, WithDecisions } from './services.ts';
@@ -19,7 +19,8 @@ const PASSES = 3;
  * Storage is told of locks between two transactions, and the registry notes afterwards what it was told: whoever dies in between tells
  * the same again, which changes nothing. Retention is only ever raised, so any number may raise one object at once, in any order. A hold
  * may be lifted at the moment at which another package wants it: the registry says before that it is being lifted, nobody believes in it
- * as long as it does, and whoever lifts it compares again afterwards (registry/object-locks.ts). So what the registry says storage was
+ * as long as it does, and whoever lifts it compares again afterwards (registry/object-locks.ts). Whether the package itself wants it, is
+ * asked under the package's lock, by who lifts and by who records a hold. So what the registry says storage was
  * told is never more than storage was told.
  */
 
@@ -37,13 +38,23 @@ export async function lockInStorage(services: Services<WithDecisions>, id: Packa
     if (pkg === null) return;
     const wanted = wantedLock(pkg, await read.now());
     const settled = [
-      await tellAll(services, locks, 'objects', (after) =>
-        read.locks.listOfPackage(id, [manifestKey(id), attestationKey(id)], wanted, after, PAGE),
+      await tellAll(
+        services,
+        locks,
+        'objects',
+        (after) => read.locks.listOfPackage(id, [manifestKey(id), attestationKey(id)], wanted, after, PAGE),
+        pkg,
       ),
-      await tellAll(services, locks, 'retention_events', async (after) => {
-        const decisions = await read.locks.listDecisions(id, wanted, after, PAGE);
-        return decisions.map((decision) => ({ ...decision, key: decisionKey(id, decision.id) }));
-      }),
+      await tellAll(
+        services,
+        locks,
+        'retention_events',
+        async (after) => {
+          const decisions = await read.locks.listDecisions(id, wanted, after, PAGE);
+          return decisions.map((decision) => ({ ...decision, key: decisionKey(id, decision.id) }));
+        },
+        pkg,
+      ),
     ];
     if (settled.includes(false) || (await registry.transaction((tables) => tables.locks.setTold(pkg)))) return;
   }
@@ -65,13 +76,14 @@ async function tellAll(
   locks: ObjectLocks,
   table: LockTable,
   list: (after: number) => Promise<LockBehind[]>,
+  pkg: LockingPackage | null = null,
 ): Promise<boolean> {
   let settled = true;
   for (let after = 0; ; ) {
     const page = await list(after);
     const last = page.at(-1);
     if (last === undefined) return settled;
-    settled = (await tell(services, locks, table, page)) && settled;
+    settled = (await tell(services, locks, table, page, pkg)) && settled;
     if (page.length < PAGE) return settled;
     after = last.no;
   }
@@ -82,18 +94,21 @@ async function tell(
   locks: ObjectLocks,
   table: LockTable,
   page: readonly LockBehind[],
+  pkg: LockingPackage | null,
 ): Promise<boolean> {
   const isSettled = await raise(
     services,
     locks,
     table,
     page.filter(({ until, hold }) => until !== null || hold === true),
+    pkg,
   );
   const isLifted = await lift(
     services,
     locks,
     table,
     page.filter(({ hold }) => hold === false),
+    pkg,
   );
   if (table === 'objects') {
     const nos = page.map(({ no }) => no);
@@ -108,6 +123,7 @@ async function raise(
   locks: ObjectLocks,
   table: LockTable,
   behind: readonly LockBehind[],
+  pkg: LockingPackage | null,
 ): Promise<boolean> {
   const told: ToldLock[] = [];
   const work = mapLimit(behind, CONCURRENCY, async ({ no, id, key, version_id, until, hold }) => {
@@ -125,7 +141,14 @@ async function raise(
   const [failed] = await Promise.allSettled([work]);
   const isLifted =
     told.length > 0 &&
-    (await registry.transaction(async (tables) => tables.locks.record(table, told, await tables.now())));
+    (await registry.transaction(async (tables) => {
+      // Whoever has released the hold meanwhile saw nothing to lift: it is looked at again.
+      if (pkg !== null && told.some(({ held }) => held)) {
+        await tables.packages.lock(pkg.id);
+        await tables.locks.wantAgain(pkg);
+      }
+      return tables.locks.record(table, told, await tables.now());
+    }));
   if (failed.status === 'rejected') throw failed.reason;
   return !isLifted;
 }
@@ -141,18 +164,23 @@ async function lift(
   locks: ObjectLocks,
   table: LockTable,
   held: readonly LockBehind[],
+  pkg: LockingPackage | null,
 ): Promise<boolean> {
   if (held.length === 0) return true;
   const { registry, blobs } = services;
-  const { nos, since } = await registry.transaction(async (tables) => {
+  const { nos: begun, since } = await registry.transaction(async (tables) => {
+    // Whoever places a hold has this lock: it was before, and is seen, or comes later, and sees what is being lifted.
+    const now = pkg === null ? null : await tables.packages.lock(pkg.id);
     const since = await tables.now();
+    if (now !== null && wantedLock(now, since).held) return { nos: [], since };
     const nos = await tables.locks.beginLifting(
       table,
       held.map(({ no }) => no),
       since,
     );
-    return { nos: new Set(nos), since };
+    return { nos, since };
   });
+  const nos = new Set(begun);
   const mine = held.filter(({ no }) => nos.has(no));
   await mapLimit(mine, CONCURRENCY, async ({ key, version_id }) => {
     try {

@@ -106,7 +106,7 @@ export async function revokeShare(
     if (!share || !pkg) throw new StoreError('share_not_found', `There is no share ${id}.`);
     if (share.revoked_at !== null) return share;
     const at = await tables.now();
-    await tables.shares.revoke(id, caller.actor, at);
+    if (!(await tables.shares.revoke(id, caller.actor, at))) return (await tables.shares.get(id)) as ShareRecord;
     await recordChange(tables, caller, {
       at,
       action: 'share.revoked',

@@ -5,6 +5,7 @@ import { isWithin } from '../core/scopes.ts';
 import { isLive } from '../core/token-form.ts';
 import { unknownTypes, WEBHOOKS_MAX, WEBHOOKS_PER_ACTOR_MAX, type WebhookFormat } from '../core/webhook.ts';
 import { hashOfSecret, PREVIOUS_SECRET_MS } from '../core/webhook-signature.ts';
+import { LostRaceError } from '../registry/lost-race.ts';
 import type { ReadTables } from '../registry/read-tables.ts';
 import type { Tables } from '../registry/registry.ts';
 import type { DeliveryCounts, DeliveryRecord, DeliveryState } from '../registry/webhook-deliveries.ts';
@@ -110,7 +111,7 @@ export async function removeWebhook(
   return registry.transaction(async (tables) => {
     const webhook = withCounts(await readWebhook(tables, caller, id), await tables.deliveries.counts());
     const at = await tables.now();
-    await tables.webhooks.remove(id);
+    if (!(await tables.webhooks.remove(id))) throw new LostRaceError(`webhook ${id}`);
     const about = { package_id: null, subject_id: id, reason, detail: shownOf(webhook.url) };
     await recordChange(tables, caller, { at, action: 'webhook.removed', ...about });
     return webhook;
@@ -129,7 +130,8 @@ export async function rotateWebhookSecret(
     const secret_no = before.secret_no + 1;
     const secret = webhooks.secretOf(id, secret_no);
     const previous_until = at + PREVIOUS_SECRET_MS;
-    await tables.webhooks.setSecret(id, { secret_no, secret_hash: hashOfSecret(secret), previous_until });
+    const made = { secret_no, secret_hash: hashOfSecret(secret), previous_until };
+    if (!(await tables.webhooks.setSecret(id, before.secret_no, made))) throw new LostRaceError(`the secret of ${id}`);
     const about = { package_id: null, subject_id: id, detail: shownOf(before.url) };
     await recordChange(tables, caller, { at, action: 'webhook.secret_rotated', ...about });
     return { webhook: withCounts(await readWebhook(tables, caller, id), await tables.deliveries.counts()), secret };
