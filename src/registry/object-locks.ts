@@ -30,6 +30,7 @@ export interface SampledLock {
 
 /** Whoever lifts a hold has ended, or died, after this; ms. The request that does it waits less long. */
 const LIFTING_MS = 600_000;
+const LONG_OVER = 0;
 
 /** What storage was told of locks, and what it is to be told. */
 export function objectLockTable(db: Knex) {
@@ -84,6 +85,18 @@ export function objectLockTable(db: Knex) {
     async setTold({ id, locks_wanted }: LockingPackage): Promise<boolean> {
       await db('packages').where({ id }).where('locks_told', '<', locks_wanted).update({ locks_told: locks_wanted });
       return !(await db('packages').where({ id }).whereRaw('locks_told < locks_wanted').first('id'));
+    },
+
+    /**
+     * Before storage is told to hold these: whoever tells it may die before it is recorded, and then nobody knows. Until `record` they count
+     * as held, and as being lifted by somebody who is long over it: who wants them held tells storage again, and who does not lifts them.
+     */
+    async doubt(table: LockTable, nos: readonly number[]): Promise<void> {
+      await db.raw(
+        `update ${table} set legal_hold = true, hold_lifting_at = ${LONG_OVER}
+         where legal_hold = false and ${NUMBER[table]} in (select r.no from ? r)`,
+        [numbers(nos)],
+      );
     },
 
     /**

@@ -17,7 +17,7 @@ const PASSES = 3;
 
 /*
  * Storage is told of locks between two transactions, and the registry notes afterwards what it was told: whoever dies in between tells
- * the same again, which changes nothing. Retention is only ever raised, so any number may raise one object at once, in any order. A hold
+ * the same again, which changes nothing. That an object may be held it notes before: who releases the hold must know. Retention is only ever raised, so any number may raise one object at once, in any order. A hold
  * may be lifted at the moment at which another package wants it: the registry says before that it is being lifted, nobody believes in it
  * as long as it does, and whoever lifts it compares again afterwards (registry/object-locks.ts). Whether the package itself wants it, is
  * asked under the package's lock, by who lifts and by who records a hold. So what the registry says storage was
@@ -126,6 +126,8 @@ async function raise(
   pkg: LockingPackage | null,
 ): Promise<boolean> {
   const told: ToldLock[] = [];
+  const held = behind.filter(({ hold }) => hold === true).map(({ no }) => no);
+  if (held.length > 0) await registry.transaction(({ locks }) => locks.doubt(table, held));
   const work = mapLimit(behind, CONCURRENCY, async ({ no, id, key, version_id, until, hold }) => {
     try {
       const ref = await versioned(blobs, { key: key as ObjectKey, versionId: version_id });

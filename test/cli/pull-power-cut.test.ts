@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, copyFile, readFile } from 'node:fs/promises';
+import { chmod, copyFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { apiOf } from '../support/api.ts';
 import { runCli } from '../support/cli-child.ts';
@@ -40,6 +40,9 @@ async function place(t: ExecutionContext, count: number, sizeOf = (n: number) =>
       }),
   };
 }
+
+/** Between two looks whether something has arrived. */
+const LOOK_MS = 20;
 
 /** How often it was called, in what `fakeSync` wrote down: names in it may hold "-f", too. */
 const callsIn = (log: string): number => log.match(/^-f \.$/gm)?.length ?? 0;
@@ -142,9 +145,16 @@ else {
     let packs = 0;
     relay.before = async ({ method, url }) => {
       if (method !== 'GET' || !url.startsWith('/v1/objects/') || ++packs !== 2) return 'pass';
-      while (Object.keys(await readTree(join(copy, 'pack-0')).catch(() => ({}))).length < 300) await turn();
+      // Either may be asked for first.
+      const arrived = async (): Promise<string | undefined> => {
+        const folders = ['pack-0', 'pack-1'].map((name) => join(copy, name));
+        const names = await Promise.all(folders.map((folder) => readdir(folder, { recursive: true }).catch(() => [])));
+        return folders.find((_, n) => names[n]?.filter((name) => name.includes('/')).length === 300);
+      };
+      let whole = await arrived();
+      for (; whole === undefined; whole = await arrived()) await sleep(LOOK_MS);
       // Names, but not bytes: as the journal of the file system is written every few seconds.
-      spawnSync('sync', [join(copy, 'pack-0')]);
+      spawnSync('sync', [whole]);
       cutOff.resolve(join(await cut(), 'copy'));
       return 'pass';
     };
