@@ -20,19 +20,41 @@ export async function chaos(stage: Stage, services: SoakServices): Promise<void>
   };
   while (!stage.over()) {
     await Promise.race([sleep(300 + 1_200 * random()), failed.promise]);
-    const choice = random();
-    if (!mayDisturb(stage, choice < 0.55 ? 'service' : 'pusher')) continue;
-    if (choice < 0.3) {
+    const what = chosen(stage);
+    if (!mayDisturb(stage, what.startsWith('service') ? 'service' : 'pusher')) continue;
+    if (what === 'service killed') {
       if (services.up <= LEAST_UP && random() < 0.8) continue;
       diary.note('a service is killed');
       diary.count('service killed');
       beside(services.kill(random));
-    } else if (choice < 0.55) {
+    } else if (what === 'service frozen') {
       if (services.up > LEAST_UP) beside(freezeService(stage, services));
-    } else if (choice < 0.8) killPusher(stage);
+    } else if (what === 'pusher killed') killPusher(stage);
     else beside(freezePusher(stage));
   }
   await Promise.race([Promise.all(work), failed.promise]);
+}
+
+type Disturbance = Extract<Happened, `${'service' | 'pusher'} ${'killed' | 'frozen'}`>;
+/** How often each comes, of all. */
+const SHARES: Readonly<Record<Disturbance, number>> = {
+  'service killed': 0.3,
+  'service frozen': 0.25,
+  'pusher killed': 0.25,
+  'pusher frozen': 0.2,
+};
+
+/** What has not happened yet comes first: a short soak has each once. */
+function chosen({ diary: { counts }, random }: Stage): Disturbance {
+  const all = Object.entries(SHARES) as Array<[Disturbance, number]>;
+  const left = all.filter(([what]) => !counts.has(what));
+  const among = left.length > 0 ? left : all;
+  let at = random() * among.reduce((sum, [, share]) => sum + share, 0);
+  for (const [what, share] of among) {
+    at -= share;
+    if (at < 0) return what;
+  }
+  return 'service killed';
 }
 
 /** However slow a machine is, what is done outweighs what is disturbed: each gets on. */
