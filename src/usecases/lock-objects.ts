@@ -126,8 +126,8 @@ async function raise(
   pkg: LockingPackage | null,
 ): Promise<boolean> {
   const told: ToldLock[] = [];
-  const held = behind.filter(({ hold }) => hold === true).map(({ no }) => no);
-  if (held.length > 0) await registry.transaction(({ locks }) => locks.doubt(table, held));
+  const toHold = behind.filter(({ hold }) => hold === true).map(({ no }) => no);
+  if (toHold.length > 0) await registry.transaction((tables) => tables.locks.doubt(table, toHold));
   const work = mapLimit(behind, CONCURRENCY, async ({ no, id, key, version_id, until, hold }) => {
     try {
       const ref = await versioned(blobs, { key: key as ObjectKey, versionId: version_id });
